@@ -1,0 +1,89 @@
+"""What can go wrong, and the exit code each kind of trouble ends the command with."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtpipe.diagnostics import Diagnostic
+
+
+class ExitCode(IntEnum):
+    """The one table of exit codes, after BSD's sysexits, for every command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 69
+    """Something outside is missing: a device, a server, a key."""
+    TEMPORARY = 75
+    """The same command may succeed later: 429, 5xx."""
+    NO_PERMISSION = 77
+    """A key or a device refused us."""
+    CONFIGURATION = 78
+    """The pipeline file, a plugin or an option is wrong."""
+
+
+class RtpipeError(Exception):
+    """Base of everything rtpipe raises on purpose.
+
+    Args:
+        message: One sentence that says what happened.
+        help: What the user can do about it.
+        exit_code: What the command ends with; each class has its default.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        help: str | None = None,
+        exit_code: ExitCode | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class ConfigError(RtpipeError):
+    """The pipeline file is wrong; holds every diagnostic found, not only the first."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        count = len(diagnostics)
+        super().__init__(f"{count} problem{'s' * (count != 1)} in the pipeline file")
+        self.diagnostics = tuple(diagnostics)
+
+
+class PluginError(RtpipeError):
+    """A plugin is missing or broken."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class StageError(RtpipeError):
+    """A stage failed while it was running or opening; a fallback does not help."""
+
+
+class FormatError(RtpipeError):
+    """A frame breaks the rules of the link it travels on, or cannot be converted."""
+
+
+class EnvironmentProblem(RtpipeError):  # noqa: N818 - the design's word: it is not the program that errs
+    """The surroundings lack something (device, key, server); `fallback:` catches this one only."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class NotConnected(RtpipeError):  # noqa: N818 - control flow, not an error
+    """The far end is gone for now; the supervisor may open the stage again."""
+
+    exit_code = ExitCode.TEMPORARY

@@ -1,0 +1,270 @@
+"""Links: the bounded asyncio queues that carry audio between tasks.
+
+A link is measured in milliseconds of audio, not in frames. It carries `av.AudioFrame`s and nothing
+else: the end of the stream closes it, a flush is a method, and facts go on the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from rtpipe.audio import AudioFrame, duration_ms
+from rtpipe.errors import StageError
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+_TRIM_WINDOW_MS = 1000.0
+
+
+class WhenFull(StrEnum):
+    """What a link does with a frame it has no room for."""
+
+    BLOCK = "block"
+    """The feeder waits: nothing is lost, and everything before this link slows down."""
+    DROP_OLDEST = "drop_oldest"
+    """The oldest audio goes: what comes out is always fresh. The live default."""
+    DROP_NEWEST = "drop_newest"
+    """The new frame goes: what was heard first is kept, and the link stays late."""
+    FAIL = "fail"
+    """The feeder fails: for pipelines in which a loss must not pass unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """How much audio a link holds and what happens beyond that.
+
+    Attributes:
+        max_ms: Milliseconds of audio; one frame always fits into an empty link.
+        when_full: See `WhenFull`.
+        trim: Drop, each second, the depth that was never needed in that second. Without it a live
+            queue that once filled stays full, and late, for ever.
+    """
+
+    max_ms: float = 80.0
+    when_full: WhenFull = WhenFull.DROP_OLDEST
+    trim: bool = True
+
+
+LIVE = QueuePolicy()
+"""Fed by something that does not wait: a microphone, a camera, a call."""
+
+PATIENT = QueuePolicy(max_ms=1000.0, when_full=WhenFull.BLOCK, trim=False)
+"""Fed by something that can wait: a file."""
+
+
+@dataclass(slots=True)
+class LinkStatistics:
+    """What a link has seen; milliseconds of audio unless said otherwise."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    frames_dropped: int = 0
+    dropped_ms: float = 0.0
+    trimmed_ms: float = 0.0
+    flushed_ms: float = 0.0
+    depth_ms: float = 0.0
+    max_depth_ms: float = 0.0
+
+
+class LinkClosed(Exception):  # noqa: N818 - control flow: the stream ended
+    """The stream ended and every frame of it was read."""
+
+
+class _AudioQueue(asyncio.Queue["AudioFrame | None"]):
+    """An `asyncio.Queue` whose size is the milliseconds of audio it holds. None ends the stream."""
+
+    _queue: deque[AudioFrame | None]
+
+    def __init__(self, max_ms: float) -> None:
+        self.max_ms = max_ms
+        self.depth_ms = 0.0
+        super().__init__()
+
+    def full(self) -> bool:
+        return self.depth_ms >= self.max_ms
+
+    def _put(self, item: AudioFrame | None) -> None:
+        self._queue.append(item)
+        if item is not None:
+            self.depth_ms += duration_ms(item)
+
+    def _get(self) -> AudioFrame | None:
+        item = self._queue.popleft()
+        if item is not None:
+            self.depth_ms -= duration_ms(item)
+            if not self._queue:
+                self.depth_ms = 0.0  # sums of floats drift; an empty queue is empty
+        return item
+
+
+class Link:
+    """One media edge that ends at a task: the inlet of a sink, a peer or a queued transform.
+
+    One feeder, one reader. The feeder calls `put` and at the end `close`; the reader iterates, or
+    calls `get` until `LinkClosed`. Cancelling either side loses no frame that is still queued.
+
+    Args:
+        name: `feeder -> reader`, for statistics and errors.
+        policy: Depth and overflow.
+        on_drop: Called with the milliseconds lost whenever a full link drops.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: QueuePolicy = LIVE,
+        *,
+        on_drop: Callable[[float], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self.statistics = LinkStatistics()
+        self._queue = _AudioQueue(policy.max_ms)
+        self._on_drop = on_drop
+        self._closed = False
+        self._window_ms = 0.0
+        self._window_least_ms = policy.max_ms
+
+    @property
+    def depth_ms(self) -> float:
+        """Milliseconds of audio that wait to be read."""
+        return self._queue.depth_ms
+
+    @property
+    def closed(self) -> bool:
+        """Whether the feeder said that no more will come."""
+        return self._closed
+
+    def offer(self, frame: AudioFrame) -> bool:
+        """Take `frame` without waiting.
+
+        Returns:
+            False only where the policy is `block` and there is no room: then await `put`.
+
+        Raises:
+            StageError: The policy is `fail` and there is no room.
+        """
+        if self._closed:
+            return True  # the reader is gone: there is nobody to be late for
+        queue = self._queue
+        if queue.full():
+            match self.policy.when_full:
+                case WhenFull.BLOCK:
+                    return False
+                case WhenFull.DROP_OLDEST:
+                    while queue.full():
+                        self._drop(queue.get_nowait())
+                case WhenFull.DROP_NEWEST:
+                    self.statistics.frames_in += 1
+                    self._drop(frame)
+                    return True
+                case WhenFull.FAIL:
+                    raise StageError(
+                        f"{self.name} is full: {self.depth_ms:.0f} ms of audio wait",
+                        help="give it a larger `queue: {max_ms: …}` or another `when_full`",
+                    )
+        queue.put_nowait(frame)
+        self._count_in()
+        return True
+
+    async def put(self, frame: AudioFrame) -> None:
+        """Take `frame`, waiting for room where the policy is `block`."""
+        if not self.offer(frame):
+            await self._queue.put(frame)
+            self._count_in()
+
+    def close(self) -> None:
+        """Say that no more frames will come; the reader gets what is queued and then the end."""
+        if not self._closed:
+            self._closed = True
+            self._queue.max_ms = float("inf")  # the end always fits
+            self._queue.put_nowait(None)
+
+    async def get(self) -> AudioFrame:
+        """Return the next frame.
+
+        Raises:
+            LinkClosed: The stream ended.
+        """
+        return self._take(await self._queue.get())
+
+    def get_nowait(self) -> AudioFrame | None:
+        """Return the next frame, or None when none waits.
+
+        Raises:
+            LinkClosed: The stream ended.
+        """
+        if self._queue.empty():
+            return None
+        return self._take(self._queue.get_nowait())
+
+    def flush(self) -> float:
+        """Drop what is queued; returns the milliseconds dropped."""
+        flushed = self._discard(self.depth_ms)
+        self.statistics.flushed_ms += flushed
+        return flushed
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioFrame:
+        try:
+            return await self.get()
+        except LinkClosed:
+            raise StopAsyncIteration from None
+
+    def _take(self, frame: AudioFrame | None) -> AudioFrame:
+        if frame is None:
+            self._queue.put_nowait(None)  # whoever asks again gets the same answer
+            raise LinkClosed(self.name)
+        self.statistics.frames_out += 1
+        if self.policy.trim:
+            self._trim(duration_ms(frame))
+        return frame
+
+    def _count_in(self) -> None:
+        statistics = self.statistics
+        statistics.frames_in += 1
+        statistics.max_depth_ms = max(statistics.max_depth_ms, self._queue.depth_ms)
+
+    def _trim(self, taken_ms: float) -> None:
+        """Drop the windowed minimum: audio that stood here for a second and was never needed."""
+        self._window_ms += taken_ms
+        self._window_least_ms = min(self._window_least_ms, self._queue.depth_ms)
+        if self._window_ms >= _TRIM_WINDOW_MS:
+            if self._window_least_ms > 0:
+                self.statistics.trimmed_ms += self._discard(self._window_least_ms)
+            self._window_ms = 0.0
+            self._window_least_ms = self._queue.depth_ms
+
+    def _discard(self, at_most_ms: float) -> float:
+        """Take whole frames from the front, up to `at_most_ms`; returns the milliseconds taken."""
+        discarded = 0.0
+        while self._queue.depth_ms > 0:
+            head = self._queue.get_nowait()
+            if head is None:  # only the end is left
+                self._queue.put_nowait(None)
+                break
+            discarded += duration_ms(head)
+            if discarded >= at_most_ms - 1e-6:
+                break
+        return discarded
+
+    def _drop(self, frame: AudioFrame | None) -> None:
+        if frame is None:
+            return
+        lost = duration_ms(frame)
+        self.statistics.frames_dropped += 1
+        self.statistics.dropped_ms += lost
+        if self._on_drop is not None:
+            self._on_drop(lost)
+
+    def snapshot(self) -> LinkStatistics:
+        """Return the statistics with the present depth."""
+        self.statistics.depth_ms = self._queue.depth_ms
+        return self.statistics

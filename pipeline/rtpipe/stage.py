@@ -1,0 +1,282 @@
+"""The five kinds of stage. Subclass one, name its options model, write its one method.
+
+class Tremolo(Transform[TremoloOptions]):
+    kind = "tremolo"
+
+    def process(self, frame): ...
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+)
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+
+from rtpipe.audio import AudioFormat, AudioFrame
+
+if TYPE_CHECKING:
+    from rtpipe.bus import EventHandler
+    from rtpipe.clock import Clock
+    from rtpipe.events import Event
+    from rtpipe.link import Link, QueuePolicy
+
+
+class Options(BaseModel):
+    """A stage's options: unknown keys are refused, values are fixed once read.
+
+    A docstring under an attribute describes it in `rtpipe stages KIND` and in the JSON Schema.
+    `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    main: ClassVar[str | None] = None
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    return path if folder is None else Path(folder) / path.expanduser()
+
+
+InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"]
+"""A path that is read; relative to the pipeline file it stands in."""
+
+OutputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "output"]
+"""A path that is written, with strftime fields; relative to the pipeline file it stands in."""
+
+O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
+A = TypeVar("A", bound=Callable[..., object])
+Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
+Send: TypeAlias = Callable[[AudioFrame], Awaitable[None]]
+
+
+class StageContext:
+    """What a stage may ask of the pipeline it runs in.
+
+    Attributes:
+        id: The stage's id in the file.
+        log: A logger under `rtpipe.stage.<id>`.
+        clock: The pipeline's time; the only clock a stage may use.
+        frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
+            has a clock, 200 where nothing has.
+        stopping: Whether a stop was asked for: finish quickly.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        clock: Clock,
+        publish: Callable[[Event], None],
+        subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
+    ) -> None:
+        self.id = id
+        self.clock = clock
+        self.log = logging.getLogger(f"rtpipe.stage.{id}")
+        self.frame_ms = 20
+        self.stopping = False
+        self._publish = publish
+        self._subscribe = subscribe
+        self._subscriptions: list[Callable[[], None]] = []
+
+    def now(self) -> float:
+        """Return the pipeline's time (s)."""
+        return self.clock.now()
+
+    def publish(self, event: Event) -> None:
+        """Put a fact on the bus; never blocks. Only from the event loop's thread."""
+        self._publish(
+            replace(event, source=event.source or self.id, at=event.at or self.clock.now())
+        )
+
+    def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
+        """Call `handler(event)` at once for every matching event, until the stage is closed."""
+        self._subscriptions.append(self._subscribe(match, handler))
+
+    def close(self) -> None:
+        """End the subscriptions; the runtime's business."""
+        while self._subscriptions:
+            self._subscriptions.pop()()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """A method of a stage that a route, the command line or a page may call."""
+
+    name: str
+    summary: str
+    signature: inspect.Signature
+
+
+def action(method: A) -> A:
+    """Mark a quick synchronous method as callable from routes: `do: speaker.flush`."""
+    method.__rtpipe_action__ = True  # type: ignore[attr-defined]
+    return method
+
+
+class Stage(Generic[O]):
+    """What all five kinds share. Subclass one of the five, not this."""
+
+    kind: ClassVar[str]
+    """The name in the file."""
+    accepts: ClassVar[AudioFormat | None] = None
+    """What its input must look like; the runtime converts. None: anything."""
+    exact_ms: ClassVar[float | None] = None
+    """Give it frames of exactly this length. None: any length."""
+    publishes: ClassVar[tuple[type[Event] | str, ...]] = ()
+    """Event classes, or names and globs, that it may publish."""
+    many_inlets: ClassVar[bool] = False
+    """Whether `from:` may name several stages."""
+    inlet_policy: ClassVar[QueuePolicy | None] = None
+    """The default `queue:` of its inlet. None: by what feeds it."""
+    options_type: ClassVar[type[Options]] = Options
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(base)
+            if get_origin(base) is not None and arguments and isinstance(arguments[0], type):
+                cls.options_type = arguments[0]
+
+    def __init__(self, options: O, ctx: StageContext) -> None:
+        self.options = options
+        self.ctx = ctx
+
+    @classmethod
+    def accepts_for(cls, options: O) -> AudioFormat | None:  # noqa: ARG003 - for overriding
+        """Return what a stage with these options accepts."""
+        return cls.accepts
+
+    @classmethod
+    def has_clock(cls, options: O) -> bool:  # noqa: ARG003 - for overriding
+        """Return whether a stage with these options moves at real-time speed by itself."""
+        return False
+
+    @classmethod
+    def claims(cls, options: O) -> str | None:  # noqa: ARG003 - for overriding
+        """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything."""
+        return None
+
+    @classmethod
+    def actions(cls) -> dict[str, ActionSpec]:
+        """Return the stage's actions by name."""
+        found: dict[str, ActionSpec] = {}
+        for name, member in inspect.getmembers(cls, inspect.isfunction):
+            if getattr(member, "__rtpipe_action__", False):
+                parameters = list(inspect.signature(member).parameters.values())[1:]
+                found[name] = ActionSpec(
+                    name,
+                    summary(member),
+                    inspect.Signature(parameters),
+                )
+        return found
+
+    async def open(self) -> None:
+        """Acquire what the stage needs.
+
+        Raises:
+            EnvironmentProblem: The surroundings lack something; a `fallback:` may take over.
+        """
+
+    async def close(self) -> None:
+        """Let go of everything; called once `open` was called, even when it failed."""
+
+    def reset(self) -> None:
+        """Forget what is held: the stream jumps (a flush, a restart of what feeds it)."""
+
+
+class Source(Stage[O]):
+    """Makes frames; `frames()` yields them until the stream ends."""
+
+    def frames(self) -> AsyncIterator[AudioFrame]:
+        """Return the stream; usually written as an async generator, `async def` with `yield`."""
+        raise NotImplementedError
+
+
+class Transform(Stage[O]):
+    """Changes frames by `process(frame)`, called inline by whoever feeds it."""
+
+    mutates: ClassVar[bool] = False
+    """Whether it writes into the frames it is given; then each is its own."""
+    blocking: ClassVar[bool] = False
+    """Whether `process` may take long; then it runs in a thread behind an inlet of its own."""
+
+    def process(self, frame: AudioFrame) -> Processed:
+        """Return the frame that comes out, several of them, or None."""
+        raise NotImplementedError
+
+    def finish(self) -> Processed:
+        """Return the last frames: the stream has ended."""
+        return None
+
+
+class Sink(Stage[O]):
+    """Takes frames, one at a time, by `consume(frame)`."""
+
+    flushable: ClassVar[bool] = True
+    """Whether a flush of a stage before it reaches it; not for what keeps audio (recorder)."""
+
+    async def consume(self, frame: AudioFrame) -> None:
+        """Take a frame. Awaiting is how a sink with a clock paces its pipeline."""
+        raise NotImplementedError
+
+    async def consume_at(self, frame: AudioFrame, inlet: int) -> None:  # noqa: ARG002 - for overriding
+        """Take a frame of the `inlet`-th stage named in `from:`; for sinks with `many_inlets`."""
+        await self.consume(frame)
+
+    async def drain(self) -> None:
+        """Return when what was consumed has really left: the stream has ended."""
+
+
+class Peer(Stage[O]):
+    """Takes audio in and gives other audio out, at its own pace: a call."""
+
+    async def converse(self, inlet: Link, send: Send) -> None:
+        """Read `inlet` until it ends, `await send(frame)` what comes back, return at the end."""
+        raise NotImplementedError
+
+
+class Subscriber(Stage[O]):
+    """Hears events: `on_event(event)`, in its own task behind its own bounded queue."""
+
+    async def on_event(self, event: Event) -> None:
+        """Take an event. Slowness here delays nobody else."""
+        raise NotImplementedError
+
+
+FAMILIES: dict[str, type[Stage[Any]]] = {
+    "source": Source,
+    "transform": Transform,
+    "peer": Peer,
+    "sink": Sink,
+    "subscriber": Subscriber,
+}
+
+
+def family(stage_type: type[Stage[Any]]) -> str:
+    """Return which of the five kinds `stage_type` is."""
+    for name, base in FAMILIES.items():
+        if issubclass(stage_type, base):
+            return name
+    raise TypeError(f"{stage_type.__name__} is none of {', '.join(FAMILIES)}")
+
+
+def summary(documented: object) -> str:
+    """Return the first paragraph of a docstring on one line; "" where there is none."""
+    first = (inspect.getdoc(documented) or "").split("\n\n", 1)[0]
+    return re.sub(r"\s+", " ", first)
