@@ -185,6 +185,11 @@ class Link:
             self._queue.max_ms = float("inf")  # the end always fits
             self._queue.put_nowait(None)
 
+    def abandon(self) -> None:
+        """Say that nobody will read any more; a feeder that waits for room is let go."""
+        self.close()
+        self.flush()
+
     async def get(self) -> AudioFrame:
         """Return the next frame.
 

@@ -106,5 +106,11 @@ class PipelineSpec:
     secrets: frozenset[str] = frozenset()
     """Values that must never be shown."""
 
+    def masked(self, text: str) -> str:
+        """Return `text` with every secret of this pipeline replaced by asterisks."""
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        return text
+
     def __repr__(self) -> str:
         return f"PipelineSpec({self.name!r}, {len(self.stages)} stages, {self.path})"

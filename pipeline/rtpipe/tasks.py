@@ -1,0 +1,169 @@
+"""The tasks that move audio: one loop for each kind of stage that has a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rtpipe.audio import AudioFrame
+from rtpipe.spec import Drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rtpipe.chain import Outlet
+    from rtpipe.clock import Clock
+    from rtpipe.link import Link
+    from rtpipe.stage import Processed
+    from rtpipe.supervisor import Slot
+
+_FRAMES_BETWEEN_BREATHS = 64
+
+
+class Timeline:
+    """Keeps one stage's pts rising across restarts, when a new instance counts from 0 again.
+
+    Args:
+        clock: The pipeline's time, where the stream is live: it resumes where the clock stands,
+            so that the pause is a hole of the right length. None: it resumes where it ended.
+    """
+
+    def __init__(self, clock: Clock | None) -> None:
+        self._clock = clock
+        self._began_at: float | None = None
+        self._end_s = 0.0
+        self._shift_s = 0.0
+
+    def stamp(self, frame: AudioFrame) -> None:
+        """Move `frame` to its place in the whole stream."""
+        if self._began_at is None and self._clock is not None:
+            self._began_at = self._clock.now()
+        if self._shift_s:
+            frame.pts = (frame.pts or 0) + round(self._shift_s * frame.sample_rate)
+        self._end_s = ((frame.pts or 0) + frame.samples) / frame.sample_rate
+
+    def resume(self) -> None:
+        """Say that the next frame is the first of a new instance."""
+        self._shift_s = self._end_s
+        if self._clock is not None and self._began_at is not None:
+            self._shift_s = max(self._end_s, self._clock.now() - self._began_at)
+
+
+async def run_source(
+    slot: Slot,
+    outlet: Outlet,
+    *,
+    live: bool,
+    feeding: Callable[[asyncio.Task[None]], None],
+) -> None:
+    """Send what a source yields. `feeding` is told of the task whose cancelling ends the stream."""
+    producing = asyncio.create_task(_produce(slot, outlet, live=live))
+    feeding(producing)
+    try:
+        await asyncio.wait([producing])
+    finally:
+        producing.cancel()
+    if not producing.cancelled():
+        producing.result()
+    await outlet.finish()
+
+
+async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
+    timeline = Timeline(slot.ctx.clock if live else None)
+    count = 0
+    while True:
+        frames = slot.stage.frames()
+        try:
+            async for frame in frames:
+                timeline.stamp(frame)
+                slot.last = frame
+                await outlet.send(frame)
+                count += 1
+                if count % _FRAMES_BETWEEN_BREATHS == 0:
+                    await asyncio.sleep(0)  # a source that never waits must not hold the loop
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
+            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(error):
+                return
+        else:
+            return
+        finally:
+            if hasattr(frames, "aclose"):
+                await frames.aclose()
+        timeline.resume()
+
+
+async def run_transform(slot: Slot, inlet: Link, outlet: Outlet) -> None:
+    """Carry frames through a transform that has an inlet of its own."""
+    async for frame in inlet:
+        try:
+            if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
+                made = await asyncio.to_thread(slot.stage.process, frame)
+            else:
+                made = slot.stage.process(frame)
+        except Exception as error:  # noqa: BLE001 - as above
+            if not await slot.recover(error):
+                inlet.abandon()
+                break
+            continue
+        await _send_each(slot, outlet, made)
+    else:
+        await _send_each(slot, outlet, slot.stage.finish())
+    await outlet.finish()
+
+
+async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> None:
+    """Let a peer converse until it says that it is done."""
+    timeline = Timeline(clock)
+
+    async def send(frame: AudioFrame) -> None:
+        timeline.stamp(frame)
+        slot.last = frame
+        await outlet.send(frame)
+
+    while True:
+        try:
+            await slot.stage.converse(inlet, send)
+        except Exception as error:  # noqa: BLE001 - as above
+            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(error):
+                break
+            inlet.flush()
+            timeline.resume()
+        else:
+            break
+    inlet.abandon()
+    await outlet.finish()
+
+
+async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
+    """Feed a sink from its inlets until all have ended, then let it drain."""
+    turn = asyncio.Lock()
+
+    async def pump(index: int, inlet: Link) -> None:
+        async for frame in inlet:
+            slot.last = frame
+            try:
+                async with turn:
+                    await slot.stage.consume_at(frame, index)
+            except Exception as error:  # noqa: BLE001 - as above
+                if not await slot.recover(error):
+                    for each in inlets:
+                        each.abandon()
+                    return
+                if not isinstance(slot.spec.on_error, Drop):
+                    inlet.flush()
+
+    await asyncio.gather(*(pump(index, inlet) for index, inlet in enumerate(inlets)))
+    try:
+        await slot.stage.drain()
+    except Exception as error:  # noqa: BLE001 - as above
+        await slot.recover(error)
+
+
+async def _send_each(slot: Slot, outlet: Outlet, made: Processed) -> None:
+    pieces: Iterable[AudioFrame]
+    if made is None:
+        return
+    pieces = (made,) if isinstance(made, AudioFrame) else made
+    for frame in pieces:
+        slot.last = frame
+        await outlet.send(frame)

@@ -1,0 +1,28 @@
+"""What plugin authors test with: virtual time, signals, one stage on its own, the conformance kit.
+
+```python
+from rtpipe.testing import check_stage, run_stage, run_virtual, tone
+
+def test_tremolo() -> None:
+    check_stage(Tremolo, {"hz": 5})
+    run = run_virtual(run_stage(Tremolo, {"hz": 5}, tone(seconds=1)))
+    assert run.samples == 48_000
+```
+"""
+
+from rtpipe.testing.signals import cut, joined, noise, speech_like, tone
+from rtpipe.testing.single_stage import Bench, StageRun, run_stage
+from rtpipe.testing.virtual_time import VirtualLoop, run_virtual
+
+__all__ = [
+    "Bench",
+    "StageRun",
+    "VirtualLoop",
+    "cut",
+    "joined",
+    "noise",
+    "run_stage",
+    "run_virtual",
+    "speech_like",
+    "tone",
+]
