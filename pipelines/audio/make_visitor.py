@@ -15,7 +15,8 @@ import numpy as np
 from rtpipe_plugins.realtime_server.desk import load_desk
 from rtpipe_plugins.realtime_server.speech import SpeechBrain
 
-QUESTIONS = ("Hello! What are your opening hours today?", "And where is the café, please?")
+# A comma, because after "Hello!" the voice rests long enough for the desk to answer the greeting.
+QUESTIONS = ("Hello, what are your opening hours today?", "And where is the café, please?")
 VOICE = "cedar"  # deeper than the desk's
 RATE = 48_000
 LEVEL = 10 ** (-9 / 20)  # the synthesiser peaks at -3 dBFS, a visitor at a microphone near -12

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime_server.desk import Desk
 
 SCRIPT = (
-    "Hello! What are your opening hours today?",
+    "Hello, what are your opening hours today?",
     "And where is the café, please?",
     "How much is a ticket?",
     "Thank you, goodbye!",

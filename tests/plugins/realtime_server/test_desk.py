@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from ruamel.yaml import YAML
+
+from rtpipe_plugins.realtime_server import desk as desk_module
+from rtpipe_plugins.realtime_server.desk import Desk, DeskError, load_desk, spoken_time, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASKED = [
+    ("the café", "And where is the cafe, please?"),
+    ("the café", "WHERE'S THE CAFÉ"),
+    ("the café", "where can i get a coffee"),
+    ("the café", "are there any cafes"),
+    ("the café", "is there a caffe here"),
+    ("the café", "When does the café close?"),
+    ("tickets", "How much are the tickets?"),
+    ("tickets", "what does it cost"),
+    ("tickets", "are there student prices"),
+    ("opening hours", "Hello! What are your opening hours today?"),
+    ("opening hours", "what time do you close"),
+    ("opening hours", "Good morning, hello, are you open on Monday"),
+    ("the toilets", "Excuse me, where are the toilets?"),
+    ("the toilets", "I need the men's room."),
+    ("the lift", "Is there an elevator?"),
+    ("the lift", "Do you have step-free access?"),
+    ("the exhibitions", "Which exhibitions do you have?"),
+    ("the exhibitions", "We came for the dinosaurs"),
+    ("the time", "What time is it?"),
+    ("the time", "Do you have the time?"),
+    ("the way", "I am lost."),
+    ("goodbye", "Thank you, goodbye!"),
+    ("goodbye", "Thanks, good bye."),
+    ("thanks", "Thank you very much."),
+    ("thanks", "Thank you for having me here."),
+    ("a greeting", "Hello."),
+    ("a greeting", "Good evening!"),
+]
+
+
+@pytest.mark.parametrize(("about", "heard"), ASKED)
+def test_a_question_finds_its_rule(about: str, heard: str) -> None:
+    rule = load_desk().rule_for(heard)
+
+    assert rule is not None
+    assert rule.about == about
+
+
+@pytest.mark.parametrize(
+    "heard",
+    ["Do you sell umbrellas?", "My prime safe is here with the clothes.", "whereas", "", "?!"],
+)
+def test_what_no_rule_is_about_finds_none(heard: str) -> None:
+    assert load_desk().rule_for(heard) is None
+
+
+def test_no_phrase_is_shadowed_by_an_earlier_rule() -> None:
+    desk = load_desk()
+    rules = YAML().load(desk_module.RULES.read_text("utf-8"))["rules"]
+    phrases = [(rule["about"], phrase) for rule in rules for phrase in rule["any"]]
+
+    found = [(desk.rule_for(phrase.replace("*", "")), phrase) for _, phrase in phrases]
+
+    assert [(rule.about, phrase) for rule, phrase in found if rule] == phrases
+
+
+def test_words_of_a_phrase_must_stand_together() -> None:
+    desk = load_desk()
+
+    assert desk.rule_for("how much") is not None
+    assert desk.rule_for("much, and how") is None
+
+
+def test_answers_are_taken_in_turn_and_are_the_same_for_every_desk() -> None:
+    desk, twin = load_desk(), load_desk()
+
+    answers = [desk.answer("how much is a ticket") for _ in range(3)]
+
+    assert answers[0] != answers[1]
+    assert answers[0] == answers[2]
+    assert answers == [twin.answer("how much is a ticket") for _ in range(3)]
+
+
+def test_the_time_is_the_time() -> None:
+    desk = load_desk(now=lambda: datetime(2026, 11, 22, 15, 25, tzinfo=UTC))
+
+    assert desk.answer("What time is it?") == "It is 3:25 in the afternoon."
+
+
+def test_the_desk_has_a_clock_of_its_own() -> None:
+    before = datetime.now(tz=UTC).astimezone()
+    answer = load_desk().answer("What time is it?")
+    after = datetime.now(tz=UTC).astimezone()
+
+    assert answer in {f"It is {spoken_time(moment)}." for moment in (before, after)}
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "spoken"),
+    [
+        (0, 0, "12:00 at night"),
+        (4, 59, "4:59 at night"),
+        (5, 0, "5:00 in the morning"),
+        (11, 59, "11:59 in the morning"),
+        (12, 5, "12:05 in the afternoon"),
+        (18, 0, "6:00 in the evening"),
+        (21, 59, "9:59 in the evening"),
+        (23, 7, "11:07 at night"),
+    ],
+)
+def test_a_time_is_spoken_naturally(hour: int, minute: int, spoken: str) -> None:
+    assert spoken_time(datetime(2026, 1, 1, hour, minute, tzinfo=UTC)) == spoken
+
+
+@pytest.mark.parametrize(
+    ("heard", "quoted"),
+    [
+        ("Do you sell umbrellas?", "I heard: Do you sell umbrellas? I can tell"),
+        ("  umbrellas\n", "I heard: umbrellas. I can tell"),
+        ("one two three four five six seven eight nine ten eleven", "nine ten\u2026 I can tell"),
+        ("{time} {nothing}", "I heard: {time} {nothing}. I can tell"),
+    ],
+)
+def test_without_an_answer_the_desk_says_what_it_heard(heard: str, quoted: str) -> None:
+    assert quoted in load_desk().answer(heard)
+
+
+@pytest.mark.parametrize("heard", ["", " ", "...", "?!"])
+def test_silence_has_an_answer(heard: str) -> None:
+    assert load_desk().answer(heard).startswith("I did not catch that.")
+
+
+def test_words_are_plain() -> None:
+    assert words("Where's the Café — the \u201ccaf\u00e9\u2019s\u201d 2nd floor?") == [
+        *("wheres", "the", "cafe", "the", "cafes", "2nd", "floor"),
+    ]
+
+
+OWN = """\
+rules:
+  - about: parrots
+    any: [parrot, "polly*"]
+    say: [Pieces of eight!]
+otherwise: [Arr.]
+silence: [Speak up!]
+"""
+
+
+def own(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_user_brings_rules(tmp_path: Path) -> None:
+    desk = load_desk(own(tmp_path / "own.yaml", OWN))
+
+    assert desk.answer("Two parrots!") == "Pieces of eight!"
+    assert desk.answer("pollyanna") == "Pieces of eight!"
+    assert desk.answer("What are your opening hours?") == "Arr."
+    assert desk.answer("") == "Speak up!"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "line", "message"),
+    [
+        ("say: [Pieces", "says: [Pieces", 2, "rules.0.say: Field required"),
+        ("[Pieces of eight!]", "Pieces of eight!", 4, "valid list"),
+        ("[Pieces of eight!]", "[]", 4, "at least 1 item"),
+        ("[Pieces of eight!]", '["It is {tiem}."]', 4, "there is no {tiem}"),
+        ("[Pieces of eight!]", '["..."]', 4, "needs at least one word"),
+        ("[parrot,", "[7,", 3, "rules.0.any.0: Input should be a valid string"),
+        ("[parrot,", '["",', 3, "needs at least one word"),
+        ("otherwise", "otherwize", 1, "otherwise: Field required"),
+        ("silence: [Speak up!]", "silence: [Speak up!]\nextra: 1", 7, "extra"),
+        ("silence: [", "silence: [[", 7, "expected"),
+        ("silence", "otherwise", 6, "duplicate key"),
+        ("  - about", "\t- about", 2, "cannot start any token"),
+        (OWN, "", 1, "the file: "),
+        (OWN, "- parrots", 1, "the file: "),
+        (OWN, "!!python/object:os.system {}", 1, "Field required"),
+    ],
+)
+def test_a_mistake_is_shown_by_file_and_line(
+    tmp_path: Path, was: str, becomes: str, line: int, message: str
+) -> None:
+    assert was in OWN
+    path = own(tmp_path / "own.yaml", OWN.replace(was, becomes))
+
+    with pytest.raises(DeskError) as caught:
+        load_desk(path)
+
+    assert message in caught.value.message
+    assert (caught.value.path, caught.value.line) == (path, line)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeskError, match=r"none\.yaml:1: No such file"):
+        load_desk(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(DeskError, match=r"bytes\.yaml:1: "):
+        load_desk(tmp_path / "bytes.yaml")
+
+
+def test_a_very_long_turn_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(desk_module, "_stands_in", lambda _, heard: seen.append(len(heard)))
+
+    assert isinstance(load_desk(), Desk)
+    assert load_desk().answer("lorem " * 100_000).startswith("I heard: lorem lorem")
+    assert max(seen) < 100

@@ -1,0 +1,1 @@
+"""What the developers of rtpipe run; not part of the package."""

@@ -1,0 +1,41 @@
+"""Runs every check and test that CI runs: `./bootstrap check [--fast]`.
+
+`--fast` leaves out the tests with real parts (WebRTC, speech, processes).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CODE = ["pipeline", "plugins", "tests", "tools", "benchmarks", "pipelines"]
+CHECKS: dict[str, list[str]] = {
+    "ruff": ["ruff", "check", "-q", *CODE],
+    "format": ["ruff", "format", "-q", "--check", *CODE],
+    "imports": ["lint-imports", "--no-logo"],
+    "mypy": ["mypy"],
+    "pyright": ["pyright"],
+    "tests": ["pytest", "-q"],
+}
+
+
+def main() -> int:
+    """Run the checks, all of them even when one fails; return the exit code."""
+    bin_folder = Path(sys.executable).parent
+    failed: list[str] = []
+    for name, command in CHECKS.items():
+        extra = ["-m", "not slow"] if name == "tests" and "--fast" in sys.argv[1:] else []
+        started = time.monotonic()
+        print(f"== {name}", flush=True)
+        code = subprocess.call([bin_folder / command[0], *command[1:], *extra])
+        print(f"== {name}: {'ok' if code == 0 else 'FAILED'}, {time.monotonic() - started:.0f} s")
+        if code:
+            failed.append(name)
+    print(f"== {'all checks passed' if not failed else 'failed: ' + ', '.join(failed)}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
