@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import re
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Collection, Iterable
+
+MASK = "***"
+_SHORTEST_SECRET = 4  # hiding every `1` would leave nothing to read
+_URL_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 
 
 class Severity(StrEnum):
@@ -28,6 +35,15 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that explains a finding: where a key stood first, who else has the device."""
+
+    span: Span
+    label: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.
 
@@ -39,6 +55,8 @@ class Diagnostic:
         help: What to do; a snippet in it is itself valid YAML.
         notes: More facts, one line each.
         severity: Error or warning.
+        source: The text of the line that `span` is in.
+        related: Other places that belong to it.
     """
 
     code: str
@@ -48,3 +66,155 @@ class Diagnostic:
     help: str | None = None
     notes: tuple[str, ...] = ()
     severity: Severity = Severity.ERROR
+    source: str = ""
+    related: tuple[Related, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found while a pipeline was read, with the texts to quote and the words to hide.
+
+    Attributes:
+        secrets: Values that are never shown, not even in a quoted line.
+    """
+
+    secrets: set[str] = field(default_factory=set)
+    _found: list[Diagnostic] = field(default_factory=list)
+    _lines: dict[Path, list[str]] = field(default_factory=dict)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str = "",
+        help: str | None = None,
+        notes: Iterable[str] = (),
+        related: Iterable[Related] = (),
+    ) -> None:
+        """Add an error."""
+        self._found.append(
+            Diagnostic(
+                code, message, span, label, help, tuple(notes), Severity.ERROR, "", tuple(related)
+            )
+        )
+
+    def warning(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str = "",
+        help: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        """Add a warning."""
+        self._found.append(
+            Diagnostic(code, message, span, label, help, tuple(notes), Severity.WARNING)
+        )
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Add a finding that is already made."""
+        self._found.append(diagnostic)
+
+    def add_source(self, path: Path, text: str) -> None:
+        """Remember a text that diagnostics may quote."""
+        self._lines[path] = split_lines(text)
+
+    def line(self, span: Span) -> str:
+        """Return the line of text that `span` is in; "" where the text is not known."""
+        lines = self._lines.get(span.path, ())
+        return lines[span.line - 1] if 0 < span.line <= len(lines) else ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was found."""
+        return any(found.severity is Severity.ERROR for found in self._found)
+
+    def errors(self) -> list[Diagnostic]:
+        """Return the errors, sorted by place, each once, without secrets."""
+        return self._finished(Severity.ERROR)
+
+    def warnings(self) -> list[Diagnostic]:
+        """Return the warnings, sorted by place, each once, without secrets."""
+        return self._finished(Severity.WARNING)
+
+    def _finished(self, severity: Severity) -> list[Diagnostic]:
+        unique = dict.fromkeys(found for found in self._found if found.severity is severity)
+        return in_order(self._quoted(found) for found in unique)
+
+    def _quoted(self, found: Diagnostic) -> Diagnostic:
+        def hide(text: str) -> str:
+            return mask(text, self.secrets)
+
+        def quote(span: Span) -> str:
+            return mask(self.line(span), self.secrets, keep_length=True)
+
+        return replace(
+            found,
+            message=hide(found.message),
+            label=hide(found.label),
+            help=None if found.help is None else hide(found.help),
+            notes=tuple(hide(note) for note in found.notes),
+            source="" if found.span is None else quote(found.span),
+            related=tuple(replace(r, source=quote(r.span)) for r in found.related),
+        )
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of `text` as YAML counts them."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return `diagnostics` by file and line; those without a place come first."""
+    nowhere = Span(Path(), 0, 0)
+    return sorted(diagnostics, key=lambda found: (found.span or nowhere, found.code))
+
+
+def mask(text: str, secrets: Collection[str], *, keep_length: bool = False) -> str:
+    """Return `text` without any of `secrets` and without the password of a URL.
+
+    Args:
+        text: What is to be shown.
+        secrets: Values that must not be seen.
+        keep_length: Put as many asterisks as there were characters, so that carets still point.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "*" * len(secret) if keep_length else MASK)
+
+    def without_password(found: re.Match[str]) -> str:
+        hidden = len(found.group()) - len(found.group(1))
+        return found.group(1) + ("*" * hidden if keep_length else MASK)
+
+    return _URL_PASSWORD.sub(without_password, text)
+
+
+def suggest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that `word` most likely means, if any comes near.
+
+    Beside small slips it knows parts (`rate`), initials (`sr`) and words without some of their
+    letters (`rte`) of names like `sample_rate`.
+    """
+    best = max(((_likeness(word.lower(), c.lower()), c) for c in candidates), default=(0.0, ""))
+    return best[1] if best[0] >= 0.6 else None
+
+
+def _likeness(word: str, candidate: str) -> float:
+    whole = difflib.SequenceMatcher(None, word, candidate).ratio()
+    parts = re.split(r"[_.]", candidate)
+    if len(parts) == 1:
+        return whole
+    if word == "".join(part[:1] for part in parts):
+        return 0.9
+    nearest = max(difflib.SequenceMatcher(None, word, part).ratio() for part in parts)
+    return max(whole, 0.9 * nearest if len(word) > 2 else 0.0)
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """Return "did you mean `x`?", or None when nothing comes near."""
+    found = suggest(word, candidates)
+    return None if found is None else f"did you mean `{found}`?"

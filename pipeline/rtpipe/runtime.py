@@ -52,6 +52,7 @@ class StageState:
         id: The stage.
         kind: What stands there now; a fallback's kind where one took over.
         status: See `Status`.
+        gives_stream: Whether a stream begins here: a source or a peer.
         last: The newest frame it gave out or took, for a level.
         links: Its inlets' statistics.
         lost_frames: Frames lost because it failed on them or was not there.
@@ -60,6 +61,7 @@ class StageState:
     id: str
     kind: str
     status: Status
+    gives_stream: bool
     last: AudioFrame | None
     links: tuple[LinkStatistics, ...]
     lost_frames: int
@@ -173,6 +175,7 @@ class Pipeline:
                 id,
                 slot.used.kind,
                 slot.status,
+                issubclass(slot.used.stage_type, (Source, Peer)),
                 slot.last,
                 tuple(link.snapshot() for link in self._links[id].values()),
                 slot.lost_frames,

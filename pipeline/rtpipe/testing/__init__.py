@@ -10,6 +10,7 @@ def test_tremolo() -> None:
 ```
 """
 
+from rtpipe.testing.conformance import check_stage
 from rtpipe.testing.signals import cut, joined, noise, speech_like, tone
 from rtpipe.testing.single_stage import Bench, StageRun, run_stage
 from rtpipe.testing.virtual_time import VirtualLoop, run_virtual
@@ -18,6 +19,7 @@ __all__ = [
     "Bench",
     "StageRun",
     "VirtualLoop",
+    "check_stage",
     "cut",
     "joined",
     "noise",

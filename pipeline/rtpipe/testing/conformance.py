@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import inspect
-import json
-import re
-import statistics
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, pairwise
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtpipe import audio
-from rtpipe.audio import ANY, AudioFormat, AudioFrame, check_frame
-from rtpipe.bus import Pattern
-from rtpipe.convert import Converter
-from rtpipe.errors import EnvironmentProblem, RtpipeError
-from rtpipe.events import Event, event_type
-from rtpipe.stage import FAMILIES, Options, Peer, Sink, Source, Stage, Subscriber, Transform
-from rtpipe.testing.signals import cut, joined, noise, speech_like
-from rtpipe.testing.single_stage import Bench, Step
+from rtpipe.errors import EnvironmentProblem
+from rtpipe.stage import Options, Stage
+from rtpipe.testing.declaration import declaration_findings
+from rtpipe.testing.promises import Broken
+from rtpipe.testing.scenarios import Subject, scenarios
+from rtpipe.testing.signals import joined, noise, speech_like
 from rtpipe.testing.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-RESERVED = frozenset(
-    "id from queue enabled on_error fallback label match where do".split()  # noqa: SIM905 - words
-)
-_KIND = re.compile(r"[a-z][a-z0-9_]*")
-_START_S = 10  # no stream of the kit begins at 0: a stage must not count for itself
+    from rtpipe.audio import AudioFrame
+
 _END_S = 60.0
-_SIZES: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("20 ms", (960,)),
-    ("200 ms", (9600,)),
-    ("one sample", (1,)),
-    ("odd numbers of samples", (1, 7, 441, 959, 961, 1023, 4801)),
-)
-_FORMATS = (
-    AudioFormat(48_000, "stereo", "s16"),
-    AudioFormat(44_100, "mono", "s16"),
-    AudioFormat(8_000, "mono", "s16"),
-    AudioFormat(48_000, "stereo", "fltp"),
-)
-
-
-class _Broken(Exception):  # noqa: N818 - a finding on its way up
-    """A promise that was not kept."""
+_THREAD_END_S = 2.0
 
 
 def check_stage(
@@ -70,7 +42,7 @@ def check_stage(
     Args:
         stage_type: A stage of any of the five kinds.
         options: As in the file, or the options model itself.
-        frames: s16 mono 48 kHz frames to use instead of a second of a voice and a pause.
+        frames: s16 mono 48 kHz frames to use instead of a voice and a pause, 1.4 s together.
         tolerance: The largest difference of a sample (full scale 1.0) that the length of the
             frames may make to what a transform gives out; None where it may change anything.
         real_time: Run on asyncio's own loop: for a device, a server, a subprocess.
@@ -78,22 +50,71 @@ def check_stage(
     Raises:
         AssertionError: Promises are broken; the message lists all that were found.
         EnvironmentProblem: The stage cannot be opened here.
+        pydantic.ValidationError: The options are wrong.
     """
-    trial = _Trial(stage_type, options, frames, tolerance, real_time)
-    trial.check("its declaration", trial.declaration)
-    if not trial.findings:
-        for label, scenario in trial.scenarios():
-            trial.check(label, scenario)
-    if trial.findings:
-        findings = "".join(f"\n  - {finding}" for finding in trial.findings)
-        raise AssertionError(f"{stage_type.__name__} breaks the contract:{findings}")
+    findings = {finding: ["declaration"] for finding in declaration_findings(stage_type)}
+    if not findings:
+        if not isinstance(options, Options):
+            options = stage_type.options_type.model_validate(dict(options))
+        voice = joined(frames) if frames is not None else _voice()
+        for label, scenario in scenarios(Subject(stage_type, options, voice, tolerance)):
+            for finding in _findings(scenario, real_time=real_time):
+                findings.setdefault(finding, []).append(label)
+    if findings:
+        lines = [f"\n  - {finding}  [{'; '.join(at)}]" for finding, at in findings.items()]
+        raise AssertionError(f"{stage_type.__name__} breaks the contract:{''.join(lines)}")
 
 
-@dataclass
-class _Trial:
-    stage_type: type[Stage[Any]]
-    options: Mapping[str, Any] | Options
-    frames: Sequence[AudioFrame] | None
-    tolerance: float | None
-    real_time: bool
-    findings: list[str] = field(default_factory=list)
+def _voice() -> np.ndarray[Any, np.dtype[np.int16]]:
+    return np.concatenate([joined(speech_like(seconds=0.7)), joined(noise(seconds=0.7))])
+
+
+def _findings(scenario: Callable[[], Coroutine[Any, Any, None]], *, real_time: bool) -> list[str]:
+    found: list[str] = []
+    threads = set(threading.enumerate())
+    with asyncio.Runner(loop_factory=None if real_time else VirtualLoop) as runner:
+        runner.get_loop().set_exception_handler(
+            lambda _, context: found.append(f"in the background: {_background(context)}")
+        )
+        runner.run(_watched(scenario, found))
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(_THREAD_END_S)
+        if thread.is_alive():
+            found.append(f"the thread {thread.name!r} still runs after close()")
+    return found
+
+
+async def _watched(scenario: Callable[[], Coroutine[Any, Any, None]], found: list[str]) -> None:
+    limit = asyncio.timeout(_END_S)
+    try:
+        async with limit:
+            await scenario()
+    except EnvironmentProblem:
+        raise
+    except Broken as broken:
+        found.append(str(broken))
+    except Exception as error:  # noqa: BLE001 - whatever a stage raises here is a finding
+        if limit.expired():
+            found.append(f"it did not come to an end within {_END_S:.0f} s")
+        else:
+            found.append(_raised(error))
+    for _ in range(3):
+        await asyncio.sleep(0)  # what was cancelled may end
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        found.append(f"the task {_name(task)} still runs after close()")
+        task.cancel()
+
+
+def _raised(error: BaseException) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    file = place.filename.rsplit("/", 1)[-1]
+    return f"it raised {type(error).__name__}: {error} ({file}:{place.lineno} in {place.name})"
+
+
+def _background(context: Mapping[str, Any]) -> str:
+    error = context.get("exception")
+    return _raised(error) if error is not None else str(context.get("message"))
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", task.get_name())

@@ -18,7 +18,7 @@ _VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840
 _SYLLABLE_S = 0.22
 
 
-def tone(  # noqa: PLR0913 - by name, each with a default
+def tone(
     frequency: float = 440.0,
     *,
     seconds: float,
@@ -41,7 +41,7 @@ def tone(  # noqa: PLR0913 - by name, each with a default
     return _frames(x, level_dbfs, sample_rate, layout, frame_ms)
 
 
-def noise(  # noqa: PLR0913 - by name, each with a default
+def noise(
     *,
     seconds: float,
     level_dbfs: float = -40.0,

@@ -168,9 +168,9 @@ class Bench:
         self, stage: Transform[Any], call: Callable[[], Processed]
     ) -> list[AudioFrame]:
         if stage.blocking:
-            return await asyncio.to_thread(lambda: listed(call()))
+            return await asyncio.to_thread(lambda: _listed(call()))
         begun = perf_counter()
-        made = listed(call())
+        made = _listed(call())
         self.run.held_s.append(perf_counter() - begun)
         return made
 
@@ -207,6 +207,7 @@ class Bench:
         try:
             while seconds is None or given_s < seconds:
                 frame = await self._timed(anext(stream))
+                audio.check_frame(frame)
                 self.run.frames.append(frame)
                 given_s += frame.samples / frame.sample_rate
                 await asyncio.sleep(0)
@@ -239,16 +240,17 @@ class Bench:
                 send = partial(next, steps)
 
 
-def listed(processed: Processed) -> list[AudioFrame]:
-    """Return what `process` or `finish` returned as a list."""
+def _listed(processed: Processed) -> list[AudioFrame]:
     if processed is None:
         return []
-    if isinstance(processed, AudioFrame):
-        return [processed]
-    return list(processed)
+    made = [processed] if isinstance(processed, AudioFrame) else list(processed)
+    for frame in made:
+        if not isinstance(frame, AudioFrame):
+            raise TypeError(f"a transform gave out {frame!r}, which is not an AudioFrame")
+    return made
 
 
-async def run_stage(  # noqa: PLR0913 - the rest by name, each with a default
+async def run_stage(
     stage_type: type[Stage[Any]],
     options: Mapping[str, Any] | Options = {},  # noqa: B006 - never written to
     frames: Iterable[Step] = (),

@@ -1,0 +1,122 @@
+"""What `run` shows: a live status on a terminal, plain lines into a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from rtpipe import audio
+from rtpipe.cli.narration import Narrator, Voice
+
+if TYPE_CHECKING:
+    from rtpipe.cli.narration import Line
+    from rtpipe.events import Event
+    from rtpipe.runtime import Pipeline, StageState
+
+_REFRESH_S = 0.1
+_METER = " ▁▂▃▄▅▆▇█"
+_FLOOR_DBFS = -60.0
+_METER_CELLS = 8
+_ERASE_LINE = "\r\x1b[2K"
+
+
+class PlainDisplay:
+    """One line for each thing worth saying; the conversation on `out`, the rest on `err`."""
+
+    def __init__(self, out: IO[str], err: IO[str]) -> None:
+        self._out = out
+        self._err = err
+        self._narrator = Narrator()
+
+    async def show(self, pipeline: Pipeline) -> None:
+        """Show `pipeline` until this task is cancelled."""
+        pipeline.bus.subscribe("*", self.hear)
+        await asyncio.Event().wait()
+
+    def hear(self, event: Event) -> None:
+        """Say what `event` means to a person, if anything."""
+        for line in self._narrator.lines(event):
+            self.print(line)
+
+    def print(self, line: Line) -> None:
+        """Print one line."""
+        stream = self._out if line.voice is Voice.CONVERSATION else self._err
+        click.echo(line.styled(), file=stream)
+
+    def clear(self) -> None:
+        """Take away what was drawn; nothing here."""
+
+
+class LiveDisplay(PlainDisplay):
+    """As `PlainDisplay`, with a status line below that is redrawn ten times a second."""
+
+    def __init__(self, out: IO[str], err: IO[str]) -> None:
+        super().__init__(out, err)
+        self._drawn = False
+
+    async def show(self, pipeline: Pipeline) -> None:
+        """Show `pipeline` until this task is cancelled."""
+        pipeline.bus.subscribe("*", self.hear)
+        try:
+            while True:
+                self._draw(status_line(pipeline.state(), pipeline.clock.now(), self._narrator))
+                await asyncio.sleep(_REFRESH_S)
+        finally:
+            self.clear()
+
+    def print(self, line: Line) -> None:
+        """Print one line above the status."""
+        self.clear()
+        super().print(line)
+
+    def clear(self) -> None:
+        """Take the status line away."""
+        if self._drawn:
+            click.echo(_ERASE_LINE, file=self._err, nl=False)
+            self._drawn = False
+
+    def _draw(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        click.echo(f"{_ERASE_LINE}{text[:width]}", file=self._err, nl=False)
+        self._drawn = True
+
+
+class DisplayHandler(logging.Handler):
+    """Sends log records through the display, so that they do not tear its status line."""
+
+    def __init__(self, display: PlainDisplay, err: IO[str]) -> None:
+        super().__init__()
+        self._display = display
+        self._err = err
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print `record` above the status."""
+        self._display.clear()
+        click.echo(self.format(record), file=self._err)
+
+
+def status_line(states: list[StageState], now: float, narrator: Narrator) -> str:
+    """Return the one line that says how a pipeline is doing."""
+    minutes, seconds = divmod(now, 60)
+    parts = [f"{minutes:02.0f}:{seconds:04.1f}"]
+    for state in states:
+        if state.last is not None and state.id in narrator.metered(states):
+            parts.append(f"{state.id} {_meter(audio.level_dbfs(state.last))}")
+    parts.extend(narrator.standing())
+    depth = max((link.depth_ms for state in states for link in state.links), default=0.0)
+    lost = sum(link.dropped_ms for state in states for link in state.links)
+    parts.append(f"queue {depth:.0f} ms")
+    parts.append(f"dropped {lost:.0f} ms")
+    return " │ ".join(parts)
+
+
+def _meter(level_dbfs: float) -> str:
+    share = min(max(1.0 - level_dbfs / _FLOOR_DBFS, 0.0), 1.0) * _METER_CELLS
+    cells = ""
+    for cell in range(_METER_CELLS):
+        cells += _METER[round(min(max(share - cell, 0.0), 1.0) * (len(_METER) - 1))]
+    return cells

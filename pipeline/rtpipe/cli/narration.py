@@ -1,0 +1,131 @@
+"""What an event means to a person watching `run`: a line, or a standing fact of the status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe.events import Event
+    from rtpipe.runtime import StageState
+
+
+class Voice(Enum):
+    """What sort of line it is."""
+
+    CONVERSATION = "conversation"
+    NEWS = "news"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: when, who, what.
+
+    Attributes:
+        at: Pipeline seconds.
+        who: The speaker or the stage.
+        text: What is said.
+        voice: What sort of line it is.
+    """
+
+    at: float
+    who: str
+    text: str
+    voice: Voice = Voice.NEWS
+
+    def styled(self) -> str:
+        """Return the line with colours; click takes them off where there is no terminal."""
+        minutes, seconds = divmod(self.at, 60)
+        stamp = click.style(f"{minutes:02.0f}:{seconds:04.1f}", dim=True)
+        match self.voice:
+            case Voice.CONVERSATION:
+                colour = "cyan" if self.who == "visitor" else "green"
+                return f"{stamp}  {click.style(f'{self.who:>8}', fg=colour, bold=True)}  {self.text}"
+            case Voice.WARNING:
+                return f"{stamp}  {click.style(f'{self.who:>8}', fg='yellow')}  {self.text}"
+            case Voice.NEWS:
+                return f"{stamp}  {click.style(f'{self.who:>8}  {self.text}', dim=True)}"
+
+
+class Narrator:
+    """Turns events into lines and keeps the facts that stand until another event ends them."""
+
+    def __init__(self) -> None:
+        self._gate: str | None = None
+        self._visitor_speaks = False
+        self._speaking: set[str] = set()
+
+    def lines(self, event: Event) -> Iterator[Line]:
+        """Yield what to print for `event`."""
+        self._remember(event)
+        said = event.payload()
+        line = _LINES.get(event.type)
+        if line is not None:
+            who, template, voice = line
+            text = template.format_map(_Rounded(said))
+            yield Line(event.at, who or event.source, text, voice)
+
+    def standing(self) -> Iterator[str]:
+        """Yield the parts of the status line that events decide."""
+        if self._gate is not None:
+            yield f"gate {self._gate}"
+        if self._speaking:
+            yield "model speaks"
+        elif self._visitor_speaks:
+            yield "visitor speaks"
+        else:
+            yield "quiet"
+
+    @staticmethod
+    def metered(states: list[StageState]) -> set[str]:
+        """Return the ids whose level is shown: what starts a chain, and peers."""
+        return {state.id for state in states if state.gives_stream}
+
+    def _remember(self, event: Event) -> None:
+        match event.type:
+            case "mute_gate.opened":
+                self._gate = "open"
+            case "mute_gate.closed":
+                self._gate = "closed"
+            case "input_audio_buffer.speech_started" | "vad.speech_started":
+                self._visitor_speaks = True
+            case "input_audio_buffer.speech_stopped" | "vad.speech_stopped":
+                self._visitor_speaks = False
+            case "output_audio_buffer.started" | "playback.started":
+                self._speaking.add(event.source)
+            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
+                self._speaking.discard(event.source)
+            case "playback.stopped":
+                self._speaking.discard(event.source)
+
+
+class _Rounded(dict[str, Any]):
+    """A payload for `str.format_map`: floats short, and a missing field is no reason to fail."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key, "?")
+        return f"{value:.0f}" if isinstance(value, float) else value
+
+
+_LINES: dict[str, tuple[str, str, Voice]] = {
+    "transcript.user": ("visitor", "{text}", Voice.CONVERSATION),
+    "transcript.assistant": ("model", "{text}", Voice.CONVERSATION),
+    "stage.fell_back": ("", "{reason}: `{used}` takes over", Voice.WARNING),
+    "stage.failed": ("", "{error}", Voice.WARNING),
+    "stage.restarted": ("", "open again after {tries} tries", Voice.WARNING),
+    "stage.stalled": ("", "held the event loop for {held_ms} ms at {where}", Voice.WARNING),
+    "link.dropped": ("", "dropped {dropped_ms} ms of audio, {total_ms} ms in all", Voice.WARNING),
+    "route.failed": ("", "{action}: {error}", Voice.WARNING),
+    "subscriber.overflowed": ("", "too slow: {lost} events were lost to it", Voice.WARNING),
+    "realtime.connected": ("", "connected to {model} ({provider})", Voice.NEWS),
+    "realtime.disconnected": ("", "disconnected: {reason}", Voice.NEWS),
+    "file.written": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
+    "pipeline.stopping": ("", "stopping: {reason}", Voice.NEWS),
+    "pipeline.ended": ("", "ended: {reason}", Voice.NEWS),
+}

@@ -1,0 +1,252 @@
+"""`${...}` in the values of a file that was already parsed: a value never changes the structure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue, folder, what
+from rtpipe.reader import decode, read_bytes
+from rtpipe.syntax import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rtpipe.diagnostics import Findings, Span
+
+_REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
+_ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
+_SECRET_NAME = re.compile(
+    r"(^|_)(key|pass|pwd|pin|auth|credentials?)(_|$)|apikey|token|secret|passw", re.IGNORECASE
+)
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether a variable of this name holds what must not be shown (`OPENAI_API_KEY`)."""
+    return _SECRET_NAME.search(name) is not None
+
+
+class _UnresolvedError(Exception):
+    """A reference has no value: the reason is in the findings."""
+
+
+class Interpolator:
+    """Fills the references in values; what has none comes back as it is.
+
+    A scalar that is exactly one `${name}` keeps the variable's type. Each problem is reported once,
+    at the scalar it stands in.
+
+    Args:
+        variables: `vars:` of the merged files; may hold references themselves.
+        env: The environment.
+        findings: Takes problems, and the secrets met on the way.
+    """
+
+    def __init__(self, variables: MapNode, env: Mapping[str, str], findings: Findings) -> None:
+        self._variables = variables
+        self._env = env
+        self._findings = findings
+        self._known: dict[str, ScalarNode | None] = {}
+        self._open: list[str] = []
+
+    def resolve(self, node: Node) -> Node:
+        """Return `node` with every reference in its values filled.
+
+        A scalar whose reference has no value keeps its text.
+        """
+        if isinstance(node, ListNode):
+            return replace(node, items=tuple(self.resolve(item) for item in node.items))
+        if isinstance(node, MapNode):
+            return self.resolve_map(node)
+        return self.resolve_scalar(node)
+
+    def resolve_map(self, node: MapNode) -> MapNode:
+        """Return a mapping with every reference in its values filled."""
+        entries = {
+            key: Entry(key, entry.key_span, self.resolve(entry.value))
+            for key, entry in node.entries.items()
+        }
+        return replace(node, entries=entries)
+
+    def resolve_scalar(self, node: ScalarNode) -> ScalarNode:
+        """Return a scalar with its references filled."""
+        if not isinstance(node.value, str) or "$" not in node.value:
+            return node
+        try:
+            return self._filled(node, node.value)
+        except _UnresolvedError:
+            return node
+
+    def check_variables(self) -> None:
+        """Resolve every variable, so that a mistake in one that is not used is found too."""
+        for name in self._variables.entries:
+            self._variable(name, self._variables.entries[name].key_span)
+
+    def _filled(self, node: ScalarNode, text: str) -> ScalarNode:
+        whole = _REFERENCE.fullmatch(text)
+        if whole is not None and whole.group(1) is not None:
+            value, secret = self._value(whole.group(1), node)
+            return replace(node, value=value, secret=node.secret or secret)
+        parts: list[str] = []
+        pieces: list[tuple[int, int]] = []
+        secret = node.secret
+        length = last = 0
+        for found in _REFERENCE.finditer(text):
+            before = text[last : found.start()]
+            parts.append(before)
+            length += len(before)
+            last = found.end()
+            if found.group() == "$$":
+                piece = "$"
+            elif found.group(1) is None:
+                self._fail(
+                    "E303",
+                    "`${` is never closed",
+                    node.span,
+                    help=f"close it, or write `$$` for a dollar sign: {_shown(text, found)}",
+                )
+            else:
+                value, hidden = self._value(found.group(1), node)
+                piece, secret = _as_text(value), secret or hidden
+                pieces.append((length, length + len(piece)))
+            parts.append(piece)
+            length += len(piece)
+        parts.append(text[last:])
+        return replace(node, value="".join(parts), pieces=tuple(pieces), secret=secret)
+
+    def _value(self, reference: str, node: ScalarNode) -> tuple[ScalarValue, bool]:
+        """Return what a reference stands for, and whether it is a secret."""
+        scheme, _, rest = reference.partition(":")
+        if scheme == "env" and (found := _ENV.fullmatch(reference)):
+            return self._environment(found.group(1), found.group(2), found.group(3), node)
+        if scheme == "file" and rest:
+            return self._file(folder(node) / Path(rest).expanduser(), node), False
+        if scheme == "cred" and rest:
+            return self._credential(rest, node), True
+        if not _NAME.fullmatch(reference):
+            self._fail(
+                "E303",
+                f"`${{{reference}}}` is no reference",
+                node.span,
+                help="there are `${name}`, `${env:NAME}`, `${env:NAME:-default}`, "
+                "`${env:NAME:?why}`, `${file:PATH}` and `${cred:NAME}`",
+            )
+        variable = self._variable(reference, node.span)
+        return variable.value, variable.secret
+
+    def _environment(
+        self, name: str, operator: str | None, operand: str | None, node: ScalarNode
+    ) -> tuple[str, bool]:
+        value = self._env.get(name)
+        secret = looks_secret(name)
+        if operator == ":-" and not value:
+            return operand or "", False
+        if value is None or (operator == ":?" and not value):
+            why = f": {operand}" if operand else ""
+            self._fail(
+                "E302",
+                f"the environment variable `{name}` is not set{why}",
+                node.span,
+                help=f"set it, or give a default: `{quoted(f'${{env:{name}:-default}}')}`",
+            )
+        if secret:
+            self._findings.secrets.add(value)
+        return value, secret
+
+    def _file(self, path: Path, node: ScalarNode, code: str = "E304") -> str:
+        data = read_bytes(path, self._findings, code, node.span)
+        text = None if data is None else decode(data, path, self._findings)
+        if text is None:
+            raise _UnresolvedError
+        return text
+
+    def _credential(self, name: str, node: ScalarNode) -> str:
+        root = self._env.get(_CREDENTIALS)
+        if root is None or Path(name).name != name or name in {".", ".."}:
+            why = f"`{_CREDENTIALS}` is not set" if root is None else "its name may hold no folder"
+            self._fail(
+                "E305",
+                f"no credential `{name}`: {why}",
+                node.span,
+                help=f"in the systemd unit: `LoadCredential={name}:/etc/rtpipe/{name}`",
+            )
+        value = self._file(Path(root) / name, node, "E305").rstrip("\n")
+        self._findings.secrets.add(value)
+        return value
+
+    def _variable(self, name: str, span: Span) -> ScalarNode:
+        entry = self._variables.entries.get(name)
+        if entry is None:
+            self._fail(
+                "E301",
+                f"no variable `{name}`",
+                span,
+                label="unknown variable",
+                help=did_you_mean(name, self._variables.entries)
+                or f"define it: `vars: {{{name}: value}}`",
+                notes=[f"`${{env:{name}}}` would be the environment's"] if name.isupper() else [],
+            )
+        if name in self._open:
+            circle = " -> ".join([*self._open[self._open.index(name) :], name])
+            self._known[name] = None
+            self._fail("E309", f"variables that need each other: {circle}", entry.value.span)
+        if name not in self._known:
+            self._known[name] = self._resolved(name, entry)
+        known = self._known[name]
+        if known is None:
+            raise _UnresolvedError
+        return known
+
+    def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
+        value = entry.value
+        if not isinstance(value, ScalarNode):
+            self._findings.error(
+                "E310",
+                f"the variable `{name}` is {what(value)}; a variable is a single value",
+                value.span,
+                help="a list or a mapping stands where it is used, or comes by `include`",
+            )
+            return None
+        self._open.append(name)
+        try:
+            if isinstance(value.value, str) and "$" in value.value:
+                value = self._filled(value, value.value)
+        except _UnresolvedError:
+            return None
+        finally:
+            self._open.pop()
+        secret = value.secret or looks_secret(name)
+        if secret and isinstance(value.value, str):
+            self._findings.secrets.add(value.value)
+        return replace(value, secret=secret)
+
+    def _fail(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        label: str = "",
+        help: str | None = None,
+        notes: list[str] | None = None,
+    ) -> NoReturn:
+        self._findings.error(code, message, span, label=label, help=help, notes=notes or ())
+        raise _UnresolvedError
+
+
+def _as_text(value: ScalarValue) -> str:
+    """Return a value as YAML writes it, for use in the middle of a text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _shown(text: str, found: re.Match[str]) -> str:
+    return f"`{quoted(text[: found.start()] + '$' + text[found.start() :])}`"

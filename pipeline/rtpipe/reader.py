@@ -1,0 +1,297 @@
+"""YAML text to values with file, line and column.
+
+YAML 1.2 and safe: no tags, no objects, a bounded size, depth and number of nodes (aliases counted
+as often as they are used). The tree is built from ruamel.yaml's events, so that a bound is hit
+while reading and not after.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from rtpipe.diagnostics import Related, Span, split_lines
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
+from rtpipe.syntax import name_alias, name_comma, name_mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rtpipe.diagnostics import Findings
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 50
+MAX_NODES = 10_000
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_WORDS: dict[str, ScalarValue] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def typed(text: str) -> ScalarValue:
+    """Return the value of a plain scalar by YAML 1.2's core schema (`no` is text, `010` is 10)."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if _FLOAT.fullmatch(text) or _INFINITE.fullmatch(text):
+        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf"))
+    return float("nan") if text in {".nan", ".NaN", ".NAN"} else text
+
+
+def read_file(path: Path, findings: Findings) -> Node | None:
+    """Return what the file holds, or None with the reason in `findings`."""
+    data = read_bytes(path, findings, "E001")
+    if data is None:
+        return None
+    text = decode(data, path, findings)
+    return None if text is None else read_text(text, path, findings)
+
+
+def read_bytes(path: Path, findings: Findings, code: str, span: Span | None = None) -> bytes | None:
+    """Return the bytes of a file of at most 1 MiB, or None with `code` in `findings`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        findings.error(code, f"cannot read {path}: {reason}", span, label="named here")
+        return None
+    if len(data) > MAX_BYTES:
+        findings.error("E002", f"{path} is larger than 1 MiB", span or Span(path, 1, 1))
+        return None
+    return data
+
+
+def decode(data: bytes, path: Path, findings: Findings) -> str | None:
+    """Return the text of UTF-8 `data`, a byte order mark taken off."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", errors="replace")
+        line = before.count("\n") + 1
+        column = len(before) - before.rfind("\n")
+        findings.add_source(path, data.decode("utf-8", errors="replace"))
+        findings.error(
+            "E003",
+            f"{path.name} is not UTF-8 text",
+            Span(path, line, column),
+            label=f"byte 0x{data[error.start]:02x}",
+            help="save the file as UTF-8",
+        )
+        return None
+
+
+def read_text(
+    text: str, path: Path, findings: Findings, *, line: int = 1, column: int = 1
+) -> Node | None:
+    """Return what a YAML text holds, or None with the reason in `findings`.
+
+    Args:
+        text: One YAML document.
+        path: Where it comes from; relative paths in it start from there.
+        findings: Takes every mistake found.
+        line: Line of the text's first character, for a text that is part of another.
+        column: Its column.
+    """
+    if line == column == 1:
+        findings.add_source(path, text)
+    builder = _Builder(text, path, findings, line, column)
+    if control := _CONTROL.search(text):
+        findings.error(
+            "E004",
+            f"the file holds the control character U+{ord(control.group()):04X}",
+            builder.span_at(control.start()),
+            help="remove it; in a text write it as an escape between double quotes",
+        )
+        return None
+    try:
+        return builder.document()
+    except _RefusedError:
+        return None
+    except MarkedYAMLError as error:
+        findings.add(name_mistake(error, builder.lines, builder.span))
+    except (YAMLError, ValueError, RecursionError) as error:
+        first_line = str(error).splitlines()[:1]
+        findings.error("E006", f"this is not YAML: {''.join(first_line)}", Span(path, line, column))
+    return None
+
+
+class _RefusedError(Exception):
+    """Reading stops: the reason is in the findings."""
+
+
+class _Builder:
+    """Builds the tree from parser events, and refuses what a pipeline file may not hold."""
+
+    def __init__(self, text: str, path: Path, findings: Findings, line: int, column: int) -> None:
+        self.text = text
+        self.lines = split_lines(text)
+        self._path = path
+        self._findings = findings
+        self._line = line
+        self._column = column
+        self._nodes = 0
+        self._anchors: dict[str, tuple[Node, int] | None] = {}
+
+    def span(self, line: int, column: int, length: int = 1) -> Span:
+        """Return the span of a place given as ruamel does, from 0, within this text."""
+        shift = self._column - 1 if line == 0 else 0
+        return Span(self._path, self._line + line, column + 1 + shift, max(length, 1))
+
+    def span_at(self, index: int) -> Span:
+        before = self.text[:index]
+        return self.span(before.count("\n"), len(before) - before.rfind("\n") - 1)
+
+    def document(self) -> Node:
+        events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(self.text))
+        root: Node | None = None
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                if root is not None:
+                    self._refuse("E017", "a second document begins here; a file holds one", event)
+                root = self._node(next(events), events, 1)
+        if root is None or (isinstance(root, ScalarNode) and root.value is None):
+            self._findings.error(
+                "E005",
+                f"{self._path.name} is empty",
+                self.span(0, 0),
+                help="the smallest pipeline is `{version: 1, stages: [tone, speaker]}`",
+            )
+            raise _RefusedError
+        return root
+
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        self._count(1, event)
+        if depth > MAX_DEPTH:
+            self._refuse("E013", f"nested more than {MAX_DEPTH} deep", event)
+        if event.tag is not None:
+            self._refuse(
+                "E014",
+                f"the tag `{_short(event.tag)}`: a pipeline file holds plain values only",
+                event,
+                help="remove the tag",
+            )
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        before = self._nodes
+        node: Node
+        if isinstance(event, ScalarEvent):
+            node = self._scalar(event)
+        elif isinstance(event, SequenceStartEvent):
+            node = self._list(event, events, depth)
+        else:
+            node = self._map(event, events, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, self._nodes - before + 1)
+        return node
+
+    def _alias(self, event: Any) -> Node:
+        name = str(event.anchor)
+        if name not in self._anchors:
+            mark = event.start_mark
+            self._findings.add(name_alias(name, self.lines, mark.line, mark.column, self.span))
+            raise _RefusedError
+        anchored = self._anchors[name]
+        if anchored is None:
+            self._refuse("E015", f"`*{name}` stands inside the value it stands for", event)
+        node, size = anchored
+        self._count(size, event)
+        return node
+
+    def _count(self, nodes: int, event: Any) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._refuse("E013", f"the file unfolds to more than {MAX_NODES} values", event)
+
+    def _scalar(self, event: Any) -> ScalarNode:
+        text = str(event.value)
+        plain = event.implicit[0]
+        value: ScalarValue = typed(text) if plain else text
+        return ScalarNode(value, self._of(event), text)
+
+    def _list(self, start: Any, events: Iterator[Any], depth: int) -> ListNode:
+        items: list[Node] = []
+        while not isinstance(event := next(events), SequenceEndEvent):
+            items.append(self._node(event, events, depth + 1))
+        return ListNode(tuple(items), self._of(start, event))
+
+    def _map(self, start: Any, events: Iterator[Any], depth: int) -> MapNode:
+        assert isinstance(start, MappingStartEvent)
+        entries: dict[str, Entry] = {}
+        last: Entry | None = None
+        while not isinstance(event := next(events), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
+                self._refuse("E016", "a key is a single word here, not a list or a mapping", event)
+            key_node = self._node(event, events, depth + 1)
+            key, span = str(event.value), key_node.span
+            if key == "<<":
+                self._refuse(
+                    "E016",
+                    "`<<` is not part of YAML 1.2",
+                    event,
+                    help="write the keys out, or share them through `include`",
+                )
+            value_event = next(events)
+            value = self._node(value_event, events, depth + 1)
+            if start.flow_style and self._lacks_value(event, value_event):
+                self._findings.add(name_comma(key, span, last))
+                continue
+            last = Entry(key, span, value)
+            if key in entries:
+                first = Related(entries[key].key_span, "first here")
+                self._findings.error(
+                    "E008",
+                    f"the key `{key}` stands twice in one mapping",
+                    span,
+                    label="again here",
+                    help=f"keep one `{key}`, or put each into an item of its own",
+                    related=[first],
+                )
+                continue
+            entries[key] = last
+        return MapNode(entries, self._of(start, event))
+
+    def _lacks_value(self, key: Any, value: Any) -> bool:
+        """Whether a comma in `{}` left a key without its colon."""
+        if not isinstance(value, ScalarEvent) or value.value or not value.implicit[0]:
+            return False
+        between = self.text[key.end_mark.index : value.end_mark.index]
+        return ":" not in between
+
+    def _of(self, event: Any, end: Any = None) -> Span:
+        first, last = event.start_mark, (end or event).end_mark
+        if last.line == first.line:
+            return self.span(first.line, first.column, last.column - first.column)
+        if getattr(event, "style", None) in {"|", ">"}:
+            return self.span(first.line, first.column)
+        rest = self.lines[first.line][first.column :] if first.line < len(self.lines) else ""
+        return self.span(first.line, first.column, len(rest.split(" #")[0].rstrip()))
+
+    def _refuse(self, code: str, message: str, event: Any, help: str | None = None) -> NoReturn:
+        self._findings.error(code, message, self._of(event), help=help)
+        raise _RefusedError
+
+
+def _short(tag: object) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")

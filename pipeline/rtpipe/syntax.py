@@ -1,0 +1,224 @@
+"""Names for the mistakes that make a text no YAML, or YAML that means something else."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from rtpipe.diagnostics import Diagnostic, Related, Span
+from rtpipe.nodes import ScalarNode
+from rtpipe.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ruamel.yaml.error import MarkedYAMLError
+
+    from rtpipe.nodes import Entry
+
+    Place = Callable[[int, int, int], Span]
+
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
+_KEY_BEFORE = re.compile(r"([\w.-]+):\s*$")
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a YAML value between double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def name_mistake(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> Diagnostic:
+    """Return what the parser's `error` means to somebody who writes a pipeline.
+
+    Args:
+        error: As ruamel raised it; its marks count from 0.
+        lines: The text.
+        place: Makes a span of a line and a column (from 0) and a length.
+    """
+    mark = error.problem_mark or error.context_mark
+    line, column = (0, 0) if mark is None else (mark.line, mark.column)
+    text = lines[line] if line < len(lines) else ""
+    problem = (error.problem or "").split("\n", 1)[0]
+    here = place(line, column, 1)
+    if "'\\t'" in problem:
+        return _tab(text, column, line, place)
+    if text[column - 1 : column + 1] == "${" and column > 0:
+        return _unquoted_reference(text, column - 1, line, place)
+    if "cannot start any token" in problem or error.context == "while scanning an alias":
+        start = column
+        if error.context == "while scanning an alias" and error.context_mark is not None:
+            start = error.context_mark.column
+        return _must_quote(text, start, line, place)
+    if problem.startswith("mapping values are not allowed"):
+        return _misplaced_colon(lines, line, column, place)
+    return _by_wording(error, problem, here, place)
+
+
+def _by_wording(error: MarkedYAMLError, problem: str, here: Span, place: Place) -> Diagnostic:
+    opened = error.context_mark
+    at_opening = here if opened is None else place(opened.line, opened.column, 1)
+    if "quoted scalar" in (error.context or "") and "end of stream" in problem:
+        return Diagnostic("E006", "this quote is never closed", at_opening, "opened here")
+    if "got '<stream end>'" in problem or (error.context or "").startswith("while parsing a flow"):
+        return Diagnostic(
+            "E006",
+            "this bracket is never closed, or a comma is missing after a value in it",
+            at_opening,
+            "opened here",
+            related=() if at_opening == here else (Related(here, "not possible here"),),
+        )
+    if "could not find expected ':'" in problem:
+        return Diagnostic("E006", "this line has no colon", at_opening, "a key needs `:`")
+    if "expected <block end>" in problem:
+        return Diagnostic(
+            "E006",
+            "this line's indentation fits nothing above it",
+            here,
+            "begins here",
+            "the items of one list, and the keys of one mapping, begin in one column",
+        )
+    return Diagnostic("E006", f"this is not YAML: {problem}", here)
+
+
+def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
+    """Return what is wrong with `*name`, which no `&name` defines: mostly a glob without quotes."""
+    return _must_quote(lines[line], column, line, place, fallback=f"*{name}")
+
+
+def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
+    """Return what is wrong with a key without a colon in `{}`: mostly an unquoted comma."""
+    if before is not None and isinstance(before.value, ScalarNode) and before.value.raw:
+        whole = f"{before.value.raw},{key}"
+        start = before.value.span
+        same_line = start.line == span.line
+        length = span.column + span.length - start.column if same_line else start.length
+        return Diagnostic(
+            "E011",
+            "a comma ends a value inside `{}`",
+            Span(start.path, start.line, start.column, length),
+            "read as two values",
+            f"quote it: `{{{before.key}: {quoted(whole)}}}`",
+        )
+    return Diagnostic(
+        "E011",
+        f"`{key}` has no value",
+        span,
+        "a key needs `:` and a value",
+        f"write `{{{key}: true}}`, or whatever its value is",
+    )
+
+
+def is_yaml(text: str) -> bool:
+    """Return whether `text` can be read as YAML."""
+    try:
+        for _ in YAML(typ="safe", pure=True).parse(text):
+            pass
+    except (YAMLError, ValueError):
+        return False
+    return True
+
+
+def _tab(text: str, column: int, line: int, place: Place) -> Diagnostic:
+    tabs = len(text[column:]) - len(text[column:].lstrip("\t"))
+    content = text.strip()
+    shown = content if content and is_yaml(content) and "`" not in content else "- gain: 3"
+    return Diagnostic(
+        "E007",
+        "a tab cannot indent in YAML",
+        place(line, column, tabs),
+        "a tab" if tabs == 1 else f"{tabs} tabs",
+        f"indent with two spaces: `  {shown}`",
+    )
+
+
+def _unquoted_reference(text: str, start: int, line: int, place: Place) -> Diagnostic:
+    """`{api_key: ${env:X}}`: the brace of the reference ends the value."""
+    found = _REFERENCE.match(text, start)
+    reference = found.group() if found else "${name}"
+    before = text[:start]
+    head = re.split(r"[,{\[]", before)[-1]
+    keyed = re.match(r"\s*([\w.-]+):\s+(.*)$", head)
+    rest = text[start + len(reference) :] if found else ""
+    tail = re.match(r"[^,}\]]*", rest)
+    value = (
+        (keyed.group(2) if keyed else head.lstrip()) + reference + (tail.group() if tail else "")
+    )
+    shown = f"{{{keyed.group(1)}: {quoted(value)}}}" if keyed else f"[{quoted(value)}]"
+    return Diagnostic(
+        "E009",
+        "inside `{}` and `[]` a value with `${` needs quotes",
+        place(line, start, len(reference)),
+        "its brace ends the value",
+        f"quote it: `{shown}`",
+    )
+
+
+def _must_quote(
+    text: str, start: int, line: int, place: Place, *, fallback: str = ""
+) -> Diagnostic:
+    """A value that begins with a character YAML keeps for itself: `*.done`, `%Y.wav`, `@x`."""
+    before = text[:start]
+    in_flow = before.count("{") + before.count("[") > before.count("}") + before.count("]")
+    found = re.match(r"[^,}\]]*" if in_flow else r".*?(?=\s+#|\s*$)", text[start:])
+    value = (found.group().rstrip() if found else "") or fallback
+    key = _KEY_BEFORE.search(before)
+    shown = f"{key.group(1)}: {quoted(value)}" if key else f"[{quoted(value)}]"
+    first = value[:1]
+    meaning = "which makes it an alias to YAML" if first == "*" else "which YAML keeps for itself"
+    return Diagnostic(
+        "E010",
+        f"a value cannot begin with `{first}`, {meaning}, unless it is quoted"
+        if first != "`"
+        else "a value cannot begin with a backtick unless it is quoted",
+        place(line, start, len(value)),
+        "needs quotes",
+        f"quote it: `{shown}`" if "`" not in shown else "put it between double quotes",
+    )
+
+
+def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
+    text = lines[line]
+    key = text[:column].strip()
+    above = line - 1
+    while above >= 0 and (not lines[above].strip() or lines[above].lstrip().startswith("#")):
+        above -= 1
+    item = _BARE_ITEM.fullmatch(lines[above]) if above >= 0 else None
+    if item and len(text) - len(text.lstrip()) > lines[above].index("-"):
+        kind = item.group(2)
+        value = re.split(r"\s+#", text[column + 1 :])[0].strip()
+        option = f"- {kind}: {{{key}: {value}}}"
+        if key in RESERVED_KEYS + RESERVED_ROUTE_KEYS or not value or not is_yaml(option):
+            help = f"write `- {kind}:` with a colon, and below it what belongs to it"
+        else:
+            help = f"options stand under their kind: `{option}`"
+        return Diagnostic(
+            "E012",
+            f"`{kind}` needs a colon, for something stands below it",
+            place(above, len(item.group(1)), len(kind)),
+            "no colon",
+            help,
+            related=(Related(place(line, column - len(key), len(key)), "belongs to it"),),
+        )
+    first = re.match(r"(\s*(?:-\s+)?)([\w.-]+):\s+(.*?)(?=\s+#|\s*$)", text)
+    if first and first.end(2) < column:
+        value = first.group(3)
+        shown = f"{first.group(2)}: {quoted(value)}"
+        return Diagnostic(
+            "E010",
+            "a value that holds a colon and a space needs quotes",
+            place(line, first.start(3), len(value)),
+            "needs quotes",
+            f"quote it: `{shown}`" if "`" not in shown else None,
+        )
+    return Diagnostic(
+        "E006",
+        f"`{key}` cannot stand here: the line above already has a value",
+        place(line, max(column - len(key), 0), max(len(key), 1)),
+        "a key that belongs to nothing",
+        "a key with others below it has nothing after its colon",
+    )
