@@ -192,15 +192,19 @@ class Echo(Peer[CollectOptions]):
 
     async def converse(self, inlet: Link, send: Send) -> None:
         pts = 0
-        async for frame in inlet:
-            data = -audio.pcm(frame)[:, 0]
+
+        async def say(data: NDArray[np.int16]) -> None:
+            nonlocal pts
             await send(audio.from_pcm(data, sample_rate=48_000, pts=pts))
             pts += len(data)
+            await asyncio.sleep(len(data) / 48_000)
+
+        async for frame in inlet:
+            await say(-audio.pcm(frame)[:, 0])
         if self.options.stuck:
             await asyncio.Event().wait()
         for _ in range(3):
-            await send(audio.from_pcm(np.full(960, 5, np.int16), sample_rate=48_000, pts=pts))
-            pts += 960
+            await say(np.full(960, 5, np.int16))
 
 
 class Ear(Subscriber[CollectOptions]):
@@ -251,7 +255,7 @@ async def play(
     Ramp.opened = 0
     Fault.instances = 0
     played = Played()
-    graph = from_text(text, registry=registry()).graph
+    graph = from_text(f"version: 1\n{text}", registry=registry()).graph
     if secrets:
         object.__setattr__(graph.pipeline, "secrets", secrets)
     pipeline = Pipeline(graph, check=True)
