@@ -23,7 +23,7 @@ from rtpipe.events import (
 from rtpipe.link import Link
 from rtpipe.plan import Plan, make_plan, runs_inline
 from rtpipe.routes import attend, connect
-from rtpipe.stage import Peer, Sink, Source, StageContext, Transform
+from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform
 from rtpipe.supervisor import InlineSlot, Slot, Status
 from rtpipe.tasks import run_peer, run_sink, run_source, run_transform
 
@@ -143,7 +143,7 @@ class Pipeline:
 
     def perform(self, call: ActionCall) -> object:
         """Carry out a stage's action; `flush` is one that every stage has."""
-        if call.name == "flush":
+        if call.name == FLUSH.name:
             return self.flush(call.stage)
         slot = self._slots[call.stage]
         if slot.status is not Status.OK:

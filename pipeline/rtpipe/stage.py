@@ -268,6 +268,19 @@ FAMILIES: dict[str, type[Stage[Any]]] = {
 }
 
 
+FLUSH = ActionSpec(
+    "flush", "Drop what is buffered in the stage and after it.", inspect.Signature()
+)
+"""The action that the runtime gives to every stage that carries audio."""
+
+
+def offered_actions(stage_type: type[Stage[Any]]) -> dict[str, ActionSpec]:
+    """Return what a route may do with a stage: its own actions, and `flush`."""
+    if issubclass(stage_type, Subscriber):
+        return stage_type.actions()
+    return {FLUSH.name: FLUSH, **stage_type.actions()}
+
+
 def family(stage_type: type[Stage[Any]]) -> str:
     """Return which of the five kinds `stage_type` is."""
     for name, base in FAMILIES.items():

@@ -1,0 +1,305 @@
+"""Items of `events:`: which events, and the actions or the subscriber they set off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.calls import Call, check_arguments, read_call
+from rtpipe.diagnostics import did_you_mean, suggest
+from rtpipe.flow import flow
+from rtpipe.items import Item, ItemReader, with_ids
+from rtpipe.known_events import CORE, is_glob, overlap, published_by
+from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain, what
+from rtpipe.reserved import ReservedReader
+from rtpipe.spec import ActionCall, RouteSpec
+from rtpipe.stage import family, offered_actions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.interpolate import Interpolator
+    from rtpipe.plugins import Registry
+    from rtpipe.stage import ActionSpec, Stage
+    from rtpipe.stage_maker import StageMaker
+
+_BESIDE_A_SUBSCRIBER = ("match", "where", "from", "id", "enabled", "label", "on_error")
+_BESIDE_DO = ("match", "where", "from", "do", "enabled", "label")
+_FORMS = "write `- log`, `- jsonl: out/events.jsonl` or `{match: vad.*, do: speaker.flush}`"
+
+
+class RouteReader:
+    """Reads the routes of one document.
+
+    Args:
+        registry: The kinds there are.
+        values: Fills references.
+        maker: Makes subscribers.
+        findings: Takes what is wrong.
+        items: The stages of the document, disabled ones too.
+        enabled: The ids of those that take part.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        values: Interpolator,
+        maker: StageMaker,
+        findings: Findings,
+        items: Sequence[Item],
+        enabled: set[str],
+    ) -> None:
+        self._registry = registry
+        self._values = values
+        self._maker = maker
+        self._findings = findings
+        self._stages = {item.id: item for item in items}
+        self._enabled = enabled
+        self._items = ItemReader(registry, findings)
+        self._reserved = ReservedReader(findings)
+        self._published: list[str] = []
+
+    def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
+        """Return the routes that are enabled and right."""
+        subscribers: list[Item] = []
+        slots: list[tuple[Node, Item | None]] = []
+        for node in nodes:
+            if isinstance(node, MapNode) and "do" in node.entries:
+                slots.append((node, None))
+                continue
+            item = self._subscriber(node)
+            if item is not None:
+                subscribers.append(item)
+                slots.append((node, item))
+        named = iter(with_ids(subscribers, self._findings, set(self._stages)))
+        known = self._types_here()
+        pairs = [(node, None if item is None else next(named)) for node, item in slots]
+        self._published = published_by(
+            [*known, *(i.stage_type for _, i in pairs if i is not None and i.stage_type)]
+        )
+        routes = [self._route(node, item) for node, item in pairs]
+        return [route for route in routes if route is not None]
+
+    def _types_here(self) -> list[type[Stage[Any]]]:
+        """Return the types of the stages that take part, fallbacks included."""
+        found: list[type[Stage[Any]]] = []
+        for item in self._stages.values():
+            if item.id not in self._enabled or item.stage_type is None:
+                continue
+            found.append(item.stage_type)
+            node = item.get("fallback")
+            keys = node.entries if isinstance(node, MapNode) else [plain(node)] if node else []
+            found += [self._registry.kinds[key] for key in keys if key in self._registry.kinds]
+        return found
+
+    def _subscriber(self, node: Node) -> Item | None:
+        """Return the item that names a route's subscriber."""
+        if isinstance(node, MapNode) and not set(node.entries) - set(_BESIDE_A_SUBSCRIBER):
+            self._findings.error(
+                "E706",
+                "this route leads nowhere",
+                node.span,
+                label="no subscriber, no `do`",
+                help=_FORMS,
+            )
+            return None
+        item = self._items.item(node, _BESIDE_A_SUBSCRIBER)
+        if item is None:
+            return None
+        if item.stage_type is None:
+            self._maker.unknown_kind(item, ("subscriber",))
+            return None
+        if family(item.stage_type) != "subscriber":
+            self._findings.error(
+                "E109",
+                f"`{item.kind}` hears audio, not events",
+                item.span,
+                label=f"a {family(item.stage_type)}",
+                help=f"put it under stages: `stages: [{item.kind}]`",
+            )
+            return None
+        return item
+
+    def _route(self, node: Node, item: Item | None) -> RouteSpec | None:
+        entries = node.entries if isinstance(node, MapNode) else {}
+        got = {
+            key: self._values.resolve(entry.value)
+            for key, entry in entries.items()
+            if key in {"match", "where", "from", "enabled"}
+        }
+        if not self._reserved.flag(got.get("enabled"), "enabled", default=True):
+            return None
+        match = self._match(got.get("match"), node, needed=item is None)
+        where = self._where(got.get("where"))
+        source = self._source(got.get("from"))
+        if item is None:
+            assert isinstance(node, MapNode)
+            actions = self._actions(node)
+            return RouteSpec(match, where, source, actions, None, node.span) if actions else None
+        subscriber = self._maker.make(item)
+        if subscriber is None:
+            return None
+        return RouteSpec(match, where, source, (), subscriber, node.span)
+
+    def _match(self, node: Node | None, route: Node, *, needed: bool) -> tuple[str, ...]:
+        if node is None:
+            if needed:
+                self._findings.error(
+                    "E706",
+                    "this route does not say which events set it off",
+                    route.span,
+                    label="no `match`",
+                    help="write `match: vad.speech_started` beside `do`",
+                )
+            return ("*",)
+        globs: list[str] = []
+        for item in node.items if isinstance(node, ListNode) else (node,):
+            value = item.value if isinstance(item, ScalarNode) else None
+            if not isinstance(value, str) or not value:
+                self._wrong(item, "match", "an event, a glob or a list of them", "match: vad.*")
+                continue
+            globs.append(value)
+            self._check_event(value, item)
+        return tuple(globs) or ("*",)
+
+    def _check_event(self, glob: str, node: Node) -> None:
+        if any(overlap(glob, name) for name in self._published):
+            return
+        everywhere = published_by(self._registry.kinds.values())
+        if any(overlap(glob, name) for name in everywhere):
+            publishers = sorted(
+                kind
+                for kind, stage in self._registry.kinds.items()
+                if any(overlap(glob, name) for name in published_by([stage]) if name not in CORE)
+            )
+            self._findings.warning(
+                "E702",
+                f"no stage of this file publishes `{glob}`",
+                node.span,
+                label="never happens here",
+                help=f"`{'`, `'.join(publishers)}` would",
+            )
+            return
+        self._findings.error(
+            "E701",
+            f"no installed stage publishes `{glob}`",
+            node.span,
+            label="unknown event",
+            help=did_you_mean(glob, [name for name in everywhere if not is_glob(name)])
+            or f"this file's events are `[{', '.join(flow(name) for name in self._published)}]`",
+            notes=["`rtpipe events` lists them all"],
+        )
+
+    def _where(self, node: Node | None) -> Mapping[str, Any]:
+        if node is None:
+            return {}
+        if isinstance(node, MapNode):
+            values = [entry.value for entry in node.entries.values()]
+            if all(isinstance(value, ScalarNode) for value in values):
+                return dict(plain(node))
+        self._wrong(node, "where", "a mapping of fields to values", "where: {status: ok}")
+        return {}
+
+    def _source(self, node: Node | None) -> str | None:
+        if node is None:
+            return None
+        value = node.value if isinstance(node, ScalarNode) else None
+        if not isinstance(value, str):
+            self._wrong(node, "from", "a stage's id", "from: mic")
+        elif value not in self._stages:
+            self._unknown_stage(value, node.span)
+        else:
+            return value
+        return None
+
+    def _actions(self, route: MapNode) -> tuple[ActionCall, ...]:
+        for key, entry in route.entries.items():
+            if key not in _BESIDE_DO:
+                self._findings.error(
+                    "E706",
+                    f"`{key}` cannot stand beside `do`",
+                    entry.key_span,
+                    help="a subscriber is a route of its own: `- log`"
+                    if key in self._registry.kinds
+                    else did_you_mean(key, _BESIDE_DO) or f"`[{', '.join(_BESIDE_DO)}]` can",
+                )
+        node = route.entries["do"].value
+        calls: list[ActionCall] = []
+        for item in node.items if isinstance(node, ListNode) else (node,):
+            if not isinstance(item, ScalarNode) or not isinstance(item.value, str):
+                self._wrong(item, "do", "an action or a list of them", "do: speaker.flush")
+                continue
+            call = read_call(item, self._findings)
+            checked = None if call is None else self._call(call)
+            if checked is not None:
+                calls.append(checked)
+        return tuple(calls)
+
+    def _call(self, call: Call) -> ActionCall | None:
+        stage = self._stages.get(call.stage)
+        if stage is None:
+            self._unknown_stage(call.stage, call.span)
+            return None
+        if stage.stage_type is None:
+            return None
+        action = offered_actions(stage.stage_type).get(call.name)
+        if action is None and self._had(stage, call.name):
+            self._skipped(call, f"`{stage.id}` is a `{stage.kind}` now, which has no `{call.name}`")
+            return None
+        if action is None:
+            self._unknown_action(call, stage.kind, offered_actions(stage.stage_type))
+            return None
+        if not check_arguments(call, action, self._findings):
+            return None
+        if call.stage not in self._enabled:
+            self._skipped(call, f"`{call.stage}` is disabled")
+            return None
+        args = tuple(plain(self._values.resolve(value)) for value in call.args)
+        kwargs = {name: plain(self._values.resolve(value)) for name, value in call.kwargs.items()}
+        return ActionCall(call.stage, call.name, args, kwargs, call.span)
+
+    def _had(self, stage: Item, action: str) -> bool:
+        """Whether a kind that was replaced by `--set`, a profile or another file had the action."""
+        kinds = (self._registry.kinds.get(kind) for kind in stage.was)
+        return any(kind is not None and action in offered_actions(kind) for kind in kinds)
+
+    def _skipped(self, call: Call, why: str) -> None:
+        self._findings.warning(
+            "E707",
+            f"`{call.stage}.{call.name}` does nothing: {why}",
+            call.span,
+            label="left out",
+        )
+
+    def _unknown_action(self, call: Call, kind: str, actions: Mapping[str, ActionSpec]) -> None:
+        names = [f"{call.stage}.{name}" for name in actions]
+        self._findings.error(
+            "E704",
+            f"`{kind}` has no action `{call.name}`",
+            call.span,
+            label="unknown action",
+            help=did_you_mean(f"{call.stage}.{call.name}", names)
+            if suggest(call.name, actions)
+            else f"it has `[{', '.join(names)}]`"
+            if names
+            else "it has no actions",
+            notes=[f"`rtpipe stages {kind}` lists its actions"],
+        )
+
+    def _unknown_stage(self, id: str, span: Span) -> None:
+        self._findings.error(
+            "E703",
+            f"no stage `{id}`",
+            span,
+            label="unknown id",
+            help=did_you_mean(id, self._stages) or f"the stages are `[{', '.join(self._stages)}]`",
+        )
+
+    def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:
+        self._findings.error(
+            "E706",
+            f"`{key}` is {expected}, not {what(node)}",
+            node.span,
+            label=f"expected {expected}",
+            help=f"for example `{example}`",
+        )
