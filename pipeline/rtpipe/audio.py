@@ -82,7 +82,8 @@ class Meta:
 
     Attributes:
         captured_at: Pipeline second at which the frame's first sample was heard, if live.
-        speech: One verdict for each 20 ms slice of the frame, from a `vad` upstream.
+        speech: From a `vad` upstream, one verdict for each of `slice_ends(frame)`: was somebody
+            speaking then? None where no `vad` saw the frame.
         extra: For plugins, under names of their own.
     """
 
@@ -103,6 +104,17 @@ def meta(frame: AudioFrame) -> Meta:
     fresh = Meta()
     frame.opaque = fresh
     return fresh
+
+
+def slice_ends(frame: AudioFrame) -> list[int]:
+    """Return where the 20 ms slices of media time end in `frame`, in samples from its start.
+
+    Slices are counted from pts 0, so a stream has the same ones however it is cut into frames; a
+    frame shorter than a slice may have none.
+    """
+    rate, pts = frame.sample_rate, frame.pts or 0
+    slices = range(pts * 50 // rate + 1, (pts + frame.samples) * 50 // rate + 1)
+    return [-(-number * rate // 50) - pts for number in slices]
 
 
 def copy_meta(source: AudioFrame, target: AudioFrame) -> None:
@@ -170,9 +182,8 @@ def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
     else:
         data = values
     shaped = data.T if frame.format.is_planar else data.reshape(1, -1)
-    out = AudioFrame.from_ndarray(
-        np.ascontiguousarray(shaped, dtype=_DTYPES[kind]), format=name, layout=frame.layout.name
-    )
+    ready: Any = np.ascontiguousarray(shaped, dtype=_DTYPES[kind])
+    out = AudioFrame.from_ndarray(ready, format=name, layout=frame.layout.name)
     out.sample_rate = frame.sample_rate
     out.pts = frame.pts
     out.time_base = Fraction(1, frame.sample_rate)

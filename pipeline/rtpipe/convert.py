@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from rtpipe.audio import ANY, AudioFormat, AudioFrame, copy_meta, pcm, stamp
+from rtpipe.audio import ANY, AudioFormat, AudioFrame, copy_meta, pcm, silence, stamp
 from rtpipe.errors import FormatError
 
 
@@ -31,6 +31,7 @@ class Converter:
         self._input: AudioFormat | None = None
         self._resampler: av.AudioResampler | None = None
         self._expected_in = 0
+        self._latest: AudioFrame | None = None
         self._next_out = 0
         self._slicer: _Slicer | None = None
 
@@ -70,12 +71,13 @@ class Converter:
                 return [*out, frame]
             self._start(frame, arriving)
         self._expected_in = pts + frame.samples
+        self._latest = frame
         assert self._resampler is not None
         try:
             made = self._resampler.resample(frame)
         except (ValueError, OSError) as error:
             raise FormatError(f"cannot convert {arriving} to {self._target}: {error}") from error
-        return out + self._stamped(made, frame)
+        return out + self._stamped(made)
 
     def _start(self, frame: AudioFrame, arriving: AudioFormat) -> None:
         wanted = self._target.completed(arriving)
@@ -94,14 +96,14 @@ class Converter:
             return []
         made = self._resampler.resample(None)
         self._resampler = None
-        return self._stamped(made, None)
+        return self._stamped(made)
 
-    def _stamped(self, made: list[AudioFrame], source: AudioFrame | None) -> list[AudioFrame]:
+    def _stamped(self, made: list[AudioFrame]) -> list[AudioFrame]:
         for frame in made:
             stamp(frame, sample_rate=frame.sample_rate, pts=self._next_out)
             self._next_out += frame.samples
-            if source is not None:
-                copy_meta(source, frame)
+            if self._latest is not None:
+                copy_meta(self._latest, frame)
         return made
 
     def _sliced(self, frames: list[AudioFrame]) -> list[AudioFrame]:
@@ -134,13 +136,29 @@ class _Slicer:
         out: list[AudioFrame] = []
         if self._held:
             last = self._held[-1]
-            if frame.pts != (last.pts or 0) + last.samples:
+            hole = (frame.pts or 0) - (last.pts or 0) - last.samples
+            if 0 < hole < self._size - self._held_samples:
+                self._hold(self._silence(hole, frame.pts or 0))  # it lies within one frame
+            elif hole:
                 out += self.finish()
-        self._held.append(frame)
-        self._held_samples += frame.samples
+        self._hold(frame)
         if self._held_samples >= self._size:
             out += self._cut()
         return out
+
+    def _hold(self, frame: AudioFrame) -> None:
+        self._held.append(frame)
+        self._held_samples += frame.samples
+
+    def _silence(self, samples: int, until: int) -> AudioFrame:
+        format = self.format
+        return silence(
+            samples,
+            pts=until - samples,
+            sample_rate=self._rate,
+            layout=format.layout or "mono",
+            format=format.format or "s16",
+        )
 
     def finish(self) -> list[AudioFrame]:
         if not self._held:

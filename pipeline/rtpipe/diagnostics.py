@@ -199,11 +199,14 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     Beside small slips it knows parts (`rate`), initials (`sr`) and words without some of their
     letters (`rte`) of names like `sample_rate`.
     """
-    best = max(((_likeness(word.lower(), c.lower()), c) for c in candidates), default=(0.0, ""))
-    return best[1] if best[0] >= 0.6 else None
+    likeness = {candidate: _likeness(word.lower(), candidate.lower()) for candidate in candidates}
+    best = max(likeness, key=likeness.__getitem__, default="")
+    return best if likeness.get(best, 0.0) >= 0.6 else None
 
 
 def _likeness(word: str, candidate: str) -> float:
+    if sorted(word) == sorted(candidate):
+        return 1.0  # letters that changed places
     whole = difflib.SequenceMatcher(None, word, candidate).ratio()
     parts = re.split(r"[_.]", candidate)
     if len(parts) == 1:

@@ -1,37 +1,91 @@
-"""Plain values as YAML text: one line for a help, many for `rtpipe print`."""
+"""Plain values as YAML text: one line for a help, many for `rtpipe print`.
+
+Whatever is written here, the reader reads as the same value again.
+"""
 
 from __future__ import annotations
 
-import io
+import json
+import math
+import re
 from typing import Any
 
-from ruamel.yaml import YAML
+from rtpipe.reader import typed
+
+_WIDTH = 88
+_PLAIN = re.compile(r"[^\W\d][\w/.%+*()$=-]*(?: [\w/.%+*()$=-]+)*")
 
 
 def flow(value: Any, *, outer: bool = True) -> str:
-    """Return `value` as YAML on one line, without backticks.
+    """Return `value` as YAML on one line.
 
     Args:
         value: Plain dicts, lists and values.
         outer: Whether a mapping keeps its own braces.
     """
-    if isinstance(value, dict) and not outer:
-        return ", ".join(f"{flow(k)}: {flow(v)}" for k, v in value.items())
-    text = _dumped(value, block=False).replace("\n", " ").strip().removesuffix("...").strip()
-    return text.replace("`", "'")
+    if isinstance(value, dict):
+        inside = ", ".join(f"{_scalar(key)}: {flow(inner)}" for key, inner in value.items())
+        return f"{{{inside}}}" if outer else inside
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(flow(item) for item in value)}]"
+    return _scalar(value)
+
+
+def snippet(value: Any, *, outer: bool = True) -> str:
+    """Return `value` as YAML that may stand between backticks."""
+    return flow(value, outer=outer).replace("`", "'")
 
 
 def block(value: Any) -> str:
-    """Return `value` as YAML, one line for each entry."""
-    return _dumped(value, block=True)
+    """Return `value` as YAML on several lines; what is short and holds little stays on one."""
+    if isinstance(value, dict | list) and value:
+        return "\n".join(_lines(value)) + "\n"
+    return flow(value) + "\n"
 
 
-def _dumped(value: Any, *, block: bool) -> str:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = not block
-    yaml.width = 1_000_000
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    out = io.StringIO()
-    yaml.dump(value, out)
-    return out.getvalue()
+def _lines(value: dict[str, Any] | list[Any]) -> list[str]:
+    lines: list[str] = []
+    if isinstance(value, list):
+        for item in value:
+            first, *more = _lines(item) if _is_open(item, nested=False) else [flow(item)]
+            lines += [f"- {first}", *(f"  {line}" for line in more)]
+        return lines
+    for key, inner in value.items():
+        if _is_open(inner):
+            lines += [f"{_scalar(key)}:", *(f"  {line}" for line in _lines(inner))]
+        else:
+            lines.append(f"{_scalar(key)}: {flow(inner)}")
+    return lines
+
+
+def _is_open(value: Any, *, nested: bool = True) -> bool:
+    """Whether a value gets lines of its own: a list of mappings, or what is too long for one."""
+    if not isinstance(value, dict | list) or not value:
+        return False
+    if isinstance(value, dict) and not nested:
+        return True  # an item of a list begins on the line of its dash
+    holds_mappings = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    return holds_mappings or len(flow(value)) > _WIDTH
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else f"{'-' if value < 0 else ''}.inf"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value)
+    if _PLAIN.fullmatch(text) and isinstance(typed(text), str):
+        return text
+    return "".join(_escaped(char) for char in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(char: str) -> str:
+    """Return a character as it may stand between double quotes, where YAML is stricter."""
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -31,6 +32,18 @@ def looks_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def note_secrets(node: Node, findings: Findings, *, secret: bool = False) -> None:
+    """Remember the values that stand in a file itself under a key that looks like a secret's."""
+    if isinstance(node, ListNode):
+        for item in node.items:
+            note_secrets(item, findings, secret=secret)
+    elif isinstance(node, MapNode):
+        for key, entry in node.entries.items():
+            note_secrets(entry.value, findings, secret=secret or looks_secret(key))
+    elif secret and isinstance(node.value, str) and "${" not in node.value:
+        findings.secrets.add(node.value)
+
+
 class _UnresolvedError(Exception):
     """A reference has no value: the reason is in the findings."""
 
@@ -47,7 +60,9 @@ class Interpolator:
         findings: Takes problems, and the secrets met on the way.
     """
 
-    def __init__(self, variables: MapNode, env: Mapping[str, str], findings: Findings) -> None:
+    def __init__(
+        self, variables: Mapping[str, Entry], env: Mapping[str, str], findings: Findings
+    ) -> None:
         self._variables = variables
         self._env = env
         self._findings = findings
@@ -73,6 +88,10 @@ class Interpolator:
         }
         return replace(node, entries=entries)
 
+    def optional(self, node: Node | None) -> Node | None:
+        """Return `resolve(node)`; None for None."""
+        return None if node is None else self.resolve(node)
+
     def resolve_scalar(self, node: ScalarNode) -> ScalarNode:
         """Return a scalar with its references filled."""
         if not isinstance(node.value, str) or "$" not in node.value:
@@ -84,8 +103,9 @@ class Interpolator:
 
     def check_variables(self) -> None:
         """Resolve every variable, so that a mistake in one that is not used is found too."""
-        for name in self._variables.entries:
-            self._variable(name, self._variables.entries[name].key_span)
+        for name, entry in self._variables.items():
+            with suppress(_UnresolvedError):
+                self._variable(name, entry.key_span)
 
     def _filled(self, node: ScalarNode, text: str) -> ScalarNode:
         whole = _REFERENCE.fullmatch(text)
@@ -180,15 +200,14 @@ class Interpolator:
         return value
 
     def _variable(self, name: str, span: Span) -> ScalarNode:
-        entry = self._variables.entries.get(name)
+        entry = self._variables.get(name)
         if entry is None:
             self._fail(
                 "E301",
                 f"no variable `{name}`",
                 span,
                 label="unknown variable",
-                help=did_you_mean(name, self._variables.entries)
-                or f"define it: `vars: {{{name}: value}}`",
+                help=did_you_mean(name, self._variables) or f"define it: `vars: {{{name}: value}}`",
                 notes=[f"`${{env:{name}}}` would be the environment's"] if name.isupper() else [],
             )
         if name in self._open:

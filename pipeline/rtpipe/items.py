@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import did_you_mean, suggest
-from rtpipe.flow import flow
+from rtpipe.flow import snippet
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
 from rtpipe.plugins import RESERVED_KEYS
 
@@ -78,10 +78,9 @@ class ItemReader:
             return None
         kind, beside = self.split(node, reserved)
         if kind is None:
-            if not self._misplaced(node, reserved):
-                self._findings.error(
-                    "E106", "this item names no kind of stage", node.span, help=KIND_FORMS
-                )
+            self._findings.error(
+                "E106", "this item names no kind of stage", node.span, help=KIND_FORMS
+            )
             return None
         return self._of_kind(kind, beside)
 
@@ -123,9 +122,7 @@ class ItemReader:
                 merged = merge(options, patch.options)
                 assert isinstance(merged, MapNode)
                 options = merged
-            return replace(
-                item, options=options, reserved=_merged(item.reserved, patch.reserved)
-            )
+            return replace(item, options=options, reserved=_merged(item.reserved, patch.reserved))
         fresh = self._of_kind(patch.kind, patch.reserved)
         if patch.kind.key == item.kind:
             merged = merge(item.options, fresh.options)
@@ -159,23 +156,19 @@ class ItemReader:
             f"`{kind.key}` takes its options by name, not {what(value)}",
             value.span,
             label="which option?",
-            help=f"write `{kind.key}: {{{example}: {flow(plain(value))}}}`"
+            help=f"write `{kind.key}: {{{example}: {snippet(plain(value))}}}`"
             if example
             else f"`{kind.key}` has no options: write `- {kind.key}`",
             notes=[f"`rtpipe stages {kind.key}` lists its options"],
         )
         return empty
 
-    def _misplaced(self, node: MapNode, reserved: Iterable[str]) -> bool:
-        """Whether the item was reported as a reserved key on its own."""
-        return not node.entries and not tuple(reserved)
-
     def _beside(
         self, entry: Entry, kind: Entry, reserved: tuple[str, ...], *, two_kinds: bool
     ) -> None:
         """Report a key that stands beside the kind and is not a reserved one."""
         key = entry.key
-        shown = "" if isinstance(entry.value, ListNode) else flow(plain(entry.value))
+        shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
         if two_kinds:
             self._findings.error(
                 "E106",
@@ -186,13 +179,15 @@ class ItemReader:
             )
             return
         stage_type = self._registry.kinds.get(kind.key)
-        fields = () if stage_type is None else tuple(stage_type.options_type.model_fields)
+        if stage_type is None:
+            return  # an unknown kind is enough said
+        fields = tuple(stage_type.options_type.model_fields)
         meant = suggest(key, [*reserved, *fields])
         if key in fields or (meant in fields and meant not in reserved):
             name = key if key in fields else meant
             options = plain(kind.value)
             before = options if isinstance(options, dict) else {}
-            together = flow({kind.key: {**before, str(name): plain(entry.value)}}, outer=False)
+            together = snippet({kind.key: {**before, str(name): plain(entry.value)}}, outer=False)
             self._findings.error(
                 "E105",
                 f"the option `{key}` stands beside `{kind.key}`, not under it",
@@ -221,11 +216,17 @@ def _merged(base: dict[str, Entry], patch: dict[str, Entry]) -> dict[str, Entry]
     return entries
 
 
-def with_ids(items: Iterable[Item], findings: Findings) -> list[Item]:
-    """Return the items with their ids: `id:` if given, else the kind, numbered from the second."""
+def with_ids(items: Iterable[Item], findings: Findings, others: Iterable[str] = ()) -> list[Item]:
+    """Return the items with their ids: `id:` if given, else the kind, numbered from the second.
+
+    Args:
+        items: In file order.
+        findings: Takes ids that are none, or are there twice.
+        others: Ids that are taken.
+    """
     listed = list(items)
     given: dict[int, str] = {}
-    taken: dict[str, Span] = {}
+    taken = set(others)
     for index, item in enumerate(listed):
         entry = item.reserved.get("id")
         if entry is None:
@@ -247,17 +248,17 @@ def with_ids(items: Iterable[Item], findings: Findings) -> list[Item]:
                 help=f"choose another: `id: {name}2`",
             )
         else:
-            taken[name] = entry.value.span
+            taken.add(name)
             given[index] = name
     named: list[Item] = []
     for index, item in enumerate(listed):
         name = given.get(index) or _free(item.kind, taken)
-        taken.setdefault(name, item.span)
+        taken.add(name)
         named.append(replace(item, id=name))
     return named
 
 
-def _free(kind: str, taken: dict[str, Span]) -> str:
+def _free(kind: str, taken: set[str]) -> str:
     if kind not in taken:
         return kind
     number = 2

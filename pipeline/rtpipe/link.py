@@ -79,16 +79,33 @@ class _AudioQueue(asyncio.Queue["AudioFrame | None"]):
     """An `asyncio.Queue` whose size is the milliseconds of audio it holds. None ends the stream."""
 
     _queue: deque[AudioFrame | None]
+    _putters: deque[asyncio.Future[None]]
+    _wakeup_next: Callable[[deque[asyncio.Future[None]]], None]
 
     def __init__(self, max_ms: float) -> None:
         self.max_ms = max_ms
         self.depth_ms = 0.0
+        self.ended = False
         super().__init__()
 
     def full(self) -> bool:
         return self.depth_ms >= self.max_ms
 
+    def head(self) -> AudioFrame | None:
+        """Return the frame that is next; None where there is none."""
+        return self._queue[0] if self._queue else None
+
+    def end(self) -> None:
+        """Put the end behind what is queued; whoever waits for room waits no longer."""
+        self.max_ms = float("inf")
+        self.put_nowait(None)
+        self.ended = True
+        while self._putters:
+            self._wakeup_next(self._putters)
+
     def _put(self, item: AudioFrame | None) -> None:
+        if self.ended and item is not None:
+            return  # its feeder was still waiting for room when the stream was ended
         self._queue.append(item)
         if item is not None:
             self.depth_ms += duration_ms(item)
@@ -176,14 +193,14 @@ class Link:
         """Take `frame`, waiting for room where the policy is `block`."""
         if not self.offer(frame):
             await self._queue.put(frame)
-            self._count_in()
+            if not self._closed:
+                self._count_in()
 
     def close(self) -> None:
         """Say that no more frames will come; the reader gets what is queued and then the end."""
         if not self._closed:
             self._closed = True
-            self._queue.max_ms = float("inf")  # the end always fits
-            self._queue.put_nowait(None)
+            self._queue.end()
 
     def abandon(self) -> None:
         """Say that nobody will read any more; a feeder that waits for room is let go."""
@@ -250,14 +267,11 @@ class Link:
     def _discard(self, at_most_ms: float) -> float:
         """Take whole frames from the front, up to `at_most_ms`; returns the milliseconds taken."""
         discarded = 0.0
-        while self._queue.depth_ms > 0:
-            head = self._queue.get_nowait()
-            if head is None:  # only the end is left
-                self._queue.put_nowait(None)
-                break
+        while (head := self._queue.head()) is not None:
             discarded += duration_ms(head)
-            if discarded >= at_most_ms - 1e-6:
-                break
+            if discarded > at_most_ms + 1e-6:
+                return discarded - duration_ms(head)
+            self._queue.get_nowait()
         return discarded
 
     def _drop(self, frame: AudioFrame | None) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from rtpipe import hookspecs
-from rtpipe.errors import PluginError
+from rtpipe.errors import PluginError, RtpipeError
 from rtpipe.stage import FAMILIES, Options, Stage
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import click
+
+    from rtpipe.graph import Graph
 
 ENTRY_POINT_GROUP = "rtpipe"
 
@@ -146,6 +148,9 @@ class Registry:
     def add_path(self, path: Path) -> PluginRecord:
         """Load one file, or a folder with an `__init__.py`, as a plugin."""
         resolved = path.resolve()
+        for plugin in self._manager.get_plugins():
+            if getattr(plugin, "__file__", None) == str(_source(resolved)):
+                return self._record_of(plugin)
         return self._add(str(resolved), resolved.stem, str(path), lambda: _load_file(resolved))
 
     def add_module(self, name: str) -> PluginRecord:
@@ -167,6 +172,24 @@ class Registry:
                 implementation.function(cli)
             except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
                 record.fault = _fault(error, implementation.plugin)
+
+    def check_graph(self, graph: Graph) -> None:
+        """Let every plugin look at a graph.
+
+        Raises:
+            PluginError: A plugin refuses the graph, or is broken.
+        """
+        for implementation in self._manager.hook.rtpipe_graph.get_hookimpls():
+            try:
+                implementation.function(graph)
+            except RtpipeError:
+                raise
+            except Exception as error:
+                record = self._record_of(implementation.plugin)
+                raise PluginError(
+                    f"the plugin `{record.name}` ({record.origin}) failed on this pipeline: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
 
     def _record_of(self, plugin: object) -> PluginRecord:
         return self._loaded[str(self._manager.get_name(plugin))]
@@ -199,7 +222,9 @@ class Registry:
         stages: list[type[Stage[Any]]] = []
         for implementation in self._manager.hook.rtpipe_stages.get_hookimpls():
             if implementation.plugin is plugin:
-                stages.extend(_checked(cast('Iterable[type[Stage[Any]]]', implementation.function())))
+                stages.extend(
+                    _checked(cast("Iterable[type[Stage[Any]]]", implementation.function()))
+                )
         added: list[str] = []
         duplicates: list[str] = []
         for stage in stages:
@@ -232,14 +257,16 @@ def _checked(stages: Iterable[type[Stage[Any]]]) -> list[type[Stage[Any]]]:
     return found
 
 
+def _source(path: Path) -> Path:
+    return path / "__init__.py" if path.is_dir() else path
+
+
 def _load_file(path: Path) -> ModuleType:
     """Import a plugin file under a name that no other module has."""
-    package = path / "__init__.py"
-    source = package if path.is_dir() else path
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:10]
     name = f"rtpipe_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(
-        name, source, submodule_search_locations=[str(path)] if path.is_dir() else None
+        name, _source(path), submodule_search_locations=[str(path)] if path.is_dir() else None
     )
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no Python module")

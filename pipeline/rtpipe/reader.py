@@ -36,7 +36,8 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 10_000
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
+_LONGEST_NUMBER = 100
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _WORDS: dict[str, ScalarValue] = {
@@ -50,6 +51,8 @@ def typed(text: str) -> ScalarValue:
     """Return the value of a plain scalar by YAML 1.2's core schema (`no` is text, `010` is 10)."""
     if text in _WORDS:
         return _WORDS[text]
+    if len(text) > _LONGEST_NUMBER:
+        return text
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
     if _FLOAT.fullmatch(text) or _INFINITE.fullmatch(text):
@@ -128,7 +131,7 @@ def read_text(
     except _RefusedError:
         return None
     except MarkedYAMLError as error:
-        findings.add(name_mistake(error, builder.lines, builder.span))
+        findings.add(name_mistake(error, builder.lines, builder.span, builder.opened))
     except (YAMLError, ValueError, RecursionError) as error:
         first_line = str(error).splitlines()[:1]
         findings.error("E006", f"this is not YAML: {''.join(first_line)}", Span(path, line, column))
@@ -151,6 +154,12 @@ class _Builder:
         self._column = column
         self._nodes = 0
         self._anchors: dict[str, tuple[Node, int] | None] = {}
+        self._open: list[Span] = []
+
+    @property
+    def opened(self) -> Span | None:
+        """The innermost bracket or brace that is open."""
+        return self._open[-1] if self._open else None
 
     def span(self, line: int, column: int, length: int = 1) -> Span:
         """Return the span of a place given as ruamel does, from 0, within this text."""
@@ -232,14 +241,17 @@ class _Builder:
 
     def _list(self, start: Any, events: Iterator[Any], depth: int) -> ListNode:
         items: list[Node] = []
+        self._enter(start)
         while not isinstance(event := next(events), SequenceEndEvent):
             items.append(self._node(event, events, depth + 1))
+        self._leave(start)
         return ListNode(tuple(items), self._of(start, event))
 
     def _map(self, start: Any, events: Iterator[Any], depth: int) -> MapNode:
         assert isinstance(start, MappingStartEvent)
         entries: dict[str, Entry] = {}
         last: Entry | None = None
+        self._enter(start)
         while not isinstance(event := next(events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 self._refuse("E016", "a key is a single word here, not a list or a mapping", event)
@@ -270,7 +282,16 @@ class _Builder:
                 )
                 continue
             entries[key] = last
+        self._leave(start)
         return MapNode(entries, self._of(start, event))
+
+    def _enter(self, start: Any) -> None:
+        if start.flow_style:
+            self._open.append(self.span(start.start_mark.line, start.start_mark.column))
+
+    def _leave(self, start: Any) -> None:
+        if start.flow_style:
+            self._open.pop()
 
     def _lacks_value(self, key: Any, value: Any) -> bool:
         """Whether a comma in `{}` left a key without its colon."""

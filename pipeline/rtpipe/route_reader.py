@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.calls import Call, check_arguments, read_call
 from rtpipe.diagnostics import did_you_mean, suggest
-from rtpipe.flow import flow
+from rtpipe.flow import snippet
 from rtpipe.items import Item, ItemReader, with_ids
 from rtpipe.known_events import CORE, is_glob, overlap, published_by
 from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain, what
@@ -186,7 +186,7 @@ class RouteReader:
             node.span,
             label="unknown event",
             help=did_you_mean(glob, [name for name in everywhere if not is_glob(name)])
-            or f"this file's events are `[{', '.join(flow(name) for name in self._published)}]`",
+            or f"this file's events are `[{', '.join(snippet(name) for name in self._published)}]`",
             notes=["`rtpipe events` lists them all"],
         )
 

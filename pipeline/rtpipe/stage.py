@@ -268,9 +268,7 @@ FAMILIES: dict[str, type[Stage[Any]]] = {
 }
 
 
-FLUSH = ActionSpec(
-    "flush", "Drop what is buffered in the stage and after it.", inspect.Signature()
-)
+FLUSH = ActionSpec("flush", "Drop what is buffered in the stage and after it.", inspect.Signature())
 """The action that the runtime gives to every stage that carries audio."""
 
 

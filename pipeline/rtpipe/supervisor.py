@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os.path
 import random
 from collections import deque
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFrame
@@ -271,8 +273,8 @@ class InlineSlot(Slot):
 
 
 def describe(spec: StageSpec) -> str:
-    """Return a stage as a user would name it: its kind and the options it was given."""
-    given = spec.options.model_dump(mode="json", exclude_unset=True)
+    """Return a stage as a user would write it, shortened: its kind and the options it was given."""
+    given = spec.options.model_dump(exclude_unset=True)
     if not given:
         return spec.kind
     if list(given) == [spec.options.main]:
@@ -282,5 +284,9 @@ def describe(spec: StageSpec) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, Path):
+        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
+    if isinstance(value, bool):
+        return str(value).lower()
     text = " ".join(str(value).split())
     return text if len(text) <= 40 else f"{text[:39]}…"

@@ -32,13 +32,16 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def name_mistake(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> Diagnostic:
+def name_mistake(
+    error: MarkedYAMLError, lines: Sequence[str], place: Place, opened: Span | None
+) -> Diagnostic:
     """Return what the parser's `error` means to somebody who writes a pipeline.
 
     Args:
         error: As ruamel raised it; its marks count from 0.
         lines: The text.
         place: Makes a span of a line and a column (from 0) and a length.
+        opened: The innermost bracket or brace that is open at the mistake.
     """
     mark = error.problem_mark or error.context_mark
     line, column = (0, 0) if mark is None else (mark.line, mark.column)
@@ -56,24 +59,26 @@ def name_mistake(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> 
         return _must_quote(text, start, line, place)
     if problem.startswith("mapping values are not allowed"):
         return _misplaced_colon(lines, line, column, place)
-    return _by_wording(error, problem, here, place)
+    return _by_wording(error, problem, here, place, opened)
 
 
-def _by_wording(error: MarkedYAMLError, problem: str, here: Span, place: Place) -> Diagnostic:
-    opened = error.context_mark
-    at_opening = here if opened is None else place(opened.line, opened.column, 1)
+def _by_wording(
+    error: MarkedYAMLError, problem: str, here: Span, place: Place, opened: Span | None
+) -> Diagnostic:
+    context = error.context_mark
+    began = here if context is None else place(context.line, context.column, 1)
     if "quoted scalar" in (error.context or "") and "end of stream" in problem:
-        return Diagnostic("E006", "this quote is never closed", at_opening, "opened here")
-    if "got '<stream end>'" in problem or (error.context or "").startswith("while parsing a flow"):
+        return Diagnostic("E006", "this quote is never closed", began, "opened here")
+    if opened is not None:
         return Diagnostic(
             "E006",
             "this bracket is never closed, or a comma is missing after a value in it",
-            at_opening,
+            opened,
             "opened here",
-            related=() if at_opening == here else (Related(here, "not possible here"),),
+            related=() if opened.line == here.line else (Related(here, "not possible here"),),
         )
     if "could not find expected ':'" in problem:
-        return Diagnostic("E006", "this line has no colon", at_opening, "a key needs `:`")
+        return Diagnostic("E006", "this line has no colon", began, "a key needs `:`")
     if "expected <block end>" in problem:
         return Diagnostic(
             "E006",

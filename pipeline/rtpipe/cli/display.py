@@ -10,9 +10,11 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from rtpipe import audio
-from rtpipe.cli.narration import Narrator, Voice
+from rtpipe.cli.narration import Narrator, Voice, narrates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtpipe.cli.narration import Line
     from rtpipe.events import Event
     from rtpipe.runtime import Pipeline, StageState
@@ -86,26 +88,36 @@ class LiveDisplay(PlainDisplay):
 
 
 class DisplayHandler(logging.Handler):
-    """Sends log records through the display, so that they do not tear its status line."""
+    """Sends log records through the display, so that they do not tear its status line.
 
-    def __init__(self, display: PlainDisplay, err: IO[str]) -> None:
+    Events that the display tells in its own words are left out.
+    """
+
+    def __init__(self, display: PlainDisplay, err: IO[str], mask: Callable[[str], str]) -> None:
         super().__init__()
         self._display = display
         self._err = err
+        self._mask = mask
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print `record` above the status."""
+        if narrates(getattr(record, "event_type", "")):
+            return
         self._display.clear()
-        click.echo(self.format(record), file=self._err)
+        click.echo(
+            click.style(f"{'':9}{self._mask(self.format(record))}", dim=True), file=self._err
+        )
 
 
 def status_line(states: list[StageState], now: float, narrator: Narrator) -> str:
     """Return the one line that says how a pipeline is doing."""
     minutes, seconds = divmod(now, 60)
     parts = [f"{minutes:02.0f}:{seconds:04.1f}"]
-    for state in states:
-        if state.last is not None and state.id in narrator.metered(states):
-            parts.append(f"{state.id} {_meter(audio.level_dbfs(state.last))}")
+    parts += [
+        f"{state.id} {_meter(audio.level_dbfs(state.last))}"
+        for state in states
+        if state.gives_stream and state.last is not None
+    ]
     parts.extend(narrator.standing())
     depth = max((link.depth_ms for state in states for link in state.links), default=0.0)
     lost = sum(link.dropped_ms for state in states for link in state.links)
@@ -116,7 +128,5 @@ def status_line(states: list[StageState], now: float, narrator: Narrator) -> str
 
 def _meter(level_dbfs: float) -> str:
     share = min(max(1.0 - level_dbfs / _FLOOR_DBFS, 0.0), 1.0) * _METER_CELLS
-    cells = ""
-    for cell in range(_METER_CELLS):
-        cells += _METER[round(min(max(share - cell, 0.0), 1.0) * (len(_METER) - 1))]
-    return cells
+    fills = (min(max(share - cell, 0.0), 1.0) for cell in range(_METER_CELLS))
+    return "".join(_METER[round(fill * (len(_METER) - 1))] for fill in fills)

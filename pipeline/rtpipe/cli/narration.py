@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rtpipe.events import Event
-    from rtpipe.runtime import StageState
 
 
 class Voice(Enum):
@@ -46,7 +45,8 @@ class Line:
         match self.voice:
             case Voice.CONVERSATION:
                 colour = "cyan" if self.who == "visitor" else "green"
-                return f"{stamp}  {click.style(f'{self.who:>8}', fg=colour, bold=True)}  {self.text}"
+                who = click.style(f"{self.who:>8}", fg=colour, bold=True)
+                return f"{stamp}  {who}  {self.text}"
             case Voice.WARNING:
                 return f"{stamp}  {click.style(f'{self.who:>8}', fg='yellow')}  {self.text}"
             case Voice.NEWS:
@@ -82,11 +82,6 @@ class Narrator:
         else:
             yield "quiet"
 
-    @staticmethod
-    def metered(states: list[StageState]) -> set[str]:
-        """Return the ids whose level is shown: what starts a chain, and peers."""
-        return {state.id for state in states if state.gives_stream}
-
     def _remember(self, event: Event) -> None:
         match event.type:
             case "mute_gate.opened":
@@ -103,6 +98,11 @@ class Narrator:
                 self._speaking.discard(event.source)
             case "playback.stopped":
                 self._speaking.discard(event.source)
+
+
+def narrates(event_type: str) -> bool:
+    """Return whether an event of this type becomes a line."""
+    return event_type in _LINES
 
 
 class _Rounded(dict[str, Any]):

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from rtpipe.cli.display import DisplayHandler, LiveDisplay, PlainDisplay
+from rtpipe.cli.options import PipelineRequest, pipeline_options
+from rtpipe.cli.settings import Settings
+from rtpipe.cli.show import draw_text
 from rtpipe.runtime import Pipeline
 from rtpipe.watchdog import Watchdog
 
@@ -19,8 +22,28 @@ if TYPE_CHECKING:
     from rtpipe.graph import Graph
 
 
+@click.command()
+@click.option("--for", "seconds", type=float, metavar="S", help="Stop after S seconds.")
+@click.option("--until", metavar="EVENT", help="Stop when an event matches this glob.")
+@click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
+@pipeline_options
+def run(
+    pipeline: PipelineRequest, *, seconds: float | None, until: str | None, dry_run: bool
+) -> None:
+    """Run a pipeline.
+
+    Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
+    The conversation goes to stdout, everything else to stderr.
+    """
+    loaded = pipeline.load()
+    if dry_run:
+        click.echo(draw_text(loaded))
+        return
+    asyncio.run(run_pipeline(loaded.graph, seconds=seconds, until=until))
+
+
 async def run_pipeline(
-    graph: Graph, *, seconds: float | None, until: str | None, debug: bool
+    graph: Graph, *, seconds: float | None = None, until: str | None = None
 ) -> None:
     """Run `graph` with a display, the signals wired, and an end by time or event if asked.
 
@@ -29,11 +52,12 @@ async def run_pipeline(
     Raises:
         RtpipeError: What ended the pipeline.
     """
-    display = (LiveDisplay if sys.stderr.isatty() else PlainDisplay)(sys.stdout, sys.stderr)
-    handler = DisplayHandler(display, sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    settings = Settings.current()
+    live = sys.stderr.isatty() and settings.verbosity >= 0
+    display = (LiveDisplay if live else PlainDisplay)(sys.stdout, sys.stderr)
+    handler = DisplayHandler(display, sys.stderr, graph.pipeline.masked)
     logging.getLogger("rtpipe").addHandler(handler)
-    pipeline = Pipeline(graph, check=debug)
+    pipeline = Pipeline(graph, check=settings.debug)
     running = asyncio.ensure_future(pipeline.run())
     showing = asyncio.ensure_future(display.show(pipeline))
     watchdog = Watchdog(asyncio.get_running_loop(), pipeline.bus.publish)

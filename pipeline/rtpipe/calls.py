@@ -1,0 +1,124 @@
+"""Action calls, `speaker.flush` or `gain.set(gain_db=-6)`: taken apart, and checked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.reader import read_text
+
+if TYPE_CHECKING:
+    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.nodes import Node, ScalarNode
+    from rtpipe.stage import ActionSpec
+
+_CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
+_TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|.""", re.DOTALL)
+_EXAMPLE = "for example `speaker.flush` or `gain.set(gain_db=-6)`"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An action call as written: the values of its arguments are not resolved yet."""
+
+    stage: str
+    name: str
+    args: tuple[Node, ...]
+    kwargs: dict[str, Node]
+    span: Span
+
+
+def read_call(node: ScalarNode, findings: Findings) -> Call | None:
+    """Return the call that a text is, or None with the reason in `findings`.
+
+    The text is taken apart before `${...}` is filled, so that a value cannot become a call.
+    """
+    text = node.value if isinstance(node.value, str) else ""
+    found = _CALL.fullmatch(text)
+    if found is None:
+        findings.error(
+            "E705", f"`{text}` is no action", node.span, label="not STAGE.ACTION", help=_EXAMPLE
+        )
+        return None
+    args: list[Node] = []
+    kwargs: dict[str, Node] = {}
+    for start, part in _arguments(found.group(3) or "", found.start(3)):
+        keyword = _KEYWORD.match(part)
+        shift = keyword.end() if keyword else 0
+        lead = len(part[shift:]) - len(part[shift:].lstrip())
+        value = read_text(
+            part[shift:].strip() or "null",
+            node.span.path,
+            findings,
+            line=node.span.line,
+            column=node.span.column + start + shift + lead + _quote_width(node, findings),
+        )
+        if value is None:
+            return None
+        if keyword:
+            kwargs[keyword.group(1)] = value
+        elif kwargs:
+            findings.error(
+                "E705", "a value without a name follows a named one", value.span, help=_EXAMPLE
+            )
+            return None
+        else:
+            args.append(value)
+    return Call(found.group(1), found.group(2), tuple(args), kwargs, node.span)
+
+
+def check_arguments(call: Call, action: ActionSpec, findings: Findings) -> bool:
+    """Return whether the action takes these arguments; report it if not."""
+    try:
+        action.signature.bind(*call.args, **call.kwargs)
+    except TypeError as error:
+        unknown = [name for name in call.kwargs if name not in action.signature.parameters]
+        help = did_you_mean(unknown[0], action.signature.parameters) if unknown else None
+        findings.error(
+            "E705",
+            f"`{call.stage}.{call.name}` cannot be called so: {error}",
+            call.span,
+            label="wrong arguments",
+            help=help or f"write `{example(call.stage, action)}`",
+        )
+        return False
+    return True
+
+
+def example(stage: str, action: ActionSpec) -> str:
+    """Return a call of an action with its parameters."""
+    shown = []
+    for parameter in action.signature.parameters.values():
+        if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+            continue
+        default: Any = parameter.default
+        value = "..." if default is inspect.Parameter.empty else default
+        shown.append(f"{parameter.name}={value}")
+    return f"{stage}.{action.name}({', '.join(shown)})" if shown else f"{stage}.{action.name}"
+
+
+def _arguments(text: str, offset: int) -> list[tuple[int, str]]:
+    """Split at the commas that stand in no quote and no bracket; with each part's offset."""
+    if not text.strip():
+        return []
+    parts: list[tuple[int, str]] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(text):
+        if token.group() in "{[(":
+            depth += 1
+        elif token.group() in "}])":
+            depth -= 1
+        elif token.group() == "," and depth == 0:
+            parts.append((offset + start, text[start : token.start()]))
+            start = token.end()
+    return [*parts, (offset + start, text[start:])]
+
+
+def _quote_width(node: ScalarNode, findings: Findings) -> int:
+    """Return 1 where the text stands between quotes in its file, else 0."""
+    line = findings.line(node.span)
+    return 1 if line[node.span.column - 1 : node.span.column] in {'"', "'"} else 0

@@ -1,0 +1,113 @@
+"""What is installed, as data: the pages of `rtpipe stages`, `events` and the reference."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from rtpipe import fields
+from rtpipe.events import CORE_EVENTS, Event, event_type
+from rtpipe.flow import flow
+from rtpipe.stage import Peer, Sink, Source, Transform, family, offered_actions, summary
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from rtpipe.plugins import Registry
+    from rtpipe.stage import Stage
+
+_BASES = frozenset(inspect.getdoc(base) for base in (Source, Transform, Peer, Sink))
+
+
+def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, Any]:
+    """Return everything that can be said of a kind, JSON-ready."""
+    options = stage_type.options_type
+    accepts = stage_type.accepts
+    return {
+        "kind": stage_type.kind,
+        "family": family(stage_type),
+        "summary": stage_summary(stage_type),
+        "description": _own_doc(stage_type),
+        "plugin": origin,
+        "accepts": None if accepts is None else str(accepts),
+        "frame_ms": stage_type.exact_ms,
+        "many_inlets": stage_type.many_inlets,
+        "main": options.main,
+        "options": describe_options(options),
+        "events": [describe_event(event) for event in stage_type.publishes],
+        "actions": [
+            {"name": name, "call": f"{name}{spec.signature}", "summary": spec.summary}
+            for name, spec in sorted(offered_actions(stage_type).items())
+        ],
+        "example": example(stage_type),
+    }
+
+
+def stage_summary(stage_type: type[Stage[Any]]) -> str:
+    """Return what a kind does, in a sentence; "" where its author wrote nothing."""
+    return summary(stage_type) if _own_doc(stage_type) else ""
+
+
+def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
+    """Return an options model's fields, those of nested models under dotted names."""
+    found: list[dict[str, Any]] = []
+    for name, field in model.model_fields.items():
+        wanted = fields.annotation(field)
+        inner = fields.model_of(wanted)
+        found.append(
+            {
+                "name": prefix + name,
+                "type": "a mapping" if inner is not None else fields.described(wanted),
+                "default": fields.shown_default(field),
+                "required": field.is_required(),
+                "description": " ".join((field.description or "").split()),
+            }
+        )
+        if inner is not None and not issubclass(inner, model):
+            found += describe_options(inner, f"{prefix}{name}.")
+    return found
+
+
+def describe_event(event: type[Event] | str) -> dict[str, Any]:
+    """Return an event's name, what it says, and the fields it carries."""
+    if isinstance(event, str):
+        return {"type": event, "summary": "", "fields": []}
+    known = {"type", "source", "at"}
+    names = [name for name in event.__dataclass_fields__ if name not in known]
+    return {"type": event_type(event), "summary": summary(event), "fields": names}
+
+
+def describe_events(registry: Registry) -> list[dict[str, Any]]:
+    """Return every event that the framework or a kind publishes, by name, with who does."""
+    found: dict[str, dict[str, Any]] = {}
+    sources: list[tuple[str, type[Event] | str]] = [("rtpipe", event) for event in CORE_EVENTS]
+    for kind, stage_type in sorted(registry.kinds.items()):
+        sources += [(kind, event) for event in stage_type.publishes]
+    for publisher, event in sources:
+        entry = found.setdefault(event_type(event), {**describe_event(event), "published_by": []})
+        if publisher not in entry["published_by"]:
+            entry["published_by"].append(publisher)
+    return [found[name] for name in sorted(found)]
+
+
+def example(stage_type: type[Stage[Any]]) -> str:
+    """Return an item of this kind as a pipeline file has it."""
+    model = stage_type.options_type
+    needed = {
+        name: fields.example(fields.annotation(field))
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    }
+    main = model.main
+    if not needed and main is not None:
+        field = model.model_fields[main]
+        needed = {main: fields.example(fields.annotation(field), field.default)}
+    kind = stage_type.kind
+    if main is not None and list(needed) == [main]:
+        return f"- {kind}: {flow(needed[main])}"
+    return f"- {kind}: {flow(needed)}" if needed else f"- {kind}"
+
+
+def _own_doc(stage_type: type[Stage[Any]]) -> str:
+    text = inspect.getdoc(stage_type) or ""
+    return "" if text in _BASES else text

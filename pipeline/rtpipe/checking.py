@@ -1,0 +1,284 @@
+"""A stage's options against its pydantic model: each error at the key or value it is about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from rtpipe import fields
+from rtpipe.diagnostics import MASK, did_you_mean
+from rtpipe.flow import snippet
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, plain
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.stage import Options, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Options that hold, and the values they were made from."""
+
+    options: Options
+    node: MapNode
+
+
+def check_options(
+    stage_type: type[Stage[Any]], node: MapNode, span: Span, findings: Findings
+) -> Checked | None:
+    """Return the options that `node` gives, or None with what is wrong in `findings`.
+
+    Args:
+        stage_type: Whose options they are.
+        node: The mapping under the kind, references already filled.
+        span: The kind, for what is missing.
+        findings: Takes the problems and the secrets met.
+    """
+    model = stage_type.options_type
+    check = _Check(stage_type.kind, model, span, findings)
+    prepared = check.prepared(node, model)
+    assert isinstance(prepared, MapNode)
+    try:
+        options = model.model_validate(plain(prepared), context={"folder": span.path.parent})
+    except ValidationError as error:
+        check.report(error, prepared)
+        return None
+    return None if check.failed else Checked(options, prepared)
+
+
+class _Check:
+    def __init__(self, kind: str, model: type[BaseModel], span: Span, findings: Findings) -> None:
+        self.failed = False
+        self._kind = kind
+        self._model = model
+        self._span = span
+        self._findings = findings
+
+    def prepared(self, node: Node, wanted: Any, name: str = "") -> Node:
+        """Return `node` ready for pydantic: paths of other files made to start from here."""
+        if isinstance(node, MapNode):
+            entries = {
+                key: Entry(
+                    key,
+                    entry.key_span,
+                    self.prepared(entry.value, fields.inside(wanted, key), key),
+                )
+                for key, entry in node.entries.items()
+            }
+            return replace(node, entries=entries)
+        if isinstance(node, ListNode):
+            items = (
+                self.prepared(item, fields.inside(wanted, index), name)
+                for index, item in enumerate(node.items)
+            )
+            return replace(node, items=tuple(items))
+        return self._scalar(node, wanted, name)
+
+    def _scalar(self, node: ScalarNode, wanted: Any, name: str) -> ScalarNode:
+        value = node.value
+        if isinstance(value, float) and not math.isfinite(value):
+            self._fail(
+                "E103",
+                f"`{name}` of `{self._kind}` cannot be {snippet(value)}",
+                node.span,
+                label="expected a finite number",
+                help=f"for example `{name}: {snippet(fields.example(wanted))}`",
+            )
+        accepted = [mark for mark in fields.marks(wanted) if isinstance(mark, type)]
+        if isinstance(value, bool) and bool not in accepted and {int, float} & set(accepted):
+            self._wrong(node, name, wanted)
+        if not isinstance(value, str):
+            return node
+        if fields.is_secret(wanted):
+            self._findings.secrets.add(value)
+            return replace(node, secret=True)
+        role = fields.path_role(wanted)
+        if role is None:
+            return node
+        if "\x00" in value:
+            self._fail("E103", f"`{name}` of `{self._kind}` is a path with a NUL", node.span)
+        elif role == "output" and _leaves(value, node.pieces):
+            self._fail(
+                "E113",
+                f"`{name}` of `{self._kind}` leaves its folder through a variable",
+                node.span,
+                label="filled in by a variable",
+                help="a variable in mid-path may hold names, not `..`, `/x` or `~`; "
+                "let one variable hold the whole path instead: `path: ${path}`",
+            )
+        if folder(node) != self._span.path.parent:
+            return replace(node, value=str((folder(node) / Path(value).expanduser()).absolute()))
+        return node
+
+    def report(self, error: ValidationError, node: MapNode) -> None:
+        """Report every error pydantic found, those of a union's branches as one."""
+        groups: dict[int, list[tuple[_Place, ErrorDetails]]] = {}
+        for details in error.errors(include_url=False):
+            place = _place(node, self._model, details)
+            groups.setdefault(id(place.branching or place), []).append((place, details))
+        for group in groups.values():
+            self._group(group)
+
+    def _group(self, group: list[tuple[_Place, ErrorDetails]]) -> None:
+        branches: dict[str, list[tuple[_Place, ErrorDetails]]] = {}
+        for place, details in group:
+            branches.setdefault(place.branch, []).append((place, details))
+        nested = [
+            errors
+            for errors in branches.values()
+            if any(p.node is not p.branching for p, _ in errors)
+        ]
+        if group[0][0].branching is None or nested:
+            chosen = min(nested, key=len) if nested else group
+            for place, details in chosen:
+                self._one(place, details)
+            return
+        place = group[0][0]
+        self._wrong(place.node, place.name, place.outer)
+
+    def _one(self, place: _Place, details: ErrorDetails) -> None:
+        sort = details["type"]
+        if sort == "extra_forbidden":
+            self._unknown(place)
+        elif sort == "missing":
+            self._missing(place, str(details["loc"][-1]))
+        elif sort in {"value_error", "assertion_error"}:
+            reason = str(details.get("ctx", {}).get("error", details["msg"]))
+            subject = f"`{place.name}` of `{self._kind}`" if place.name else f"`{self._kind}`"
+            span = place.node.span if place.name else self._span
+            self._fail("E103", f"{subject}: {reason.rstrip('.')}", span)
+        elif place.wanted is None:
+            self._fail("E103", f"`{place.name}` of `{self._kind}`: {details['msg']}", place.span)
+        else:
+            self._wrong(place.node, place.name, place.wanted)
+
+    def _unknown(self, place: _Place) -> None:
+        model = fields.model_of(place.outer) if place.outer is not self._model else self._model
+        names = list(model.model_fields) if model is not None else []
+        owner = f"`{self._kind}`" if not place.above else f"`{place.above}` of `{self._kind}`"
+        key = place.name.rsplit(".", 1)[-1]
+        help = did_you_mean(key, names)
+        if help is None:
+            help = f"it has `[{', '.join(names)}]`" if names else "it has no options"
+        self._fail(
+            "E102",
+            f"{owner} has no option `{key}`",
+            place.key_span or place.node.span,
+            label="unknown option",
+            help=help,
+            notes=[f"`rtpipe stages {self._kind}` lists its options"],
+        )
+
+    def _missing(self, place: _Place, name: str) -> None:
+        wanted = fields.inside(place.wanted or self._model, name)
+        needed = fields.example(wanted)
+        within = f"{place.name}." if place.name else ""
+        options: dict[str, Any] = {name: needed}
+        for key in reversed(place.name.split(".") if place.name else []):
+            options = {key: options}
+        self._fail(
+            "E104",
+            f"`{self._kind}` needs the option `{within}{name}`",
+            place.node.span if place.name else self._span,
+            label=f"needs {within}{name}",
+            help=f"write `- {snippet({self._kind: options}, outer=False)}`",
+        )
+
+    def _wrong(self, node: Node, name: str, wanted: Any) -> None:
+        expected = fields.described(wanted)
+        value = plain(node)
+        shown = MASK if isinstance(node, ScalarNode) and node.secret else snippet(value)
+        if len(shown) > 40:
+            shown = shown[:37] + "..."
+        choices = [str(choice) for choice in fields.choices_of(wanted)]
+        help = did_you_mean(value, choices) if isinstance(value, str) else None
+        if help is None and not fields.is_secret(wanted):
+            key = name.rsplit(".", 1)[-1]
+            help = f"for example `{key}: {snippet(fields.example(wanted))}`"
+        self._fail(
+            "E103",
+            f"`{name}` of `{self._kind}` cannot be {shown}",
+            node.span,
+            label=f"expected {expected}",
+            help=help,
+        )
+
+    def _fail(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        label: str = "",
+        help: str | None = None,
+        notes: list[str] | None = None,
+    ) -> None:
+        self.failed = True
+        self._findings.error(code, message, span, label=label, help=help, notes=notes or ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a pydantic error points: the node, its option's dotted name, what it should be."""
+
+    node: Node
+    key_span: Span | None
+    name: str
+    above: str
+    wanted: Any
+    outer: Any
+    branch: str = ""
+    branching: Node | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.node.span
+
+
+def _place(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> _Place:
+    """Follow pydantic's `loc`; steps that name a union's branch lead nowhere in the file."""
+    node: Node = root
+    wanted: Any = model
+    outer: Any = model
+    key_span: Span | None = None
+    names: list[str] = []
+    branch, branching = "", None
+    loc = details["loc"]
+    for index, step in enumerate(loc):
+        entry = node.entries.get(str(step)) if isinstance(node, MapNode) else None
+        if entry is not None:
+            outer, wanted = wanted, fields.inside(wanted, str(step))
+            node, key_span = entry.value, entry.key_span
+            names.append(str(step))
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+            outer, wanted = wanted, fields.inside(wanted, step)
+            node, key_span = node.items[step], None
+            names.append(str(step))
+        elif not (index == len(loc) - 1 and details["type"] == "missing"):
+            branch, branching, outer = str(step), node, wanted
+            wanted = fields.branch(wanted, str(step))
+    return _Place(
+        node, key_span, ".".join(names), ".".join(names[:-1]), wanted, outer, branch, branching
+    )
+
+
+def _leaves(path: str, pieces: tuple[tuple[int, int], ...]) -> bool:
+    """Whether text that a variable put into mid-path leads out of the path's own folder."""
+    for start, end in pieces:
+        text = path[start:end]
+        if start > 0 and (text.startswith(("/", "~")) or ".." in _components(path, start, end)):
+            return True
+    return False
+
+
+def _components(path: str, start: int, end: int) -> tuple[str, ...]:
+    first = path.rfind("/", 0, start) + 1
+    last = path.find("/", end)
+    return PurePosixPath(path[first : last if last >= 0 else None]).parts

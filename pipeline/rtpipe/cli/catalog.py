@@ -1,0 +1,189 @@
+"""`rtpipe stages`, `events`, `plugins` and `schema`: what is installed."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtpipe.catalog import describe_events, describe_stage, stage_summary
+from rtpipe.cli.options import json_option, plugins_dir_option
+from rtpipe.cli.settings import Settings, common_options
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.errors import ExitCode
+from rtpipe.plugins import Registry
+from rtpipe.schema import make_schema
+from rtpipe.stage import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_WIDTH = 96
+
+
+def _registry(plugins_dirs: Sequence[Path]) -> Registry:
+    """Return what is installed, what is in ./plugins, and in some more folders."""
+    registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
+    for record in registry.faulty:
+        click.echo(
+            f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: {record.error}",
+            err=True,
+        )
+    return registry
+
+
+@click.command()
+@click.argument("kind", required=False)
+@json_option
+@plugins_dir_option
+@common_options
+def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+    """List the installed stages, or describe one: its options, events and actions.
+
+    Plugins are looked for among the installed packages, in ./plugins, and in --plugins-dir.
+    """
+    registry = _registry(plugins_dirs)
+    if kind is not None and kind not in registry.kinds:
+        hint = did_you_mean(kind, registry.kinds) or "`rtpipe stages` lists them"
+        raise click.UsageError(f"no stage is called `{kind}`; {hint}")
+    pages = {
+        name: describe_stage(stage_type, registry.owner(name).origin)
+        for name, stage_type in sorted(registry.kinds.items())
+        if kind in {None, name}
+    }
+    if as_json:
+        _print_json(list(pages.values()) if kind is None else pages[kind])
+    elif kind is not None:
+        click.echo(_page(pages[kind]))
+    else:
+        for family in FAMILIES:
+            rows = [
+                (name, stage_summary(registry.kinds[name])) for name in registry.of_family(family)
+            ]
+            if rows:
+                click.echo(f"{family}s")
+                click.echo(_table(rows))
+
+
+@click.command()
+@json_option
+@plugins_dir_option
+@common_options
+def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+    """List the events that stages publish, for `match:` in a pipeline file."""
+    found = describe_events(_registry(plugins_dirs))
+    if as_json:
+        _print_json(found)
+        return
+    rows = [
+        (
+            event["type"],
+            " ".join(filter(None, [event["summary"], f"[{', '.join(event['published_by'])}]"])),
+        )
+        for event in found
+    ]
+    click.echo(_table(rows))
+
+
+@click.command()
+@json_option
+@plugins_dir_option
+@common_options
+def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+    """List the plugins, where they come from, and what became of them."""
+    registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
+    if as_json:
+        _print_json(
+            [
+                {"name": r.name, "origin": r.origin, "kinds": list(r.kinds), "error": r.error}
+                for r in registry.records
+            ]
+        )
+    for record in [] if as_json else registry.records:
+        click.echo(f"{record.name} ({record.origin})")
+        if record.kinds:
+            click.echo(_wrapped(", ".join(record.kinds), "  "))
+        if record.fault is not None:
+            click.echo(_wrapped(f"cannot be used: {record.fault.message}", "  "))
+            if Settings.current().debug:
+                click.echo(record.fault.trace, err=True)
+    if registry.faulty:
+        click.get_current_context().exit(ExitCode.CONFIGURATION)
+
+
+@click.command()
+@plugins_dir_option
+@common_options
+def schema(plugins_dirs: tuple[Path, ...]) -> None:
+    """Print the JSON Schema of a pipeline file, for the plugins that are installed.
+
+    `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
+    `# yaml-language-server: $schema=./rtpipe.schema.json`.
+    """
+    _print_json(make_schema(_registry(plugins_dirs)))
+
+
+def _page(stage: dict[str, Any]) -> str:
+    """Return a kind's page, in the manner of gst-inspect."""
+    parts = [f"{stage['kind']}, a {stage['family']}"]
+    if stage["description"]:
+        parts.append(textwrap.indent(stage["description"], "  "))
+    facts = [("from", stage["plugin"])]
+    if stage["family"] in {"transform", "peer", "sink"}:
+        takes = stage["accepts"] or "any audio"
+        if stage["frame_ms"]:
+            takes += f", in frames of {stage['frame_ms']:g} ms"
+        facts.append(("takes", f"{takes}{'; several inputs' if stage['many_inlets'] else ''}"))
+    parts.append(_table(facts))
+    options = [
+        (
+            f"{option['name']}{' *' if option['name'] == stage['main'] else ''}",
+            " ".join(
+                filter(None, [f"{option['type']} ({option['default']}).", option["description"]])
+            ),
+        )
+        for option in stage["options"]
+    ]
+    if options:
+        star = f"   (* a bare value: `{stage['kind']}: value`)" if stage["main"] else ""
+        parts.append(f"Options{star}\n{_table(options)}")
+    if stage["events"]:
+        rows = [(event["type"], event["summary"]) for event in stage["events"]]
+        parts.append(f"Events\n{_table(rows)}")
+    if stage["actions"]:
+        rows = [(action["call"], action["summary"]) for action in stage["actions"]]
+        parts.append(f"Actions\n{_table(rows)}")
+    parts.append(f"Example\n  {stage['example']}")
+    return "\n\n".join(parts)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    listed = list(rows)
+    width = min(max((len(name) for name, _ in listed), default=0), 30)
+    lines: list[str] = []
+    for name, text in listed:
+        head = f"  {name:{width}}  "
+        if len(name) > width and text:
+            lines.append(f"  {name}")
+            head = " " * (width + 4)
+        lines.append(_wrapped(text, head, " " * (width + 4)))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, head: str, indent: str | None = None) -> str:
+    filled = textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=head if indent is None else indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return filled or head.rstrip()
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

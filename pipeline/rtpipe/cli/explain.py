@@ -1,0 +1,37 @@
+"""`rtpipe explain`: the page of a diagnostic's code."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from rtpipe.cli.options import json_option
+from rtpipe.cli.settings import common_options
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.explain import pages
+
+
+@click.command()
+@click.argument("code", required=False)
+@json_option
+@common_options
+def explain(code: str | None, *, as_json: bool) -> None:
+    """Explain a diagnostic's code, E102 for instance; without one, list them."""
+    known = pages()
+    if code is None:
+        if as_json:
+            click.echo(json.dumps({key: page.title for key, page in known.items()}, indent=2))
+            return
+        for key, page in known.items():
+            click.echo(f"{key}  {page.title}")
+        return
+    key = code.upper()
+    if key not in known:
+        hint = did_you_mean(key, known) or "`rtpipe explain` lists the codes"
+        raise click.UsageError(f"no code `{code}`; {hint}")
+    page = known[key]
+    if as_json:
+        click.echo(json.dumps({"code": key, "title": page.title, "text": page.text}, indent=2))
+    else:
+        click.echo(f"{key}: {page.title}\n\n{page.text}")

@@ -1,0 +1,190 @@
+"""Options of the commands that take a pipeline, and of those that list things."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rtpipe.cli.settings import Settings, common_options
+from rtpipe.diagnostics import Findings, Span
+from rtpipe.errors import ConfigError
+from rtpipe.load import Loaded, from_expression, from_text, load
+from rtpipe.reader import decode, read_bytes
+from rtpipe.rendering import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtpipe.load import Choices
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_STDIN = Path("-")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRequest:
+    """Which pipeline the command line asks for.
+
+    Attributes:
+        files: A pipeline file and overlays; `-` is standard input.
+        expression: What `-x` says, instead of files.
+        sets: Every `--set`.
+        profile: `--profile`.
+        env_file: `--env-file`.
+        plugins_dirs: Every `--plugins-dir`.
+    """
+
+    files: tuple[Path, ...] = ()
+    expression: str | None = None
+    sets: tuple[str, ...] = ()
+    profile: str | None = None
+    env_file: Path | None = None
+    plugins_dirs: tuple[Path, ...] = ()
+
+    def load(self, *, warn: bool = True) -> Loaded:
+        """Return the pipeline, and print its warnings on stderr unless `-q` or not `warn`.
+
+        Raises:
+            ConfigError: With everything that is wrong.
+            click.UsageError: Neither files nor an expression, or both.
+        """
+        if (self.expression is None) == (not self.files):
+            raise click.UsageError("give either pipeline files or -x EXPRESSION")
+        if self.env_file is not None:
+            for name, value in read_env_file(self.env_file).items():
+                os.environ.setdefault(name, value)  # stages read their keys there themselves
+        loaded = self._load()
+        settings = Settings.current()
+        if warn and loaded.warnings and settings.verbosity >= 0:
+            text = render(loaded.warnings, colour=settings.colour(sys.stderr))
+            click.echo(f"{text}\n", err=True)
+        return loaded
+
+    def _load(self) -> Loaded:
+        choices: Choices = {
+            "sets": self.sets,
+            "profile": self.profile,
+            "plugins_dirs": self.plugins_dirs,
+        }
+        if self.expression is not None:
+            return from_expression(self.expression, **choices)
+        if self.files == (_STDIN,):
+            return from_text(sys.stdin.read(), path=Path("<stdin>"), **choices)
+        return load(self.files, **choices)
+
+    @property
+    def title(self) -> str:
+        """What to call the pipeline in a message."""
+        return self.expression or " ".join(str(path) for path in self.files)
+
+
+def pipeline_options(command: F) -> F:
+    """Let a click command take a pipeline; it is called with `pipeline: PipelineRequest`.
+
+    ```
+    @click.command()
+    @pipeline_options
+    def show(pipeline: PipelineRequest) -> None:
+        loaded = pipeline.load()
+    ```
+    """
+
+    @wraps(command)
+    def with_request(
+        *args: Any,
+        files: tuple[Path, ...],
+        expression: str | None,
+        sets: tuple[str, ...],
+        profile: str | None,
+        env_file: Path | None,
+        plugins_dirs: tuple[Path, ...],
+        **kwargs: Any,
+    ) -> Any:
+        request = PipelineRequest(files, expression, sets, profile, env_file, plugins_dirs)
+        return command(*args, pipeline=request, **kwargs)
+
+    decorated: Any = with_request
+    for option in (
+        common_options,
+        plugins_dir_option,
+        click.option(
+            "--env-file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="KEY=VALUE lines for variables that the environment does not set.",
+        ),
+        click.option("--profile", metavar="NAME", help="Apply one of the file's profiles."),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change a value: mic.device=USB, vars.voice=cedar, 'mic={file: {path: x.wav}}'.",
+        ),
+        click.option(
+            "-x",
+            "expression",
+            metavar="EXPRESSION",
+            help="A pipeline on one line instead of a file: 'tone ! gain -6 ! blackhole'.",
+        ),
+        click.argument("files", nargs=-1, type=click.Path(path_type=Path)),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def plugins_dir_option(command: F) -> F:
+    """Add `--plugins-dir`, given as `plugins_dirs`."""
+    return click.option(
+        "--plugins-dir",
+        "plugins_dirs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Load the plugins in this folder, too.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`, given as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the variables of a file of KEY=VALUE lines; `#` begins a comment line.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is no assignment.
+    """
+    findings = Findings()
+    data = read_bytes(path, findings, "E311")
+    text = None if data is None else decode(data, path, findings)
+    variables: dict[str, str] = {}
+    for number, line in enumerate((text or "").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _ASSIGNMENT.fullmatch(line)
+        if found is None:  # the line is not quoted: it may hold a key
+            findings.error(
+                "E311",
+                f"line {number} of {path} is not NAME=value",
+                Span(path, number, 1),
+                help="write one `NAME=value` on a line",
+            )
+            continue
+        value = found.group(2)
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        variables[found.group(1)] = value
+    if findings.failed:
+        raise ConfigError(findings.errors())
+    return variables

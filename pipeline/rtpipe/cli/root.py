@@ -1,0 +1,148 @@
+"""The command itself: finds its subcommands, and turns what they raise into text and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from rtpipe.cli.settings import Settings, common_options
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.errors import ConfigError, ExitCode, RtpipeError
+from rtpipe.plugins import Registry
+from rtpipe.rendering import render, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = {
+    "run": ("rtpipe.cli.run:run", "Run a pipeline."),
+    "validate": ("rtpipe.cli.validate:validate", "Check pipeline files without opening anything."),
+    "print": ("rtpipe.cli.show:print_", "Print the file as rtpipe understands it."),
+    "graph": ("rtpipe.cli.show:graph", "Show which stage reads which."),
+    "stages": ("rtpipe.cli.catalog:stages", "List the installed stages, or describe one."),
+    "events": ("rtpipe.cli.catalog:events", "List the events that stages publish."),
+    "plugins": ("rtpipe.cli.catalog:plugins", "List the plugins and what became of them."),
+    "schema": ("rtpipe.cli.catalog:schema", "Print the JSON Schema of a pipeline file."),
+    "explain": ("rtpipe.cli.explain:explain", "Explain a diagnostic's code, E102 for instance."),
+}
+"""Where each command of our own is, and what `--help` says of it without importing it."""
+
+
+class RtpipeGroup(click.Group):
+    """The root: our own commands by name, then those that plugins add."""
+
+    _with_plugins = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        self._add_plugin_commands()
+        return [*_COMMANDS, *sorted(super().list_commands(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now; plugins are loaded only for what is not our own."""
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+            command = getattr(importlib.import_module(module), attribute)
+            assert isinstance(command, click.Command)
+            return command
+        self._add_plugin_commands()
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with; raise click's usage error if there is none."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"no command `{args[0]}`{f'; {hint}' if hint else ''}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing our own."""
+        rows = [(name, summary) for name, (_, summary) in _COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        added = []
+        for name in self.list_commands(ctx):
+            command = None if name in _COMMANDS else super().get_command(ctx, name)
+            if command is not None and not command.hidden:
+                added.append((name, command.get_short_help_str(limit=80)))
+        if added:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(added)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what it raises becomes text on stderr and an exit code."""
+        settings = ctx.ensure_object(Settings)
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except RtpipeError as error:
+            _fail(ctx, error, settings)
+        except Exception as error:
+            if settings.debug:
+                raise
+            click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+            click.echo("  = help: run it again with --debug and report what it prints", err=True)
+            ctx.exit(ExitCode.FAILED)
+
+    def _add_plugin_commands(self) -> None:
+        if self._with_plugins:
+            return
+        self._with_plugins = True
+        registry = Registry.discover()
+        registry.add_commands(self)
+        for record in registry.faulty:
+            click.echo(
+                f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
+                f"{record.error}",
+                err=True,
+            )
+
+
+def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoReturn:
+    if settings.debug:
+        traceback.print_exception(error)
+    if isinstance(error, ConfigError):
+        text = render(error.diagnostics, colour=settings.colour(sys.stderr))
+        click.echo(f"{text}\n\n{tally(error.diagnostics)}", err=True)
+    else:
+        click.echo(f"error: {error.message}", err=True)
+        if error.help:
+            click.echo(f"  = help: {error.help}", err=True)
+    ctx.exit(error.exit_code)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rtpipe-media")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+@click.group(
+    cls=RtpipeGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(_version(), "-V", "--version", prog_name="rtpipe")
+@common_options
+def cli() -> None:
+    """A YAML file becomes a live audio pipeline.
+
+    `rtpipe run pipelines/kiosk.yaml` runs one; `rtpipe stages` lists what can stand in it.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with one of the codes of `rtpipe.errors.ExitCode`."""
+    try:
+        cli.main(None if args is None else list(args), prog_name="rtpipe", standalone_mode=True)
+    except BrokenPipeError:
+        sys.exit(ExitCode.FAILED)
+    sys.exit(ExitCode.OK)

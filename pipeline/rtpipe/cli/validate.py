@@ -1,0 +1,51 @@
+"""`rtpipe validate`: everything that can be known about a pipeline without opening it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from rtpipe.cli.options import PipelineRequest, pipeline_options
+from rtpipe.errors import ConfigError, ExitCode
+from rtpipe.rendering import as_github, as_json, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtpipe.diagnostics import Diagnostic
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="How to print what was found.",
+)
+@pipeline_options
+def validate(pipeline: PipelineRequest, form: str) -> None:
+    """Check pipeline files without opening anything.
+
+    Several files are overlaid, as for `run`. Exits with 78 if something is wrong.
+    """
+    if form == "text":
+        loaded = pipeline.load()
+        counts = f"{len(loaded.spec.stages)} stages, {len(loaded.spec.routes)} routes"
+        click.echo(f"{pipeline.title}: {counts}, {tally(loaded.warnings)}")
+        return
+    found: Sequence[Diagnostic]
+    try:
+        found, failed = pipeline.load(warn=False).warnings, False
+    except ConfigError as error:
+        found, failed = error.diagnostics, True
+    if form == "json":
+        report = {"ok": not failed, "diagnostics": [as_json(each) for each in found]}
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        for each in found:
+            click.echo(as_github(each))
+    if failed:
+        click.get_current_context().exit(ExitCode.CONFIGURATION)

@@ -1,0 +1,342 @@
+"""Several files and `--set`s become one document: includes, overlays, profiles, patches by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rtpipe.diagnostics import did_you_mean
+from rtpipe.items import Item, ItemReader, Patch, with_ids
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, merge, plain, what
+from rtpipe.plugins import RESERVED_KEYS
+from rtpipe.reader import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.overrides import Override
+    from rtpipe.plugins import Registry
+
+TOP_KEYS = (
+    "version",
+    "name",
+    "description",
+    "include",
+    "plugins",
+    "vars",
+    "fuse",
+    "stages",
+    "events",
+    "profiles",
+    "serve",
+    "log",
+    "tests",
+)
+_PROFILE_KEYS = ("vars", "stages", "events", "serve", "log")
+_MAPPINGS = ("vars", "profiles", "serve", "log")
+
+
+@dataclass(slots=True)
+class Document:
+    """The merged file: top-level values, and the stages with their ids."""
+
+    values: dict[str, Entry] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    stages_span: Span | None = None
+
+    def get(self, key: str) -> Node | None:
+        """Return a top-level value, or None."""
+        entry = self.values.get(key)
+        return None if entry is None else entry.value
+
+    def mapping(self, key: str) -> MapNode | None:
+        """Return a top-level mapping, or None where there is none."""
+        node = self.get(key)
+        return node if isinstance(node, MapNode) else None
+
+
+def with_includes(
+    root: Node, findings: Findings, above: tuple[Path, ...] = ()
+) -> list[MapNode] | None:
+    """Return the file and what it includes, what counts less first.
+
+    None, with the reason in the findings, if a part of it is missing.
+    """
+    if not isinstance(root, MapNode):
+        findings.error(
+            "E018",
+            f"a pipeline file is a mapping, not {what(root)}",
+            root.span,
+            help="put the list under a key: `stages: [tone, speaker]`"
+            if isinstance(root, ListNode)
+            else "begin with `{version: 1, stages: [tone, speaker]}`",
+        )
+        return None
+    files: list[MapNode] = []
+    complete = True
+    here = root.span.path.absolute()
+    for node in _as_list(root.get("include")):
+        found = _included(node, findings, (*above, here))
+        complete = complete and found is not None
+        files += found or ()
+    return [*files, root] if complete else None
+
+
+def plugin_names(files: Sequence[MapNode], findings: Findings) -> list[ScalarNode]:
+    """Return what the files name under `plugins:`."""
+    named: list[ScalarNode] = []
+    for file in files:
+        for node in _as_list(file.get("plugins")):
+            if _text(node, "plugins", findings) is not None:
+                assert isinstance(node, ScalarNode)
+                named.append(node)
+    return named
+
+
+class Merger:
+    """Puts documents on top of one another."""
+
+    def __init__(self, registry: Registry, findings: Findings) -> None:
+        self._registry = registry
+        self._findings = findings
+        self._items = ItemReader(registry, findings)
+        self.document = Document()
+
+    def add(self, file: MapNode) -> None:
+        """Put a file on top: maps merge, lists replace, stages given as a mapping are patched."""
+        self._check_keys(file, TOP_KEYS, "a pipeline file")
+        for key, entry in file.entries.items():
+            if key == "stages":
+                self._stages(entry)
+            elif key in TOP_KEYS and key not in {"include", "plugins"}:
+                self._value(key, entry)
+        self._check_profiles(file)
+
+    def add_profile(self, name: str) -> None:
+        """Put the profile `name` on top."""
+        profiles = self.document.mapping("profiles")
+        known = profiles.entries if profiles is not None else {}
+        if name not in known:
+            self._findings.error(
+                "E306",
+                f"no profile `{name}`",
+                help=did_you_mean(name, known) or f"there is `[{', '.join(known)}]`"
+                if known
+                else f"define it: `profiles: {{{name}: {{}}}}`",
+            )
+            return
+        profile = known[name].value
+        if not isinstance(profile, MapNode):
+            self._wrong(profile, f"the profile `{name}`", "a mapping")
+            return
+        for key, entry in profile.entries.items():
+            if key == "stages":
+                self._stages(entry)
+            elif key in _PROFILE_KEYS:
+                self._value(key, entry)
+
+    def add_override(self, override: Override) -> None:
+        """Put one `--set` on top."""
+        head, rest = override.path[0], override.path[1:]
+        if head == "stages" and rest:
+            head, rest = rest[0], rest[1:]
+        elif head in TOP_KEYS:
+            self._set_value(override)
+            return
+        index = self._index(head, override.key_span, over="--set")
+        if index is None:
+            return
+        patch = self._patch_of(override, rest, self.document.items[index])
+        if patch is not None:
+            self.document.items[index] = self._items.apply(self.document.items[index], patch)
+
+    def _check_profiles(self, file: MapNode) -> None:
+        """Check the shape of every profile in a file, chosen or not."""
+        profiles = file.get("profiles")
+        for name, entry in profiles.entries.items() if isinstance(profiles, MapNode) else ():
+            if not isinstance(entry.value, MapNode):
+                self._wrong(entry.value, f"the profile `{name}`", "a mapping")
+                continue
+            self._check_keys(entry.value, _PROFILE_KEYS, f"the profile `{name}`")
+            stages = entry.value.get("stages")
+            for id, patch in stages.entries.items() if isinstance(stages, MapNode) else ():
+                self._index(id, patch.key_span, over=f"the profile `{name}`")
+
+    def _set_value(self, override: Override) -> None:
+        head = override.path[0]
+        if head == "vars" and len(override.path) == 2:
+            name = override.path[1]
+            known = self.document.mapping("vars")
+            names = known.entries if known is not None else {}
+            if name not in names:
+                self._findings.error(
+                    "E301",
+                    f"no variable `{name}` to set",
+                    override.key_span,
+                    label="unknown variable",
+                    help=did_you_mean(name, names) or f"define it: `vars: {{{name}: value}}`",
+                )
+                return
+        entry = override.nested()
+        if head == "stages":
+            self._stages(entry)
+        else:
+            self._value(head, entry)
+
+    def _patch_of(self, override: Override, rest: tuple[str, ...], item: Item) -> Patch | None:
+        """Return what `--set ID.rest=value` changes in the stage `ID`."""
+        span = override.key_span
+        if not rest:
+            return self._whole(override, item)
+        nested = override.nested(len(override.path) - len(rest))
+        if rest[0] in RESERVED_KEYS and rest[0] != "id":
+            return Patch(None, {rest[0]: nested}, span)
+        return Patch(None, {}, span, MapNode({nested.key: nested}, span))
+
+    def _whole(self, override: Override, item: Item) -> Patch | None:
+        value = override.value
+        if isinstance(value, ScalarNode) and value.value not in self._registry.kinds:
+            return Patch(Entry(item.kind, override.key_span, value), {}, value.span)
+        if isinstance(value, MapNode) and item.stage_type is not None:
+            kinds = [key for key in value.entries if key in self._registry.kinds]
+            fields = item.stage_type.options_type.model_fields
+            if not kinds and value.entries and all(key in fields for key in value.entries):
+                return Patch(None, {}, value.span, value)
+        return self._items.patch(value)
+
+    def _stages(self, entry: Entry) -> None:
+        node = entry.value
+        if isinstance(node, ListNode):
+            found = [self._items.item(item) for item in node.items]
+            self.document.items = with_ids([i for i in found if i is not None], self._findings)
+            self.document.stages_span = entry.key_span
+        elif isinstance(node, MapNode):
+            for id, change in node.entries.items():
+                self._patch(id, change)
+        else:
+            self._wrong(node, "`stages`", "a list", "stages: [tone, speaker]")
+
+    def _patch(self, id: str, change: Entry) -> None:
+        index = self._index(id, change.key_span)
+        patch = self._items.patch(change.value)
+        if index is not None and patch is not None:
+            self.document.items[index] = self._items.apply(self.document.items[index], patch)
+
+    def _index(self, id: str, span: Span, over: str = "this file") -> int | None:
+        ids = [item.id for item in self.document.items]
+        if id in ids:
+            return ids.index(id)
+        variables = self.document.mapping("vars")
+        help = did_you_mean(id, ids)
+        if help is None and variables is not None and id in variables.entries and over == "--set":
+            help = f"did you mean `vars.{id}`?"
+        if help is None:
+            help = (
+                f"the stages are `[{', '.join(ids)}]`"
+                if ids
+                else "a base file comes first and has them as a list: `stages: [tone, speaker]`"
+            )
+        self._findings.error(
+            "E110",
+            f"{over} changes a stage `{id}`, which there is not",
+            span,
+            label="unknown id",
+            help=help,
+        )
+        return None
+
+    def _value(self, key: str, entry: Entry) -> None:
+        node = entry.value
+        if key in _MAPPINGS and not isinstance(node, MapNode):
+            if not (isinstance(node, ScalarNode) and node.value is None):
+                self._wrong(node, f"`{key}`", "a mapping", f"{key}: {{}}")
+            return
+        if key in {"events", "tests"} and not isinstance(node, ListNode):
+            if not (isinstance(node, ScalarNode) and node.value is None):
+                self._wrong(node, f"`{key}`", "a list", f"{key}: [{_shown(node)}]")
+            return
+        old = self.document.values.get(key)
+        merged = node if old is None else merge(old.value, node)
+        self.document.values[key] = replace(entry, value=merged)
+
+    def _check_keys(self, node: MapNode, known: tuple[str, ...], of: str) -> None:
+        for key, entry in node.entries.items():
+            if key in known:
+                continue
+            help = did_you_mean(key, known)
+            if key in self._registry.kinds:
+                help = f"a stage stands in the list: `stages: [{key}]`"
+            self._findings.error(
+                "E019",
+                f"{of} has no `{key}`",
+                entry.key_span,
+                label="unknown key",
+                help=help or f"it has `[{', '.join(known)}]`",
+            )
+
+    def _wrong(self, node: Node, subject: str, expected: str, example: str | None = None) -> None:
+        self._findings.error(
+            "E021",
+            f"{subject} is {expected}, not {what(node)}",
+            node.span,
+            label=f"expected {expected}",
+            help=None if example is None else f"for example `{example}`",
+        )
+
+
+def _included(node: Node, findings: Findings, above: tuple[Path, ...]) -> list[MapNode] | None:
+    """Return the files that one `include:` stands for."""
+    name = _text(node, "include", findings)
+    if name is None:
+        return None
+    path = folder(node) / name
+    if path.absolute() in above:
+        findings.error(
+            "E308", f"{path} includes itself", node.span, help="remove one of the includes"
+        )
+        return None
+    if not path.is_file():
+        findings.error(
+            "E307",
+            f"cannot read the included {path}: no such file",
+            node.span,
+            label="named here",
+            help=_near(path),
+            notes=["the path starts from the folder of the file it stands in"],
+        )
+        return None
+    tree = read_file(path, findings)
+    return None if tree is None else with_includes(tree, findings, above)
+
+
+def _near(path: Path) -> str | None:
+    try:
+        names = [file.name for file in path.parent.iterdir() if file.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    return did_you_mean(path.name, names)
+
+
+def _as_list(node: Node | None) -> tuple[Node, ...]:
+    if node is None or (isinstance(node, ScalarNode) and node.value is None):
+        return ()
+    return node.items if isinstance(node, ListNode) else (node,)
+
+
+def _text(node: Node, key: str, findings: Findings) -> str | None:
+    if isinstance(node, ScalarNode) and isinstance(node.value, str):
+        return node.value
+    findings.error(
+        "E021",
+        f"`{key}` holds paths or names, not {what(node)}",
+        node.span,
+        help=f"for example `{key}: [base.yaml]`",
+    )
+    return None
+
+
+def _shown(node: Node) -> str:
+    value = plain(node)
+    return value if isinstance(value, str) else "log"

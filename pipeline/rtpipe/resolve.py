@@ -1,0 +1,243 @@
+"""The merged document becomes the checked pipeline: references filled, everything checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.diagnostics import Related, Span, mask
+from rtpipe.graph import Vertex, connect
+from rtpipe.interpolate import Interpolator
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, plain, what
+from rtpipe.reserved import ReservedReader
+from rtpipe.route_reader import RouteReader
+from rtpipe.spec import PipelineSpec
+from rtpipe.stage import family
+from rtpipe.stage_maker import StageMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from rtpipe.diagnostics import Findings
+    from rtpipe.document import Document
+    from rtpipe.items import Item
+    from rtpipe.plugins import Registry
+    from rtpipe.spec import RouteSpec, StageSpec
+
+_AUDIO = ("source", "transform", "peer", "sink")
+
+
+def resolve(
+    document: Document,
+    path: Path,
+    *,
+    registry: Registry,
+    env: Mapping[str, str],
+    findings: Findings,
+) -> tuple[PipelineSpec, dict[str, Any]]:
+    """Return the pipeline, and the document as plain values without secrets.
+
+    Both are whole only if the findings hold no error afterwards.
+
+    Args:
+        document: The merged files.
+        path: What the pipeline is called after when it has no name.
+        registry: The kinds there are.
+        env: The environment.
+        findings: Takes the mistakes and the secrets.
+    """
+    variables = document.mapping("vars")
+    values = Interpolator({} if variables is None else variables.entries, env, findings)
+    values.check_variables()
+    checks = _Checks(document, path, registry, values, findings)
+    return checks.spec(), checks.shown()
+
+
+class _Checks:
+    def __init__(
+        self,
+        document: Document,
+        path: Path,
+        registry: Registry,
+        values: Interpolator,
+        findings: Findings,
+    ) -> None:
+        self._document = document
+        self._path = path
+        self._registry = registry
+        self._values = values
+        self._findings = findings
+        self._reserved = ReservedReader(findings)
+        self._maker = StageMaker(registry, values, findings)
+
+    def spec(self) -> PipelineSpec:
+        document = self._document
+        self._check_version()
+        if not document.items:
+            self._no_stages()
+        vertices = [self._vertex(item) for item in document.items]
+        enabled = {vertex.id for vertex in vertices if vertex.enabled}
+        inputs = connect(vertices, self._findings)
+        made = [self._maker.make(i, inputs[i.id]) for i in document.items if i.id in enabled]
+        stages = tuple(stage for stage in made if stage is not None)
+        routes = self._routes(enabled)
+        self._check_claims(stages, routes)
+        fuse = self._reserved.flag(self._value("fuse"), "fuse", default=True)
+        return PipelineSpec(
+            name=self._reserved.text(self._value("name"), "name") or self._path.stem,
+            path=self._path,
+            stages=stages,
+            routes=routes,
+            description=self._reserved.text(self._value("description"), "description") or "",
+            fuse=fuse,
+            secrets=frozenset(self._findings.secrets),
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """Return the document as it was understood, for `rtpipe print`."""
+        if self._findings.failed:
+            return {}
+        skipped = {"vars", "profiles", "stages"}
+        shown = {
+            key: plain(self._values.resolve(entry.value))
+            for key, entry in self._document.values.items()
+            if key not in skipped
+        }
+        stages = [self._shown_item(item) for item in self._document.items]
+        events = shown.pop("events", None)
+        shown["stages"] = stages
+        if events is not None:
+            shown["events"] = events
+        return {key: _masked(value, self._findings.secrets) for key, value in shown.items()}
+
+    def _value(self, key: str) -> Node | None:
+        return self._values.optional(self._document.get(key))
+
+    def _check_version(self) -> None:
+        node = self._document.get("version")
+        version = node.value if isinstance(node, ScalarNode) else None
+        if node is None:
+            self._findings.error(
+                "E020",
+                "the file does not say its version",
+                Span(self._path, 1, 1),
+                help="begin with `version: 1`",
+            )
+        elif version != 1 or isinstance(version, bool):
+            self._findings.error(
+                "E020",
+                "this rtpipe reads version 1",
+                node.span,
+                label=f"not {what(node)}" if not isinstance(version, int) else "unknown version",
+                help="write `version: 1`",
+            )
+
+    def _no_stages(self) -> None:
+        span = self._document.stages_span or Span(self._path, 1, 1)
+        if not self._findings.failed:
+            self._findings.error(
+                "E209",
+                "the pipeline has no stages",
+                span,
+                help="the smallest one is `stages: [tone, speaker]`",
+            )
+
+    def _vertex(self, item: Item) -> Vertex:
+        enabled = self._reserved.flag(
+            self._values.optional(item.get("enabled")), "enabled", default=True
+        )
+        refs = self._reserved.refs(self._values.optional(item.get("from")))
+        kind = None if item.stage_type is None else family(item.stage_type)
+        if item.stage_type is None:
+            self._maker.unknown_kind(item, _AUDIO)
+        else:
+            self._check_owner(item)
+        if kind == "subscriber":
+            self._findings.error(
+                "E109",
+                f"`{item.kind}` hears events, not audio",
+                item.span,
+                label="a subscriber",
+                help=f"put it under events: `events: [{item.kind}]`",
+            )
+            kind = None
+        many = item.stage_type is not None and item.stage_type.many_inlets
+        return Vertex(item.id, kind, many, refs, item.span, enabled)
+
+    def _check_owner(self, item: Item) -> None:
+        """Report a kind that two plugins claim: which one is meant cannot be known."""
+        for record in self._registry.records:
+            if item.kind in record.duplicates:
+                owner = self._registry.owner(item.kind)
+                self._findings.error(
+                    "E403",
+                    f"two plugins have the kind `{item.kind}`: {owner.origin} and {record.origin}",
+                    item.span,
+                    label="which one?",
+                    help="rename the kind in one of them, or remove one",
+                )
+
+    def _routes(self, enabled: set[str]) -> tuple[RouteSpec, ...]:
+        node = self._document.get("events")
+        if not isinstance(node, ListNode):
+            return ()
+        reader = RouteReader(
+            self._registry,
+            self._values,
+            self._maker,
+            self._findings,
+            self._document.items,
+            enabled,
+        )
+        return tuple(reader.read(node.items))
+
+    def _check_claims(self, stages: Iterable[StageSpec], routes: Iterable[RouteSpec]) -> None:
+        """Report two stages that want one device or one file for themselves."""
+        subscribers = [route.subscriber for route in routes if route.subscriber is not None]
+        holders: dict[str, StageSpec] = {}
+        for stage in _with_fallbacks([*stages, *subscribers]):
+            claim = stage.stage_type.claims(stage.options)
+            if claim is None:
+                continue
+            first = holders.setdefault(claim, stage)
+            if first.id == stage.id:
+                continue
+            sort = claim.partition(":")[0]
+            self._findings.error(
+                "E114",
+                f"`{first.id}` and `{stage.id}` both want {claim}",
+                stage.span,
+                label="wants it too",
+                help=f"give `{stage.id}` another {sort}, or let others read it: `from: {first.id}`",
+                related=[Related(first.span, "has it")],
+            )
+
+    def _shown_item(self, item: Item) -> Any:
+        node = self._maker.nodes.get((item.id, item.kind), item.options)
+        options = plain(node)
+        reserved = {
+            key: plain(self._values.resolve(entry.value)) for key, entry in item.reserved.items()
+        }
+        if item.was:
+            reserved["id"] = item.id
+        if not options and not reserved:
+            return item.kind
+        return {item.kind: options or None, **reserved}
+
+
+def _with_fallbacks(stages: Sequence[StageSpec]) -> Iterable[StageSpec]:
+    for stage in stages:
+        current: StageSpec | None = stage
+        while current is not None:
+            yield current
+            current = current.fallback
+
+
+def _masked(value: Any, secrets: set[str]) -> Any:
+    if isinstance(value, str):
+        return mask(value, secrets)
+    if isinstance(value, list):
+        return [_masked(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(inner, secrets) for key, inner in value.items()}
+    return value

@@ -1,0 +1,304 @@
+"""Writing audio files: which container and codec, safe against a kill, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import struct
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from rtpipe import AudioFrame, StageError, audio
+from rtpipe_plugins.own_thread import OwnThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from av.audio.stream import AudioStream
+    from numpy.typing import NDArray
+
+_MAX_WAV_BYTES = 0xFFFF_FFFF - 36
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a file is written.
+
+    Attributes:
+        format: FFmpeg's name of the container.
+        codec: FFmpeg's name of the encoder.
+        options: FFmpeg's options of the container: those that let a killed recording be read.
+        many_tracks: Whether the container holds several tracks.
+    """
+
+    format: str
+    codec: str
+    options: dict[str, str] = field(default_factory=dict)
+    many_tracks: bool = False
+
+    def sample_rates(self) -> list[int] | None:
+        """Return the sample rates (Hz) the encoder takes; None: any."""
+        rates = av.Codec(self.codec, "w").audio_rates
+        return sorted(rates) if rates else None
+
+
+_MATROSKA = {"cluster_time_limit": "200"}
+_OGG = {"page_duration": "200000"}
+_MP4 = {"movflags": "empty_moov+default_base_moof", "frag_duration": "200000"}
+_BY_ENDING = {
+    "wav": Encoding("wav", "pcm_s16le"),
+    "flac": Encoding("flac", "flac"),
+    "ogg": Encoding("ogg", "libopus", _OGG),
+    "opus": Encoding("ogg", "libopus", _OGG),
+    "mka": Encoding("matroska", "libopus", _MATROSKA, many_tracks=True),
+    "mkv": Encoding("matroska", "libopus", _MATROSKA, many_tracks=True),
+    "webm": Encoding("webm", "libopus", _MATROSKA, many_tracks=True),
+    "mp3": Encoding("mp3", "libmp3lame"),
+    "m4a": Encoding("mp4", "aac", _MP4),
+    "mp4": Encoding("mp4", "aac", _MP4),
+    "aac": Encoding("adts", "aac"),
+}
+_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
+"""What users call codecs, where FFmpeg's encoder has another name."""
+
+
+def find_encoding(path: Path, format: str | None = None, codec: str | None = None) -> Encoding:
+    """Return how to write `path`.
+
+    Args:
+        path: Its ending says what it is.
+        format: A file ending, without the dot, that stands in for the path's own.
+        codec: `opus`, `flac`, `pcm`, `mp3`, `aac` or any encoder's name in FFmpeg.
+
+    Raises:
+        ValueError: There is no such format or codec.
+    """
+    ending = format or path.suffix.removeprefix(".").lower()
+    encoding = _BY_ENDING.get(ending)
+    if encoding is None:
+        raise ValueError(f"cannot write {ending or 'a file without an ending'}: {_known_endings()}")
+    if codec is None:
+        return encoding
+    name = _ENCODERS.get(codec, codec)
+    try:
+        av.Codec(name, "w")
+    except ValueError:
+        raise ValueError(f"FFmpeg has no encoder {codec}: opus, flac, pcm, mp3, aac?") from None
+    if encoding.format == "wav" and name != encoding.codec:
+        raise ValueError("a WAV file holds pcm; for other codecs use the ending .mka")
+    return replace(encoding, codec=name)
+
+
+def _known_endings() -> str:
+    return "the ending can be " + ", ".join(f".{ending}" for ending in _BY_ENDING)
+
+
+class Writer(Protocol):
+    """A file that is being written; blocking."""
+
+    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
+        """Append the same number of samples to every track, shape (samples, channels) each."""
+
+    def close(self) -> None:
+        """Complete the file."""
+
+
+class WavWriter:
+    """A WAV file that is complete after every write: its header is written anew each time."""
+
+    def __init__(self, path: Path, sample_rate: int, layout: str) -> None:
+        self._rate = sample_rate
+        self._channels = av.AudioLayout(layout).nb_channels
+        self._bytes = 0
+        self._file = path.open("wb", buffering=0)
+        try:
+            self._file.write(self._header())
+        except OSError:
+            self._file.close()
+            raise
+
+    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
+        """Append samples to the one track."""
+        (data,) = tracks
+        if self._bytes + data.nbytes > _MAX_WAV_BYTES:
+            raise OSError("a WAV file holds 4 GiB at most; .mka and .flac have no such limit")
+        rest = memoryview(data.tobytes())
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._bytes += data.nbytes
+        os.pwrite(self._file.fileno(), self._header(), 0)
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._file.close()
+
+    def _header(self) -> bytes:
+        width = 2 * self._channels
+        form = (16, 1, self._channels, self._rate, self._rate * width, width, 16)
+        return struct.pack(
+            "<4sI4s4sIHHIIHH4sI",
+            *(b"RIFF", 36 + self._bytes, b"WAVE", b"fmt ", *form, b"data", self._bytes),
+        )
+
+
+class ContainerWriter:
+    """A file written by FFmpeg, every packet handed to the system at once.
+
+    Args:
+        path: Where.
+        encoding: How.
+        sample_rate: Of every track (Hz).
+        layout: Of every track.
+        titles: One for each track.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        encoding: Encoding,
+        sample_rate: int,
+        layout: str,
+        titles: Sequence[str] = ("",),
+    ) -> None:
+        self._rate = sample_rate
+        self._layout = layout
+        self._pts = 0
+        self._container = av.open(
+            str(path),
+            "w",
+            format=encoding.format,
+            options={"flush_packets": "1", **encoding.options},
+        )
+        self._streams: list[AudioStream] = []
+        for title in titles:
+            stream = self._container.add_stream(encoding.codec, rate=sample_rate, layout=layout)
+            if title:
+                stream.metadata["title"] = title
+            self._streams.append(cast("AudioStream", stream))
+        self._container.start_encoding()
+
+    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
+        """Append the same number of samples to every track."""
+        for stream, data in zip(self._streams, tracks, strict=True):
+            frame = AudioFrame.from_ndarray(data.reshape(1, -1), format="s16", layout=self._layout)
+            audio.stamp(frame, sample_rate=self._rate, pts=self._pts)
+            self._container.mux(stream.encode(frame))
+        self._pts += len(tracks[0])
+
+    def close(self) -> None:
+        """Write what the encoders hold and complete the file."""
+        try:
+            for stream in self._streams:
+                self._container.mux(stream.encode(None))
+        finally:
+            self._container.close()
+
+
+def open_writer(
+    path: Path,
+    encoding: Encoding,
+    sample_rate: int,
+    layout: str,
+    titles: Sequence[str] = ("",),
+) -> Writer:
+    """Open `path` for writing, one track for each title."""
+    if encoding.format == "wav":
+        return WavWriter(path, sample_rate, layout)
+    return ContainerWriter(path, encoding, sample_rate, layout, titles)
+
+
+class BackgroundWriter:
+    """Writes in one thread, a batch at a time, so that a slow disk never holds the event loop.
+
+    Args:
+        path: For errors.
+        open_writer: Opens the file; called in the thread, before the first batch.
+        batch: How many samples make a batch.
+    """
+
+    def __init__(self, path: Path, open_writer: Callable[[], Writer], *, batch: int) -> None:
+        self._path = path
+        self._open_writer = open_writer
+        self._batch = batch
+        self._thread = OwnThread(path.name)
+        self._writer: Writer | None = None
+        self._pending: list[Sequence[NDArray[np.int16]]] = []
+        self._pending_samples = 0
+        self._job: asyncio.Future[None] | None = None
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, or failed."""
+        return self._ended
+
+    async def write(self, *tracks: NDArray[np.int16]) -> None:
+        """Take the same number of samples for every track; waits while the disk is behind.
+
+        Raises:
+            StageError: This or something before it could not be written.
+        """
+        if self._ended:
+            raise StageError(f"{self._path} cannot be written any more")
+        self._pending.append(tracks)
+        self._pending_samples += len(tracks[0])
+        if self._pending_samples >= self._batch:
+            await self._settled()
+            self._start()
+
+    async def close(self) -> None:
+        """Write what is held and complete the file; an empty one, if nothing was written.
+
+        Raises:
+            StageError: It could not be completed.
+        """
+        try:
+            if not self._ended:
+                self._ended = True
+                await self._settled()
+                self._start()
+                await self._settled()
+                self._job = self._thread.start(self._complete)
+                await self._settled()
+        finally:
+            await self._thread.end(self._abandon)
+
+    def _start(self) -> None:
+        """Hand what is pending to the thread."""
+        batch, self._pending, self._pending_samples = self._pending, [], 0
+        self._job = self._thread.start(self._write, batch)
+
+    async def _settled(self) -> None:
+        """Wait for what the thread is doing."""
+        if self._job is None:
+            return
+        try:
+            await asyncio.shield(self._job)  # cancelling whoever waits must not lose a batch
+        except (OSError, ValueError, FFmpegError) as error:
+            self._job = None
+            self._ended = True
+            reason = getattr(error, "strerror", None) or error
+            raise StageError(f"cannot write {self._path}: {reason}") from error
+        self._job = None
+
+    def _write(self, batch: list[Sequence[NDArray[np.int16]]]) -> None:
+        if self._writer is None:
+            self._writer = self._open_writer()
+        if batch:
+            self._writer.write([np.concatenate(track) for track in zip(*batch, strict=True)])
+
+    def _complete(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _abandon(self) -> None:
+        """Close after an error, which has been told: a full disk makes closing fail, too."""
+        with contextlib.suppress(OSError, ValueError, FFmpegError):
+            self._complete()

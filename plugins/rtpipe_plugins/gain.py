@@ -1,0 +1,161 @@
+"""Gain: louder or softer, without clicks and without wrapping round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from rtpipe import AudioFormat, AudioFrame, Options, StageError, Transform, action, audio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rtpipe import StageContext
+
+_LEAST_DB, _MOST_DB = -120.0, 60.0
+_PEAK = 32767.0
+_KNEE = 0.7079 * _PEAK  # -3 dBFS
+_ROOM = _PEAK - _KNEE
+
+Decibels: TypeAlias = Annotated[float, Field(ge=_LEAST_DB, le=_MOST_DB)]
+
+
+class GainOptions(Options):
+    """Make it louder or softer."""
+
+    main: ClassVar[str | None] = "gain_db"
+
+    gain_db: Decibels = 0.0
+    """By how much (dB); negative is softer."""
+    mute: bool = False
+    """Start muted."""
+    ramp_ms: Annotated[float, Field(ge=0, le=10_000)] = 20.0
+    """How long a change takes, so that it makes no click (ms)."""
+    limiter: bool = True
+    """Bend peaks above -3 dBFS so that amplified audio stays below full scale. Without it they
+    are cut off there, which sounds harsh."""
+
+
+class Gain(Transform[GainOptions]):
+    """Changes the volume; what was silent stays silent, and nothing is delayed."""
+
+    kind = "gain"
+    accepts = AudioFormat(format="s16")
+    mutates = True
+
+    def __init__(self, options: GainOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._gain_db = options.gain_db
+        self._muted = options.mute
+        self._target = self._wanted()
+        self._ramp: _Ramp | None = None
+        self._steady = np.array(self._target, np.float32)  # 0-d: numpy multiplies by it fastest
+        self._scratch: NDArray[np.float32] = np.empty((0, 1), np.float32)
+
+    @action
+    def set(self, gain_db: float) -> None:
+        """Change the gain (dB)."""
+        if not _LEAST_DB <= gain_db <= _MOST_DB:
+            raise StageError(f"gain_db must lie between {_LEAST_DB:g} and {_MOST_DB:g}")
+        self._gain_db = gain_db
+        self._retarget()
+
+    @action
+    def mute(self) -> None:
+        """Fade to silence."""
+        self._muted = True
+        self._retarget()
+
+    @action
+    def unmute(self) -> None:
+        """Fade back to the gain that is set."""
+        self._muted = False
+        self._retarget()
+
+    def reset(self) -> None:
+        """Be at the gain that is set, without a ramp."""
+        self._settle()
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return the frame, its samples changed in place."""
+        ramp = self._ramp
+        if ramp is None and self._target == 1.0:
+            return frame
+        samples = audio.pcm(frame)
+        if ramp is None and self._target == 0.0:
+            samples.fill(0)
+            return frame
+        if ramp is None:
+            self._scale(samples, self._steady, loudest=self._target)
+            return frame
+        factors = ramp.factors(frame.samples, frame.sample_rate)
+        self._scale(samples, factors, loudest=max(ramp.start, ramp.target))
+        if ramp.done:
+            self._settle()
+        return frame
+
+    def _wanted(self) -> float:
+        return 0.0 if self._muted else float(10 ** (self._gain_db / 20))
+
+    def _retarget(self) -> None:
+        reached = self._target if self._ramp is None else self._ramp.reached
+        self._target = self._wanted()
+        self._ramp = _Ramp(reached, self._target, self.options.ramp_ms)
+
+    def _settle(self) -> None:
+        self._ramp = None
+        self._steady = np.array(self._target, np.float32)
+
+    def _scale(
+        self, samples: NDArray[np.int16], factors: NDArray[np.float32], *, loudest: float
+    ) -> None:
+        if self._scratch.shape != samples.shape:
+            self._scratch = np.empty(samples.shape, np.float32)
+        scaled = self._scratch
+        np.multiply(samples, factors, out=scaled)
+        if loudest > 1.0:
+            peak = loudest * max(int(samples.max()), -int(samples.min()))
+            if self.options.limiter and peak > _KNEE:
+                _bend(scaled, factors)
+            if peak > _PEAK:
+                np.clip(scaled, -32768.0, _PEAK, out=scaled)
+        np.rint(scaled, out=scaled)
+        samples[:] = scaled
+
+
+class _Ramp:
+    """A straight way from one factor to another, the same however the stream is cut."""
+
+    def __init__(self, start: float, target: float, ramp_ms: float) -> None:
+        self.start = self.reached = start
+        self.target = target
+        self.done = False
+        self._ramp_ms = ramp_ms
+        self._passed = 0
+
+    def factors(self, count: int, sample_rate: int) -> NDArray[np.float32]:
+        """Return the factors of the next `count` samples, shape (count, 1)."""
+        length = max(1, round(self._ramp_ms * sample_rate / 1000))
+        place = np.arange(self._passed + 1, self._passed + count + 1)
+        way = self.start + (self.target - self.start) * (place / length)
+        way[place >= length] = self.target
+        self._passed += count
+        self.done = self._passed >= length
+        self.reached = float(way[-1])
+        return way.astype(np.float32).reshape(-1, 1)
+
+
+def _bend(scaled: NDArray[np.float32], factors: NDArray[np.float32]) -> None:
+    """Bend what lies above the knee so that amplified full scale ends at full scale.
+
+    The curve leaves the knee with slope 1, so there is no corner to hear, and it straightens as
+    the factor goes to 1, so a ramp through 0 dB has no step.
+    """
+    excess = np.abs(scaled)
+    excess -= _KNEE
+    np.maximum(excess, 0.0, out=excess)
+    above_one = np.maximum(factors, 1.0)
+    curvature = 1.0 / _ROOM - 1.0 / (above_one * _PEAK - _KNEE)
+    scaled -= np.copysign(excess - excess / (1.0 + excess * curvature), scaled)

@@ -1,0 +1,189 @@
+"""PortAudio by `sounddevice`: loading it, and finding the device a user means."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rtpipe import EnvironmentProblem, ExitCode, StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Direction = Literal["input", "output"]
+
+_PULSE = "pulse:"
+_INVALID_SAMPLE_RATE = -9997
+_PULSE_VARIABLES = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An audio device as PortAudio sees it.
+
+    Attributes:
+        index: PortAudio's number; it may change with the next start of the computer.
+        name: What PortAudio calls it.
+        channels: How many it has in the direction asked for.
+        sample_rate: The one it prefers (Hz).
+        is_default: Whether it is what `default` means.
+        pulse: The name of a PulseAudio source or sink to be reached through this device.
+    """
+
+    index: int
+    name: str
+    channels: int
+    sample_rate: int
+    is_default: bool = False
+    pulse: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.pulse is None else f"{_PULSE}{self.pulse}"
+
+
+def load() -> Any:
+    """Return the `sounddevice` module, with a fresh list of devices if it had none.
+
+    Raises:
+        EnvironmentProblem: The PortAudio library is missing.
+    """
+    try:
+        import sounddevice
+    except OSError:
+        raise EnvironmentProblem(
+            "the PortAudio library is not installed",
+            help="sudo apt install libportaudio2  # Debian, Ubuntu, Raspberry Pi OS",
+        ) from None
+    if not len(sounddevice.query_devices()):
+        # PortAudio looks for devices once. Without any there is no stream that this could break.
+        sounddevice._terminate()  # noqa: SLF001 - the only way to look again
+        sounddevice._initialize()  # noqa: SLF001 - as above
+    return sounddevice
+
+
+def list_devices(sounddevice: Any, direction: Direction) -> list[Device]:
+    """Return the devices that have channels in a direction."""
+    default = sounddevice.default.device[0 if direction == "input" else 1]
+    return [
+        Device(
+            index,
+            info["name"],
+            info[f"max_{direction}_channels"],
+            round(info["default_samplerate"]),
+            is_default=index == default,
+        )
+        for index, info in enumerate(sounddevice.query_devices())
+        if info[f"max_{direction}_channels"] > 0
+    ]
+
+
+def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
+    """Return the one device that `wanted` means.
+
+    Args:
+        sounddevice: What `load` returned.
+        wanted: `default`, an index, a name or a part of one, or `pulse:NAME`.
+        direction: What it must be able to do.
+
+    Raises:
+        EnvironmentProblem: There is no such device.
+        StageError: Several have that in their names.
+    """
+    devices = list_devices(sounddevice, direction)
+    if wanted.startswith(_PULSE):
+        device = _only(_matching(devices, "pulse"), wanted, devices, direction)
+        pulse = wanted.removeprefix(_PULSE)
+        return Device(device.index, device.name, device.channels, device.sample_rate, pulse=pulse)
+    if wanted == "default":
+        found = [device for device in devices if device.is_default] or devices[:1]
+    elif wanted.isdecimal():
+        found = [device for device in devices if device.index == int(wanted)]
+    else:
+        found = _matching(devices, wanted)
+    return _only(found, wanted, devices, direction)
+
+
+@contextmanager
+def opening(
+    sounddevice: Any, device: Device, direction: Direction, sample_rate: int
+) -> Iterator[None]:
+    """Surround the opening of a stream: quietly, on the device that is meant, with clear errors.
+
+    Raises:
+        EnvironmentProblem: PortAudio refuses.
+    """
+    variable = _PULSE_VARIABLES[direction]
+    before = os.environ.get(variable)
+    if device.pulse is not None:
+        os.environ[variable] = device.pulse  # PulseAudio's client library reads it now
+    try:
+        with _quiet():
+            yield
+    except sounddevice.PortAudioError as error:
+        raise _refusal(device, sample_rate, error) from None
+    finally:
+        if before is not None:
+            os.environ[variable] = before
+        else:
+            os.environ.pop(variable, None)
+
+
+def _matching(devices: list[Device], wanted: str) -> list[Device]:
+    """Return the devices of that very name or else those that have it in their names."""
+    name = wanted.casefold()
+    exact = [device for device in devices if device.name.casefold() == name]
+    return exact or [device for device in devices if name in device.name.casefold()]
+
+
+def _only(found: list[Device], wanted: str, devices: list[Device], direction: Direction) -> Device:
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{device.index}: {device.name}" for device in found or devices)
+    if found:
+        raise StageError(
+            f"several {direction} devices match `{wanted}`: {known}",
+            help="give more of the name; `rtpipe devices` prints what to paste",
+            exit_code=ExitCode.CONFIGURATION,
+        )
+    if devices:
+        raise EnvironmentProblem(
+            f"no {direction} device matches `{wanted}`; there is {known}",
+            help="`rtpipe devices` prints what to paste",
+        )
+    raise EnvironmentProblem(
+        f"this computer has no audio {direction} device",
+        help="plug one in, or start its sound server; `fallback:` can name a stage to use instead",
+    )
+
+
+def _refusal(device: Device, sample_rate: int, error: Exception) -> EnvironmentProblem:
+    """Return PortAudio's refusal to open a stream as what a user can act on."""
+    reason, code = (*error.args, None)[:2]
+    if code == _INVALID_SAMPLE_RATE:
+        return EnvironmentProblem(
+            f"{device} does not take {sample_rate} Hz",
+            help=f"set `sample_rate: {device.sample_rate}`, which it prefers",
+        )
+    return EnvironmentProblem(
+        f"{device} does not open: {str(reason).rpartition(': ')[2]}",
+        help="another program may hold it, or its sound server is gone; "
+        "`rtpipe devices` lists what there is",
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what ALSA's and PortAudio's C code prints about a failure off the user's screen."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)

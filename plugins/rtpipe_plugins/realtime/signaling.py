@@ -1,0 +1,234 @@
+"""Placing a call with OpenAI's Realtime API: the HTTP around the offer and the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe_plugins.realtime.dialect import Answer
+from rtpipe_plugins.realtime.errors import CallRefused, CallUnavailable
+from rtpipe_plugins.realtime_server.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from logging import Logger
+
+    import aiohttp
+
+    from rtpipe_plugins.realtime.account import Account
+
+_BODY_LIMIT = 1_000_000  # bytes; an answer has about 2000
+_HANG_UP_S = 1.5
+_TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_CALL_ID = re.compile(r"[\w-]{1,128}", re.ASCII)
+_CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    body: str
+    location: str
+
+
+class RealtimeSignaling:
+    """`POST /realtime/calls` and its relatives.
+
+    With an API key the offer and the session travel together. With an ephemeral key (`ek_…`) the
+    offer travels alone, since the key stands for a session chosen before.
+
+    Args:
+        account: Whose call.
+        session: OpenAI's session object.
+        ephemeral: Ask for an ephemeral key first and place the call with that.
+        timeout_s: Limit of each request.
+        mask: Takes secrets out of what the server says.
+        log: The stage's.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        session: Mapping[str, Any],
+        *,
+        ephemeral: bool,
+        timeout_s: float,
+        mask: Callable[[str], str],
+        log: Logger,
+    ) -> None:
+        self._account = account
+        self._session = session
+        self._ephemeral = ephemeral
+        self._timeout_s = timeout_s
+        self._mask = mask
+        self._log = log
+
+    async def place(self, offer: str) -> Answer:
+        """Send the SDP `offer`; see `Signaling.place`."""
+        import aiohttp
+
+        key = self._account.key.get_secret_value()
+        if self._ephemeral and not self._account.has_ephemeral_key:
+            key = await self._ephemeral_key()
+        if key.startswith("ek_"):
+            body: aiohttp.FormData | str = offer
+            headers = {"Content-Type": "application/sdp"}
+        else:
+            body = aiohttp.FormData(default_to_multipart=True)
+            body.add_field("sdp", offer, content_type="application/sdp")
+            body.add_field("session", json.dumps(self._session), content_type="application/json")
+            headers = {}
+        reply = await self._post(
+            "/realtime/calls",
+            body,
+            {**headers, "Accept": "application/sdp", "Authorization": f"Bearer {key}"},
+        )
+        if not reply.body.startswith("v=0"):
+            raise CallRefused(
+                f"{self._account.host} answered the offer with something that is not SDP",
+                status=reply.status,
+                help="is base_url the root of a Realtime API (…/v1)?",
+            )
+        call_id = reply.location.partition("?")[0].rstrip("/").rpartition("/")[2]
+        return Answer(reply.body, call_id if _CALL_ID.fullmatch(call_id) else None)
+
+    async def hang_up(self, call_id: str) -> None:
+        """End the call at the server too, so that it does not wait for us to vanish."""
+        try:
+            await self._post(
+                f"/realtime/calls/{call_id}/hangup", "", self._own_key(), timeout_s=_HANG_UP_S
+            )
+        except (CallRefused, EnvironmentProblem) as error:
+            self._log.debug(
+                "hanging up %s: %s", call_id, error
+            )  # the call ends with its media anyway
+
+    async def _ephemeral_key(self) -> str:
+        body = json.dumps({"session": self._session})
+        headers = {**self._own_key(), "Content-Type": "application/json"}
+        reply = await self._post("/realtime/client_secrets", body, headers)
+        try:
+            key = json.loads(reply.body)["value"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            key = None
+        if not isinstance(key, str) or not key.startswith("ek_"):
+            raise CallRefused(
+                f"{self._account.host} gave no ephemeral key where one was asked for",
+                status=reply.status,
+            )
+        return key
+
+    def _own_key(self) -> dict[str, str]:
+        key = self._account.key.get_secret_value()
+        if self._account.provider == "azure":
+            return {"api-key": key}
+        return {"Authorization": f"Bearer {key}"}
+
+    async def _post(
+        self,
+        path: str,
+        body: aiohttp.FormData | str,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float | None = None,
+    ) -> _Reply:
+        """Return the reply to a successful request; everything else is a typed error."""
+        import aiohttp
+
+        host = self._account.host
+        url = self._account.base_url + path
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=timeout_s or self._timeout_s),
+                    trust_env=not is_loopback(self._account.hostname),  # proxies, but not to here
+                ) as client,
+                # A redirect's Location would be taken for a call's, and the key must not follow it.
+                client.post(url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                status = response.status
+                text = await _limited_text(response)
+                location = response.headers.get("Location", "")
+        except TimeoutError:
+            raise EnvironmentProblem(
+                f"no answer from {host} within {timeout_s or self._timeout_s:g} s",
+                help="is it the right address, and is the network up?",
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise EnvironmentProblem(
+                f"cannot reach {host}: {self._mask(_reason(error))}",
+                help="is it the right address, and is the network up?",
+            ) from None
+        if status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            raise self._refusal(status, text or "")
+        if text is None:
+            raise CallRefused(f"{host} sends more than {_BODY_LIMIT} bytes", status=status)
+        return _Reply(status, text, location)
+
+    def _refusal(self, status: int, body: str) -> CallRefused | CallUnavailable:
+        host = self._account.host
+        message, code = _error_in(body)
+        said = f": {self._mask(message)}" if message else ""
+        if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return CallUnavailable(
+                f"{host} cannot take the call now (HTTP {status}){said}", status=status, code=code
+            )
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return CallRefused(
+                f"{host} refuses the key (HTTP {status}){said}",
+                status=status,
+                code=code,
+                exit_code=ExitCode.NO_PERMISSION,
+                help="check `api_key`, or the variable it comes from",
+            )
+        if status < HTTPStatus.BAD_REQUEST:
+            return CallRefused(
+                f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
+                status=status,
+                help="set base_url to the API's final address",
+            )
+        return CallRefused(
+            f"{host} refuses the call (HTTP {status}){said}",
+            status=status,
+            code=code,
+            help="is base_url the root of a Realtime API (…/v1)?"
+            if status == HTTPStatus.NOT_FOUND
+            else None,
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's words for a failed connection, without aiohttp's around them."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
+        number = cause.errno or 0
+        # Resolvers count downwards, and asyncio puts words of its own into `strerror`.
+        return os.strerror(number) if number > 0 else cause.strerror or str(cause)
+    return str(cause) or type(cause).__name__
+
+
+async def _limited_text(response: aiohttp.ClientResponse) -> str | None:
+    """Return the body; None when it is over the limit, of which no more is ever held."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(65_536):
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            return None
+    return body.decode("utf-8", errors="replace")
+
+
+def _error_in(body: str) -> tuple[str, str | None]:
+    """Return the message and the code of OpenAI's error envelope; ("", None) of anything else."""
+    try:
+        error = json.loads(body)["error"]
+        message, code = error.get("message"), error.get("code")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "", None
+    text = " ".join(message.split())[:300] if isinstance(message, str) else ""
+    return text, code if isinstance(code, str) and _CODE.fullmatch(code) else None

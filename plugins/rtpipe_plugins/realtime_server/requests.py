@@ -1,0 +1,130 @@
+"""What a client may ask of a response: `response.create` checked and turned into a `Response`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtpipe_plugins.realtime_server import fields
+from rtpipe_plugins.realtime_server.grammar import (
+    array,
+    boolean,
+    mapping,
+    nullable,
+    one_of,
+    section,
+    text,
+)
+from rtpipe_plugins.realtime_server.items import make_item
+from rtpipe_plugins.realtime_server.rejection import Rejected, missing_parameter
+from rtpipe_plugins.realtime_server.responses import Response
+
+if TYPE_CHECKING:
+    from rtpipe_plugins.realtime_server.conversation import Conversation, Item
+    from rtpipe_plugins.realtime_server.ids import NewId
+    from rtpipe_plugins.realtime_server.session import Session
+
+_MOST_METADATA = 16
+_LONGEST_KEY = 64
+_LONGEST_VALUE = 512
+
+
+def _metadata(_current: Any, given: Any, path: str) -> Any:
+    mapping(None, given, path)
+    if len(given) > _MOST_METADATA:
+        raise Rejected(f"Invalid '{path}': at most {_MOST_METADATA} pairs.", param=path)
+    for key, value in given.items():
+        text(None, value, f"{path}.{key}")
+        if len(key) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
+            raise Rejected(
+                f"Invalid '{path}': keys have at most {_LONGEST_KEY} characters, values "
+                f"{_LONGEST_VALUE}.",
+                param=path,
+            )
+    return given
+
+
+_GRAMMAR = section(
+    {
+        "conversation": nullable(one_of("auto", "none")),
+        "metadata": nullable(_metadata),
+        "output_modalities": nullable(fields.output_modalities),
+        "instructions": nullable(text),
+        "audio": nullable(
+            section(
+                {
+                    "output": nullable(
+                        section({"format": fields.audio_format, "voice": fields.voice})
+                    )
+                }
+            )
+        ),
+        "tools": nullable(array(fields.tool)),
+        "tool_choice": nullable(fields.tool_choice),
+        "max_output_tokens": nullable(fields.max_output_tokens),
+        "input": nullable(array(mapping)),
+        "prompt": nullable(mapping),
+        "reasoning": nullable(mapping),
+        "parallel_tool_calls": nullable(boolean),
+    }
+)
+
+
+def make_response(
+    given: Any, session: Session, conversation: Conversation, new_id: NewId, *, spoke: bool
+) -> Response:
+    """Return the response that a client, or the end of a turn, asks for.
+
+    Args:
+        given: The `response` object of the client's event; None for all the session's settings.
+        session: Gives what the client left out.
+        conversation: Gives the questions to answer, unless the client brings its own input.
+        new_id: Makes ids.
+        spoke: The assistant has spoken, so its voice is fixed.
+
+    Raises:
+        Rejected: It is not a proper request.
+    """
+    asked = {} if given is None else _GRAMMAR({}, given, "response")
+    settings = session.snapshot()
+    output = settings["audio"]["output"]
+    own = (asked.get("audio") or {}).get("output") or {}
+    if spoke and own.get("voice", output["voice"]) != output["voice"]:
+        raise fields.voice_locked("response.audio.output.voice")
+    in_conversation = asked.get("conversation") != "none"
+    brought = asked.get("input")
+    return Response(
+        id=new_id("resp"),
+        conversation_id=conversation.id if in_conversation else None,
+        modality=(asked.get("output_modalities") or settings["output_modalities"])[0],
+        instructions=_first(asked.get("instructions"), settings["instructions"]),
+        voice=_voice_name(own.get("voice", output["voice"])),
+        audio_format=own.get("format", output["format"]),
+        max_output_tokens=asked.get("max_output_tokens") or settings["max_output_tokens"],
+        metadata=asked.get("metadata"),
+        context=(
+            conversation.unanswered()
+            if brought is None
+            else _context(brought, conversation, new_id)
+        ),
+    )
+
+
+def _context(brought: list[Any], conversation: Conversation, new_id: NewId) -> list[Item]:
+    items = []
+    for index, given in enumerate(brought):
+        path = f"response.input[{index}]"
+        if given.get("type") == "item_reference":
+            if "id" not in given:
+                raise missing_parameter(f"{path}.id")
+            items.append(conversation.find(str(given["id"])))
+        else:
+            items.append(make_item(given, new_id, path))
+    return [item for item in items if item.role == "user"]
+
+
+def _voice_name(voice: Any) -> str:
+    return str(voice["id"] if isinstance(voice, dict) else voice)
+
+
+def _first(given: str | None, otherwise: str) -> str:
+    return otherwise if given is None else given

@@ -1,0 +1,47 @@
+"""Audio of any rate to the 16 kHz that the detector and the brain listen to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATE = 16000
+
+
+class Resampler:
+    """Turns one stream into mono s16 at 16 kHz; the filter holds a millisecond back.
+
+    Args:
+        rate: Of the samples that `samples` and `whole` take; frames know their own.
+    """
+
+    def __init__(self, rate: int = 48000) -> None:
+        self._rate = rate
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+
+    def frame(self, frame: av.AudioFrame) -> NDArray[np.int16]:
+        """Return what comes out when `frame` goes in; a hole in its pts is not filled."""
+        frame.pts = None
+        return self._samples(self._resampler.resample(frame))
+
+    def samples(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return what comes out when mono samples go in."""
+        if not len(pcm):
+            return pcm
+        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = self._rate
+        return self.frame(frame)
+
+    def whole(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return all of a piece that stands alone."""
+        return np.concatenate([self.samples(pcm), self._samples(self._resampler.resample(None))])
+
+    @staticmethod
+    def _samples(frames: list[av.AudioFrame]) -> NDArray[np.int16]:
+        pieces = [frame.to_ndarray()[0].astype(np.int16, copy=False) for frame in frames]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)

@@ -1,0 +1,170 @@
+"""A thread that keeps a stream from the network coming: it connects, decodes and reconnects."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+import av
+from av.error import ExitError, FFmpegError, HTTPUnauthorizedError
+
+from rtpipe import (
+    AudioFormat,
+    AudioFrame,
+    Converter,
+    EnvironmentProblem,
+    ExitCode,
+    RtpipeError,
+    StageError,
+)
+from rtpipe_plugins.decoding import decoded, layout_of, pick_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from av.container import InputContainer
+
+_RATE = 48_000
+
+
+def shown(url: str) -> str:
+    """Return `url` without user, password and query: what may be printed."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address"
+    secret, _, host = parts.netloc.rpartition("@")
+    masked = "***@" if secret else ""
+    query = "?***" if parts.query else ""
+    return f"{parts.scheme}://{masked}{host}{parts.path}{query}"
+
+
+class Listener(Protocol):
+    """What is told of a stream; every call comes from the receiver's thread."""
+
+    def connected(self, layout: str) -> None:
+        """Audio begins, in a layout."""
+
+    def received(self, frames: list[AudioFrame]) -> None:
+        """Audio has come: s16, 48 kHz, 20 ms frames."""
+
+    def lost(self, reason: str, retry_s: float) -> None:
+        """The stream broke off; the next attempt comes in `retry_s`."""
+
+    def ended(self, error: RtpipeError | None) -> None:
+        """Nothing more will come: a recording has ended, or the first attempt failed."""
+
+    def has_room(self) -> bool:
+        """Whether a recording that is read faster than it plays may go on."""
+        ...
+
+
+class Receiver(threading.Thread):
+    """Receives the audio of `url` until it is stopped.
+
+    The first attempt decides: if it fails, that is the end. Afterwards, every failure and every
+    end of the stream leads to another attempt.
+
+    Args:
+        url: Anything FFmpeg reads.
+        stream: Which of its audio streams.
+        options: FFmpeg's.
+        timeout_s: How long it may take to connect, and be silent afterwards (s).
+        backoff_s: The least and the greatest pause between attempts (s).
+        listener: Is told what happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        stream: int,
+        options: Mapping[str, str],
+        timeout_s: float,
+        backoff_s: tuple[float, float],
+        listener: Listener,
+    ) -> None:
+        super().__init__(name=f"receiver of {shown(url)}", daemon=True)
+        self._url = url
+        self._stream = stream
+        self._options = dict(options)
+        self._timeout_s = timeout_s
+        self._backoff_s = backoff_s
+        self._listener = listener
+        self._stopped = threading.Event()
+        self._target: AudioFormat | None = None
+
+    def stop(self) -> None:
+        """Ask the thread to end; it does within `timeout_s`."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Receive."""
+        least, most = self._backoff_s
+        delay = least
+        while not self._stopped.is_set():
+            try:
+                with closing(self._opened()) as container:
+                    delay = least
+                    self._receive(container)
+                    if _is_recording(container):
+                        self._listener.ended(None)
+                        return
+                reason = "the stream ended"
+            except RtpipeError as error:
+                if self._target is None:
+                    self._listener.ended(error)
+                    return
+                reason = error.message
+            if self._stopped.is_set():
+                return
+            self._listener.lost(reason, delay)
+            self._stopped.wait(delay)
+            delay = min(2 * delay, most)
+
+    def _opened(self) -> InputContainer:
+        try:
+            return av.open(
+                self._url, options=self._options, timeout=(self._timeout_s, self._timeout_s)
+            )
+        except HTTPUnauthorizedError:
+            raise EnvironmentProblem(
+                f"{shown(self._url)} refuses the user or the password",
+                help="write them into the address, %-encoded: rtsp://user:password@host/path",
+                exit_code=ExitCode.NO_PERMISSION,
+            ) from None
+        except (FFmpegError, OSError, ValueError) as error:
+            raise EnvironmentProblem(
+                f"cannot reach {shown(self._url)}: {self._reason(error)}"
+            ) from None
+
+    def _receive(self, container: InputContainer) -> None:
+        stream = pick_stream(container, self._stream, shown(self._url))
+        if self._target is None:
+            layout = "mono" if layout_of(stream) == "mono" else "stereo"
+            self._target = AudioFormat(_RATE, layout, "s16")
+            self._listener.connected(layout)
+        converter = Converter(self._target, frame_ms=20)
+        recording = _is_recording(container)
+        try:
+            for frame in decoded(container, stream):
+                self._listener.received(converter.process(frame))
+                while recording and not self._listener.has_room():
+                    self._stopped.wait(0.02)
+                if self._stopped.is_set():
+                    return
+        except (FFmpegError, OSError) as error:
+            raise StageError(f"{shown(self._url)}: {self._reason(error)}") from None
+
+    def _reason(self, error: Exception) -> str:
+        """Return what went wrong; never the text of the error, which names the whole address."""
+        if isinstance(error, (ExitError, TimeoutError)):
+            return f"nothing came for {self._timeout_s:g} s"
+        return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _is_recording(container: InputContainer) -> bool:
+    """Return whether a server hands out a file: it comes at once, and its end is the end."""
+    return bool(container.duration) and not container.format.name.startswith("rtsp")

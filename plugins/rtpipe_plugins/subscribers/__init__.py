@@ -1,0 +1,1 @@
+"""Subscribers that ship: what events become outside the pipeline."""

@@ -1,0 +1,108 @@
+"""`jsonl`: events as lines of a file, one JSON object each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rtpipe import EnvironmentProblem, Event, ExitCode, Options, OutputPath, StageError, Subscriber
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+
+class JsonlOptions(Options):
+    """Append events to a file."""
+
+    main: ClassVar[str | None] = "path"
+
+    path: OutputPath
+    """Where, with strftime fields: `out/%Y%m%d.jsonl` begins a new file each day. What the file
+    holds already stays."""
+
+
+class Jsonl(Subscriber[JsonlOptions]):
+    """Appends each event as a line: `time` (local, ISO 8601), `type`, `source`, `at`, payload.
+
+    A line is in the file, whole, when `on_event` returns; one that does not fit on the disk is
+    taken back, so that the file stays readable.
+    """
+
+    kind = "jsonl"
+    _file: FileIO | None = None
+
+    async def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            EnvironmentProblem: It cannot be written.
+        """
+        try:
+            await asyncio.to_thread(self._opened, self._path(_now()))
+        except OSError as error:
+            refused = isinstance(error, PermissionError)
+            raise EnvironmentProblem(
+                f"cannot write {error.filename or self.options.path}: {error.strerror}",
+                exit_code=ExitCode.NO_PERMISSION if refused else None,
+            ) from None
+
+    async def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            await asyncio.to_thread(file.close)
+
+    async def on_event(self, event: Event) -> None:
+        """Append `event`.
+
+        Raises:
+            StageError: It could not be written.
+        """
+        now = _now()
+        said = event.as_dict()
+        envelope = {key: said.pop(key) for key in ("type", "source", "at")}
+        record = {"time": now.isoformat(timespec="milliseconds"), **envelope, **said}
+        line = json.dumps(record, ensure_ascii=False, default=str).encode() + b"\n"
+        path = self._path(now)
+        try:
+            # In a thread: an SD card may take a second over it, and the loop carries audio.
+            await asyncio.to_thread(self._append, path, line)
+        except OSError as error:
+            raise StageError(f"cannot write {path}: {error.strerror}") from None
+
+    def _path(self, now: datetime) -> Path:
+        return Path(now.strftime(str(self.options.path)))
+
+    def _append(self, path: Path, line: bytes) -> None:
+        file = self._opened(path)
+        start = file.seek(0, os.SEEK_END)
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            with suppress(OSError):  # the error to tell is the first one
+                file.truncate(start)
+            raise
+
+    def _opened(self, path: Path) -> FileIO:
+        file = self._file
+        if file is not None and not file.closed and Path(file.name) == path:
+            return file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.open("a+b", buffering=0)
+        if file is not None:
+            file.close()
+        self._file = fresh
+        if fresh.seek(0, os.SEEK_END) and os.pread(fresh.fileno(), 1, fresh.tell() - 1) != b"\n":
+            fresh.write(b"\n")  # whoever wrote here before was cut off in mid-line
+        return fresh
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).astimezone()

@@ -1,0 +1,122 @@
+"""A spoken turn with the embedded server, real WebRTC in between, and a brain that is a script."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtpipe import audio
+from rtpipe_plugins.realtime import Realtime, RealtimeOptions
+
+pytestmark = pytest.mark.slow
+
+
+class ScriptedBrain:
+    """Hears one sentence, gives one answer, in a tone of 0.8 s."""
+
+    name = "script"
+    notice = "this brain is a script"
+
+    def __init__(self) -> None:
+        self.heard_s: list[float] = []
+
+    async def load(self) -> None: ...
+
+    async def transcribe(self, pcm: np.ndarray) -> str:
+        self.heard_s.append(len(pcm) / 16_000)
+        return "Where is the café?"
+
+    async def reply(self, heard: str, instructions: str) -> str:
+        return f"You said: {heard}"
+
+    async def speak(self, text: str, voice: str) -> Any:
+        from rtpipe_plugins.realtime_server.brain import Utterance
+
+        return Utterance(text, sine(0.8, 600.0))
+
+    async def close(self) -> None: ...
+
+
+def sine(seconds: float, hz: float) -> np.ndarray:
+    t = np.arange(round(seconds * 48_000)) / 48_000
+    return np.rint(np.sin(2 * np.pi * hz * t) * 8000).astype(np.int16)
+
+
+def speech_like(seconds: float) -> np.ndarray:
+    """Return something a voice detector takes for speech: a buzz through moving formants."""
+    rng = np.random.default_rng(1)
+    t = np.arange(round(seconds * 48_000)) / 48_000
+    pitch = np.cumsum(110 + 25 * np.sin(2 * np.pi * 2.3 * t)) / 48_000
+    formant = 600 + 250 * np.sin(2 * np.pi * 1.7 * t)
+    voice = sum(
+        np.exp(-(((n * 120 - formant) / 350) ** 2)) * np.sin(2 * np.pi * n * pitch)
+        for n in range(1, 30)
+    )
+    syllables = 0.35 + 0.65 * np.clip(np.sin(2 * np.pi * 3.5 * t), 0, None)
+    return np.rint(voice * syllables * 5000 + rng.normal(0, 60, len(t))).astype(np.int16)
+
+
+@pytest.fixture
+def brain(monkeypatch: pytest.MonkeyPatch) -> ScriptedBrain:
+    from rtpipe_plugins.realtime_server import speech
+
+    scripted = ScriptedBrain()
+    monkeypatch.setattr(speech, "brain_from_options", lambda **_: scripted)
+    return scripted
+
+
+async def converse(ctx: Any, inlet: Any, visitor: np.ndarray, sound: Any, **options: Any) -> Any:
+    stage = Realtime(RealtimeOptions(provider="embedded", **options), ctx)
+    frames: list[Any] = []
+
+    async def send(frame: Any) -> None:
+        frames.append(frame)
+
+    try:
+        await stage.open()
+        sound.fill(inlet, visitor)
+        inlet.close()
+        async with asyncio.timeout(40):
+            await stage.converse(inlet, send)
+    finally:
+        await stage.close()
+    return np.concatenate([audio.pcm(frame)[:, 0] for frame in frames])
+
+
+async def test_a_spoken_turn(
+    brain: ScriptedBrain,
+    ctx: Any,
+    published: Any,
+    patient_link: Any,
+    sound: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    visitor = np.concatenate([np.zeros(24_000, np.int16), speech_like(1.5)])
+    pcm = await converse(ctx, patient_link, visitor, sound)
+
+    (user,) = published.of("transcript.user")
+    assert user.text == "Where is the café?"
+    (assistant,) = published.of("transcript.assistant")
+    assert (assistant.text, assistant.interrupted) == ("You said: Where is the café?", False)
+    types = [event.type for event in published.events]
+    assert types.index("output_audio_buffer.stopped") > types.index("response.done")
+    assert types[-1] == "realtime.disconnected"
+    (connected,) = published.of("realtime.connected")
+    assert connected.provider == "embedded"
+    assert brain.heard_s[0] == pytest.approx(2.0, abs=0.6)
+    loud = np.flatnonzero(np.abs(pcm) > 1000)
+    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.8, abs=0.06)
+    assert "this brain is a script" in caplog.text
+
+
+async def test_the_model_speaks_first_when_it_is_told_to(
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+) -> None:
+    silence = np.zeros(96_000, np.int16)
+    pcm = await converse(ctx, patient_link, silence, sound, greeting="Welcome to the museum.")
+    assert published.of("transcript.assistant")
+    assert not published.of("transcript.user")
+    assert np.abs(pcm).max() > 4000

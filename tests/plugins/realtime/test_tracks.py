@@ -1,0 +1,280 @@
+"""The edge of the call, without a call: pacing, levels, and the order of time."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc.codecs.opus import OpusDecoder, OpusEncoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtpipe import Link, QueuePolicy, WhenFull, audio
+from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack, Slots, Timeline
+
+LOG = logging.getLogger("rtpipe.stage.realtime")
+
+
+class FakeClock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.overslept = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep_until(self, at: float) -> None:
+        self.time = max(self.time, at) + self.overslept
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def link() -> Link:
+    return Link("test", QueuePolicy(1e9, WhenFull.BLOCK, trim=False))
+
+
+def never(error: Exception) -> None:
+    raise AssertionError(error)
+
+
+# -- what leaves -------------------------------------------------------------------------------
+
+
+async def test_slots_come_every_20_ms_without_drift(clock: FakeClock) -> None:
+    slots = Slots(clock)
+    clock.overslept = 0.004  # every timer fires late; the next slot does not inherit it
+    times = []
+    for _ in range(500):
+        assert await slots.next() == len(times)
+        times.append(clock.now())
+    assert times[-1] - times[0] == pytest.approx(499 * 0.02, abs=0.005)
+
+
+async def test_a_small_delay_is_caught_up_and_a_long_one_skipped(clock: FakeClock) -> None:
+    slots = Slots(clock)
+    assert [await slots.next() for _ in range(3)] == [0, 1, 2]
+    clock.time += 0.15
+    assert [await slots.next() for _ in range(3)] == [3, 4, 5]
+    clock.time += 60.0
+    burst = clock.now()
+    late = await slots.next()
+    assert late > 3000
+    assert [await slots.next() for _ in range(3)] == [late + 1, late + 2, late + 3]
+    assert clock.now() - burst == pytest.approx(0.06, abs=0.021)
+
+
+async def test_the_track_sends_silence_before_between_and_after(clock: FakeClock) -> None:
+    track = OutgoingTrack(clock, never)
+    inlet = link()
+    frames = [await track.recv() for _ in range(2)]
+    track.attach(inlet)
+    frames.append(await track.recv())
+    inlet.offer(audio.from_pcm(np.full(960, 9000, np.int16), sample_rate=48_000, pts=0))
+    frames.append(await track.recv())
+    assert not track.inlet_ended
+    inlet.close()
+    frames += [await track.recv() for _ in range(2)]
+    assert track.inlet_ended
+    assert [frame.pts for frame in frames] == [960 * n for n in range(6)]
+    assert [int(audio.pcm(frame).max()) for frame in frames] == [0, 0, 0, 9000, 0, 0]
+    for frame in frames:
+        audio.check_frame(frame)
+        assert (frame.samples, frame.layout.name, frame.format.name) == (960, "stereo", "s16")
+        assert (audio.pcm(frame)[:, 0] == audio.pcm(frame)[:, 1]).all()
+
+
+async def test_the_level_survives_aiortcs_encoder(clock: FakeClock, sound: Any) -> None:
+    track = OutgoingTrack(clock, never)
+    inlet = link()
+    track.attach(inlet)
+    tone = sound.tone(2.0, hz=1000.0, peak=0.5)
+    sound.fill(inlet, tone)
+    encoder, decoder = OpusEncoder(), OpusDecoder()
+    heard = []
+    for _ in range(100):
+        payloads, timestamp = encoder.encode(await track.recv())
+        for payload in payloads:
+            (frame,) = decoder.decode(JitterFrame(data=payload, timestamp=timestamp))
+            heard.append(audio.pcm(frame)[:, 0].astype(float))
+    middle = np.concatenate(heard)[24_000:72_000]
+    level_db = 20 * np.log10(
+        np.sqrt(np.mean(middle**2)) / np.sqrt(np.mean(tone.astype(float) ** 2))
+    )
+    assert level_db == pytest.approx(0.0, abs=0.1)
+
+
+async def test_it_knows_when_the_visitor_was_last_audible(clock: FakeClock) -> None:
+    track = OutgoingTrack(clock, never)
+    inlet = link()
+    track.attach(inlet)
+    for level in (5000, 20, -5000, 20, 0):
+        inlet.offer(audio.from_pcm(np.full(960, level, np.int16), sample_rate=48_000, pts=0))
+    times = []
+    for _ in range(5):
+        await track.recv()
+        times.append(clock.now())
+    assert track.audible_at == times[2]
+
+
+async def test_a_frame_that_would_break_the_sound_is_an_error_that_is_heard_of(
+    clock: FakeClock,
+) -> None:
+    failures: list[Exception] = []
+    track = OutgoingTrack(clock, failures.append)
+    inlet = link()
+    track.attach(inlet)
+    inlet.offer(audio.silence(1920, pts=0))
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    assert [str(failure) for failure in failures] == [
+        "the call needs frames of 960 samples, s16, mono, 48000 Hz"
+    ]
+
+
+async def test_a_stopped_track_gives_nothing(clock: FakeClock) -> None:
+    track = OutgoingTrack(clock, never)
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+
+
+# -- what arrives ------------------------------------------------------------------------------
+
+
+def test_frames_in_time_keep_their_order_and_distance() -> None:
+    timeline = Timeline()
+    places = [timeline.place(960 * n, 960, 5000 + 960 * n + 70 * (n % 3)) for n in range(100)]
+    assert places == [5000 + 960 * n for n in range(100)]
+
+
+def test_a_lost_frame_is_a_hole_of_its_length() -> None:
+    timeline = Timeline()
+    places = [timeline.place(960 * n, 960, 960 * n) for n in (0, 1, 2, 5, 6)]
+    assert places == [0, 960, 1920, 4800, 5760]
+
+
+def test_where_the_far_clock_stood_still_ours_is_right() -> None:
+    timeline = Timeline()
+    timeline.place(0, 960, 0)
+    assert timeline.place(960, 960, 5 * 48_000) == 5 * 48_000
+    assert timeline.place(1920, 960, 5 * 48_000 + 960) == 5 * 48_000 + 960
+
+
+def test_a_burst_after_a_stall_keeps_every_sample() -> None:
+    timeline = Timeline()
+    places = [timeline.place(960 * n, 960, 480_000) for n in range(500)]
+    assert places == [480_000 + 960 * n for n in range(500)]
+
+
+def test_a_far_clock_that_leaps_makes_no_hole_of_hours() -> None:
+    timeline = Timeline()
+    assert timeline.place(0, 960, 0) == 0
+    assert timeline.place(2**31, 960, 960) == 960
+    assert timeline.place(2**31 + 960, 960, 1920) == 1920
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**33), 2**33), st.integers(1, 5760), st.integers(0, 2**33)),
+        max_size=30,
+    )
+)
+def test_whatever_the_far_clock_does_time_never_overlaps(
+    frames: list[tuple[int, int, int]],
+) -> None:
+    timeline = Timeline()
+    ends = 0
+    for remote, samples, arrived in frames:
+        pts = timeline.place(remote, samples, arrived)
+        assert pts >= ends
+        ends = pts + samples
+
+
+def remote_frame(pts: int, value: int = 4000) -> Any:
+    pcm = np.full((960, 2), value, np.int16)
+    return audio.from_pcm(pcm, sample_rate=48_000, pts=pts)
+
+
+def test_what_arrives_is_canonical_and_stamped(clock: FakeClock) -> None:
+    incoming = IncomingAudio(clock, LOG)
+    incoming.take(remote_frame(0))
+    assert incoming.received.depth_ms == 0  # nobody has begun to listen
+    incoming.begin()
+    for n in range(5):
+        clock.time += 0.02
+        incoming.take(remote_frame(960 * (n + 1), 1000 * n))
+    previous = None
+    for n in range(5):
+        frame = incoming.received.get_nowait()
+        assert frame is not None
+        audio.check_frame(frame, previous)
+        previous = frame
+        assert (frame.samples, frame.layout.name, frame.sample_rate) == (960, "mono", 48_000)
+        assert frame.pts == 960 * (n + 1)
+        assert set(audio.pcm(frame).ravel()) == {1000 * n}
+        assert audio.meta(frame).captured_at == pytest.approx(100.0 + 0.02 * (n + 1))
+
+
+def test_g711_arrives_in_the_same_form(clock: FakeClock) -> None:
+    incoming = IncomingAudio(clock, LOG)
+    incoming.begin()
+    for n in range(50):
+        quiet = np.full(160, 4000, np.int16)
+        incoming.take(audio.from_pcm(quiet, sample_rate=8000, pts=160 * n))
+        clock.time += 0.02
+    frames = []
+    while (frame := incoming.received.get_nowait()) is not None:
+        audio.check_frame(frame, frames[-1] if frames else None)
+        frames.append(frame)
+    assert sum(frame.samples for frame in frames) == pytest.approx(48_000, abs=1000)
+
+
+def test_what_nobody_takes_is_dropped_said_and_bounded(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    incoming = IncomingAudio(clock, LOG)
+    incoming.begin()
+    for n in range(200):
+        clock.time += 0.02
+        incoming.take(remote_frame(960 * n))
+    assert incoming.received.depth_ms == 1000
+    assert incoming.received.statistics.dropped_ms == 3000
+    assert len(caplog.records) == 1
+    incoming.reset()
+    assert incoming.received.depth_ms == 0
+
+
+def test_it_knows_when_the_model_was_last_audible(clock: FakeClock) -> None:
+    incoming = IncomingAudio(clock, LOG)
+    incoming.begin()
+    for n, value in enumerate((4000, 0, -4000, 0, 10)):
+        clock.time = 200.0 + n
+        incoming.take(remote_frame(960 * n, value))
+    assert incoming.audible_at == 202.0
+
+
+async def test_the_pump_ends_with_the_track(clock: FakeClock) -> None:
+    class Three(MediaStreamTrack):
+        kind = "audio"
+        left = 3
+
+        async def recv(self) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise MediaStreamError
+            return remote_frame(960 * (2 - self.left))
+
+    incoming = IncomingAudio(clock, LOG)
+    incoming.begin()
+    await incoming.pump(Three())
+    assert incoming.received.closed
+    assert incoming.received.depth_ms == 60

@@ -1,0 +1,77 @@
+"""`serve-realtime` as a process: what it prints, how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from rtpipe import RtpipeError
+from rtpipe_plugins.realtime_server.commands import add_commands
+
+COMMAND = """
+import click
+from rtpipe_plugins.realtime_server.commands import add_commands
+cli = click.Group()
+add_commands(cli)
+cli(["serve-realtime", "--port", "0", "--api-key", "sk-private"])
+"""
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_ends_when_asked(
+    process: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    assert process.stderr is not None
+    lines: list[str] = []
+    while not lines or "OPENAI_API_KEY" not in lines[-1]:
+        lines.append(process.stderr.readline())
+        assert lines[-1], "".join(lines)
+    said = "".join(lines)
+    (url,) = re.findall(
+        r"^export OPENAI_BASE_URL=(http://127\.0\.0\.1:\d+/v1)$", said, re.MULTILINE
+    )
+    assert f"Listening at {url}" in said
+    assert "sk-private" not in said
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def run(*arguments: str) -> BaseException | None:
+    cli = click.Group()
+    add_commands(cli)
+    result = CliRunner().invoke(cli, ["serve-realtime", *arguments])
+    return result.exception
+
+
+def test_bad_rules_are_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    rules = tmp_path / "desk.yaml"
+    rules.write_text("answers: [")
+    problem = run("--rules", str(rules))
+    assert isinstance(problem, RtpipeError)
+    assert problem.exit_code == 78
+    assert "desk.yaml" in str(problem)
+
+
+def test_a_missing_file_is_a_mistake_in_the_usage() -> None:
+    problem = run("--rules", "nowhere.yaml")
+    assert isinstance(problem, SystemExit)
+    assert problem.code == 2

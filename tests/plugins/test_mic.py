@@ -1,0 +1,275 @@
+"""mic: the device that is meant, every block once and in its time, a clear end when it is gone."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import fake_sounddevice
+from fake_sounddevice import PortAudioError, SoundDevice, Stream
+from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, NotConnected, StageError, audio
+from rtpipe.testing import Bench, joined, run_virtual
+from rtpipe_plugins.mic import Mic
+
+
+@pytest.fixture
+def laptop(monkeypatch: pytest.MonkeyPatch) -> SoundDevice:
+    return fake_sounddevice.install(monkeypatch)
+
+
+class Listening:
+    """An opened microphone and what it has given."""
+
+    def __init__(self, bench: Bench, stream: Stream) -> None:
+        self.bench = bench
+        self.stream = stream
+        self.frames: list[AudioFrame] = []
+        self.error: Exception | None = None
+
+    async def listen(self) -> None:
+        try:
+            async for frame in self.bench.stage.frames():
+                self.frames.append(frame)
+        except NotConnected as error:
+            self.error = error
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        return joined(self.frames)[:, 0]
+
+
+@asynccontextmanager
+async def listening(laptop: SoundDevice, **options: Any) -> AsyncIterator[Listening]:
+    bench = Bench(Mic, options)
+    async with bench.opened():
+        mic = Listening(bench, laptop.streams[-1])
+        task = asyncio.create_task(mic.listen())
+        await asyncio.sleep(0)
+        yield mic
+        await asyncio.sleep(0)
+        task.cancel()
+
+
+def block(n: int, *, channels: int = 1, samples: int = 960) -> NDArray[np.int16]:
+    return np.full((samples, channels), n, np.int16)
+
+
+def opened(options: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with Bench(Mic, options).opened():
+            pass
+
+    run_virtual(run())
+
+
+async def hear_each_20_ms(mic: Listening, blocks: list[NDArray[np.int16]], **how: Any) -> None:
+    for data in blocks:
+        await asyncio.sleep(0.02)
+        mic.stream.hear(data, **how)
+    await asyncio.sleep(0.001)
+
+
+def test_every_block_is_a_frame_with_its_time(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(n) for n in range(1, 51)], late_s=0.03)
+            assert mic.stream.options["samplerate"] == 48_000
+            assert mic.stream.options["blocksize"] == 960
+            assert [frame.pts for frame in mic.frames] == [n * 960 for n in range(50)]
+            assert np.array_equal(mic.samples, np.repeat(np.arange(1, 51), 960))
+            at = [audio.meta(frame).captured_at for frame in mic.frames]
+            assert at == pytest.approx([0.02 * n - 0.03 for n in range(1, 51)])
+        assert mic.stream.state == "closed"
+        assert mic.error is None
+
+    run_virtual(run())
+
+
+def test_drivers_that_know_no_time_are_taken_to_be_one_block_late(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)], late_s=-3.0)
+            assert audio.meta(mic.frames[0]).captured_at == pytest.approx(0.0)
+
+    run_virtual(run())
+
+
+def test_what_was_heard_before_anybody_listened_is_dropped(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        bench = Bench(Mic, {})
+        async with bench.opened():
+            laptop.streams[0].hear(block(1))
+            await asyncio.sleep(0)
+            frames = bench.stage.frames()
+            first = asyncio.create_task(anext(frames))
+            await asyncio.sleep(0)
+            laptop.streams[0].hear(block(2))
+            assert audio.pcm(await first)[0, 0] == 2
+            await frames.aclose()
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize(
+    ("options", "mono_possible", "channels", "expected"),
+    [
+        ({}, True, 1, 10),  # the system mixes
+        ({}, False, 2, 15),  # we mix: the mean of 10 and 20
+        ({"channel": 1}, True, 1, 10),
+        ({"channel": 2}, True, 2, 20),
+    ],
+)
+def test_one_channel_or_all_mixed(
+    laptop: SoundDevice,
+    options: dict[str, int],
+    mono_possible: bool,  # noqa: FBT001 - a test's parameter
+    channels: int,
+    expected: int,
+) -> None:
+    laptop.mono_possible = mono_possible
+
+    async def run() -> None:
+        async with listening(laptop, **options) as mic:
+            assert mic.stream.options["channels"] == channels
+            await hear_each_20_ms(mic, [np.tile(np.int16([10, 20][:channels]), (960, 1))])
+            assert set(mic.samples) == {expected}
+
+    run_virtual(run())
+
+
+def test_an_overrun_is_told_and_is_a_hole_in_the_times(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)])
+            await asyncio.sleep(0.1)
+            await hear_each_20_ms(mic, [block(2)], overflow=True)
+            assert [frame.pts for frame in mic.frames] == [0, 5808]
+            assert [event.payload() for event in mic.bench.run.events] == [{"count": 1}]
+
+    run_virtual(run())
+
+
+def test_a_loop_that_was_held_up_loses_the_oldest_and_says_so(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            for n in range(150):
+                mic.stream.hear(block(n))
+            await asyncio.sleep(0.001)
+            assert len(mic.frames) == 100
+            assert mic.samples[-1] == 149
+            assert mic.bench.run.of_type("mic.overran")
+
+    run_virtual(run())
+
+
+def test_a_device_that_vanishes_ends_the_stream(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)])
+            threading.Thread(target=mic.stream.vanish).start()
+            await asyncio.sleep(0.1)
+            assert "is gone" in str(mic.error)
+
+    run_virtual(run())
+
+
+def test_a_device_that_falls_silent_ends_the_stream(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)])
+            await asyncio.sleep(3)
+            assert "hangs" in str(mic.error)
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ("default", 0),
+        ("headset", 1),
+        ("USB Camera: Audio (hw:2,0)", 2),
+        ("2", 2),
+        (2, 2),
+        ("pulse", 3),
+    ],
+)
+def test_a_device_by_name_part_or_index(laptop: SoundDevice, wanted: str | int, index: int) -> None:
+    opened({"device": wanted})
+    assert laptop.streams[0].options["device"] == index
+
+
+def test_pulse_chooses_a_source_while_it_opens(
+    laptop: SoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_SOURCE", "before")
+    seen: list[str | None] = []
+    laptop.when_opened = lambda: seen.append(os.environ.get("PULSE_SOURCE"))
+    opened({"device": "pulse:alsa_input.usb"})
+    assert seen == ["alsa_input.usb"]
+    assert os.environ["PULSE_SOURCE"] == "before"
+    assert laptop.streams[0].options["device"] == 3
+
+
+def test_several_matches_are_the_users_to_decide(laptop: SoundDevice) -> None:
+    with pytest.raises(StageError, match="several input devices match `USB`: 1: USB Headset") as e:
+        opened({"device": "USB"})
+    assert e.value.exit_code == ExitCode.CONFIGURATION
+    assert not isinstance(e.value, EnvironmentProblem)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"device": "Røde"}, "no input device matches `Røde`; there is 0: Built-in Audio"),
+        ({"device": "9"}, "no input device matches `9`"),
+        ({"device": "headset", "channel": 2}, r"\(hw:1,0\) has no channel 2, only 1"),
+    ],
+)
+def test_what_is_not_there_may_be_replaced_by_a_fallback(
+    laptop: SoundDevice, options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(EnvironmentProblem, match=complaint):
+        opened(options)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "complaint"),
+    [
+        (
+            PortAudioError("Error opening RawInputStream: Device unavailable", -9985),
+            "Built-in Audio: ALC .* does not open: Device unavailable",
+        ),
+        (PortAudioError("Invalid sample rate", -9997), "does not take 48000 Hz"),
+    ],
+)
+def test_a_device_that_refuses(
+    laptop: SoundDevice, refusal: PortAudioError, complaint: str
+) -> None:
+    laptop.refusal = refusal
+    with pytest.raises(EnvironmentProblem, match=complaint) as caught:
+        opened({})
+    assert caught.value.help
+
+
+def test_without_devices_portaudio_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fake_sounddevice.install(monkeypatch, ())
+    looked: list[str] = []
+    monkeypatch.setattr(fake, "_initialize", lambda: looked.append("again"), raising=False)
+    with pytest.raises(EnvironmentProblem, match="this computer has no audio input device"):
+        opened({})
+    assert looked == ["again"]
+
+
+def test_without_portaudio_the_apt_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.remove_portaudio(monkeypatch)
+    with pytest.raises(EnvironmentProblem, match="PortAudio library is not installed") as caught:
+        opened({})
+    assert "sudo apt install libportaudio2" in (caught.value.help or "")
+    assert caught.value.exit_code == ExitCode.UNAVAILABLE
