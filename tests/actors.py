@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rtpipe.load import from_text
 
 from rtpipe import (
     EnvironmentProblem,
@@ -27,6 +26,7 @@ from rtpipe import (
 )
 from rtpipe.audio import AudioFrame
 from rtpipe.events import Event
+from rtpipe.load import from_text
 from rtpipe.plugins import Registry
 from rtpipe.runtime import Pipeline
 

@@ -1,4 +1,4 @@
-"""Kinds of stage with options, events and actions but no behaviour: what the language is tried on."""
+"""Kinds with options, events and actions but no behaviour: what the language is tried on."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ class RealtimeOptions(Options):
     api_key: SecretStr | None = None
     instructions: str = ""
     turn_detection: ServerVad | SemanticVad | None = None
-    ice_servers: list[IceServer] = []
-    session: dict[str, Any] = {}
+    ice_servers: tuple[IceServer, ...] = ()
+    session: dict[str, Any] = Field(default_factory=dict)
 
 
 class Realtime(Peer[RealtimeOptions]):
@@ -172,7 +172,7 @@ class Realtime(Peer[RealtimeOptions]):
 
 
 class MixOptions(Options):
-    gains: dict[str, float] = {}
+    gains: dict[str, float] = Field(default_factory=dict)
 
 
 class Mix(Transform[MixOptions]):
@@ -301,6 +301,38 @@ def registry() -> Registry:
     assert not made.faulty
     return made
 
+
+KIOSK = """
+version: 1
+name: kiosk
+description: A visitor talks to the Realtime model; the desk hears and answers.
+vars: {voice: marin, record: true}
+
+stages:
+  - mic: {device: "${env:KIOSK_MIC:-default}"}
+    fallback: {file: {path: audio/visitor.wav, realtime: true}}
+  - gain: 3
+  - vad: {aggressiveness: 2}
+  - mute_gate: {mode: half_duplex, tail_ms: 400}
+  - realtime:
+      model: gpt-realtime-2.1
+      voice: ${voice}
+      instructions: ${file:prompts/desk.md}
+      turn_detection: {type: server_vad, silence_duration_ms: 500}
+    fallback: {realtime: {provider: embedded}}
+  - speaker: {device: "${env:KIOSK_SPEAKER:-default}"}
+    fallback: {file_sink: {path: out/kiosk-answer.wav}}
+  - recorder: {path: out/%Y%m%d-%H%M%S.mka}
+    from: [mute_gate, realtime]
+    enabled: ${record}
+
+events:
+  - log
+  - jsonl: out/%Y%m%d.jsonl
+  - match: input_audio_buffer.speech_started
+    do: speaker.flush
+"""
+"""The file that the project is judged by."""
 
 HOME = Path("/home/desk/desk.yaml")
 

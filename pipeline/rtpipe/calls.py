@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean
-from rtpipe.reader import read_text
+from rtpipe.diagnostics import Span, did_you_mean
+from rtpipe.reader import read_value
 
 if TYPE_CHECKING:
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.diagnostics import Findings
     from rtpipe.nodes import Node, ScalarNode
     from rtpipe.stage import ActionSpec
 
@@ -50,13 +50,9 @@ def read_call(node: ScalarNode, findings: Findings) -> Call | None:
         keyword = _KEYWORD.match(part)
         shift = keyword.end() if keyword else 0
         lead = len(part[shift:]) - len(part[shift:].lstrip())
-        value = read_text(
-            part[shift:].strip() or "null",
-            node.span.path,
-            findings,
-            line=node.span.line,
-            column=node.span.column + start + shift + lead + _quote_width(node, findings),
-        )
+        column = node.span.column + start + shift + lead + _quote_width(node, findings)
+        place = Span(node.span.path, node.span.line, column)
+        value = read_value(part[shift:].strip(), place, findings)
         if value is None:
             return None
         if keyword:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from rtpipe.plugins import Registry
-    from rtpipe.stage import Stage
+    from rtpipe.stage import ActionSpec, Stage
 
 _BASES = frozenset(inspect.getdoc(base) for base in (Source, Transform, Peer, Sink))
 
@@ -36,7 +36,7 @@ def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, 
         "options": describe_options(options),
         "events": [describe_event(event) for event in stage_type.publishes],
         "actions": [
-            {"name": name, "call": f"{name}{spec.signature}", "summary": spec.summary}
+            {"name": name, "call": _call(spec), "summary": spec.summary}
             for name, spec in sorted(offered_actions(stage_type).items())
         ],
         "example": example(stage_type),
@@ -106,6 +106,19 @@ def example(stage_type: type[Stage[Any]]) -> str:
     if main is not None and list(needed) == [main]:
         return f"- {kind}: {flow(needed[main])}"
     return f"- {kind}: {flow(needed)}" if needed else f"- {kind}"
+
+
+def _call(action: ActionSpec) -> str:
+    """Return an action with its parameters; annotations are texts there and would be quoted."""
+    shown = []
+    for parameter in action.signature.parameters.values():
+        text = str(parameter.replace(annotation=inspect.Parameter.empty))
+        annotation = parameter.annotation
+        if isinstance(annotation, str):
+            name, equals, default = text.partition("=")
+            text = f"{name}: {annotation}{f' = {default}' if equals else ''}"
+        shown.append(text)
+    return f"{action.name}({', '.join(shown)})"
 
 
 def _own_doc(stage_type: type[Stage[Any]]) -> str:

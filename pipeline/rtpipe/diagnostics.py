@@ -115,6 +115,9 @@ class Findings:
             Diagnostic(code, message, span, label, help, tuple(notes), Severity.WARNING)
         )
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding that is already made."""
         self._found.append(diagnostic)

@@ -39,7 +39,7 @@ def snippet(value: Any, *, outer: bool = True) -> str:
 def block(value: Any) -> str:
     """Return `value` as YAML on several lines; what is short and holds little stays on one."""
     if isinstance(value, dict | list) and value:
-        return "\n".join(_lines(value)) + "\n"
+        return "".join(f"{line.rstrip()}\n" for line in _lines(value))
     return flow(value) + "\n"
 
 
@@ -51,11 +51,24 @@ def _lines(value: dict[str, Any] | list[Any]) -> list[str]:
             lines += [f"- {first}", *(f"  {line}" for line in more)]
         return lines
     for key, inner in value.items():
-        if _is_open(inner):
+        if isinstance(inner, str) and _is_prose(inner):
+            text = inner.removesuffix("\n")
+            sign = "|" if inner.endswith("\n") else "|-"
+            lines.append(f"{_scalar(key)}: {sign}")
+            lines += [f"  {line}" for line in text.split("\n")]
+        elif _is_open(inner):
             lines += [f"{_scalar(key)}:", *(f"  {line}" for line in _lines(inner))]
         else:
             lines.append(f"{_scalar(key)}: {flow(inner)}")
     return lines
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text can be written line by line as it is."""
+    first, *more = text.removesuffix("\n").split("\n")
+    if not more or not first or not more[-1] or first[0].isspace():
+        return False
+    return all(line.isprintable() and line == line.rstrip() for line in (first, *more))
 
 
 def _is_open(value: Any, *, nested: bool = True) -> bool:

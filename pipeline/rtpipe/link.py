@@ -56,6 +56,9 @@ LIVE = QueuePolicy()
 PATIENT = QueuePolicy(max_ms=1000.0, when_full=WhenFull.BLOCK, trim=False)
 """Fed by something that can wait: a file."""
 
+PACED = QueuePolicy(max_ms=200.0, when_full=WhenFull.BLOCK, trim=False)
+"""Fed by something that can wait, read at real-time speed: what stands before it acts that early."""
+
 
 @dataclass(slots=True)
 class LinkStatistics:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rtpipe.diagnostics import Span
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.plugins import RESERVED_KEYS
-from rtpipe.reader import read_text
+from rtpipe.reader import read_value
 from rtpipe.syntax import quoted
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ SET = Path("--set")
 EXPRESSION = Path("-x")
 _KEY = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z0-9_][\w-]*)*")
 _WORD = re.compile(r"""(?:[^\s"'{\[]|"(?:\\.|[^"\\])*"|'[^']*'|\{[^}]*\}|\[[^\]]*\])+""")
+_MARK = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|(?<!\S)!(?!\S)""")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
@@ -62,7 +63,7 @@ def _read_set(text: str, line: int, findings: Findings) -> Override | None:
         return None
     node: Node | None = ScalarNode("", span)
     if value.strip():
-        node = read_text(value, SET, findings, line=line, column=len(key) + 2)
+        node = read_value(value, Span(SET, line, len(key) + 2), findings)
     if node is None:
         return None
     return Override(tuple(key.strip().split(".")), node, span)
@@ -96,9 +97,10 @@ def _stages(text: str) -> list[tuple[int, str]]:
     """Return the parts between the exclamation marks that stand alone, with their offsets."""
     parts: list[tuple[int, str]] = []
     start = 0
-    for mark in re.finditer(r"(?<!\S)!(?!\S)", text):
-        parts.append((start, text[start : mark.start()]))
-        start = mark.end()
+    for mark in _MARK.finditer(text):
+        if mark.group() == "!":
+            parts.append((start, text[start : mark.start()]))
+            start = mark.end()
     return [*parts, (start, text[start:])]
 
 
@@ -125,7 +127,7 @@ def _stage(text: str, start: int, findings: Findings) -> Node | None:
         value = word.group()[shift:]
         node: Node | None = ScalarNode("", span)
         if value:
-            node = read_text(value, EXPRESSION, findings, line=1, column=column + shift)
+            node = read_value(value, Span(EXPRESSION, 1, column + shift), findings)
         if node is None:
             return None
         if assignment:

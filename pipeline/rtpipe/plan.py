@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.link import LIVE, PATIENT, QueuePolicy
+from rtpipe.link import LIVE, PACED, PATIENT, QueuePolicy
 from rtpipe.stage import Peer, Sink, Source, Transform
 
 if TYPE_CHECKING:
@@ -148,7 +148,10 @@ def _edge(
 
 
 def _policy(spec: StageSpec, *, live: bool) -> QueuePolicy:
-    policy = (spec.stage_type.inlet_policy if live else None) or (LIVE if live else PATIENT)
+    if live:
+        policy = spec.stage_type.inlet_policy or LIVE
+    else:
+        policy = PACED if spec.stage_type.has_clock(spec.options) else PATIENT
     if spec.queue is not None:
         policy = replace(
             policy,

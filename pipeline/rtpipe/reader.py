@@ -103,21 +103,45 @@ def decode(data: bytes, path: Path, findings: Findings) -> str | None:
         return None
 
 
-def read_text(
-    text: str, path: Path, findings: Findings, *, line: int = 1, column: int = 1
-) -> Node | None:
-    """Return what a YAML text holds, or None with the reason in `findings`.
+def read_text(text: str, path: Path, findings: Findings) -> Node | None:
+    """Return what a YAML document holds, or None with the reason in `findings`.
 
     Args:
         text: One YAML document.
         path: Where it comes from; relative paths in it start from there.
         findings: Takes every mistake found.
-        line: Line of the text's first character, for a text that is part of another.
-        column: Its column.
     """
-    if line == column == 1:
-        findings.add_source(path, text)
-    builder = _Builder(text, path, findings, line, column)
+    findings.add_source(path, text)
+    first, before = Span(path, 1, 1), len(findings)
+    root = _read(text, first, findings)
+    if root is None or (isinstance(root, ScalarNode) and root.value is None):
+        if len(findings) == before:
+            findings.error(
+                "E005",
+                f"{path.name} is empty",
+                first,
+                help="the smallest pipeline is `{version: 1, stages: [tone, speaker]}`",
+            )
+        return None
+    return root
+
+
+def read_value(text: str, first: Span, findings: Findings) -> Node | None:
+    """Return the value that a part of another text holds, or None with the reason in `findings`.
+
+    Args:
+        text: The part; without anything in it, it is null.
+        first: Where its first character stands.
+        findings: Takes every mistake found, and knows the whole text already.
+    """
+    before = len(findings)
+    node = _read(text, first, findings)
+    return ScalarNode(None, first) if node is None and len(findings) == before else node
+
+
+def _read(text: str, first: Span, findings: Findings) -> Node | None:
+    """Return the one value of a text; None if it has none, or with the reason in `findings`."""
+    builder = _Builder(text, first, findings)
     if control := _CONTROL.search(text):
         findings.error(
             "E004",
@@ -133,8 +157,7 @@ def read_text(
     except MarkedYAMLError as error:
         findings.add(name_mistake(error, builder.lines, builder.span, builder.opened))
     except (YAMLError, ValueError, RecursionError) as error:
-        first_line = str(error).splitlines()[:1]
-        findings.error("E006", f"this is not YAML: {''.join(first_line)}", Span(path, line, column))
+        findings.error("E006", f"this is not YAML: {''.join(str(error).splitlines()[:1])}", first)
     return None
 
 
@@ -145,13 +168,11 @@ class _RefusedError(Exception):
 class _Builder:
     """Builds the tree from parser events, and refuses what a pipeline file may not hold."""
 
-    def __init__(self, text: str, path: Path, findings: Findings, line: int, column: int) -> None:
+    def __init__(self, text: str, first: Span, findings: Findings) -> None:
         self.text = text
         self.lines = split_lines(text)
-        self._path = path
+        self._first = first
         self._findings = findings
-        self._line = line
-        self._column = column
         self._nodes = 0
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._open: list[Span] = []
@@ -163,14 +184,14 @@ class _Builder:
 
     def span(self, line: int, column: int, length: int = 1) -> Span:
         """Return the span of a place given as ruamel does, from 0, within this text."""
-        shift = self._column - 1 if line == 0 else 0
-        return Span(self._path, self._line + line, column + 1 + shift, max(length, 1))
+        shift = self._first.column - 1 if line == 0 else 0
+        return Span(self._first.path, self._first.line + line, column + 1 + shift, max(length, 1))
 
     def span_at(self, index: int) -> Span:
         before = self.text[:index]
         return self.span(before.count("\n"), len(before) - before.rfind("\n") - 1)
 
-    def document(self) -> Node:
+    def document(self) -> Node | None:
         events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(self.text))
         root: Node | None = None
         for event in events:
@@ -178,14 +199,6 @@ class _Builder:
                 if root is not None:
                     self._refuse("E017", "a second document begins here; a file holds one", event)
                 root = self._node(next(events), events, 1)
-        if root is None or (isinstance(root, ScalarNode) and root.value is None):
-            self._findings.error(
-                "E005",
-                f"{self._path.name} is empty",
-                self.span(0, 0),
-                help="the smallest pipeline is `{version: 1, stages: [tone, speaker]}`",
-            )
-            raise _RefusedError
         return root
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.diagnostics import Related, Span, mask
 from rtpipe.graph import Vertex, connect
 from rtpipe.interpolate import Interpolator
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, plain, what
+from rtpipe.nodes import ListNode, Node, ScalarNode, plain, what
 from rtpipe.reserved import ReservedReader
 from rtpipe.route_reader import RouteReader
 from rtpipe.spec import PipelineSpec

@@ -193,17 +193,24 @@ class Pipeline:
 
     async def _open(self) -> None:
         for slot, mailbox in self._subscribers:
-            await slot.open()
+            await self._open_slot(slot)
             self._attending.append(asyncio.create_task(attend(slot, mailbox), name=slot.spec.id))
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
-            await slot.open()
+            await self._open_slot(slot)
         self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
         for id, slot in self._slots.items():
             slot.ctx.frame_ms = self.plan.frame_ms
             if not isinstance(slot, InlineSlot):
                 self._outlets[id] = Outlet(self._branches(id))
+
+    @staticmethod
+    async def _open_slot(slot: Slot) -> None:
+        try:
+            await slot.open()
+        except RtpipeError as error:
+            raise slot.wrapped(error) from error
 
     def _branches(self, feeder: str) -> list[Branch]:
         branches = []

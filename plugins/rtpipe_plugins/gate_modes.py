@@ -74,7 +74,7 @@ class Echo:
     def _end(self, sounds: set[tuple[str, str]]) -> None:
         if sounds & self._sounding:
             self._sounding -= sounds
-            self._tail_begins = not self._sounding
+            self._tail_begins = True
 
     def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:  # noqa: ARG002
         """Yield the rest of the tail and what comes after it."""

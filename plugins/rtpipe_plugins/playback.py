@@ -127,11 +127,6 @@ class Ledger:
         self._audible_until = 0
         self._sounding = False
 
-    @property
-    def in_mid_sound(self) -> bool:
-        """Whether what was pushed last can be heard: a gap after it is a fault, not a pause."""
-        return self._audible_from is not None and self._audible_until == self._pushed
-
     def pushed(self, frame: AudioFrame, *, audible: bool) -> None:
         """Note that `frame` waits to be played."""
         if audible and self._audible_from is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _RATE = 48_000
+_AHEAD_S = 0.06
+"""How much sooner than it plays a recording is handed on."""
 
 
 def shown(url: str) -> str:
@@ -55,10 +58,6 @@ class Listener(Protocol):
 
     def ended(self, error: RtpipeError | None) -> None:
         """Nothing more will come: a recording has ended, or the first attempt failed."""
-
-    def has_room(self) -> bool:
-        """Whether a recording that is read faster than it plays may go on."""
-        ...
 
 
 class Receiver(threading.Thread):
@@ -148,13 +147,15 @@ class Receiver(threading.Thread):
             self._listener.connected(layout)
         converter = Converter(self._target, frame_ms=20)
         recording = _is_recording(container)
+        began = time.monotonic()
         try:
             for frame in decoded(container, stream):
-                self._listener.received(converter.process(frame))
-                while recording and not self._listener.has_room():
-                    self._stopped.wait(0.02)
+                if recording:
+                    ahead_s = float(frame.time or 0.0) - (time.monotonic() - began)
+                    self._stopped.wait(max(ahead_s - _AHEAD_S, 0.0))
                 if self._stopped.is_set():
                     return
+                self._listener.received(converter.process(frame))
         except (FFmpegError, OSError) as error:
             raise StageError(f"{shown(self._url)}: {self._reason(error)}") from None
 

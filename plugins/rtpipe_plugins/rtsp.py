@@ -163,10 +163,6 @@ class LiveStream(Source[U]):
         """See `Listener`."""
         self._tell(self._end, error)
 
-    def has_room(self) -> bool:
-        """See `Listener`."""
-        return len(self._buffer) < _LIMIT // 2
-
     def _tell(self, call: Callable[..., None], *args: object) -> None:
         """Have the loop do something, unless it is closed: then there is nobody to tell."""
         with contextlib.suppress(RuntimeError):

@@ -25,6 +25,9 @@ _HANGS_AFTER_S = 2.0
 _AUDIBLE = 33
 """Peak of an s16 sample that somebody may hear: -60 dBFS."""
 
+_NEXT_SOUND_S = 1.0
+"""What comes so long after a sound is another sound."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpeakerUnderran(Event):
@@ -81,6 +84,8 @@ class Speaker(Sink[SpeakerOptions]):
         self._moved = asyncio.Event()
         self._ledger = Ledger(options.sample_rate)
         self._gaps = self._underruns = 0
+        self._in_mid_sound = False
+        self._consumed_at = 0.0
 
     async def open(self) -> None:
         """Open the device and start it.
@@ -108,6 +113,7 @@ class Speaker(Sink[SpeakerOptions]):
         if self.options.volume != 1.0:
             data = np.clip(np.rint(data * self.options.volume), -32768, 32767).astype(np.int16)
         audible = int(data.max()) >= _AUDIBLE or int(data.min()) <= -_AUDIBLE
+        self._count_gap(audible=audible)
         self._ledger.pushed(frame, audible=audible)
         self._buffer.push(data)
         while self._buffer.held > self._most_held:
@@ -116,6 +122,7 @@ class Speaker(Sink[SpeakerOptions]):
     def reset(self) -> None:
         """Stop what is being played, softly."""
         fade = self.options.sample_rate * self.options.fade_ms // 1000
+        self._in_mid_sound = False
         self._ledger.cut(self._buffer.flush(fade))
 
     async def drain(self) -> None:
@@ -125,6 +132,15 @@ class Speaker(Sink[SpeakerOptions]):
             await self._device_moved()
         # The device has taken it, but not played it: silence after it pushes it through.
         await asyncio.sleep(self._stream.latency + 2 * _BLOCK_MS / 1000)
+
+    def _count_gap(self, *, audible: bool) -> None:
+        """Tell of an underrun if the device ran dry between two frames of one sound."""
+        now, gaps = self.ctx.now(), self._buffer.gaps
+        soon = now - self._consumed_at < _NEXT_SOUND_S
+        if gaps != self._gaps and audible and self._in_mid_sound and soon:
+            self._underruns += 1
+            self.ctx.publish(SpeakerUnderran(count=self._underruns))
+        self._gaps, self._in_mid_sound, self._consumed_at = gaps, audible, now
 
     async def _device_moved(self) -> None:
         """Return when the device has taken something."""
@@ -181,11 +197,6 @@ class Speaker(Sink[SpeakerOptions]):
         """Tell what the device has played, and let more come."""
         self._moved.set()
         self._publish(self._ledger.played(self._buffer.taken))
-        if self._buffer.gaps != self._gaps:
-            self._gaps = self._buffer.gaps
-            if self._ledger.in_mid_sound:
-                self._underruns += 1
-                self.ctx.publish(SpeakerUnderran(count=self._underruns))
 
     def _lose(self) -> None:
         self._gone = True

@@ -73,10 +73,13 @@ def test_a_subscription_ends_also_from_within_its_handler() -> None:
         ends[0]()
         ends[0]()  # twice is harmless
 
+    others: list[str] = []
     ends.append(bus.subscribe("*", once))
+    bus.subscribe("*", lambda said: others.append(said.type))
     bus.publish(event("one"))
     bus.publish(event("two"))
     assert heard == ["one"]
+    assert others == ["one", "two"]
 
 
 def test_a_handler_that_raises_does_not_leave_the_bus_deaf() -> None:

@@ -205,6 +205,7 @@ SCALARS = (
     | st.integers(-(10**17), 10**17)
     | st.floats(allow_nan=False)
     | st.text(max_size=20)
+    | st.text(alphabet="a \n#:-\t", max_size=20)
     | st.sampled_from(["yes", "on", "1e3", "0o7", "010", "1_0", "12:30", "~", "null", "*a", "%Y"])
 )
 TREES = st.recursive(

@@ -147,6 +147,38 @@ def test_how_the_stream_is_cut_makes_no_difference(
         assert len(audio.meta(frame).speech or ()) == len(audio.slice_ends(frame))
 
 
+def test_a_converters_delay_does_not_show_where_a_frame_ends() -> None:
+    """It holds back the last millisecond of each frame, and so the verdict of its last window."""
+    data = np.concatenate([voice(0.5, sample_rate=44_100), quiet(0.5, sample_rate=44_100)])
+    options = {"min_silence_ms": 100}
+    whole = heard(cut(data, len(data), sample_rate=44_100), options)
+    parts = heard(cut(data, 882, sample_rate=44_100), options)
+    assert verdicts(parts) == verdicts(whole)
+
+
+def judged(pattern: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what is told when a detector judges 20 ms windows like `pattern` (`s` is speech)."""
+    script = iter(pattern)
+    monkeypatch.setattr("rtpipe_plugins.vad._webrtc", lambda _: lambda _: next(script) == "s")
+    return told(heard(cut(quiet(0.02 * len(pattern))), options))
+
+
+def test_speech_counts_from_so_many_windows_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"min_speech_ms": 60, "min_silence_ms": 60}
+    assert judged("ss.ss.ss....", options, monkeypatch) == []
+    assert judged("..sss...", options, monkeypatch) == [("started", 40), ("stopped", 100)]
+
+
+def test_silence_counts_from_so_many_windows_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"min_speech_ms": 0, "min_silence_ms": 60}
+    assert judged("s..s..s...s.", options, monkeypatch) == [
+        ("started", 0),
+        ("stopped", 140),
+        ("started", 200),
+        ("stopped", 220),
+    ]
+
+
 def test_a_missing_fast_module_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     fast = heard(cut(DIALOGUE))
     import sys

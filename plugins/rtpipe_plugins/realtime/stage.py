@@ -14,6 +14,7 @@ from rtpipe import (
     Link,
     NotConnected,
     Peer,
+    QueuePolicy,
     Send,
     StageContext,
     action,
@@ -56,6 +57,8 @@ class Realtime(Peer[RealtimeOptions]):
     kind = "realtime"
     accepts: ClassVar[AudioFormat | None] = CANONICAL
     exact_ms = 20.0
+    # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
+    inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         RealtimeConnected,
         RealtimeDisconnected,

@@ -13,6 +13,7 @@ from rtpipe_plugins.realtime_server.media import Peer, PeerHandlers
 from rtpipe_plugins.realtime_server.outputs import (
     Abandon,
     Command,
+    Event,
     HangUp,
     Reply,
     Speak,
@@ -146,9 +147,15 @@ class Call:
             self._protocol.report_failure()
         for output in self._protocol.take():
             if isinstance(output, dict):
-                self._peer.send(json.dumps(output))
+                self._send(output)
             else:
                 self._carry_out(output)
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._peer.send(json.dumps(event))
+        except ValueError:
+            self._note(f"call {self.id}: {event['type']} is longer than the caller accepts")
 
     def _carry_out(self, command: Command) -> None:
         brain, protocol = self._brain, self._protocol

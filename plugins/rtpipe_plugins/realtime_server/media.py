@@ -66,9 +66,9 @@ class PacedTrack(MediaStreamTrack):
             raise MediaStreamError
         loop = asyncio.get_running_loop()
         now = loop.time()
-        # After a stall go on from here: a burst would overflow the other side's jitter buffer.
-        late = self._due is None or now - self._due > _MOST_LATE_S
-        due = now if late or self._due is None else self._due
+        due = now if self._due is None else self._due
+        if now - due > _MOST_LATE_S:
+            due = now  # after a stall: a burst would overflow the other side's jitter buffer
         self._due = due + _FRAME_S
         if due > now:
             await asyncio.sleep(due - now)
@@ -119,28 +119,27 @@ class Peer:
         # Clients may post before they know their candidates. Without an end they need not name
         # any: we answer whoever asks with the right password (peer-reflexive candidates).
         open_ended = "\r\n".join(line for line in lines if line != "a=end-of-candidates")
+        self._connection.addTrack(PacedTrack(self._handlers.next_frame))
+        self._prefer_codecs()
         try:
             await self._connection.setRemoteDescription(
                 RTCSessionDescription(sdp=open_ended, type="offer")
             )
-            self._connection.addTrack(PacedTrack(self._handlers.next_frame))
-            self._prefer_codecs()
             answer = await self._connection.createAnswer()
-            with loopback_only() if self._loopback else contextlib.nullcontext():
-                await self._connection.setLocalDescription(answer)
         except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
             raise InvalidOfferError from error
+        with loopback_only() if self._loopback else contextlib.nullcontext():
+            await self._connection.setLocalDescription(answer)
         return self._connection.localDescription.sdp
 
-    def send(self, message: str) -> bool:
-        """Send an event; return False where there is no channel, or none that takes it."""
-        if self._channel is None or self._channel.readyState != "open":
-            return False
-        try:
+    def send(self, message: str) -> None:
+        """Send an event, if there is a channel to send it on.
+
+        Raises:
+            ValueError: It is longer than the other side accepts.
+        """
+        if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(message)
-        except ValueError:  # longer than the other side accepts
-            return False
-        return True
 
     async def close(self) -> None:
         """Send what is waiting and end the call; may be called again."""

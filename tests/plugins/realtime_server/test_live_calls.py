@@ -259,6 +259,25 @@ async def test_what_was_said_before_the_end_arrives(server: RealtimeServer, call
     await caller.until("error")
 
 
+async def test_an_event_too_long_for_the_channel_is_noted_and_the_call_goes_on() -> None:
+    notes: list[str] = []
+    server = RealtimeServer(FakeBrain(), on_note=notes.append)
+    await server.start()
+    async with Caller(server.base_url) as caller:
+        await caller.call()
+        await caller.until("session.created")
+        content = [{"type": "input_text", "text": "x" * 270_000}]
+        item = {"type": "message", "role": "system", "content": content}
+        event = json.dumps({"type": "conversation.item.create", "item": item})
+        (call,) = server._calls._running.values()
+        call._guard(lambda: call._protocol.receive(event))
+        caller.send("scooby")
+        await caller.until("error")
+    await server.close()
+    long = f"call {caller.call_id}: conversation.item.added is longer than the caller accepts"
+    assert long in notes
+
+
 async def test_a_session_that_expires_says_so_and_ends(
     server: RealtimeServer, caller: Caller
 ) -> None:
