@@ -1,16 +1,24 @@
 """Every kind that ships keeps the contract, found the way a stranger's plugin is found."""
 
-import sys
-from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rtpipe import EnvironmentProblem, Subscriber, Transform
 from rtpipe.stage import Stage
-from rtpipe.testing import check_stage, cut, speech_like
+from rtpipe.testing import check_stage
+from rtpipe.testing.declaration import declaration_findings
+
+VOICE = Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav"
+ELSEWHERE = {
+    "mic": "needs a sound server",
+    "speaker": "needs a sound server",
+    "rtsp": "needs a server",
+    "url": "needs a server",
+    "realtime": "needs a call",
+}
+"""Kinds that cannot be opened on any machine; tests of their own bring the surroundings along."""
 
 
 def shipped() -> list[type[Stage[Any]]]:
@@ -21,30 +29,20 @@ def shipped() -> list[type[Stage[Any]]]:
 
 def options(kind: str, folder: Path) -> dict[str, Any]:
     """Return what a kind needs that has no default, so that it can be opened again and again."""
-    voice = str(Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav")
     needed: dict[str, dict[str, Any]] = {
-        "file": {"path": voice},
-        "tone": {"duration_s": 2},
+        "file": {"path": VOICE},
         "file_sink": {"path": folder / "out.wav", "overwrite": True},
         "recorder": {"path": folder / "%H%M%S-%f.mka"},
         "jsonl": {"path": folder / "events.jsonl"},
         "exec": {"command": "true"},
         "python": {"target": "builtins:repr"},
-        "rtsp": {"url": "rtsp://127.0.0.1:9/none"},
-        "url": {"url": voice},
     }
     return needed.get(kind, {})
 
 
-REAL_TIME = {"exec"}
-ELSEWHERE = {
-    "mic": "needs a sound server",
-    "speaker": "needs a sound server",
-    "rtsp": "needs a server",
-    "url": "needs a server",
-    "realtime": "needs a call",
-}
-"""Kinds whose own tests bring their surroundings with them and check the contract there."""
+@pytest.mark.parametrize("stage_type", shipped(), ids=lambda stage_type: stage_type.kind)
+def test_a_shipped_kind_declares_itself(stage_type: type[Stage[Any]]) -> None:
+    assert list(declaration_findings(stage_type)) == []
 
 
 @pytest.mark.parametrize("stage_type", shipped(), ids=lambda stage_type: stage_type.kind)
@@ -55,5 +53,5 @@ def test_a_shipped_kind_keeps_the_contract(stage_type: type[Stage[Any]], tmp_pat
         stage_type,
         options(stage_type.kind, tmp_path),
         tolerance=0,
-        real_time=stage_type.kind in REAL_TIME,
+        real_time=stage_type.kind == "exec",  # a process keeps real time
     )

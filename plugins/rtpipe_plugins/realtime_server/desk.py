@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RULES = Path(__file__).with_name("desk.yaml")
 
+_DICTATION = re.compile(r"say exactly\b[^:]*:\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("time", "heard")
 _ALIKE = 0.85  # difflib's ratio: "tickets" is a ticket and "caffe" a cafe, "prime" is no price
@@ -136,8 +137,14 @@ class Desk:
         said = words(heard)[:_LONGEST_TURN]
         return next((rule for rule in self._rules.rules if rule.hears(said)), None)
 
-    def answer(self, heard: str) -> str:
-        """Return what to say to a visitor who said `heard` (may be empty); never empty."""
+    def answer(self, heard: str, instructions: str = "") -> str:
+        """Return what to say to a visitor who said `heard` (may be empty); never empty.
+
+        Rules cannot follow `instructions`, except those that give the words: `Say exactly …: …`.
+        """
+        dictated = _DICTATION.fullmatch(instructions.strip())
+        if dictated:
+            return dictated[1]
         if not words(heard):
             return self._next(self._rules.silence, heard)
         rule = self.rule_for(heard)

@@ -88,9 +88,8 @@ class SpeechBrain:
         return await run(self._ears, self._listen, pcm)
 
     async def reply(self, heard: str, instructions: str) -> str:
-        """Return the desk's answer; the desk's rules stand in for `instructions`."""
-        del instructions
-        return self._desk.answer(heard)
+        """Return the desk's answer."""
+        return self._desk.answer(heard, instructions)
 
     async def speak(self, text: str, voice: str) -> Utterance:
         """Return `text` spoken, peaking at -3 dBFS; `voice` is OpenAI's name of one."""

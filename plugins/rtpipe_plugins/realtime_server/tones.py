@@ -56,9 +56,8 @@ class ToneBrain:
         return next(self._script) if pcm.any() else ""
 
     async def reply(self, heard: str, instructions: str) -> str:
-        """Return the desk's answer; the desk's rules stand in for `instructions`."""
-        del instructions
-        return self._desk.answer(heard)
+        """Return the desk's answer."""
+        return self._desk.answer(heard, instructions)
 
     async def speak(self, text: str, voice: str) -> Utterance:
         """Return a melody of one note per word of `text`; it has but one `voice`."""

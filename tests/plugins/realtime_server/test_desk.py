@@ -214,3 +214,11 @@ def test_a_very_long_turn_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(load_desk(), Desk)
     assert load_desk().answer("lorem " * 100_000).startswith("I heard: lorem lorem")
     assert max(seen) < 100
+
+
+def test_it_says_what_it_is_told_to_say_word_for_word() -> None:
+    desk = load_desk()
+    assert desk.answer("", "Say exactly this and nothing else: Good day: come in!") == (
+        "Good day: come in!"
+    )
+    assert desk.answer("thanks", "Be brief.") == "You are welcome. Enjoy your visit!"
