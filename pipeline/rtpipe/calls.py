@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from rtpipe.diagnostics import Span, did_you_mean
+from rtpipe.fields import described
+from rtpipe.flow import snippet
 from rtpipe.reader import read_value
 
 if TYPE_CHECKING:
@@ -18,6 +24,13 @@ if TYPE_CHECKING:
 _CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
 _TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|.""", re.DOTALL)
+_TYPES: dict[str, Any] = {
+    "bool": bool,
+    "float": float,
+    "int": int,
+    "str": str,
+    "None": type(None),
+}
 _EXAMPLE = "for example `speaker.flush` or `gain.set(gain_db=-6)`"
 
 
@@ -67,12 +80,26 @@ def read_call(node: ScalarNode, findings: Findings) -> Call | None:
     return Call(found.group(1), found.group(2), tuple(args), kwargs, node.span)
 
 
-def check_arguments(call: Call, action: ActionSpec, findings: Findings) -> bool:
-    """Return whether the action takes these arguments; report it if not."""
+def bound(
+    call: Call,
+    action: ActionSpec,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    findings: Findings,
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return the arguments as the action wants them; None, with the reason in `findings`.
+
+    Args:
+        call: As written.
+        action: What it calls.
+        args: Values of `call.args`.
+        kwargs: Values of `call.kwargs`.
+        findings: Takes what does not fit the action's signature.
+    """
     try:
-        action.signature.bind(*call.args, **call.kwargs)
+        arguments = action.signature.bind(*args, **kwargs)
     except TypeError as error:
-        unknown = [name for name in call.kwargs if name not in action.signature.parameters]
+        unknown = [name for name in kwargs if name not in action.signature.parameters]
         help = did_you_mean(unknown[0], action.signature.parameters) if unknown else None
         findings.error(
             "E705",
@@ -81,8 +108,33 @@ def check_arguments(call: Call, action: ActionSpec, findings: Findings) -> bool:
             label="wrong arguments",
             help=help or f"write `{example(call.stage, action)}`",
         )
-        return False
-    return True
+        return None
+    fits = True
+    for name, value in arguments.arguments.items():
+        wanted = _simple_type(action.signature.parameters[name])
+        if wanted is None:
+            continue
+        try:
+            arguments.arguments[name] = TypeAdapter(wanted).validate_python(value)
+        except ValidationError:
+            fits = False
+            findings.error(
+                "E705",
+                f"`{name}` of `{call.stage}.{call.name}` cannot be {snippet(value)}",
+                call.span,
+                label=f"`{name}` is {described(wanted)}",
+                help=f"write `{example(call.stage, action)}`",
+            )
+    return (arguments.args, arguments.kwargs) if fits else None
+
+
+def _simple_type(parameter: inspect.Parameter) -> Any:
+    """Return what a parameter is annotated with, if it is plain values; else None."""
+    if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        return None
+    text = str(getattr(parameter.annotation, "__name__", parameter.annotation))
+    types: list[Any] = [_TYPES.get(part.strip()) for part in text.split("|")]
+    return None if None in types else functools.reduce(operator.or_, types)
 
 
 def example(stage: str, action: ActionSpec) -> str:

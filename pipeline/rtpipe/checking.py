@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rtpipe import fields
-from rtpipe.diagnostics import MASK, did_you_mean
+from rtpipe.diagnostics import MASK, did_you_mean, listed
 from rtpipe.flow import snippet
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, plain
 
@@ -166,7 +166,7 @@ class _Check:
         key = place.name.rsplit(".", 1)[-1]
         help = did_you_mean(key, names)
         if help is None:
-            help = f"it has `[{', '.join(names)}]`" if names else "it has no options"
+            help = f"it has {listed(names)}" if names else "it has no options"
         self._fail(
             "E102",
             f"{owner} has no option `{key}`",

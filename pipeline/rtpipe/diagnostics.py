@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 MASK = "***"
+_ALIKE = 0.6
+_MOST_CANDIDATES = 300
+_MOST_LISTED = 16
 _SHORTEST_SECRET = 4  # hiding every `1` would leave nothing to read
 _URL_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 
@@ -202,25 +206,43 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     Beside small slips it knows parts (`rate`), initials (`sr`) and words without some of their
     letters (`rte`) of names like `sample_rate`.
     """
-    likeness = {candidate: _likeness(word.lower(), candidate.lower()) for candidate in candidates}
+    likeness = {
+        candidate: _likeness(word.lower(), candidate.lower())
+        for candidate in islice(candidates, _MOST_CANDIDATES)
+    }
     best = max(likeness, key=likeness.__getitem__, default="")
-    return best if likeness.get(best, 0.0) >= 0.6 else None
+    return best if likeness.get(best, 0.0) >= _ALIKE else None
 
 
 def _likeness(word: str, candidate: str) -> float:
     if sorted(word) == sorted(candidate):
         return 1.0  # letters that changed places
-    whole = difflib.SequenceMatcher(None, word, candidate).ratio()
+    whole = _ratio(word, candidate)
     parts = re.split(r"[_.]", candidate)
     if len(parts) == 1:
         return whole
     if word == "".join(part[:1] for part in parts):
         return 0.9
-    nearest = max(difflib.SequenceMatcher(None, word, part).ratio() for part in parts)
+    nearest = max(_ratio(word, part) for part in parts)
     return max(whole, 0.9 * nearest if len(word) > 2 else 0.0)
+
+
+def _ratio(word: str, candidate: str) -> float:
+    matcher = difflib.SequenceMatcher(None, word, candidate)
+    if min(matcher.real_quick_ratio(), matcher.quick_ratio()) < _ALIKE:
+        return 0.0
+    return matcher.ratio()
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """Return "did you mean `x`?", or None when nothing comes near."""
     found = suggest(word, candidates)
     return None if found is None else f"did you mean `{found}`?"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a YAML list between backticks, at most the first sixteen."""
+    known = list(names)
+    more = len(known) - _MOST_LISTED
+    shown = f"`[{', '.join(known[:_MOST_LISTED])}]`"
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import did_you_mean
+from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.items import Item, ItemReader, Patch, with_ids
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, merge, plain, what
 from rtpipe.plugins import RESERVED_KEYS
@@ -122,7 +122,7 @@ class Merger:
             self._findings.error(
                 "E306",
                 f"no profile `{name}`",
-                help=did_you_mean(name, known) or f"there is `[{', '.join(known)}]`"
+                help=did_you_mean(name, known) or f"there is {listed(known)}"
                 if known
                 else f"define it: `profiles: {{{name}: {{}}}}`",
             )
@@ -234,7 +234,7 @@ class Merger:
             help = f"did you mean `vars.{id}`?"
         if help is None:
             help = (
-                f"the stages are `[{', '.join(ids)}]`"
+                f"the stages are {listed(ids)}"
                 if ids
                 else "a base file comes first and has them as a list: `stages: [tone, speaker]`"
             )
@@ -273,7 +273,7 @@ class Merger:
                 f"{of} has no `{key}`",
                 entry.key_span,
                 label="unknown key",
-                help=help or f"it has `[{', '.join(known)}]`",
+                help=help or f"it has {listed(known)}",
             )
 
     def _wrong(self, node: Node, subject: str, expected: str, example: str | None = None) -> None:

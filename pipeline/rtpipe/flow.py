@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from rtpipe.reader import typed
 
@@ -47,15 +47,16 @@ def _lines(value: dict[str, Any] | list[Any]) -> list[str]:
     lines: list[str] = []
     if isinstance(value, list):
         for item in value:
-            first, *more = _lines(item) if _is_open(item, nested=False) else [flow(item)]
+            # an item that is a mapping begins on the line of its dash, however short it is
+            whole = isinstance(item, dict) and bool(item)
+            first, *more = _lines(item) if whole or _is_open(item) else [flow(item)]
             lines += [f"- {first}", *(f"  {line}" for line in more)]
         return lines
     for key, inner in value.items():
         if isinstance(inner, str) and _is_prose(inner):
-            text = inner.removesuffix("\n")
             sign = "|" if inner.endswith("\n") else "|-"
             lines.append(f"{_scalar(key)}: {sign}")
-            lines += [f"  {line}" for line in text.split("\n")]
+            lines += [f"  {line}" for line in inner.removesuffix("\n").split("\n")]
         elif _is_open(inner):
             lines += [f"{_scalar(key)}:", *(f"  {line}" for line in _lines(inner))]
         else:
@@ -71,12 +72,10 @@ def _is_prose(text: str) -> bool:
     return all(line.isprintable() and line == line.rstrip() for line in (first, *more))
 
 
-def _is_open(value: Any, *, nested: bool = True) -> bool:
+def _is_open(value: Any) -> TypeGuard[dict[str, Any] | list[Any]]:
     """Whether a value gets lines of its own: a list of mappings, or what is too long for one."""
     if not isinstance(value, dict | list) or not value:
         return False
-    if isinstance(value, dict) and not nested:
-        return True  # an item of a list begins on the line of its dash
     holds_mappings = isinstance(value, list) and any(isinstance(item, dict) for item in value)
     return holds_mappings or len(flow(value)) > _WIDTH
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import did_you_mean
+from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.spec import Ref
 
 if TYPE_CHECKING:
@@ -84,21 +85,34 @@ def build(pipeline: PipelineSpec) -> Graph:
 
 
 def in_order(inputs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the ids, each after everything it reads; ties, and circles, in the given order."""
+    """Return the ids, each after everything it reads; ties in the given order.
+
+    Ids in a circle, and those after one, come last, in the given order.
+    """
+    ids = list(inputs)
+    readers: dict[str, list[int]] = {id: [] for id in ids}
+    missing = [0] * len(ids)
+    for index, id in enumerate(ids):
+        for other in set(inputs[id]):
+            readers[other].append(index)
+            missing[index] += 1
+    ready = [index for index, count in enumerate(missing) if count == 0]
     placed: dict[str, None] = {}
-    waiting = list(inputs)
-    while waiting:
-        ready = next((id for id in waiting if all(i in placed for i in inputs[id])), waiting[0])
-        waiting.remove(ready)
-        placed[ready] = None
-    return list(placed)
+    while ready:
+        id = ids[heapq.heappop(ready)]
+        placed[id] = None
+        for index in readers[id]:
+            missing[index] -= 1
+            if missing[index] == 0:
+                heapq.heappush(ready, index)
+    return list(dict.fromkeys([*placed, *ids]))
 
 
 def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[Ref, ...]]:
     """Return what each enabled stage reads; report every edge that cannot be.
 
     `from:` left out means the stage above. A disabled transform is bypassed: whoever reads it reads
-    what it read. A disabled source, sink or peer is gone.
+    what it read, but nothing twice. A disabled source, sink or peer is gone.
     """
     known = {vertex.id: vertex for vertex in vertices}
     refs = {vertex.id: _refs(vertex, above, findings) for above, vertex in _with_above(vertices)}
@@ -107,13 +121,10 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
         good = tuple(ref for ref in refs[vertex.id] if _readable(ref, vertex, known, findings))
         if len(good) < len(refs[vertex.id]):
             wrong.add(vertex.id)
+        _report_twice(vertex, good, findings)
         refs[vertex.id] = good
     _report_circles(refs, known, findings)
-    inputs = {
-        vertex.id: tuple(_through(refs[vertex.id], refs, known))
-        for vertex in vertices
-        if vertex.enabled
-    }
+    inputs = _bypassed(refs, known)
     for vertex in vertices:
         if vertex.enabled and vertex.id not in wrong:
             _check_count(vertex, inputs[vertex.id], refs[vertex.id], known, findings)
@@ -161,7 +172,7 @@ def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: F
             f"`{vertex.id}` reads `{ref.id}`, which there is not",
             ref.span,
             label="unknown id",
-            help=did_you_mean(ref.id, others) or f"the stages are `[{', '.join(others)}]`",
+            help=did_you_mean(ref.id, others) or f"the stages are {listed(others)}",
         )
         return False
     if ref.port != PORT:
@@ -189,20 +200,35 @@ def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: F
     return True
 
 
-def _through(
-    refs: Iterable[Ref],
-    all_refs: Mapping[str, tuple[Ref, ...]],
-    known: Mapping[str, Vertex],
-    passed: frozenset[str] = frozenset(),
-) -> Iterable[Ref]:
-    """Yield what `refs` lead to once disabled stages are out of the way."""
+def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> None:
+    seen: set[str] = set()
     for ref in refs:
-        target = known[ref.id]
-        if target.enabled:
-            yield ref
-        elif target.family == "transform" and ref.id not in passed:
-            behind = _through(all_refs[ref.id], all_refs, known, passed | {ref.id})
-            yield from (replace(further, span=ref.span) for further in behind)
+        if ref.id in seen:
+            findings.error(
+                "E210",
+                f"`{vertex.id}` reads `{ref.id}` twice",
+                ref.span,
+                label="again here",
+                help=f"name it once: `from: {ref.id}`",
+            )
+        seen.add(ref.id)
+
+
+def _bypassed(
+    refs: Mapping[str, tuple[Ref, ...]], known: Mapping[str, Vertex]
+) -> dict[str, tuple[Ref, ...]]:
+    """Return what each enabled stage reads once the disabled ones are out of the way."""
+    found: dict[str, tuple[Ref, ...]] = {}
+    for id in in_order({id: [ref.id for ref in each] for id, each in refs.items()}):
+        reads: list[Ref] = []
+        for ref in refs[id]:
+            target = known[ref.id]
+            if target.enabled:
+                reads.append(ref)
+            elif target.family == "transform":
+                reads += (replace(behind, span=ref.span) for behind in found.get(ref.id, ()))
+        found[id] = tuple({ref.id: ref for ref in reads}.values())
+    return {id: reads for id, reads in found.items() if known[id].enabled}
 
 
 def _check_count(

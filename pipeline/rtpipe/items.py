@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean, suggest
+from rtpipe.diagnostics import did_you_mean, listed, suggest
 from rtpipe.flow import snippet
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
 from rtpipe.plugins import RESERVED_KEYS
@@ -202,7 +202,7 @@ class ItemReader:
             entry.key_span,
             label="neither a reserved key nor an option",
             help=did_you_mean(key, [*reserved, *fields])
-            or f"beside a kind there may be `[{', '.join(reserved)}]`",
+            or f"beside a kind there may be {listed(reserved)}",
         )
 
 

@@ -57,7 +57,7 @@ PATIENT = QueuePolicy(max_ms=1000.0, when_full=WhenFull.BLOCK, trim=False)
 """Fed by something that can wait: a file."""
 
 PACED = QueuePolicy(max_ms=200.0, when_full=WhenFull.BLOCK, trim=False)
-"""Fed by something that can wait, read at real-time speed: what stands before it acts that early."""
+"""Fed by what can wait, read at real-time speed: what stands before it acts this much early."""
 
 
 @dataclass(slots=True)

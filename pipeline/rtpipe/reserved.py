@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean
+from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.link import WhenFull
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, what
 from rtpipe.reader import typed
@@ -140,7 +140,7 @@ class ReservedReader:
                     f"`{of}` has no `{key}`",
                     entry.key_span,
                     label="unknown key",
-                    help=did_you_mean(key, known) or f"it has `[{', '.join(known)}]`",
+                    help=did_you_mean(key, known) or f"it has {listed(known)}",
                 )
 
     def _choice(self, node: Node, key: str, choices: tuple[str, ...]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.calls import Call, check_arguments, read_call
-from rtpipe.diagnostics import did_you_mean, suggest
+from rtpipe.calls import Call, bound, read_call
+from rtpipe.diagnostics import did_you_mean, listed, suggest
 from rtpipe.flow import snippet
 from rtpipe.items import Item, ItemReader, with_ids
 from rtpipe.known_events import CORE, is_glob, overlap, published_by
@@ -186,7 +186,7 @@ class RouteReader:
             node.span,
             label="unknown event",
             help=did_you_mean(glob, [name for name in everywhere if not is_glob(name)])
-            or f"this file's events are `[{', '.join(snippet(name) for name in self._published)}]`",
+            or f"in this file there are {listed(map(snippet, self._published))}",
             notes=["`rtpipe events` lists them all"],
         )
 
@@ -221,7 +221,7 @@ class RouteReader:
                     entry.key_span,
                     help="a subscriber is a route of its own: `- log`"
                     if key in self._registry.kinds
-                    else did_you_mean(key, _BESIDE_DO) or f"`[{', '.join(_BESIDE_DO)}]` can",
+                    else did_you_mean(key, _BESIDE_DO) or f"{listed(_BESIDE_DO)} can",
                 )
         node = route.entries["do"].value
         calls: list[ActionCall] = []
@@ -249,14 +249,15 @@ class RouteReader:
         if action is None:
             self._unknown_action(call, stage.kind, offered_actions(stage.stage_type))
             return None
-        if not check_arguments(call, action, self._findings):
+        args = tuple(plain(self._values.resolve(value)) for value in call.args)
+        kwargs = {name: plain(self._values.resolve(value)) for name, value in call.kwargs.items()}
+        fitting = bound(call, action, args, kwargs, self._findings)
+        if fitting is None:
             return None
         if call.stage not in self._enabled:
             self._skipped(call, f"`{call.stage}` is disabled")
             return None
-        args = tuple(plain(self._values.resolve(value)) for value in call.args)
-        kwargs = {name: plain(self._values.resolve(value)) for name, value in call.kwargs.items()}
-        return ActionCall(call.stage, call.name, args, kwargs, call.span)
+        return ActionCall(call.stage, call.name, *fitting, call.span)
 
     def _had(self, stage: Item, action: str) -> bool:
         """Whether a kind that was replaced by `--set`, a profile or another file had the action."""
@@ -280,7 +281,7 @@ class RouteReader:
             label="unknown action",
             help=did_you_mean(f"{call.stage}.{call.name}", names)
             if suggest(call.name, actions)
-            else f"it has `[{', '.join(names)}]`"
+            else f"it has {listed(names)}"
             if names
             else "it has no actions",
             notes=[f"`rtpipe stages {kind}` lists its actions"],
@@ -292,7 +293,7 @@ class RouteReader:
             f"no stage `{id}`",
             span,
             label="unknown id",
-            help=did_you_mean(id, self._stages) or f"the stages are `[{', '.join(self._stages)}]`",
+            help=did_you_mean(id, self._stages) or f"the stages are {listed(self._stages)}",
         )
 
     def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtpipe import audio
 from rtpipe.bus import Bus, Mailbox
@@ -29,7 +29,6 @@ from rtpipe.tasks import run_peer, run_sink, run_source, run_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Any
 
     from rtpipe.audio import AudioFrame
     from rtpipe.chain import Step
@@ -252,10 +251,10 @@ class Pipeline:
             if not all(task.done() for task in tasks):
                 await self._drain(tasks)
         finally:
-            helpers = (ended, stop_asked)
-            for task in (*tasks, *helpers):
+            everything: list[asyncio.Task[Any]] = [*tasks, ended, stop_asked]
+            for task in everything:
                 task.cancel()
-            await asyncio.gather(*tasks, *helpers, return_exceptions=True)
+            await asyncio.gather(*everything, return_exceptions=True)
         for task in tasks:
             if not task.cancelled():
                 task.result()

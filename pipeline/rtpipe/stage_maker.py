@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from rtpipe.checking import check_options
-from rtpipe.diagnostics import did_you_mean
+from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.flow import snippet
 from rtpipe.items import ItemReader
 from rtpipe.nodes import MapNode, ScalarNode, plain
@@ -97,7 +97,7 @@ class StageMaker:
             f"no stage is called `{item.kind}`",
             item.span,
             label="unknown kind",
-            help=help or f"there is `[{', '.join(kinds)}]`",
+            help=help or f"there is {listed(kinds)}",
             notes=[*broken, "`rtpipe stages` lists what is installed"],
         )
 
@@ -133,7 +133,7 @@ class StageMaker:
                 f"`{item.kind}`, a {family(item.stage_type)}",
                 other.span,
                 label=f"expected a {family(item.stage_type)}",
-                help=f"a fallback is one of `[{', '.join(self._alike(item))}]`",
+                help=f"a fallback is one of {listed(self._alike(item))}",
             )
             return None
         return self.make(replace(other, id=item.id), inputs)

@@ -34,7 +34,7 @@ async def main() -> None:
     for question, gap_s in zip(QUESTIONS, (PAUSE_S, TAIL_S), strict=True):
         spoken = await visitor.speak(question, VOICE)
         start_s = sum(map(len, parts)) / RATE
-        print(f"{start_s:6.2f} .. {start_s + len(spoken.pcm) / RATE:6.2f} s  {question}")  # noqa: T201 - its output
+        print(f"{start_s:6.2f} .. {start_s + len(spoken.pcm) / RATE:6.2f} s  {question}")
         parts += [np.rint(spoken.pcm * LEVEL).astype("<i2"), _silence(gap_s)]
     await visitor.close()
     with wave.open(str(Path(__file__).with_name("visitor.wav")), "wb") as file:

@@ -23,6 +23,8 @@ _MARGIN = 3
 _LIMIT = 50
 """Frames: a second. What a server sends at the start, from before we listened, is not live."""
 
+_PATIENCE_S = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamDisconnected(Event):
@@ -121,9 +123,10 @@ class LiveStream(Source[U]):
         await self._layout
 
     async def close(self) -> None:
-        """Ask the receiving thread to end; it may need `timeout_s`, and nobody waits for it."""
+        """End the receiving thread; if the network holds it, it ends by itself in `timeout_s`."""
         if self._receiver is not None:
             self._receiver.stop()
+            await asyncio.to_thread(self._receiver.join, _PATIENCE_S)
         self._layout.cancel()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:

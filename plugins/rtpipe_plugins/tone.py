@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
@@ -67,6 +69,11 @@ class Tone(Source[ToneOptions]):
     def has_clock(cls, options: ToneOptions) -> bool:
         """Return whether it is paced."""
         return options.realtime
+
+    async def open(self) -> None:
+        """Make what takes long to make."""
+        if self.options.waveform == "speech_like":
+            await asyncio.to_thread(_phrase_and_pause)
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """Yield the signal, s16 mono 48 kHz."""
@@ -137,6 +144,7 @@ def _phases(frequency: float, size: int) -> Iterator[Samples]:
         start = (start + frequency * size / _RATE) % 1.0
 
 
+@functools.cache
 def _phrase_and_pause() -> Samples:
     """Return a voiced phrase and a pause; the phrase has an RMS of 1."""
     t = np.arange(round(_PHRASE_S * _RATE)) / _RATE

@@ -232,6 +232,7 @@ def test_standard_input() -> None:
     assert run("validate", "-", input=GOOD).exit_code == ExitCode.OK
     result = run("validate", "-", input="version: 1\nstages: [mci]\n")
     assert "--> <stdin>:2:10" in result.stderr
+    assert "error[E003]" in run("validate", "-", input=b"a: \xff").stderr
 
 
 @pytest.mark.slow

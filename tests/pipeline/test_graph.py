@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtpipe.diagnostics import Findings, Span
@@ -80,11 +80,26 @@ def test_two_loops_are_two_mistakes_and_a_shared_tail_is_none() -> None:
     assert codes(mic, *diamond, vertex("z", "sink", "x", "y")) == []
 
 
+def test_a_stage_is_read_once() -> None:
+    assert codes(vertex("mic", "source"), vertex("mix", "sink", "mic", "mic")) == ["E210"]
+
+
+def test_disabled_stages_cannot_multiply_what_is_read() -> None:
+    mixes = [
+        vertex(f"m{n}", "transform", f"m{n - 1}", "mic" if n % 2 else "tone", enabled=False)
+        for n in range(1, 3000)
+    ]
+    ends = vertex("m0", "transform", "mic"), vertex("out", "sink")
+    sources = vertex("mic", "source"), vertex("tone", "source")
+    assert connected(*sources, ends[0], *mixes, ends[1])["out"] == ["m0", "mic", "tone"]
+
+
 EDGES = st.dictionaries(
     st.integers(0, 9), st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=10
 )
 
 
+@settings(deadline=None)  # the machine is shared
 @given(EDGES, st.randoms(use_true_random=False))
 def test_every_stage_comes_after_all_it_reads(edges: dict[int, list[int]], random: object) -> None:
     acyclic = {str(k): [str(v) for v in vs if v < k and v in edges] for k, vs in edges.items()}
@@ -94,11 +109,13 @@ def test_every_stage_comes_after_all_it_reads(edges: dict[int, list[int]], rando
         assert all(order.index(other) < order.index(id) for other in reads)
 
 
+@settings(deadline=None)  # the machine is shared
 @given(st.permutations("abcdef"))
 def test_ties_keep_the_order_of_the_file(ids: list[str]) -> None:
     assert in_order(dict.fromkeys(ids, ())) == ids
 
 
+@settings(deadline=None)  # the machine is shared
 @given(EDGES)
 def test_a_loop_is_found_exactly_where_there_is_one(edges: dict[int, list[int]]) -> None:
     graph = {k: [v for v in vs if v in edges] for k, vs in edges.items()}

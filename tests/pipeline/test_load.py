@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -317,7 +317,7 @@ def test_routes() -> None:
     assert (dict(first.where), first.source) == ({"reason": "end", "n": 2}, "vad")
     assert [(a.stage, a.name, a.args, dict(a.kwargs)) for a in first.actions] == [
         ("speaker", "flush", (), {}),
-        ("gain", "set", (-6,), {"ramp_ms": 5}),
+        ("gain", "set", (-6.0, 5.0), {}),
         ("realtime", "say", ('Hi, "), gain.toggle(": "1"',), {}),
     ]
     assert [r.subscriber and r.subscriber.id for r in (second, third, log)] == [
@@ -370,6 +370,7 @@ VALUES = st.text(max_size=12) | st.sampled_from(
 )
 
 
+@settings(deadline=None)  # the machine is shared
 @given(value=VALUES)
 def test_a_value_cannot_change_the_structure(value: str) -> None:
     text = stages(
@@ -402,6 +403,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine is shared
 @given(tree=TREES, value=st.text(max_size=8) | st.integers() | st.booleans() | st.none())
 def test_interpolation_keeps_the_shape_of_any_tree(tree: Any, value: Any) -> None:
     from rtpipe.diagnostics import Findings, Span
@@ -417,3 +419,13 @@ def test_interpolation_keeps_the_shape_of_any_tree(tree: Any, value: Any) -> Non
     filled = Interpolator(variables, {"E": str(value)}, findings).resolve(node)
     assert not findings.failed or "$" in str(value)
     assert shape(filled) == shape(node)
+
+
+def test_an_argument_becomes_what_the_action_wants() -> None:
+    text = stages(
+        "  - mic\n  - gain\n  - blackhole\nevents:\n  - {match: stage.*, do: 'gain.set(${v})'}\n"
+    )
+    route = understood(f"{text}vars: {{v: '${{env:V}}'}}\n", env={"V": "-6"}).spec.routes[0]
+    assert route.actions[0].args == (-6.0,)
+    (found,) = mistakes(f"{text}vars: {{v: loud}}\n")
+    assert (found.code, found.label) == ("E705", "`gain_db` is a number")

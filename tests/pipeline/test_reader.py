@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rtpipe import ConfigError
@@ -181,6 +181,7 @@ def test_what_is_no_yaml_is_placed_where_it_began(text: str, line: int, column: 
     assert (found.code, found.span.line, found.span.column) == ("E006", line, column)
 
 
+@settings(deadline=None)  # the machine is shared
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused(text: str) -> None:
     findings = Findings()
@@ -188,6 +189,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert (node is None) <= findings.failed
 
 
+@settings(deadline=None)  # the machine is shared
 @given(st.binary(max_size=80))
 def test_any_file_is_loaded_or_refused_as_configuration(data: bytes) -> None:
     import tempfile
@@ -215,12 +217,14 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine is shared
 @given(TREES)
 def test_what_is_written_is_read_again(tree: Any) -> None:
     assume(tree is not None and "<<" not in repr(tree))  # an empty file, and no YAML 1.2
     assert plain(read(block(tree))) == tree
 
 
+@settings(deadline=None)  # the machine is shared
 @given(st.dictionaries(st.sampled_from("abc"), SCALARS, min_size=1))
 def test_a_snippet_is_one_line_of_yaml(tree: dict[str, Any]) -> None:
     text = flow(tree)

@@ -194,6 +194,18 @@ class Beep(Source[Options]):
             yield frame
 
 
+class Endless(Source[Options]):
+    """As fast as it can, for ever: virtual time does not pass beside it."""
+
+    kind = "endless"
+
+    async def frames(self) -> Any:
+        pts = 0
+        while True:
+            yield audio.silence(960, pts=pts)
+            pts += 960
+
+
 class Echo(Peer[Options]):
     kind = "echo"
 
@@ -215,7 +227,7 @@ class Remember(Subscriber[Options]):
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("stage_type", [Wobble, Count, Beep, Echo, Remember])
+@pytest.mark.parametrize("stage_type", [Wobble, Count, Beep, Endless, Echo, Remember])
 def test_good_stages_pass(stage_type: Any) -> None:
     check_stage(stage_type)
 

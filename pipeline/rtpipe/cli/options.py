@@ -28,6 +28,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _STDIN = Path("-")
+_STDIN_NAME = Path("<stdin>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,21 @@ class PipelineRequest:
         if self.expression is not None:
             return from_expression(self.expression, **choices)
         if self.files == (_STDIN,):
-            return from_text(sys.stdin.read(), path=Path("<stdin>"), **choices)
+            return from_text(_standard_input(), path=_STDIN_NAME, **choices)
         return load(self.files, **choices)
 
     @property
     def title(self) -> str:
         """What to call the pipeline in a message."""
         return self.expression or " ".join(str(path) for path in self.files)
+
+
+def _standard_input() -> str:
+    findings = Findings()
+    text = decode(sys.stdin.buffer.read(), _STDIN_NAME, findings)
+    if text is None:
+        raise ConfigError(findings.errors())
+    return text
 
 
 def pipeline_options(command: F) -> F:

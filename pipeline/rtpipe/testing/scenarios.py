@@ -220,9 +220,9 @@ async def _cancelled(subject: Subject) -> None:
     if not issubclass(subject.stage_type, Source):
         steps = [*subject.stream(share=slice(4800)), lambda _: halfway.set(), *subject.stream()]
     async with bench.opened():
-        playing = asyncio.create_task(bench.play(steps))
+        playing = asyncio.create_task(bench.play(steps, seconds=1.0))
         waiting = asyncio.create_task(halfway.wait())
-        await asyncio.wait({playing, waiting}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({playing, waiting}, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
         for task in (playing, waiting):
             task.cancel()
         await asyncio.wait({playing, waiting})
