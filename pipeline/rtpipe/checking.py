@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rtpipe import fields
 from rtpipe.diagnostics import MASK, did_you_mean, listed
 from rtpipe.flow import snippet
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, plain
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, plain, unresolved
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -122,6 +122,8 @@ class _Check:
         groups: dict[int, list[tuple[_Place, ErrorDetails]]] = {}
         for details in error.errors(include_url=False):
             place = _place(node, self._model, details)
+            if unresolved(place.node):
+                continue
             groups.setdefault(id(place.branching or place), []).append((place, details))
         for group in groups.values():
             self._group(group)
@@ -178,17 +180,18 @@ class _Check:
 
     def _missing(self, place: _Place, name: str) -> None:
         wanted = fields.inside(place.wanted or self._model, name)
-        needed = fields.example(wanted)
+        needed = {name: fields.example(wanted)}
         within = f"{place.name}." if place.name else ""
-        options: dict[str, Any] = {name: needed}
-        for key in reversed(place.name.split(".") if place.name else []):
-            options = {key: options}
+        if within:
+            help = f"add `{snippet(needed, outer=False)}` to it"
+        else:
+            help = f"write `- {snippet({self._kind: needed}, outer=False)}`"
         self._fail(
             "E104",
             f"`{self._kind}` needs the option `{within}{name}`",
             place.node.span if place.name else self._span,
             label=f"needs {within}{name}",
-            help=f"write `- {snippet({self._kind: options}, outer=False)}`",
+            help=help,
         )
 
     def _wrong(self, node: Node, name: str, wanted: Any) -> None:

@@ -72,7 +72,7 @@ class Interpolator:
     def resolve(self, node: Node) -> Node:
         """Return `node` with every reference in its values filled.
 
-        A scalar whose reference has no value keeps its text.
+        A scalar whose reference has no value keeps its text and says so.
         """
         if isinstance(node, ListNode):
             return replace(node, items=tuple(self.resolve(item) for item in node.items))
@@ -99,7 +99,7 @@ class Interpolator:
         try:
             return self._filled(node, node.value)
         except _UnresolvedError:
-            return node
+            return replace(node, unresolved=True)
 
     def check_variables(self) -> None:
         """Resolve every variable, so that a mistake in one that is not used is found too."""

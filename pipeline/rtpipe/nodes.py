@@ -24,6 +24,7 @@ class ScalarNode:
         raw: Its text as written, without quotes.
         pieces: The half-open ranges of `value` that a `${...}` in mid-text filled.
         secret: Whether it holds what must not be shown.
+        unresolved: Whether a reference in it has no value; that was reported, and is enough.
     """
 
     value: ScalarValue
@@ -31,6 +32,7 @@ class ScalarNode:
     raw: str = ""
     pieces: tuple[tuple[int, int], ...] = ()
     secret: bool = False
+    unresolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ def what(node: Node) -> str:
     if isinstance(node.value, bool):
         return "true or false"
     return "a number" if isinstance(node.value, int | float) else "text"
+
+
+def unresolved(node: Node | None) -> bool:
+    """Return whether `node` is a value whose reference has none."""
+    return isinstance(node, ScalarNode) and node.unresolved
 
 
 def folder(node: Node) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.link import WhenFull
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, what
+from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
 from rtpipe.reader import typed
 from rtpipe.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
 
@@ -53,7 +53,7 @@ class ReservedReader:
         found: list[Ref] = []
         for item in listed:
             name = item.value if isinstance(item, ScalarNode) else None
-            if not isinstance(name, str):
+            if not isinstance(name, str) or unresolved(item):
                 self._wrong(item, "from", "an id or a list of ids", "from: [mic, realtime]")
                 continue
             id, _, port = name.partition(".")
@@ -144,6 +144,8 @@ class ReservedReader:
                 )
 
     def _choice(self, node: Node, key: str, choices: tuple[str, ...]) -> None:
+        if unresolved(node):
+            return
         value = node.value if isinstance(node, ScalarNode) else None
         help = did_you_mean(value, choices) if isinstance(value, str) else None
         self._findings.error(
@@ -155,6 +157,8 @@ class ReservedReader:
         )
 
     def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:
+        if unresolved(node):
+            return
         self._findings.error(
             "E107",
             f"`{key}` is {expected}, not {what(node)}",

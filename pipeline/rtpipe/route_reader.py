@@ -9,7 +9,7 @@ from rtpipe.diagnostics import did_you_mean, listed, suggest
 from rtpipe.flow import snippet
 from rtpipe.items import Item, ItemReader, with_ids
 from rtpipe.known_events import CORE, is_glob, overlap, published_by
-from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain, what
+from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
 from rtpipe.reserved import ReservedReader
 from rtpipe.spec import ActionCall, RouteSpec
 from rtpipe.stage import family, offered_actions
@@ -159,7 +159,8 @@ class RouteReader:
                 self._wrong(item, "match", "an event, a glob or a list of them", "match: vad.*")
                 continue
             globs.append(value)
-            self._check_event(value, item)
+            if not unresolved(item):
+                self._check_event(value, item)
         return tuple(globs) or ("*",)
 
     def _check_event(self, glob: str, node: Node) -> None:
@@ -249,9 +250,17 @@ class RouteReader:
         if action is None:
             self._unknown_action(call, stage.kind, offered_actions(stage.stage_type))
             return None
-        args = tuple(plain(self._values.resolve(value)) for value in call.args)
-        kwargs = {name: plain(self._values.resolve(value)) for name, value in call.kwargs.items()}
-        fitting = bound(call, action, args, kwargs, self._findings)
+        args = [self._values.resolve(value) for value in call.args]
+        kwargs = {name: self._values.resolve(value) for name, value in call.kwargs.items()}
+        if any(unresolved(value) for value in (*args, *kwargs.values())):
+            return None
+        fitting = bound(
+            call,
+            action,
+            tuple(plain(value) for value in args),
+            {name: plain(value) for name, value in kwargs.items()},
+            self._findings,
+        )
         if fitting is None:
             return None
         if call.stage not in self._enabled:

@@ -461,6 +461,17 @@ def test_an_expression_is_quoted_like_a_file(
         assert (found.code, found.span.column, found.source) == (code, column, expression)
 
 
+def test_a_reference_without_a_value_is_one_mistake_wherever_it_stands() -> None:
+    found = mistakes(
+        stages(
+            "  - mic: {sample_rate: '${a}'}\n    enabled: ${b}\n  - gain: ${c}\n    from: ${d}\n"
+            "    queue: {max_ms: '${e}'}\n    on_error: ${f}\n  - speaker\n"
+            "events:\n  - {match: '${g}', do: 'gain.set(${h})'}\n"
+        )
+    )
+    assert [each.message for each in found] == [f"no variable `{name}`" for name in "abcdefgh"]
+
+
 def test_no_profile_of_that_name() -> None:
     (found,) = mistakes(stages("  - mic\n  - blackhole\nprofiles: {quiet: {}}\n"), profile="quite")
     assert (found.code, found.help) == ("E306", "did you mean `quiet`?")

@@ -122,11 +122,12 @@ def test_in_real_time_it_takes_its_time_and_says_when(wav: Path) -> None:
     assert at == pytest.approx([0.02 * n for n in range(len(at))])
 
 
-def test_a_damaged_file_is_played_around_the_damage(tmp_path: Path) -> None:
-    path = encoded(tmp_path / "tone.flac", seconds=10)
+@pytest.mark.parametrize("ending", ["flac", "m4a"])
+def test_a_damaged_file_is_played_around_the_damage(tmp_path: Path, ending: str) -> None:
+    path = encoded(tmp_path / f"tone.{ending}", seconds=10)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
-    content[middle : middle + len(content) // 10] = bytes(len(content) // 10)
+    content[middle : middle + len(content) // 10] = b"\xa5" * (len(content) // 10)
     path.write_bytes(content)
     run = played(path)
     last = run.frames[-1]

@@ -224,6 +224,12 @@ def test_several_matches_are_the_users_to_decide(laptop: SoundDevice) -> None:
     assert not isinstance(e.value, EnvironmentProblem)
 
 
+def test_a_whole_name_is_meant_before_a_part_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop = fake_sounddevice.install(monkeypatch, (("USB Audio 2", 1, 0), ("USB Audio", 1, 0)))
+    opened({"device": "usb audio"})
+    assert laptop.streams[0].options["device"] == 1
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

@@ -11,8 +11,17 @@ from pydantic import ValidationError
 
 from rtpipe import AudioFrame, Event, StageError, audio
 from rtpipe.events import StageStatusChanged
-from rtpipe.testing import StageRun, check_stage, cut, joined, run_stage, run_virtual
+from rtpipe.testing import (
+    StageRun,
+    check_stage,
+    cut,
+    joined,
+    run_stage,
+    run_virtual,
+    speech_like,
+)
 from rtpipe_plugins.mute_gate import MuteGate, MuteGateOptions
+from rtpipe_plugins.vad import Vad
 
 LOUD = 10_000
 HARD = {"ramp_ms": 0}
@@ -344,6 +353,22 @@ def test_in_half_duplex_the_cut_makes_no_difference(
         return joined(made.frames)
 
     assert np.array_equal(run(sizes), run([960]))
+
+
+def test_behind_a_real_vad_the_cut_makes_no_difference() -> None:
+    spoken = joined(speech_like(seconds=0.6))
+    data = np.concatenate([spoken // 2000, spoken, spoken // 2000, spoken])
+
+    def run(sizes: Any) -> StageRun:
+        heard = run_virtual(run_stage(Vad, {"min_silence_ms": 200}, cut(data, sizes)))
+        return gated({"mode": "vad"}, heard.frames)
+
+    whole = run(960)
+    assert [name for name, _ in said(whole)] == ["closed", "opened", "closed", "opened"]
+    for sizes in (9600, (1, 7, 441, 959, 961, 4801)):
+        parts = run(sizes)
+        assert np.array_equal(joined(parts.frames), joined(whole.frames))
+        assert said(parts) == said(whole)
 
 
 def test_an_unknown_mode_is_refused() -> None:
