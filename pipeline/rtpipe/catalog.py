@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import fields
 from rtpipe.events import CORE_EVENTS, Event, event_type
 from rtpipe.flow import flow
-from rtpipe.stage import Peer, Sink, Source, Transform, family, offered_actions, summary
+from rtpipe.stage import FAMILIES, Options, family, offered_actions, summary
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rtpipe.plugins import Registry
     from rtpipe.stage import ActionSpec, Stage
 
-_BASES = frozenset(inspect.getdoc(base) for base in (Source, Transform, Peer, Sink))
+_BASES = frozenset(inspect.getdoc(base) or "" for base in (*FAMILIES.values(), Options))
 
 
 def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, Any]:
@@ -45,7 +45,8 @@ def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, 
 
 def stage_summary(stage_type: type[Stage[Any]]) -> str:
     """Return what a kind does, in a sentence; "" where its author wrote nothing."""
-    return summary(stage_type) if _own_doc(stage_type) else ""
+    first = _own_doc(stage_type).split("\n\n", 1)[0]
+    return " ".join(first.split())
 
 
 def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
@@ -122,5 +123,9 @@ def _call(action: ActionSpec) -> str:
 
 
 def _own_doc(stage_type: type[Stage[Any]]) -> str:
-    text = inspect.getdoc(stage_type) or ""
-    return "" if text in _BASES else text
+    """Return what the author wrote about the stage, or else about its options."""
+    for documented in (stage_type, stage_type.options_type):
+        text = inspect.getdoc(documented) or ""
+        if text not in _BASES:
+            return text
+    return ""

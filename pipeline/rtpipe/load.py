@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rtpipe.diagnostics import Diagnostic, Findings, Span
-from rtpipe.document import Merger, plugin_names, with_includes
+from rtpipe.document import Merger
 from rtpipe.errors import ConfigError
 from rtpipe.graph import Graph, build
+from rtpipe.includes import plugin_names, with_includes
 from rtpipe.interpolate import looks_secret, note_secrets
 from rtpipe.nodes import folder
 from rtpipe.overrides import EXPRESSION, read_expression, read_sets

@@ -24,6 +24,7 @@ from ruamel.yaml.events import (
 
 from rtpipe.diagnostics import Related, Span, split_lines
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
+from rtpipe.scalars import typed
 from rtpipe.syntax import name_alias, name_comma, name_mistake
 
 if TYPE_CHECKING:
@@ -36,28 +37,6 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 10_000
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_LONGEST_NUMBER = 100
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
-_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_WORDS: dict[str, ScalarValue] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-
-
-def typed(text: str) -> ScalarValue:
-    """Return the value of a plain scalar by YAML 1.2's core schema (`no` is text, `010` is 10)."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if len(text) > _LONGEST_NUMBER:
-        return text
-    if _INT.fullmatch(text):
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    if _FLOAT.fullmatch(text) or _INFINITE.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf"))
-    return float("nan") if text in {".nan", ".NaN", ".NAN"} else text
 
 
 def read_file(path: Path, findings: Findings) -> Node | None:

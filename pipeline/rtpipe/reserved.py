@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.link import WhenFull
 from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
-from rtpipe.reader import typed
+from rtpipe.scalars import typed
 from rtpipe.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import Related, Span, mask
-from rtpipe.graph import Vertex, connect
+from rtpipe.edges import Vertex, connect
 from rtpipe.interpolate import Interpolator
 from rtpipe.nodes import ListNode, Node, ScalarNode, plain, what
 from rtpipe.reserved import ReservedReader

@@ -147,9 +147,10 @@ class Pipeline:
         slot = self._slots[call.stage]
         if slot.status is not Status.OK:
             raise StageError(f"{call.stage} is {slot.status.value}")
-        if call.name not in type(slot.stage).actions():
+        action = type(slot.stage).actions().get(call.name)
+        if action is None:
             raise StageError(f"{slot.used.kind} has no action `{call.name}`")
-        return getattr(slot.stage, call.name)(*call.args, **call.kwargs)
+        return getattr(slot.stage, action.method)(*call.args, **call.kwargs)
 
     def flush(self, id: str) -> float:
         """Drop what is buffered in stage `id` and after it; returns the milliseconds dropped."""

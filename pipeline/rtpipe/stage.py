@@ -24,6 +24,7 @@ from typing import (
     TypeVar,
     get_args,
     get_origin,
+    overload,
 )
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
@@ -116,17 +117,40 @@ class StageContext:
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """A method of a stage that a route, the command line or a page may call."""
+    """A method of a stage that a route, the command line or a page may call.
+
+    Attributes:
+        name: What it is called in a route.
+        summary: What it does.
+        signature: Its arguments.
+        method: The name of the method behind it.
+    """
 
     name: str
     summary: str
     signature: inspect.Signature
+    method: str
 
 
-def action(method: A) -> A:
-    """Mark a quick synchronous method as callable from routes: `do: speaker.flush`."""
-    method.__rtpipe_action__ = True  # type: ignore[attr-defined]
-    return method
+@overload
+def action(method: A) -> A: ...
+
+
+@overload
+def action(*, name: str) -> Callable[[A], A]: ...
+
+
+def action(method: A | None = None, *, name: str | None = None) -> A | Callable[[A], A]:
+    """Mark a quick synchronous method as callable from routes: `do: speaker.flush`.
+
+    `@action(name="open")` where the method must be called otherwise: a stage has an `open` already.
+    """
+
+    def mark(method: A) -> A:
+        method.__rtpipe_action__ = name or method.__name__  # type: ignore[attr-defined]
+        return method
+
+    return mark if method is None else mark(method)
 
 
 class Stage(Generic[O]):
@@ -176,13 +200,15 @@ class Stage(Generic[O]):
     def actions(cls) -> dict[str, ActionSpec]:
         """Return the stage's actions by name."""
         found: dict[str, ActionSpec] = {}
-        for name, member in inspect.getmembers(cls, inspect.isfunction):
-            if getattr(member, "__rtpipe_action__", False):
+        for method, member in inspect.getmembers(cls, inspect.isfunction):
+            name = getattr(member, "__rtpipe_action__", None)
+            if name is not None:
                 parameters = list(inspect.signature(member).parameters.values())[1:]
                 found[name] = ActionSpec(
                     name,
                     summary(member),
                     inspect.Signature(parameters),
+                    method,
                 )
         return found
 
@@ -268,7 +294,9 @@ FAMILIES: dict[str, type[Stage[Any]]] = {
 }
 
 
-FLUSH = ActionSpec("flush", "Drop what is buffered in the stage and after it.", inspect.Signature())
+FLUSH = ActionSpec(
+    "flush", "Drop what is buffered in the stage and after it.", inspect.Signature(), "flush"
+)
 """The action that the runtime gives to every stage that carries audio."""
 
 

@@ -12,8 +12,8 @@ from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.flow import snippet
 from rtpipe.items import ItemReader
 from rtpipe.nodes import MapNode, ScalarNode, plain
-from rtpipe.reader import typed
 from rtpipe.reserved import ReservedReader
+from rtpipe.scalars import typed
 from rtpipe.spec import StageSpec
 from rtpipe.stage import family
 

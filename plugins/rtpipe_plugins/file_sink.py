@@ -18,7 +18,8 @@ from rtpipe import (
     StageContext,
     audio,
 )
-from rtpipe_plugins.encoding import BackgroundWriter, find_encoding, open_writer
+from rtpipe_plugins.background_writer import BackgroundWriter
+from rtpipe_plugins.encoding import find_encoding, open_writer
 from rtpipe_plugins.output_path import dated, reserve
 
 _FRAMES_A_BATCH = 10

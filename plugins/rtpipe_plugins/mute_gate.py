@@ -94,12 +94,12 @@ class MuteGate(Transform[MuteGateOptions]):
         if self.options.close_on:
             self.ctx.on(self.options.close_on, lambda _: self.close_gate())
 
-    @action
+    @action(name="open")
     def open_gate(self) -> None:
         """Let the mode decide again; in mode closed: open."""
         self._switch = True
 
-    @action
+    @action(name="close")
     def close_gate(self) -> None:
         """Close, whatever the mode says."""
         self._switch = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,12 +26,13 @@ from rtpipe import (
     audio,
 )
 from rtpipe_plugins.alignment import Aligner
-from rtpipe_plugins.encoding import BackgroundWriter, Encoding, Writer, find_encoding, open_writer
+from rtpipe_plugins.background_writer import BackgroundWriter
+from rtpipe_plugins.encoding import Encoding, Writer, find_encoding, open_writer
 from rtpipe_plugins.output_path import dated, free_name, reserve
+from rtpipe_plugins.sidecar import WithSidecar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -227,35 +227,7 @@ class Recorder(Sink[RecorderOptions]):
         writer = open_writer(self._path, self._encoding, _RATE, layout, names)
         if not self.options.sidecar:
             return writer
-        return _WithSidecar(writer, self._path, self._events, self._zero_s)
-
-
-class _WithSidecar:
-    """Writes the pipeline's events to a file beside the audio, as often as the audio."""
-
-    def __init__(self, audio: Writer, path: Path, events: deque[Event], zero_s: float) -> None:
-        self._audio = audio
-        self._events = events
-        self._zero_s = zero_s
-        self._file = path.with_suffix(".events.jsonl").open("w", encoding="utf-8")
-
-    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
-        self._audio.write(tracks)
-        self._write_events()
-
-    def close(self) -> None:
-        try:
-            self._write_events()
-        finally:
-            self._file.close()
-            self._audio.close()
-
-    def _write_events(self) -> None:
-        while self._events:
-            line = self._events.popleft().as_dict()
-            line["at"] = round(line["at"] - self._zero_s, 4)
-            self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        self._file.flush()
+        return WithSidecar(writer, self._path, self._events, self._zero_s)
 
 
 def _default_layout(encoding: Encoding, inputs: int) -> Layout:

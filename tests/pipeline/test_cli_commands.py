@@ -21,9 +21,10 @@ from specimens import KIOSK, registry
 TREMOLO = """
 from rtpipe import Options, Transform, hookimpl
 
-class Tremolo(Transform[Options]):
+class TremoloOptions(Options):
     \"\"\"Wobbles the volume.\"\"\"
 
+class Tremolo(Transform[TremoloOptions]):
     kind = "tremolo"
 
 @hookimpl

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtpipe.diagnostics import Findings, Span
-from rtpipe.graph import Vertex, connect, in_order
+from rtpipe.edges import Vertex, connect
+from rtpipe.graph import in_order
 from rtpipe.spec import Ref
 from specimens import stages, understood
 

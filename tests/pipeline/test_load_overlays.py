@@ -123,6 +123,16 @@ def test_another_kind_keeps_the_place_and_nothing_else() -> None:
     assert inputs(loaded, "recorder") == ("gain",)
 
 
+def test_a_replaced_stage_still_reads_what_it_read_and_stays_disabled() -> None:
+    text = stages(
+        "  - mic\n  - gain: 1\n  - speaker:\n    from: mic\n  - blackhole:\n    from: gain\n"
+        "    enabled: false\n  - blackhole:\n    from: gain\n"
+    )
+    loaded = understood(text, sets=["speaker={file_sink: {path: /x.wav}}", "blackhole=speaker"])
+    assert inputs(loaded, "speaker") == ("mic",)
+    assert "blackhole" not in loaded.graph.nodes
+
+
 def test_overlay_files(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(BASE)
     patch, again, replace_ = (tmp_path / f"{n}.yaml" for n in ("patch", "again", "replace"))

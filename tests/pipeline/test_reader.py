@@ -15,7 +15,8 @@ from rtpipe.diagnostics import Diagnostic, Findings, Span
 from rtpipe.flow import block, flow, snippet
 from rtpipe.load import load
 from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain
-from rtpipe.reader import MAX_BYTES, read_file, read_text, typed
+from rtpipe.reader import MAX_BYTES, read_file, read_text
+from rtpipe.scalars import typed
 from specimens import registry
 
 HERE = Path("a.yaml")

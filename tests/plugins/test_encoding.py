@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rtpipe import StageError
-from rtpipe_plugins.encoding import BackgroundWriter, WavWriter, find_encoding
+from rtpipe_plugins.background_writer import BackgroundWriter
+from rtpipe_plugins.encoding import WavWriter, find_encoding
 
 
 class SlowWriter:

@@ -85,6 +85,13 @@ def test_it_says_how_it_stands_and_every_change_with_its_media_time() -> None:
     assert said(gated({"mode": "closed"}, [a])) == [("closed", 0)]
 
 
+def test_routes_know_its_actions_by_their_plain_names() -> None:
+    """`open` and `close` are a stage's own methods, so the actions' are called otherwise."""
+    actions = MuteGate.actions()
+    assert actions.keys() == {"open", "close", "toggle", "talk", "release"}
+    assert (actions["open"].method, actions["close"].method) == ("open_gate", "close_gate")
+
+
 def test_toggle_turns_the_switch() -> None:
     a, b, c = loud(0.06)
     run = gated(HARD, [a, lambda gate: gate.toggle(), b, lambda gate: gate.toggle(), c])

@@ -163,16 +163,16 @@ def test_pauses_between_attempts_grow_while_nobody_answers(tmp_path: Path) -> No
 
 
 def test_a_recording_is_read_no_faster_than_it_is_played_and_ends(tmp_path: Path) -> None:
-    content = encoded(tmp_path / "tone.wav", 2.0).read_bytes()
+    content = encoded(tmp_path / "tone.wav", 1.0).read_bytes()
     with (
         served(sent_as_a_file(content)) as port,
         receiving(f"http://127.0.0.1:{port}/tone.wav") as notes,
     ):
-        assert not notes.over.wait(0.5)
-        assert notes.samples < 60_000
+        assert not notes.over.wait(0.3)
+        assert notes.samples < 40_000
         assert notes.over.wait(10)
     assert notes.said == ["mono", None]
-    assert notes.samples == 96_000
+    assert notes.samples == 48_000
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
@@ -278,16 +278,16 @@ def test_a_live_stream_comes_out_evenly_and_late_by_little(tmp_path: Path) -> No
         sent_in_time(connection, path, 3.0, burst_s=1.0)
 
     async def run(port: int) -> StageRun:
-        return await run_stage(Url, {"url": f"tcp://127.0.0.1:{port}"}, seconds=2.5)
+        return await run_stage(Url, {"url": f"tcp://127.0.0.1:{port}"}, seconds=2.0)
 
     with served(talk) as port:
         run = asyncio.run(run(port))
-    assert [frame.pts for frame in run.frames] == [n * 960 for n in range(125)]
+    assert [frame.pts for frame in run.frames] == [n * 960 for n in range(100)]
     at = [audio.meta(frame).captured_at or 0.0 for frame in run.frames]
-    assert np.diff(at) == pytest.approx([0.02] * 124)
+    assert np.diff(at) == pytest.approx([0.02] * 99)
     data = joined(run.frames)[48_000:72_000, 0]
     assert np.abs(np.fft.rfft(data)).argmax() == 500
-    assert audio.level_dbfs(audio.from_pcm(data, sample_rate=48_000, pts=0)) > -21
+    assert audio.level_dbfs(audio.from_pcm(data, sample_rate=48_000, pts=0)) > -23
 
 
 def test_while_it_is_away_there_is_silence_and_then_it_is_back(

@@ -82,7 +82,7 @@ def _method_findings(stage_type: type[Stage[Any]], family: str) -> Iterator[str]
         if inspect.iscoroutinefunction(getattr(stage_type, name, None)):
             yield f"{name}() must be a plain `def`: nobody awaits it"
     for name, spec in stage_type.actions().items():
-        member = getattr(stage_type, name)
+        member = getattr(stage_type, spec.method)
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member):
             yield f"the action {name}() must be a plain `def`: routes run inside publish"
         if not spec.summary:

@@ -232,12 +232,13 @@ async def _cancelled(subject: Subject) -> None:
 
 async def _acted_upon(subject: Subject) -> None:
     steps: list[Step] = []
-    for name, spec in subject.stage_type.actions().items():
+    for spec in subject.stage_type.actions().values():
         try:
             spec.signature.bind()
         except TypeError:
             continue  # needs arguments that only its author knows
-        steps += [partial(_act, name), *subject.stream(share=slice(4800), start_s=len(steps) + 10)]
+        frames = subject.stream(share=slice(4800), start_s=len(steps) + 10)
+        steps += [partial(_act, spec.method), *frames]
     if issubclass(subject.stage_type, Source):
         steps = [step for step in steps if not isinstance(step, AudioFrame)]
     bench = subject.bench()

@@ -1,0 +1,258 @@
+"""Edges: what `from:` means, which stages are bypassed, and every edge that cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rtpipe.diagnostics import did_you_mean, listed
+from rtpipe.graph import in_order
+from rtpipe.spec import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rtpipe.diagnostics import Findings, Span
+
+PORT = "out"
+"""The one port that stages have so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """What the edges of a stage depend on, whether or not its options are right.
+
+    Attributes:
+        id: As in the file.
+        family: One of `rtpipe.stage.FAMILIES`; None when its kind is unknown.
+        many: Whether it takes several inputs.
+        refs: What `from:` says; None where it is not there.
+        span: The stage's place.
+        enabled: Whether it takes part.
+    """
+
+    id: str
+    family: str | None
+    many: bool
+    refs: tuple[Ref, ...] | None
+    span: Span
+    enabled: bool = True
+
+    @property
+    def gives(self) -> bool:
+        """Whether audio may come out of it."""
+        return self.family not in {"sink", "subscriber"}
+
+
+def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[Ref, ...]]:
+    """Return what each enabled stage reads; report every edge that cannot be.
+
+    `from:` left out means the stage above. A disabled transform is bypassed: whoever reads it reads
+    what it read, but nothing twice. A disabled source, sink or peer is gone.
+    """
+    known = {vertex.id: vertex for vertex in vertices}
+    refs = {vertex.id: _refs(vertex, above, findings) for above, vertex in _with_above(vertices)}
+    wrong: set[str] = set()
+    for vertex in vertices:
+        good = tuple(ref for ref in refs[vertex.id] if _readable(ref, vertex, known, findings))
+        if len(good) < len(refs[vertex.id]):
+            wrong.add(vertex.id)
+        _report_twice(vertex, good, findings)
+        refs[vertex.id] = good
+    _report_circles(refs, known, findings)
+    inputs = _bypassed(refs, known)
+    for vertex in vertices:
+        if vertex.enabled and vertex.id not in wrong:
+            _check_count(vertex, inputs[vertex.id], refs[vertex.id], known, findings)
+    read = {ref.id for found in inputs.values() for ref in found}
+    for vertex in vertices:
+        if vertex.enabled and vertex.family in {"source", "transform"} and vertex.id not in read:
+            findings.warning(
+                "E208",
+                f"nobody reads `{vertex.id}`",
+                vertex.span,
+                label="its audio goes nowhere",
+                help="let a sink read it, `- blackhole` for instance, or remove it",
+            )
+    return inputs
+
+
+def _with_above(vertices: Sequence[Vertex]) -> Iterable[tuple[Vertex | None, Vertex]]:
+    return zip([None, *vertices], vertices, strict=False)
+
+
+def _refs(vertex: Vertex, above: Vertex | None, findings: Findings) -> tuple[Ref, ...]:
+    if vertex.family == "source":
+        if vertex.refs:
+            findings.error(
+                "E206",
+                f"`{vertex.id}` is a source: it reads nothing",
+                vertex.refs[0].span,
+                label="no `from` here",
+                help=f"remove `from`; whoever is to hear it says `from: {vertex.id}`",
+            )
+        return ()
+    if vertex.refs is not None:
+        return vertex.refs
+    if above is None or vertex.family is None:
+        return ()
+    return (Ref(above.id, PORT, vertex.span),)
+
+
+def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: Findings) -> bool:
+    target = known.get(ref.id)
+    if target is None:
+        others = [id for id in known if id != vertex.id]
+        findings.error(
+            "E201",
+            f"`{vertex.id}` reads `{ref.id}`, which there is not",
+            ref.span,
+            label="unknown id",
+            help=did_you_mean(ref.id, others) or f"the stages are {listed(others)}",
+        )
+        return False
+    if ref.port != PORT:
+        findings.error(
+            "E205",
+            f"`{ref.id}` has no port `{ref.port}`",
+            ref.span,
+            label="unknown port",
+            help=f"write `from: {ref.id}`",
+        )
+        return False
+    if not target.gives:
+        givers = [id for id, other in known.items() if other.gives and id != vertex.id]
+        wrote = vertex.refs is not None
+        findings.error(
+            "E207",
+            f"`{vertex.id}` reads `{ref.id}`, a {target.family} that gives no audio",
+            ref.span,
+            label="nothing comes out of it" if wrote else f"reads the stage above, `{ref.id}`",
+            help=f"say what it reads: `from: {givers[-1]}`"
+            if givers
+            else "a source comes first: `- tone`",
+        )
+        return False
+    return True
+
+
+def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> None:
+    seen: set[str] = set()
+    for ref in refs:
+        if ref.id in seen:
+            findings.error(
+                "E210",
+                f"`{vertex.id}` reads `{ref.id}` twice",
+                ref.span,
+                label="again here",
+                help=f"name it once: `from: {ref.id}`",
+            )
+        seen.add(ref.id)
+
+
+def _bypassed(
+    refs: Mapping[str, tuple[Ref, ...]], known: Mapping[str, Vertex]
+) -> dict[str, tuple[Ref, ...]]:
+    """Return what each enabled stage reads once the disabled ones are out of the way."""
+    found: dict[str, tuple[Ref, ...]] = {}
+    for id in in_order({id: [ref.id for ref in each] for id, each in refs.items()}):
+        reads: list[Ref] = []
+        for ref in refs[id]:
+            target = known[ref.id]
+            if target.enabled:
+                reads.append(ref)
+            elif target.family == "transform":
+                reads += (replace(behind, span=ref.span) for behind in found.get(ref.id, ()))
+        found[id] = tuple({ref.id: ref for ref in reads}.values())
+    return {id: reads for id, reads in found.items() if known[id].enabled}
+
+
+def _check_count(
+    vertex: Vertex,
+    inputs: tuple[Ref, ...],
+    refs: tuple[Ref, ...],
+    known: Mapping[str, Vertex],
+    findings: Findings,
+) -> None:
+    if vertex.family is None or vertex.family in {"source", "subscriber"}:
+        return
+    if not inputs:
+        gone = [ref.id for ref in refs if not known[ref.id].enabled]
+        _report_no_input(vertex, gone, known, findings)
+    elif len(inputs) > 1 and not vertex.many:
+        findings.error(
+            "E204",
+            f"`{vertex.id}` takes one input and is given {len(inputs)}",
+            inputs[1].span,
+            label="one too many",
+            help=f"mix them first: `- mix: {{}}` with `from: [{', '.join(r.id for r in inputs)}]`",
+        )
+
+
+def _report_no_input(
+    vertex: Vertex, gone: list[str], known: Mapping[str, Vertex], findings: Findings
+) -> None:
+    if gone:
+        message = f"`{vertex.id}` has no input: `{gone[0]}` is disabled"
+    else:
+        message = f"`{vertex.id}` has no input"
+    givers = [id for id, other in known.items() if other.gives and other.enabled]
+    givers = [id for id in givers if id != vertex.id]
+    findings.error(
+        "E203",
+        message,
+        vertex.span,
+        label=f"a {vertex.family} reads something",
+        help=f"say what it reads: `from: {givers[0]}`"
+        if givers
+        else "put a source above it: `- tone`",
+    )
+
+
+def _report_circles(
+    refs: Mapping[str, tuple[Ref, ...]], known: Mapping[str, Vertex], findings: Findings
+) -> None:
+    """Report each circle once."""
+    done: set[str] = set()
+    for start in refs:
+        if start in done:
+            continue
+        taken: list[tuple[str, Ref]] = []
+        trail = [(start, iter(refs[start]))]
+        while trail:
+            id, rest = trail[-1]
+            path = [each for each, _ in taken]
+            ref = next(rest, None)
+            if ref is None:
+                done.add(id)
+                trail.pop()
+                del taken[len(trail) - 1 :]
+            elif ref.id in (*path, id):
+                whole = [*taken, (id, ref)]
+                _report_circle(whole[[*path, id].index(ref.id) :], known, findings)
+            elif ref.id not in done:
+                taken.append((id, ref))
+                trail.append((ref.id, iter(refs[ref.id])))
+
+
+def _report_circle(
+    edges: Sequence[tuple[str, Ref]], known: Mapping[str, Vertex], findings: Findings
+) -> None:
+    """Report a circle at a `from` that somebody wrote, rather than at one left out."""
+    written = [edge for edge in edges if known[edge[0]].refs is not None]
+    id, ref = written[0] if written else edges[-1]
+    circle = [each for each, _ in edges]
+    start = circle.index(id)
+    around = [*circle[start:], *circle[:start], id]
+    findings.error(
+        "E202",
+        f"a loop: {' -> '.join(reversed(around))}",
+        ref.span,
+        label=f"`{id}` would hear itself",
+        help=f"read something before the loop: `from: {_outside(circle, known)}`",
+    )
+
+
+def _outside(circle: Sequence[str], known: Mapping[str, Vertex]) -> str:
+    others = [id for id, vertex in known.items() if vertex.gives and id not in circle]
+    return others[0] if others else "tone"
