@@ -24,9 +24,9 @@ from rtpipe import hookspecs
 from rtpipe.catalog import describe_events, describe_stage, stage_summary
 from rtpipe.cli import cli
 from rtpipe.explain import pages
-from rtpipe.nodes import plain
+from rtpipe.language.nodes import plain
+from rtpipe.language.reader import read_text
 from rtpipe.plugins import Registry
-from rtpipe.reader import read_text
 from rtpipe.stage import FAMILIES, summary
 
 if TYPE_CHECKING:

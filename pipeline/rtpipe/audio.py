@@ -196,7 +196,9 @@ def from_pcm(data: NDArray[np.int16], *, sample_rate: int, pts: int) -> AudioFra
     channels = 1 if data.ndim == 1 else data.shape[1]
     layout = "mono" if channels == 1 else "stereo"
     frame = AudioFrame(format="s16", layout=layout, samples=len(data))
-    frame.planes[0].update(np.ascontiguousarray(data).tobytes().ljust(frame.planes[0].buffer_size))
+    frame.planes[0].update(
+        np.ascontiguousarray(data).tobytes().ljust(frame.planes[0].buffer_size, b"\x00")
+    )
     return stamp(frame, sample_rate=sample_rate, pts=pts)
 
 

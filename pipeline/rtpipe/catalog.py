@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import fields
 from rtpipe.events import CORE_EVENTS, Event, event_type
-from rtpipe.flow import flow
+from rtpipe.language import fields
+from rtpipe.language.flow import flow
 from rtpipe.stage import FAMILIES, Options, family, offered_actions, summary
 
 if TYPE_CHECKING:

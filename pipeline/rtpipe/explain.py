@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 from rtpipe.diagnostics import Findings
-from rtpipe.nodes import plain
-from rtpipe.reader import read_text
+from rtpipe.language.nodes import plain
+from rtpipe.language.reader import read_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rtpipe.diagnostics import Diagnostic, Findings, Span
-from rtpipe.document import Merger
 from rtpipe.errors import ConfigError
 from rtpipe.graph import Graph, build
-from rtpipe.includes import plugin_names, with_includes
-from rtpipe.interpolate import looks_secret, note_secrets
-from rtpipe.nodes import folder
-from rtpipe.overrides import EXPRESSION, read_expression, read_sets
+from rtpipe.language.document import Merger
+from rtpipe.language.includes import plugin_names, with_includes
+from rtpipe.language.interpolate import looks_secret, note_secrets
+from rtpipe.language.nodes import folder
+from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
+from rtpipe.language.reader import read_file, read_text
+from rtpipe.language.resolve import resolve
 from rtpipe.plugins import Registry
-from rtpipe.reader import read_file, read_text
-from rtpipe.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rtpipe.nodes import MapNode, Node, ScalarNode
+    from rtpipe.language.nodes import MapNode, Node, ScalarNode
     from rtpipe.plugins import PluginRecord
     from rtpipe.spec import PipelineSpec
 

@@ -186,7 +186,8 @@ class Pipeline:
     # -- opening ---------------------------------------------------------------------------------
 
     def _slot(self, spec: StageSpec) -> Slot:
-        ctx = StageContext(spec.id, self.clock, self.bus.publish, self.bus.subscribe)
+        inputs = tuple(ref.id for ref in spec.inputs)
+        ctx = StageContext(spec.id, self.clock, self.bus.publish, self.bus.subscribe, inputs)
         ctx.frame_ms = self.plan.frame_ms
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(spec, ctx, mask=self.spec.masked, on_failure=self._on_failure)

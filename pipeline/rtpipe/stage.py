@@ -72,6 +72,7 @@ class StageContext:
 
     Attributes:
         id: The stage's id in the file.
+        inputs: Ids of the stages it reads, in the order of `from:`.
         log: A logger under `rtpipe.stage.<id>`.
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
@@ -85,8 +86,10 @@ class StageContext:
         clock: Clock,
         publish: Callable[[Event], None],
         subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
+        inputs: tuple[str, ...] = (),
     ) -> None:
         self.id = id
+        self.inputs = inputs
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, Self
 
@@ -11,11 +12,14 @@ from pydantic import Field, model_validator
 from rtpipe import (
     AudioFormat,
     AudioFrame,
+    Event,
     FormatError,
     Options,
     OutputPath,
+    QueuePolicy,
     Sink,
     StageContext,
+    WhenFull,
     audio,
 )
 from rtpipe_plugins.background_writer import BackgroundWriter
@@ -23,6 +27,15 @@ from rtpipe_plugins.encoding import find_encoding, open_writer
 from rtpipe_plugins.output_path import dated, reserve
 
 _FRAMES_A_BATCH = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSinkClosed(Event):
+    """The file is complete."""
+
+    type: str = "file_sink.closed"
+    path: str
+    duration_s: float
 
 
 class FileSinkOptions(Options):
@@ -58,6 +71,9 @@ class FileSink(Sink[FileSinkOptions]):
     """Writes what it gets into a file; a hole in the stream becomes silence."""
 
     kind = "file_sink"
+    publishes = (FileSinkClosed,)
+    # It has no clock to be late for: a slow disk must not cost audio.
+    inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
 
     @classmethod
     def accepts_for(cls, options: FileSinkOptions) -> AudioFormat:
@@ -76,6 +92,7 @@ class FileSink(Sink[FileSinkOptions]):
         self._out: BackgroundWriter | None = None
         self._format: AudioFormat | None = None
         self._expected = 0
+        self._written = 0
 
     async def open(self) -> None:
         """Make the folder and see that the file can be written.
@@ -102,21 +119,31 @@ class FileSink(Sink[FileSinkOptions]):
         while hole > 0:
             silent = min(hole, frame.sample_rate)
             await self._out.write(np.zeros((silent, data.shape[1]), np.int16))
+            self._written += silent
             hole -= silent
         await self._out.write(data)
+        self._written += frame.samples
         self._expected = pts + frame.samples
 
     async def drain(self) -> None:
         """Complete the file, also when nothing ever came."""
         if self._out is None:
             accepted = self.accepts_for(self.options)
-            self._out = self._writer(accepted.completed(AudioFormat(48_000, "mono")))
-        await self._out.close()
+            self._format = accepted.completed(AudioFormat(48_000, "mono"))
+            self._out = self._writer(self._format)
+        await self._complete()
 
     async def close(self) -> None:
         """Complete the file; where nothing ever came there is none."""
-        if self._out is not None:
-            await self._out.close()
+        await self._complete()
+
+    async def _complete(self) -> None:
+        out, self._out = self._out, None
+        if out is None or self._format is None or self._format.sample_rate is None:
+            return
+        await out.close()
+        duration_s = round(self._written / self._format.sample_rate, 3)
+        self.ctx.publish(FileSinkClosed(path=str(self._path), duration_s=duration_s))
 
     def _writer(self, format: AudioFormat) -> BackgroundWriter:
         assert format.sample_rate is not None

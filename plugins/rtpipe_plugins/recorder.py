@@ -129,7 +129,7 @@ class Recorder(Sink[RecorderOptions]):
             EnvironmentProblem: The file cannot be written.
         """
         options = self.options
-        self._inputs: tuple[str, ...] = getattr(self.ctx, "inputs", ()) or ("first", "second")
+        self._inputs = self.ctx.inputs
         self._encoding = find_encoding(options.path, codec=options.codec)
         self._layout: Layout = options.layout or _default_layout(self._encoding, len(self._inputs))
         if self._layout == "stereo" and len(self._inputs) > 2:

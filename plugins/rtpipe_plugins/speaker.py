@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from rtpipe import AudioFormat, AudioFrame, Event, NotConnected, Options, Sink, StageContext, audio
+from rtpipe import (
+    AudioFormat,
+    AudioFrame,
+    Event,
+    NotConnected,
+    Options,
+    QueuePolicy,
+    Sink,
+    StageContext,
+    audio,
+)
 from rtpipe_plugins import portaudio
 from rtpipe_plugins.own_thread import OwnThread
 from rtpipe_plugins.playback import Ledger, PlaybackBuffer, PlaybackStarted, PlaybackStopped
@@ -59,6 +69,8 @@ class Speaker(Sink[SpeakerOptions]):
 
     kind = "speaker"
     publishes = (PlaybackStarted, PlaybackStopped, SpeakerUnderran)
+    # A stall of the machine must not cost a syllable; trimming takes the lag back.
+    inlet_policy = QueuePolicy(max_ms=200)
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:

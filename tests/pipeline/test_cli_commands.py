@@ -13,9 +13,9 @@ from rtpipe import ExitCode
 from rtpipe.cli import cli
 from rtpipe.diagnostics import Findings
 from rtpipe.explain import pages
-from rtpipe.nodes import plain
+from rtpipe.language.nodes import plain
+from rtpipe.language.reader import read_text
 from rtpipe.plugins import Registry
-from rtpipe.reader import read_text
 from specimens import KIOSK, registry
 
 TREMOLO = """

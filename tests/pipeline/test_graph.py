@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtpipe.diagnostics import Findings, Span
-from rtpipe.edges import Vertex, connect
 from rtpipe.graph import in_order
+from rtpipe.language.edges import Vertex, connect
 from rtpipe.spec import Ref
 from specimens import stages, understood
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from rtpipe.flow import block
 from rtpipe.graph import Graph
+from rtpipe.language.flow import block
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode
 from rtpipe.link import WhenFull
 from rtpipe.load import Loaded, from_text, load
-from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode
 from rtpipe.spec import Drop, Fail, QueueSpec, Restart
 from specimens import HOME, KIOSK, mistakes, registry, stages, understood
 
@@ -407,9 +407,9 @@ TREES = st.recursive(
 @given(tree=TREES, value=st.text(max_size=8) | st.integers() | st.booleans() | st.none())
 def test_interpolation_keeps_the_shape_of_any_tree(tree: Any, value: Any) -> None:
     from rtpipe.diagnostics import Findings, Span
-    from rtpipe.interpolate import Interpolator
-    from rtpipe.nodes import Entry
-    from rtpipe.reader import read_text
+    from rtpipe.language.interpolate import Interpolator
+    from rtpipe.language.nodes import Entry
+    from rtpipe.language.reader import read_text
 
     findings = Findings()
     node = read_text(block(tree), HOME, findings)

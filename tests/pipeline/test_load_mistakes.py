@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rtpipe import ConfigError, Options, Source, hookimpl
 from rtpipe.diagnostics import Diagnostic, Severity, Span
 from rtpipe.explain import pages
+from rtpipe.language.syntax import is_yaml
 from rtpipe.load import from_expression, load
 from rtpipe.plugins import Registry
 from rtpipe.rendering import render
-from rtpipe.syntax import is_yaml
 from specimens import mistakes, registry, stages, understood
 
 

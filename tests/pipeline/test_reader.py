@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from rtpipe import ConfigError
 from rtpipe.diagnostics import Diagnostic, Findings, Span
-from rtpipe.flow import block, flow, snippet
+from rtpipe.language.flow import block, flow, snippet
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
+from rtpipe.language.reader import MAX_BYTES, read_file, read_text
+from rtpipe.language.scalars import typed
 from rtpipe.load import load
-from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain
-from rtpipe.reader import MAX_BYTES, read_file, read_text
-from rtpipe.scalars import typed
 from specimens import registry
 
 HERE = Path("a.yaml")

@@ -125,7 +125,8 @@ _LINES: dict[str, tuple[str, str, Voice]] = {
     "subscriber.overflowed": ("", "too slow: {lost} events were lost to it", Voice.WARNING),
     "realtime.connected": ("", "connected to {model} ({provider})", Voice.NEWS),
     "realtime.disconnected": ("", "disconnected: {reason}", Voice.NEWS),
-    "file.written": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
+    "recorder.stopped": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
+    "file_sink.closed": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
     "pipeline.stopping": ("", "stopping: {reason}", Voice.NEWS),
     "pipeline.ended": ("", "ended: {reason}", Voice.NEWS),
 }

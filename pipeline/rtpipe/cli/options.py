@@ -15,8 +15,8 @@ import click
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.diagnostics import Findings, Span
 from rtpipe.errors import ConfigError
+from rtpipe.language.reader import decode, read_bytes
 from rtpipe.load import Loaded, from_expression, from_text, load
-from rtpipe.reader import decode, read_bytes
 from rtpipe.rendering import render
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options
-from rtpipe.flow import block
+from rtpipe.language.flow import block
 from rtpipe.plan import make_plan
 from rtpipe.stage import family
 

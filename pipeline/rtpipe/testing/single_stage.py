@@ -84,7 +84,10 @@ class Bench:
             options = stage_type.options_type.model_validate(dict(options))
         self.run = StageRun()
         self.bus = Bus()
-        self.context = StageContext(stage_type.kind, Clock(), self._published, self.bus.subscribe)
+        inputs = ("first", "second") if stage_type.many_inlets else ("first",)
+        self.context = StageContext(
+            stage_type.kind, Clock(), self._published, self.bus.subscribe, inputs
+        )
         self.context.frame_ms = frame_ms  # type: ignore[assignment]
         self.stage = stage_type(options, self.context)
         self._converter = Converter(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import did_you_mean, listed
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
+from rtpipe.language.scalars import typed
 from rtpipe.link import WhenFull
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
-from rtpipe.scalars import typed
 from rtpipe.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
 
 if TYPE_CHECKING:

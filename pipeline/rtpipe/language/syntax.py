@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rtpipe.diagnostics import Diagnostic, Related, Span
-from rtpipe.nodes import ScalarNode
+from rtpipe.language.nodes import ScalarNode
 from rtpipe.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ruamel.yaml.error import MarkedYAMLError
 
-    from rtpipe.nodes import Entry
+    from rtpipe.language.nodes import Entry
 
     Place = Callable[[int, int, int], Span]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.calls import Call, bound, read_call
 from rtpipe.diagnostics import did_you_mean, listed, suggest
-from rtpipe.flow import snippet
-from rtpipe.items import Item, ItemReader, with_ids
-from rtpipe.known_events import CORE, is_glob, overlap, published_by
-from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
-from rtpipe.reserved import ReservedReader
+from rtpipe.language.calls import Call, bound, read_call
+from rtpipe.language.flow import snippet
+from rtpipe.language.items import Item, ItemReader, with_ids
+from rtpipe.language.known_events import CORE, is_glob, overlap, published_by
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
+from rtpipe.language.reserved import ReservedReader
 from rtpipe.spec import ActionCall, RouteSpec
 from rtpipe.stage import family, offered_actions
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rtpipe.diagnostics import Findings, Span
-    from rtpipe.interpolate import Interpolator
+    from rtpipe.language.interpolate import Interpolator
+    from rtpipe.language.stage_maker import StageMaker
     from rtpipe.plugins import Registry
     from rtpipe.stage import ActionSpec, Stage
-    from rtpipe.stage_maker import StageMaker
 
 _BESIDE_A_SUBSCRIBER = ("match", "where", "from", "id", "enabled", "label", "on_error")
 _BESIDE_DO = ("match", "where", "from", "do", "enabled", "label")

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import Related, Span, mask
-from rtpipe.edges import Vertex, connect
-from rtpipe.interpolate import Interpolator
-from rtpipe.nodes import ListNode, Node, ScalarNode, plain, what
-from rtpipe.reserved import ReservedReader
-from rtpipe.route_reader import RouteReader
+from rtpipe.language.edges import Vertex, connect
+from rtpipe.language.interpolate import Interpolator
+from rtpipe.language.nodes import ListNode, Node, ScalarNode, plain, what
+from rtpipe.language.reserved import ReservedReader
+from rtpipe.language.route_reader import RouteReader
+from rtpipe.language.stage_maker import StageMaker
 from rtpipe.spec import PipelineSpec
 from rtpipe.stage import family
-from rtpipe.stage_maker import StageMaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rtpipe.diagnostics import Findings
-    from rtpipe.document import Document
-    from rtpipe.items import Item
+    from rtpipe.language.document import Document
+    from rtpipe.language.items import Item
     from rtpipe.plugins import Registry
     from rtpipe.spec import RouteSpec, StageSpec
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rtpipe.diagnostics import did_you_mean, listed
-from rtpipe.items import Item, ItemReader, Patch, with_ids
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
+from rtpipe.language.items import Item, ItemReader, Patch, with_ids
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
 from rtpipe.plugins import RESERVED_KEYS
 
 if TYPE_CHECKING:
     from rtpipe.diagnostics import Findings, Span
-    from rtpipe.overrides import Override
+    from rtpipe.language.overrides import Override
     from rtpipe.plugins import Registry
 
 TOP_KEYS = (

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rtpipe import fields
 from rtpipe.diagnostics import MASK, did_you_mean, listed
-from rtpipe.flow import snippet
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, folder, plain, unresolved
+from rtpipe.language import fields
+from rtpipe.language.flow import snippet
+from rtpipe.language.nodes import (
+    Entry,
+    ListNode,
+    MapNode,
+    Node,
+    ScalarNode,
+    folder,
+    plain,
+    unresolved,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from rtpipe.flow import flow
+from rtpipe.language.flow import flow
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtpipe.diagnostics import Span
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
+from rtpipe.language.reader import read_value
+from rtpipe.language.syntax import quoted
 from rtpipe.plugins import RESERVED_KEYS
-from rtpipe.reader import read_value
-from rtpipe.syntax import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

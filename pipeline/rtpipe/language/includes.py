@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtpipe.diagnostics import did_you_mean
-from rtpipe.nodes import ListNode, MapNode, Node, ScalarNode, folder, what
-from rtpipe.reader import read_file
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, folder, what
+from rtpipe.language.reader import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from rtpipe.diagnostics import Span, did_you_mean
-from rtpipe.fields import described
-from rtpipe.flow import snippet
-from rtpipe.reader import read_value
+from rtpipe.language.fields import described
+from rtpipe.language.flow import snippet
+from rtpipe.language.reader import read_value
 
 if TYPE_CHECKING:
     from rtpipe.diagnostics import Findings
-    from rtpipe.nodes import Node, ScalarNode
+    from rtpipe.language.nodes import Node, ScalarNode
     from rtpipe.stage import ActionSpec
 
 _CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)

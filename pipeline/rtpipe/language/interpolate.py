@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rtpipe.diagnostics import did_you_mean
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue, folder, what
-from rtpipe.reader import decode, read_bytes
-from rtpipe.syntax import quoted
+from rtpipe.language.nodes import (
+    Entry,
+    ListNode,
+    MapNode,
+    Node,
+    ScalarNode,
+    ScalarValue,
+    folder,
+    what,
+)
+from rtpipe.language.reader import decode, read_bytes
+from rtpipe.language.syntax import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

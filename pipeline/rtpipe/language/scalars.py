@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rtpipe.nodes import ScalarValue
+    from rtpipe.language.nodes import ScalarValue
 
 _LONGEST_NUMBER = 100
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")

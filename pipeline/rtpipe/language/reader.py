@@ -23,9 +23,9 @@ from ruamel.yaml.events import (
 )
 
 from rtpipe.diagnostics import Related, Span, split_lines
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
-from rtpipe.scalars import typed
-from rtpipe.syntax import name_alias, name_comma, name_mistake
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
+from rtpipe.language.scalars import typed
+from rtpipe.language.syntax import name_alias, name_comma, name_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

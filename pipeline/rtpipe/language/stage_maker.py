@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from rtpipe.checking import check_options
 from rtpipe.diagnostics import did_you_mean, listed
-from rtpipe.flow import snippet
-from rtpipe.items import ItemReader
-from rtpipe.nodes import MapNode, ScalarNode, plain
-from rtpipe.reserved import ReservedReader
-from rtpipe.scalars import typed
+from rtpipe.language.checking import check_options
+from rtpipe.language.flow import snippet
+from rtpipe.language.items import ItemReader
+from rtpipe.language.nodes import MapNode, ScalarNode, plain
+from rtpipe.language.reserved import ReservedReader
+from rtpipe.language.scalars import typed
 from rtpipe.spec import StageSpec
 from rtpipe.stage import family
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
     from rtpipe.diagnostics import Findings, Span
-    from rtpipe.interpolate import Interpolator
-    from rtpipe.items import Item
-    from rtpipe.nodes import Node
+    from rtpipe.language.interpolate import Interpolator
+    from rtpipe.language.items import Item
+    from rtpipe.language.nodes import Node
     from rtpipe.plugins import Registry
     from rtpipe.spec import Ref
 

@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any, TypeGuard
 
-from rtpipe.scalars import typed
+from rtpipe.language.scalars import typed
 
 _WIDTH = 88
 _PLAIN = re.compile(r"[^\W\d][\w/.%+*()$=-]*(?: [\w/.%+*()$=-]+)*")

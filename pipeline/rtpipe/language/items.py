@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.diagnostics import did_you_mean, listed, suggest
-from rtpipe.flow import snippet
-from rtpipe.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
+from rtpipe.language.flow import snippet
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
 from rtpipe.plugins import RESERVED_KEYS
 
 if TYPE_CHECKING:

@@ -1,0 +1,282 @@
+"""What the documentation shows is true: it is validated, executed, run and compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from ruamel.yaml import YAML
+
+from documentation import (
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    commands,
+    exchanges,
+    links,
+    pages,
+    rtpipe_arguments,
+    write_files,
+)
+from rtpipe.cli import cli
+from rtpipe.cli.options import PipelineRequest
+from rtpipe.errors import ConfigError, EnvironmentProblem
+from rtpipe.load import load
+from rtpipe.plugins import Registry
+from rtpipe.stage import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTE_STAGES = "[tone, gain, vad, mute_gate, realtime, speaker]"
+"""What fragments of `events:` may name."""
+
+ENVIRONMENT = {
+    key: value
+    for key, value in os.environ.items()
+    if not key.startswith(("OPENAI_", "AZURE_", "KIOSK_", "CAMERA_", "DESK_"))
+}
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in, without keys, from which Python code can be imported."""
+    for key in set(os.environ) - set(ENVIRONMENT):
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
+
+
+def left_in(*languages: str) -> list[Any]:
+    """Return the blocks in some languages that are not left out, as parameters."""
+    return [
+        pytest.param(
+            block, id=str(block), marks=[pytest.mark.slow] if block.note("slow") == "" else []
+        )
+        for block in blocks(*languages)
+        if block.note("not run") is None and block.note("run by") is None
+    ]
+
+
+# -- YAML ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", left_in("yaml"))
+def test_a_yaml_block_is_valid(block: Block, work: Path) -> None:
+    write_files(block.page, work, before=block.line)
+    base = block.note("overlay")
+    if block.note("rules of serve-realtime") is not None:
+        from rtpipe_plugins.realtime_server.desk import load_desk
+
+        load_desk(_written(block, work))
+    elif block.note("wrong on purpose") is not None:
+        with pytest.raises(ConfigError):
+            load([_written(block, work)])
+    else:
+        path = _written(block, work)
+        loaded = load([work / base, path] if base is not None else [path])
+        assert not loaded.warnings
+
+
+def _written(block: Block, work: Path) -> Path:
+    """Return the file of a block; a fragment is put into a pipeline first."""
+    name = block.note("file")
+    if name is not None:
+        return work / name
+    path = work / "block.yaml"
+    path.write_text(block.text if block.text[0] != "-" else _around(block.text), "utf-8")
+    return path
+
+
+def _around(fragment: str) -> str:
+    """Return a pipeline that some items of `stages:` or `events:` could stand in."""
+    registry = Registry()
+    registry.add_installed()
+    items = YAML(typ="safe").load(fragment)
+    kinds = [
+        next(
+            (key for key in ([item] if isinstance(item, str) else item) if key in registry.kinds),
+            "",
+        )
+        for item in items
+    ]
+    indented = textwrap.indent(fragment, "  ")
+    if all(not kind or issubclass(registry.kinds[kind], FAMILIES["subscriber"]) for kind in kinds):
+        return f"version: 1\nstages: {ROUTE_STAGES}\nevents:\n{indented}"
+    before = "" if issubclass(registry.kinds[kinds[0]], FAMILIES["source"]) else "  - tone\n"
+    after = "" if issubclass(registry.kinds[kinds[-1]], FAMILIES["sink"]) else "  - blackhole\n"
+    return f"version: 1\nstages:\n{before}{indented}{after}"
+
+
+# -- Python ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", left_in("python"))
+def test_a_python_block_runs(block: Block, work: Path) -> None:
+    """Execute it, and the tests in it."""
+    write_files(block.page, work)
+    namespace: dict[str, Any] = {"__name__": "block"}
+    lines = "\n" * (block.line - 1)  # so that a traceback points into the page
+    exec(compile(lines + block.text, str(block.page), "exec"), namespace)
+    for name, value in list(namespace.items()):
+        if name.startswith("test_"):
+            value()
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_exists_with_its_options(page: Path, work: Path) -> None:
+    """And where its pipeline is at hand, that is valid with everything it says."""
+    write_files(page, work)
+    wrong: list[str] = []
+    for place, command in commands(page):
+        for arguments in rtpipe_arguments(command):
+            try:
+                _parse(arguments)
+            except (click.ClickException, ConfigError) as error:
+                reasons = (
+                    [error.format_message()]
+                    if isinstance(error, click.ClickException)
+                    else [diagnostic.message for diagnostic in error.diagnostics]
+                )
+                wrong.append(f"{place}: {command}\n    {'; '.join(reasons)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _parse(arguments: list[str]) -> None:
+    name, *rest = arguments
+    if name == "check" or name.startswith("-"):  # ./bootstrap check; rtpipe --version
+        return
+    root = click.Context(cli, info_name="rtpipe", **cli.context_settings)
+    command = cli.get_command(root, name)
+    if command is None:
+        raise click.UsageError(f"no command {name}")
+    with command.make_context(name, list(rest), parent=root) as context:
+        files = context.params.get("files", ())
+        if not files or not all(path.is_file() for path in files):
+            return
+        if context.params["env_file"] is not None:
+            return
+        known = PipelineRequest.__dataclass_fields__
+        PipelineRequest(**{k: v for k, v in context.params.items() if k in known}).load(warn=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in pages() if blocks("console", page=page)],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_commands_print_what_the_page_shows(page: Path, work: Path) -> None:
+    _needs_a_machine_without_devices()
+    here = work
+    written = 0
+    for block in blocks("console", page=page):
+        if block.note("not run") is not None or block.note("run by") is not None:
+            continue
+        write_files(page, work, before=block.line)
+        for exchange in exchanges(block):
+            if exchange.command.startswith("cd "):
+                here = (here / exchange.command.removeprefix("cd ")).resolve()
+                continue
+            ran = subprocess.run(
+                ["bash", "-c", exchange.command],
+                check=False,
+                cwd=here,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+            )
+            written += 1
+            assert _pattern(exchange.output).fullmatch(_steady(ran.stdout)), (
+                f"{block}: {exchange.command} printed\n{ran.stdout}\nand not\n{exchange.output}"
+            )
+    assert written
+
+
+def _needs_a_machine_without_devices() -> None:
+    from rtpipe_plugins.devices import listing
+
+    try:
+        devices = listing()
+    except EnvironmentProblem:
+        pytest.skip("the pages show what a machine with PortAudio prints")
+    if devices:
+        pytest.skip("the pages show what a machine without a sound card prints")
+
+
+def _pattern(output: str) -> re.Pattern[str]:
+    """Return what an output may look like: `…` is anything, and so are the seconds of a run."""
+    text = re.escape(output)
+    text = re.sub(r"^…\n", r"(?:.*\n)*", text, flags=re.MULTILINE)
+    text = text.replace("…", ".*")
+    return re.compile(re.sub(r"^\d\d:\d\d\\\.\d", r"\\d\\d:\\d\\d\\.\\d", text, flags=re.MULTILINE))
+
+
+def _steady(output: str) -> str:
+    """Return an output without what only says that this machine was busy."""
+    lines = output.splitlines(keepends=True)
+    return "".join(line for line in lines if "held the event loop" not in line)
+
+
+# -- pages -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    lost = []
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            lost.append(target)
+    assert not lost
+
+
+def test_every_page_can_be_found_from_the_index() -> None:
+    found: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in found or page.suffix != ".md":
+            continue
+        found.add(page)
+        for target in links(page):
+            file = (page.parent / target.partition("#")[0]).resolve()
+            waiting += sorted(file.glob("*.md")) if file.is_dir() else [file]
+    assert set(pages()) <= found
+
+
+@pytest.mark.parametrize("block", blocks("yaml", "python", "console"), ids=str)
+def test_what_is_left_out_says_why(block: Block) -> None:
+    for name in ("not run", "run by"):
+        assert block.note(name) != ""
+
+
+def test_every_block_says_its_language() -> None:
+    known = {"yaml", "python", "sh", "console", "text", "toml", "ini"}
+    fences = re.compile(r"^```(.*)$", re.MULTILINE)
+    for page in pages():
+        opening = fences.findall(page.read_text("utf-8"))[::2]
+        unknown = [language for language in opening if language not in known]
+        if page.name != "architecture.md":  # its diagrams are drawn with characters
+            assert not unknown, page
