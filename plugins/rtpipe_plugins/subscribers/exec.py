@@ -111,13 +111,7 @@ class Exec(Subscriber[ExecOptions]):
             self._failed(f"{type(error).__name__}: {error}")
 
     async def _run(self, line: bytes) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *self._words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = await self._start()
         said = bytearray()
         try:
             async with asyncio.timeout(self.options.timeout_s):
@@ -132,6 +126,22 @@ class Exec(Subscriber[ExecOptions]):
         else:
             if status != 0:
                 self._failed(_described(status), said)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *self._words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _kill(await starting)  # a child half started would be nobody's
+            raise
 
     def _failed(self, reason: str, said: bytes | bytearray = b"") -> None:
         stderr = said.decode(errors="replace").strip()
@@ -158,6 +168,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way to close a dead child's pipes
 
 
 def _described(status: int) -> str:
