@@ -127,6 +127,32 @@ class Twice(Transform[FaultOptions]):
         return audio.from_pcm(np.full(960, 7, np.int16), sample_rate=48_000, pts=self._end)
 
 
+class Weave(Transform[FaultOptions]):
+    """Adds its inlets, frame by frame, and hears what `collect` takes."""
+
+    kind = "weave"
+    many_inlets = True
+
+    async def open(self) -> None:
+        self._held: dict[int, list[AudioFrame]] = defaultdict(list)
+        self.ctx.tap("collect", lambda frame: diary.append(f"tapped {frame.samples}"))
+
+    def process_at(self, frame: AudioFrame, inlet: int) -> list[AudioFrame]:
+        self._held[inlet].append(frame)
+        made = []
+        while self._held[0] and self._held[1]:
+            one, two = self._held[0].pop(0), self._held[1].pop(0)
+            total = (audio.pcm(one) + audio.pcm(two))[:, 0]
+            made.append(audio.from_pcm(total, sample_rate=48_000, pts=one.pts or 0))
+        return made
+
+    def ended_at(self, inlet: int) -> None:
+        diary.append(f"inlet {inlet} ended")
+
+    def finish(self) -> None:
+        diary.append("finished")
+
+
 class CollectOptions(Options):
     main = "delay_s"
     delay_s: float = 0.0
@@ -222,7 +248,7 @@ class Ear(Subscriber[CollectOptions]):
 class Actors:
     @hookimpl
     def rtpipe_stages(self) -> list[Any]:
-        return [Ramp, Fault, Plus, Twice, Collect, Gather, Echo, Ear]
+        return [Ramp, Fault, Plus, Twice, Weave, Collect, Gather, Echo, Ear]
 
 
 def registry() -> Registry:

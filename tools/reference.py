@@ -23,6 +23,7 @@ import rtpipe.testing
 from rtpipe import hookspecs
 from rtpipe.catalog import describe_events, describe_stage, stage_summary
 from rtpipe.cli import cli
+from rtpipe.diagnostics import Findings
 from rtpipe.explain import pages
 from rtpipe.language.nodes import plain
 from rtpipe.language.reader import read_text
@@ -194,7 +195,7 @@ def _published_by(event: dict[str, Any]) -> str:
 
 def commands_page() -> Iterator[str]:
     """Yield the paragraphs about every command."""
-    root = click.Context(cli, info_name="rtpipe")
+    root = _root()
     names = cli.list_commands(root)
     yield "# Commands"
     yield (
@@ -221,8 +222,12 @@ def commands_page() -> Iterator[str]:
         yield _table(("Option", ""), _options(command, context))
 
 
+def _root() -> click.Context:
+    return click.Context(cli, info_name="rtpipe", **cli.context_settings)
+
+
 def _command(name: str) -> click.Command:
-    command = cli.get_command(click.Context(cli), name)
+    command = cli.get_command(_root(), name)
     assert command is not None
     return command
 
@@ -235,7 +240,7 @@ def _options(
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         is_common = bool(_COMMON & set(parameter.opts)) and command is not cli
-        if record is not None and is_common is common:
+        if record is not None and record[1] and is_common is common:
             rows.append((f"`{record[0]}`", record[1]))
     return rows
 
@@ -272,7 +277,7 @@ def _said_of(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
         return summary(value)
-    return _attribute_docs().get(name) or summary(value)
+    return _attribute_docs().get(name, "")
 
 
 def _attribute_docs() -> dict[str, str]:
@@ -352,7 +357,7 @@ def _cell(text: str) -> str:
 def _examples() -> dict[str, str]:
     """Return the items of examples.yaml by kind, as they are written there."""
     text = EXAMPLES.read_text("utf-8")
-    root = read_text(text, EXAMPLES, rtpipe.diagnostics.Findings())
+    root = read_text(text, EXAMPLES, Findings())
     assert root is not None
     return {str(kind): str(item) for kind, item in plain(root).items()}
 

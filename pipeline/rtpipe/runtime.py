@@ -187,7 +187,9 @@ class Pipeline:
 
     def _slot(self, spec: StageSpec) -> Slot:
         inputs = tuple(ref.id for ref in spec.inputs)
-        ctx = StageContext(spec.id, self.clock, self.bus.publish, self.bus.subscribe, inputs)
+        ctx = StageContext(
+            spec.id, self.clock, self.bus.publish, self.bus.subscribe, inputs, self._tap
+        )
         ctx.frame_ms = self.plan.frame_ms
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(spec, ctx, mask=self.spec.masked, on_failure=self._on_failure)
@@ -269,7 +271,7 @@ class Pipeline:
                 slot, self._outlets[id], live=id in self.plan.live, feeding=self._feeding.append
             )
         if issubclass(stage_type, Transform):
-            return run_transform(slot, inlets[0], self._outlets[id])
+            return run_transform(slot, inlets, self._outlets[id])
         if issubclass(stage_type, Peer):
             return run_peer(slot, inlets[0], self._outlets[id], self.clock)
         return run_sink(slot, inlets)
@@ -311,6 +313,15 @@ class Pipeline:
             await slot.close_instance()
 
     # -- small parts -----------------------------------------------------------------------------
+
+    def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
+        slot = self._slots.get(id)
+        if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
+            raise StageError(
+                f"there is no `{id}` to listen to", help="name a stage that has an inlet: a sink"
+            )
+        slot.taps.append(handler)
+        return lambda: slot.taps.remove(handler) if handler in slot.taps else None
 
     def _on_failure(self, slot: Slot, error: RtpipeError) -> None:
         """Remember the first failure and end in order: the recording must be complete."""

@@ -30,6 +30,7 @@ from typing import (
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from rtpipe.audio import AudioFormat, AudioFrame
+from rtpipe.errors import StageError
 
 if TYPE_CHECKING:
     from rtpipe.bus import EventHandler
@@ -64,6 +65,7 @@ OutputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "outpu
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 A = TypeVar("A", bound=Callable[..., object])
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
+Tap: TypeAlias = Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]
 Send: TypeAlias = Callable[[AudioFrame], Awaitable[None]]
 
 
@@ -87,9 +89,11 @@ class StageContext:
         publish: Callable[[Event], None],
         subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
         inputs: tuple[str, ...] = (),
+        tap: Tap | None = None,
     ) -> None:
         self.id = id
         self.inputs = inputs
+        self._tap = tap
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
@@ -112,8 +116,21 @@ class StageContext:
         """Call `handler(event)` at once for every matching event, until the stage is closed."""
         self._subscriptions.append(self._subscribe(match, handler))
 
+    def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
+        """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
+
+        For what must hear a sink without an edge from it, as an echo canceller its loudspeaker:
+        such an edge would be a loop. The frame is shared: the handler must not write into it.
+
+        Raises:
+            StageError: There is no such stage, or it has no inlet.
+        """
+        if self._tap is None:
+            raise StageError(f"there is no stage `{id}` to listen to")
+        self._subscriptions.append(self._tap(id, handler))
+
     def close(self) -> None:
-        """End the subscriptions; the runtime's business."""
+        """End the subscriptions and taps; the runtime's business."""
         while self._subscriptions:
             self._subscriptions.pop()()
 
@@ -248,6 +265,17 @@ class Transform(Stage[O]):
     def process(self, frame: AudioFrame) -> Processed:
         """Return the frame that comes out, several of them, or None."""
         raise NotImplementedError
+
+    def process_at(self, frame: AudioFrame, inlet: int) -> Processed:  # noqa: ARG002 - for overriding
+        """Return what comes out for a frame of the `inlet`-th stage named in `from:`.
+
+        For transforms with `many_inlets`, which always have a task of their own.
+        """
+        return self.process(frame)
+
+    def ended_at(self, inlet: int) -> Processed:  # noqa: ARG002 - for overriding
+        """Return what the end of one of many inlets makes complete; `finish` follows the last."""
+        return None
 
     def finish(self) -> Processed:
         """Return the last frames: the stream has ended."""

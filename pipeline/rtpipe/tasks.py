@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtpipe.audio import AudioFrame
 from rtpipe.spec import Drop
+from rtpipe.supervisor import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -92,22 +93,37 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
         timeline.resume()
 
 
-async def run_transform(slot: Slot, inlet: Link, outlet: Outlet) -> None:
-    """Carry frames through a transform that has an inlet of its own."""
-    async for frame in inlet:
+async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> None:
+    """Carry frames through a transform that has inlets of its own."""
+    turn = asyncio.Lock()
+
+    async def work(method: Callable[..., Processed], *arguments: object) -> bool:
         try:
             if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-                made = await asyncio.to_thread(slot.stage.process, frame)
+                made = await asyncio.to_thread(method, *arguments)
             else:
-                made = slot.stage.process(frame)
+                made = method(*arguments)
         except Exception as error:  # noqa: BLE001 - as above
-            if not await slot.recover(error):
+            if await slot.recover(error):
+                return True
+            for inlet in inlets:
                 inlet.abandon()
-                break
-            continue
+            return False
         await _send_each(slot, outlet, made)
-    else:
-        await _send_each(slot, outlet, slot.stage.finish())
+        return True
+
+    async def pump(index: int, inlet: Link) -> None:
+        async for frame in inlet:
+            _tell(slot, frame)
+            async with turn:
+                if not await work(slot.stage.process_at, frame, index):
+                    return
+        async with turn:
+            await work(slot.stage.ended_at, index)
+
+    await asyncio.gather(*(pump(index, inlet) for index, inlet in enumerate(inlets)))
+    if slot.status is Status.OK:
+        await work(slot.stage.finish)
     await outlet.finish()
 
 
@@ -141,6 +157,7 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
     async def pump(index: int, inlet: Link) -> None:
         async for frame in inlet:
             slot.last = frame
+            _tell(slot, frame)
             try:
                 async with turn:
                     await slot.stage.consume_at(frame, index)
@@ -157,6 +174,11 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
         await slot.stage.drain()
     except Exception as error:  # noqa: BLE001 - as above
         await slot.recover(error)
+
+
+def _tell(slot: Slot, frame: AudioFrame) -> None:
+    for tap in slot.taps:
+        tap(frame)
 
 
 async def _send_each(slot: Slot, outlet: Outlet, made: Processed) -> None:

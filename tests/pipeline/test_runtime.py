@@ -257,3 +257,37 @@ def test_an_unknown_action_is_refused() -> None:
 
     run_virtual(main())
     assert "refused" in diary
+
+
+def test_a_transform_with_two_inlets_hears_both_and_taps_a_sink() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp
+  - plus: 1
+  - weave: {}
+    from: [plus, ramp]
+  - collect
+""")
+    )
+    assert played.error is None
+    assert np.array_equal(whole("collect"), 2 * RAMP + 1)
+    assert diary.count("tapped 9600") == 10
+    assert [line for line in diary if "ended" in line or line == "finished"][-1] == "finished"
+    assert {"inlet 0 ended", "inlet 1 ended"} <= set(diary)
+
+
+def test_a_tap_on_nothing_is_refused() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp
+  - ramp: {}
+    id: other
+  - weave: {}
+    from: [ramp, other]
+  - collect: {}
+    id: elsewhere
+""")
+    )
+    assert "no `collect` to listen to" in str(played.error)

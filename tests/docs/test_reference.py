@@ -1,0 +1,128 @@
+"""The reference names everything there is; whatever is added without it fails here."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import rtpipe
+import rtpipe.testing
+from documentation import ROOT
+from rtpipe import ExitCode, hookspecs
+from rtpipe.catalog import describe_events, describe_options
+from rtpipe.cli import cli
+from rtpipe.explain import pages
+from rtpipe.link import WhenFull
+from rtpipe.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS, Registry
+from rtpipe.schema import make_schema
+from rtpipe.stage import offered_actions
+
+REFERENCE = ROOT / "docs" / "reference"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    registry = Registry()
+    registry.add_module("rtpipe_plugins")
+    return registry
+
+
+def read(name: str) -> str:
+    return (REFERENCE / name).read_text("utf-8")
+
+
+def test_the_generated_pages_are_current() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tools.reference", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_page_that_is_not_current_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    code = (
+        "import pathlib, sys; from tools import reference as r;"
+        f"r.ROOT = pathlib.Path({str(tmp_path)!r}); r.FOLDER = r.ROOT / 'docs';"
+        "sys.exit(r.main(['--check']))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "docs/stages.md is stale" in ran.stdout
+
+
+def test_every_kind_with_its_options_events_and_actions(registry: Registry) -> None:
+    page = read("stages.md")
+    missing: list[str] = []
+    for kind, stage_type in registry.kinds.items():
+        start = page.find(f"\n## {kind}\n")
+        if start < 0:
+            missing.append(kind)
+            continue
+        end = page.find("\n## ", start + 1)
+        section = page[start : None if end < 0 else end]
+        wanted = [f"`{option['name']}`" for option in describe_options(stage_type.options_type)]
+        wanted += [f"`{kind}.{action}(" for action in offered_actions(stage_type)]
+        missing += [f"{kind}: {name}" for name in wanted if name not in section]
+    assert not missing
+
+
+def test_every_event(registry: Registry) -> None:
+    page = read("events.md")
+    events = [event["type"] for event in describe_events(registry)]
+    assert events
+    assert not [event for event in events if f"`{event}`" not in page]
+
+
+def test_every_command_with_its_options() -> None:
+    page = read("commands.md")
+    root = click.Context(cli)
+    missing: list[str] = []
+    for name in cli.list_commands(root):
+        command = cli.get_command(root, name)
+        assert command is not None
+        if f"\n## rtpipe {name}\n" not in page:
+            missing.append(name)
+        options = [p for p in command.params if isinstance(p, click.Option)]
+        missing += [f"{name} {o.opts[0]}" for o in options if f"{o.opts[-1]}" not in page]
+    assert not missing
+
+
+def test_every_hook_and_every_public_name() -> None:
+    page = read("hooks.md")
+    hooks = [
+        name
+        for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
+        if name.startswith("rtpipe_")
+    ]
+    assert len(hooks) >= 3
+    assert not [hook for hook in hooks if f"\n### {hook}\n" not in page]
+    names = [*rtpipe.__all__, *rtpipe.testing.__all__]
+    assert not [name for name in names if f"`{name}`" not in page]
+
+
+def test_every_code_of_a_diagnostic() -> None:
+    page = read("diagnostics.md")
+    assert not [code for code in pages() if f"\n## {code}\n" not in page]
+
+
+def test_every_exit_code() -> None:
+    page = read("exit-codes.md")
+    assert not [code for code in ExitCode if f"| {code.value} | `{code.name}` |" not in page]
+
+
+def test_everything_a_pipeline_file_may_hold(registry: Registry) -> None:
+    page = read("pipeline-file.md")
+    words = [*make_schema(registry)["properties"], *RESERVED_KEYS, *RESERVED_ROUTE_KEYS, *WhenFull]
+    assert not [word for word in words if f"`{word}`" not in page]
