@@ -74,6 +74,7 @@ class FaultOptions(Options):
     main = "at"
     at: int = 3
     times: int = 1
+    always: bool = False
     open_fails: bool = False
 
 
@@ -91,7 +92,8 @@ class Fault(Transform[FaultOptions]):
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         self._count += 1
-        if self._count == self.options.at and self.instances <= self.options.times:
+        due = self._count == self.options.at or (self.options.always and self._count > 1)
+        if due and self.instances <= self.options.times:
             raise ValueError("bad luck with sk-secret-1")
         return frame
 
@@ -159,6 +161,7 @@ class CollectOptions(Options):
     fail_at: int | None = None
     absent: bool = False
     stuck: bool = False
+    opens_in_s: float = 0.0
 
 
 class Collect(Sink[CollectOptions]):
@@ -170,6 +173,7 @@ class Collect(Sink[CollectOptions]):
     async def open(self) -> None:
         if self.options.absent:
             raise EnvironmentProblem("no sound card", help="plug one in")
+        await asyncio.sleep(self.options.opens_in_s)
         diary.append(f"open {self.ctx.id}")
 
     async def close(self) -> None:

@@ -113,9 +113,9 @@ class Pipeline:
         """
         reason = "failed"
         try:
-            await self._open()
-            self._publish_own(PipelineStarted(name=self.spec.name))
-            await self._move_audio()
+            if await self._opened():
+                self._publish_own(PipelineStarted(name=self.spec.name))
+                await self._move_audio()
             reason = self._stopping or "end of stream"
         except asyncio.CancelledError:
             reason = "cancelled"
@@ -193,6 +193,21 @@ class Pipeline:
         ctx.frame_ms = self.plan.frame_ms
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(spec, ctx, mask=self.spec.masked, on_failure=self._on_failure)
+
+    async def _opened(self) -> bool:
+        """Open everything; return False when a stop came first."""
+        opening = asyncio.create_task(self._open())
+        stop_asked = asyncio.create_task(self._stop_asked.wait())
+        try:
+            await asyncio.wait([opening, stop_asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            finished = opening.done()
+            for task in (opening, stop_asked):
+                task.cancel()
+            await asyncio.wait([opening, stop_asked])
+        if finished:
+            opening.result()
+        return finished
 
     async def _open(self) -> None:
         for slot, mailbox in self._subscribers:

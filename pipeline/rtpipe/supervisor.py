@@ -263,6 +263,7 @@ class InlineSlot(Slot):
         self.lost_frames += 1
         if isinstance(self.spec.on_error, Restart):
             # The chain cannot wait: the stage's audio is lost, and counted, until it is back.
+            self.set_status(Status.RECOVERING, f"{error}")
             self._restarting = asyncio.ensure_future(self._recover_inline(error))
             return
         self._say_failed(error)

@@ -291,3 +291,16 @@ stages:
 """)
     )
     assert "no `collect` to listen to" in str(played.error)
+
+
+def test_a_stop_while_stages_still_open_does_not_wait_for_them() -> None:
+    async def main() -> float:
+        async def stop_soon(pipeline: Pipeline) -> None:
+            await pipeline.clock.sleep_until(1.0)
+            pipeline.stop("impatience")
+
+        await play("stages: [ramp, collect: {opens_in_s: 30}]", meanwhile=stop_soon)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == pytest.approx(1.0)
+    assert diary == ["close collect"]

@@ -172,3 +172,17 @@ def test_a_subscriber_that_raises_is_reported_and_ends_nothing() -> None:
     failed = played.of("stage.failed")
     assert failed
     assert all(event.source == "ear" for event in failed)
+
+
+def test_a_burst_of_frames_into_a_failing_inline_stage_restarts_it_once() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp: 20
+  - fault: {at: 1, times: 1, always: true}
+    on_error: {restart: {backoff_s: [0.1, 0.1]}}
+  - collect
+""")
+    )
+    assert played.error is None
+    assert len(played.of("stage.failed")) == 1
