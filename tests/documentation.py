@@ -32,6 +32,7 @@ _NOTE = re.compile(r"^<!-- (.*) -->$")
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_SECONDS = re.compile(r"\d\d:\d\d\.\d")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
 
@@ -115,6 +116,13 @@ def exchanges(block: Block) -> list[Exchange]:
     """Return the commands of a console block with their outputs."""
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
     return [Exchange(*part.split("\n", 1)) for part in parts]
+
+
+def shown_as(line: str) -> re.Pattern[str]:
+    """Return what a line of output may look like: `…` is anything, and so is the time of a run."""
+    at = _SECONDS.match(line)
+    rest = line[at.end() :] if at else line
+    return re.compile((_SECONDS.pattern if at else "") + re.escape(rest).replace("…", ".*"))
 
 
 def commands(page: Path) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """Draws docs/kiosk.svg: a terminal in the middle of a real conversation.
 
-    python -m tools.picture              # run the kiosk, stop when the model speaks, draw
-    python -m tools.picture --at 13      # or after so many seconds
+    python -m tools.picture
 
 The kiosk runs in a pseudo-terminal of its own, without a key and without devices, so that anybody
 gets the same picture but for the times. What it wrote is drawn as it stands on the screen.
@@ -9,7 +8,6 @@ gets the same picture but for the times. What it wrote is drawn as it stands on 
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import pty
@@ -31,13 +29,17 @@ ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "kiosk.svg"
 COLUMNS, ROWS = 100, 28
 COMMAND = "rtpipe run pipelines/kiosk.yaml"
+MOMENT = re.compile(r"where is the cafe.*realtime [▃-█]{6}.*model speaks", re.DOTALL)
+"""What stands on the screen when it is drawn: the second answer is being spoken."""
 
 _CELL_WIDTH, _CELL_HEIGHT, _FONT_SIZE, _MARGIN = 8.4, 19, 14, 18
+_FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 _BACKGROUND, _FOREGROUND = "#16181d", "#d7dae0"
 _COLOURS = {
     30: "#5c6370", 31: "#e06c75", 32: "#98c379", 33: "#e5c07b",
     34: "#61afef", 35: "#c678dd", 36: "#56b6c2", 37: "#d7dae0",
 }  # fmt: skip
+_PATIENCE_S = 60
 _TOKEN = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|(.)", re.DOTALL)
 
 
@@ -121,13 +123,12 @@ def svg(lines: list[list[Cell]], columns: int = COLUMNS) -> str:
     """Return a drawing of some lines of a terminal."""
     width = round(columns * _CELL_WIDTH + 2 * _MARGIN)
     height = round(len(lines) * _CELL_HEIGHT + 2 * _MARGIN)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
         f"<title>{escape(COMMAND)}</title>",
         f'<rect width="100%" height="100%" rx="8" fill="{_BACKGROUND}"/>',
-        f"<g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" "
-        f'font-size="{_FONT_SIZE}" xml:space="preserve">',
+        f'<g font-family="{_FONT}" font-size="{_FONT_SIZE}" xml:space="preserve">',
     ]
     for number, line in enumerate(lines):
         y = _MARGIN + (number + 0.75) * _CELL_HEIGHT
@@ -149,8 +150,8 @@ def _text(text: str, style: Style, x: float, y: float) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {length}{look}>{escape(text)}</text>'
 
 
-def capture(until: str, at: float | None) -> Screen:
-    """Run the kiosk in a terminal; return the screen once `until` was printed, or after `at` s."""
+def capture() -> Screen:
+    """Run the kiosk in a terminal and return its screen at the `MOMENT`."""
     screen = Screen()
     screen.feed(f"\x1b[32;1m$\x1b[0m {COMMAND}\r\n")
     private = ("OPENAI_", "AZURE_", "KIOSK_", "NO_COLOR")
@@ -169,7 +170,7 @@ def capture(until: str, at: float | None) -> Screen:
         )
         os.close(slave)
         try:
-            _watch(master, screen, until, at)
+            _watch(master, screen)
         finally:
             process.send_signal(signal.SIGINT)
             _read_to_end(master)
@@ -178,20 +179,20 @@ def capture(until: str, at: float | None) -> Screen:
     return screen
 
 
-def _watch(master: int, screen: Screen, until: str, at: float | None) -> None:
-    """Feed the screen, and stop on a whole status line in which a voice is heard."""
+def _watch(master: int, screen: Screen) -> None:
+    """Feed the screen until the moment has come."""
     started = time.monotonic()
     written = b""
-    while time.monotonic() - started < 60:
+    while time.monotonic() - started < _PATIENCE_S:
         if select.select([master], [], [], 0.05)[0]:
             written += os.read(master, 65_536)
             continue
-        screen.feed(written.decode("utf-8", errors="ignore"))  # between two drawings
+        screen.feed(written.decode("utf-8"))  # nothing comes: the last drawing is whole
         written = b""
-        shown = "\n".join("".join(cell.text for cell in line) for line in screen.visible())
-        if time.monotonic() - started > at if at is not None else until in shown:
+        lines = ("".join(cell.text for cell in line) for line in screen.visible())
+        if MOMENT.search("\n".join(lines)):
             return
-    raise SystemExit(f"{until!r} was never shown")
+    raise SystemExit(f"the moment did not come within {_PATIENCE_S} s")
 
 
 def _read_to_end(master: int) -> None:
@@ -204,12 +205,7 @@ def _read_to_end(master: int) -> None:
 
 def main() -> None:
     """Draw the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--until", default="where is the cafe")
-    parser.add_argument("--at", type=float, default=None)
-    arguments = parser.parse_args()
-    screen = capture(arguments.until, arguments.at)
-    PICTURE.write_text(svg(screen.visible()), "utf-8")
+    PICTURE.write_text(svg(capture().visible()), "utf-8")
     print(f"wrote {PICTURE.relative_to(ROOT)}")
 
 

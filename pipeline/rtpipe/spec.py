@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rtpipe.diagnostics import mask
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -107,10 +109,8 @@ class PipelineSpec:
     """Values that must never be shown."""
 
     def masked(self, text: str) -> str:
-        """Return `text` with every secret of this pipeline replaced by asterisks."""
-        for secret in self.secrets:
-            text = text.replace(secret, "********")
-        return text
+        """Return `text` without any secret of this pipeline and without a URL's password."""
+        return mask(text, self.secrets)
 
     def __repr__(self) -> str:
         return f"PipelineSpec({self.name!r}, {len(self.stages)} stages, {self.path})"

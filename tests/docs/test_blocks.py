@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from documentation import (
     links,
     pages,
     rtpipe_arguments,
+    shown_as,
     write_files,
 )
 from rtpipe.cli import cli
@@ -31,15 +34,14 @@ from rtpipe.cli.options import PipelineRequest
 from rtpipe.errors import ConfigError, EnvironmentProblem
 from rtpipe.load import load
 from rtpipe.plugins import Registry
-from rtpipe.stage import FAMILIES
+from rtpipe.rendering import render
+from rtpipe.stage import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROUTE_STAGES = "[tone, gain, vad, mute_gate, realtime, speaker]"
 """What fragments of `events:` may name."""
-
-_SECONDS = re.compile(r"\d\d:\d\d\.\d")
 
 ENVIRONMENT = {
     key: value
@@ -92,8 +94,11 @@ def test_a_yaml_block_is_valid(block: Block, work: Path) -> None:
             load([_written(block, work)])
     else:
         path = _written(block, work)
-        loaded = load([work / base, path] if base is not None else [path])
-        assert not loaded.warnings
+        try:
+            found = load([work / base, path] if base is not None else [path]).warnings
+        except ConfigError as error:
+            found = error.diagnostics
+        assert not found, render(found)
 
 
 def _written(block: Block, work: Path) -> Path:
@@ -108,22 +113,32 @@ def _written(block: Block, work: Path) -> Path:
 
 def _around(fragment: str) -> str:
     """Return a pipeline that some items of `stages:` or `events:` could stand in."""
+    items = [{item: None} if isinstance(item, str) else item for item in _yaml(fragment)]
     registry = Registry()
     registry.add_installed()
-    items = YAML(typ="safe").load(fragment)
-    kinds = [
-        next(
-            (key for key in ([item] if isinstance(item, str) else item) if key in registry.kinds),
-            "",
-        )
+    families = [
+        family(registry.kinds[key]) if key else ""
         for item in items
+        for key in [next((key for key in item if key in registry.kinds), None)]
     ]
     indented = textwrap.indent(fragment, "  ")
-    if all(not kind or issubclass(registry.kinds[kind], FAMILIES["subscriber"]) for kind in kinds):
+    if set(families) <= {"subscriber", ""}:
         return f"version: 1\nstages: {ROUTE_STAGES}\nevents:\n{indented}"
-    before = "" if issubclass(registry.kinds[kinds[0]], FAMILIES["source"]) else "  - tone\n"
-    after = "" if issubclass(registry.kinds[kinds[-1]], FAMILIES["sink"]) else "  - blackhole\n"
+    ids = {item.get("id", key) for item in items for key in item}
+    wanted = [id for item in items for id in _listed(item.get("from", [])) if id not in ids]
+    before = "".join(f"  - tone:\n    id: {id}\n" for id in dict.fromkeys(wanted))
+    if families[0] != "source" and not before:
+        before = "  - tone\n"
+    after = "" if families[-1] == "sink" else "  - blackhole\n"
     return f"version: 1\nstages:\n{before}{indented}{after}"
+
+
+def _yaml(text: str) -> Any:
+    return YAML(typ="safe").load(text)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 # -- Python ----------------------------------------------------------------------------------------
@@ -140,6 +155,32 @@ def test_a_python_block_runs(block: Block, work: Path) -> None:
     for name, value in list(namespace.items()):
         if name.startswith("test_"):
             value()
+
+
+def test_a_package_is_found_by_its_entry_point(work: Path) -> None:
+    """What `pip install` would make of the page's files, made by hand: no registry is asked."""
+    page = ROOT / "docs" / "how-to" / "write-a-stage.md"
+    write_files(page, work)
+    project = tomllib.loads((work / "pyproject.toml").read_text())["project"]
+    site = work / "site"
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    header = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(header)
+    ((name, module),) = project["entry-points"]["rtpipe"].items()
+    (info / "entry_points.txt").write_text(f"[rtpipe]\n{name} = {module}\n")
+    shutil.copy(work / "plugins" / "tremolo.py", site / f"{module}.py")
+    ran = subprocess.run(
+        [sys.executable, "-m", "rtpipe", "plugins"],
+        cwd=site,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (block,) = (each for each in blocks("console", page=page) if each.note("run by") is not None)
+    (exchange,) = exchanges(block)
+    assert _pattern(exchange.output).fullmatch(ran.stdout)
 
 
 # -- commands --------------------------------------------------------------------------------------
@@ -223,16 +264,12 @@ def _needs_a_machine_without_devices() -> None:
 
 
 def _pattern(output: str) -> re.Pattern[str]:
-    """Return what an output may look like: `…` is anything, and so are the seconds of a run."""
-    pattern = ""
-    for line in output.splitlines():
-        if line == "…":
-            pattern += r"(?:.*\n)*"
-            continue
-        at = _SECONDS.match(line)
-        rest = line[at.end() :] if at else line
-        pattern += (_SECONDS.pattern if at else "") + re.escape(rest).replace("…", ".*") + r"\n"
-    return re.compile(pattern)
+    """Return what an output may look like; a line `…` stands for any number of lines."""
+    lines = [
+        r"(?:.*\n)*" if line == "…" else shown_as(line).pattern + r"\n"
+        for line in output.splitlines()
+    ]
+    return re.compile("".join(lines))
 
 
 def _steady(output: str) -> str:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from documentation import ROOT
+from documentation import ROOT, Block, blocks, exchanges, shown_as
 from rtpipe.errors import EnvironmentProblem
 from rtpipe.load import load
 
@@ -197,6 +197,22 @@ def test_kiosk(runs: dict[str, Run]) -> None:
     events = [event["type"] for event in run.events("[0-9]*[0-9].jsonl")]
     assert events.count("response.done") == len(QUESTIONS)
     assert events.count("stage.fell_back") == 3
+
+
+def _run_here() -> list[Block]:
+    name = f"run by {Path(__file__).name}"
+    return [block for block in blocks("console") if block.note(name) is not None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", _run_here(), ids=str)
+def test_a_page_shows_what_it_printed(block: Block, runs: dict[str, Run]) -> None:
+    for exchange in exchanges(block):
+        run = runs[Path(exchange.command.split()[-1]).stem]
+        printed = [*run.said.splitlines(), *run.told.splitlines()]
+        for line in exchange.output.splitlines():
+            pattern = shown_as(line)
+            assert any(pattern.fullmatch(each) for each in printed), (line, printed)
 
 
 def samples(path: Path, index: int = 0) -> np.ndarray[Any, Any]:

@@ -130,7 +130,7 @@ def test_graph_as_text() -> None:
     assert lines[0] == "mic        mic (source), else file"
     assert lines[1].split("  ")[-1] == "<- mic"
     assert "<- mute_gate [queue" in lines[4]
-    assert "to s16, mono, 48000 Hz; 20 ms frames]" in lines[4]
+    assert "as s16, mono, 48000 Hz; 20 ms frames]" in lines[4]
     assert "<- mute_gate [" in lines[6]
     assert ", realtime [" in lines[6]
 

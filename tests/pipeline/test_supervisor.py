@@ -32,7 +32,7 @@ stages:
 def test_no_secret_is_in_the_error_or_the_events() -> None:
     text = "stages: [ramp: 20, fault, collect]"
     played = run_virtual(play(text, secrets=frozenset({"sk-secret-1"})))
-    assert "bad luck with ********" in str(played.error)
+    assert "bad luck with ***" in str(played.error)
     assert not any("sk-secret-1" in str(event.as_dict()) for event in played.events)
 
 
@@ -186,3 +186,42 @@ stages:
     )
     assert played.error is None
     assert len(played.of("stage.failed")) == 1
+
+
+def test_a_fallback_takes_over_from_a_running_stage_whose_surroundings_fail_it() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp: {live: true, frames: 50}
+  - collect: {unplugged_at: 10}
+    fallback: {collect: {}}
+""")
+    )
+    assert played.error is None
+    assert 9 + 38 <= len(heard["collect"]) <= 9 + 40
+    [fell] = played.of("stage.fell_back")
+    assert fell.payload()["reason"] == "the cable is out"
+    assert fell.payload()["used"] == "collect"
+    assert not played.of("stage.failed")
+    statuses = [
+        e.payload()["status"] for e in played.of("stage.status_changed") if e.source == "collect"
+    ]
+    assert statuses == ["ok", "recovering", "ok", "stopping", "stopped"]
+    assert diary.count("close collect") == 2
+
+
+def test_without_a_fallback_it_is_a_failure_like_any_other() -> None:
+    played = run_virtual(play("stages: [{ramp: 50}, {collect: {unplugged_at: 10}}]"))
+    assert "the cable is out" in str(played.error)
+
+
+def test_a_fallback_that_cannot_take_over_ends_the_pipeline() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp: {live: true, frames: 50}
+  - collect: {unplugged_at: 10}
+    fallback: {collect: {absent: true}}
+""")
+    )
+    assert "no sound card" in str(played.error)

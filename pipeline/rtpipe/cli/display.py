@@ -47,7 +47,8 @@ class PlainDisplay:
     def print(self, line: Line) -> None:
         """Print one line."""
         stream = self._out if line.voice is Voice.CONVERSATION else self._err
-        click.echo(line.styled(), file=stream)
+        width = shutil.get_terminal_size().columns if stream.isatty() else None
+        click.echo(line.styled(width), file=stream)
 
     def clear(self) -> None:
         """Take away what was drawn; nothing here."""

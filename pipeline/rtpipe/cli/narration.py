@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rtpipe.events import Event
+
+
+_WHO = 8
+"""Columns for the speaker's name."""
 
 
 class Voice(Enum):
@@ -38,19 +43,28 @@ class Line:
     text: str
     voice: Voice = Voice.NEWS
 
-    def styled(self) -> str:
-        """Return the line with colours; click takes them off where there is no terminal."""
+    def styled(self, width: int | None = None) -> str:
+        """Return the line with colours; click takes them off where there is no terminal.
+
+        Args:
+            width: Of the terminal: what does not fit goes on below, under the text.
+        """
         minutes, seconds = divmod(self.at, 60)
         stamp = click.style(f"{minutes:02.0f}:{seconds:04.1f}", dim=True)
+        indent = len("00:00.0  ") + max(_WHO, len(self.who)) + 2
+        text = self.text
+        if width is not None and width > 2 * indent:
+            text = f"\n{'':{indent}}".join(textwrap.wrap(text, width - indent)) or text
         match self.voice:
             case Voice.CONVERSATION:
                 colour = "cyan" if self.who == "visitor" else "green"
-                who = click.style(f"{self.who:>8}", fg=colour, bold=True)
-                return f"{stamp}  {who}  {self.text}"
+                return (
+                    f"{stamp}  {click.style(f'{self.who:>{_WHO}}', fg=colour, bold=True)}  {text}"
+                )
             case Voice.WARNING:
-                return f"{stamp}  {click.style(f'{self.who:>8}', fg='yellow')}  {self.text}"
+                return f"{stamp}  {click.style(f'{self.who:>{_WHO}}', fg='yellow')}  {text}"
             case Voice.NEWS:
-                return f"{stamp}  {click.style(f'{self.who:>8}  {self.text}', dim=True)}"
+                return f"{stamp}  {click.style(f'{self.who:>{_WHO}}  {text}', dim=True)}"
 
 
 class Narrator:
@@ -68,7 +82,9 @@ class Narrator:
         line = _LINES.get(event.type)
         if line is not None:
             who, template, voice = line
-            text = template.format_map(_Rounded(said))
+            text = template.format_map(_Rounded(said)).removeprefix(f"{event.source}: ")
+            if said.get("interrupted"):
+                text += " (interrupted)"
             yield Line(event.at, who or event.source, text, voice)
 
     def standing(self) -> Iterator[str]:
@@ -118,8 +134,10 @@ _LINES: dict[str, tuple[str, str, Voice]] = {
     "transcript.assistant": ("model", "{text}", Voice.CONVERSATION),
     "stage.fell_back": ("", "{reason}: `{used}` takes over", Voice.WARNING),
     "stage.failed": ("", "{error}", Voice.WARNING),
-    "stage.restarted": ("", "open again after {tries} tries", Voice.WARNING),
+    "stage.restarted": ("", "open again (try {tries})", Voice.WARNING),
     "stage.stalled": ("", "held the event loop for {held_ms} ms at {where}", Voice.WARNING),
+    "device.lost": ("", "{device} {reason}", Voice.WARNING),
+    "device.returned": ("", "{device} is back after {away_s} s", Voice.WARNING),
     "link.dropped": ("", "dropped {dropped_ms} ms of audio, {total_ms} ms in all", Voice.WARNING),
     "route.failed": ("", "{action}: {error}", Voice.WARNING),
     "subscriber.overflowed": ("", "too slow: {lost} events were lost to it", Voice.WARNING),

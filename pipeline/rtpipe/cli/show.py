@@ -77,8 +77,9 @@ def _between(edge: Edge) -> str:
     parts = []
     if edge.policy is not None:
         parts.append(f"queue {edge.policy.max_ms:g} ms {edge.policy.when_full}")
-    if edge.target is not None:
-        parts.append(f"to {edge.target}")
+    target = edge.target
+    if target is not None and (target.sample_rate or target.layout):
+        parts.append(f"as {target}")
     if edge.exact_ms is not None:
         parts.append(f"{edge.exact_ms:g} ms frames")
     return f" [{'; '.join(parts)}]" if parts else ""

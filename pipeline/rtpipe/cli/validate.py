@@ -33,7 +33,8 @@ def validate(pipeline: PipelineRequest, form: str) -> None:
     """
     if form == "text":
         loaded = pipeline.load()
-        counts = f"{len(loaded.spec.stages)} stages, {len(loaded.spec.routes)} routes"
+        stages, routes = len(loaded.spec.stages), len(loaded.spec.routes)
+        counts = f"{stages} stage{'s' * (stages != 1)}, {routes} route{'s' * (routes != 1)}"
         click.echo(f"{pipeline.title}: {counts}, {tally(loaded.warnings)}")
         return
     found: Sequence[Diagnostic]

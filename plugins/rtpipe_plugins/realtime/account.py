@@ -30,7 +30,8 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
+        # Hiding every `x` would leave nothing to read; a key that short is none.
+        self._secrets = sorted({s for s in secrets if len(s) >= 4}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets."""

@@ -54,7 +54,7 @@ async def _serve(brain: Brain, host: str, port: int, api_key: str | None) -> Non
         if brain.notice:
             _say(brain.notice)
         # A key that was given is a secret, also from this terminal's scrollback.
-        key = "anything" if api_key is None else "'<the key you gave>'"
+        key = "sk-local" if api_key is None else "'<the key you gave>'"
         _say(f"Listening at {server.base_url} (brain: {brain.name}). For its clients:")
         _say(f"export OPENAI_BASE_URL={server.base_url}")
         _say(f"export OPENAI_API_KEY={key}")

@@ -1,0 +1,1 @@
+"""Generates docs/reference from what is installed."""

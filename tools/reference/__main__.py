@@ -1,0 +1,63 @@
+"""Generates the reference from what is installed: `python -m tools.reference [--check]`.
+
+The pages under docs/reference that begin with the line `NOTICE` are made here, from the registry of
+stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`. `--check`
+writes nothing and exits with 1 if a page is not what it would be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rtpipe.plugins import Registry
+from tools.reference.commands import commands_page
+from tools.reference.diagnostics import diagnostics_page
+from tools.reference.markdown import page
+from tools.reference.plugins import hooks_page
+from tools.reference.stages import events_page, stages_page
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def main() -> int:
+    """Write the pages, or with `--check` compare them; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.reference")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if one is stale")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pages are")
+    arguments = parser.parse_args()
+    stale = {
+        path: text for path, text in generated(arguments.folder).items() if _read(path) != text
+    }
+    for path, text in stale.items():
+        if arguments.check:
+            print(f"{path} is stale: run python -m tools.reference")
+        else:
+            path.write_text(text, "utf-8")
+            print(f"wrote {path}")
+    return 1 if arguments.check and stale else 0
+
+
+def generated(folder: Path) -> dict[Path, str]:
+    """Return the text of every generated page, by its file in `folder`."""
+    registry = Registry()  # of what this project ships, whatever else is installed
+    record = registry.add_module("rtpipe_plugins")
+    if record.error is not None:
+        raise SystemExit(f"no reference without the stages: {record.error}")
+    made = {
+        "stages.md": stages_page(registry),
+        "events.md": events_page(registry),
+        "commands.md": commands_page(),
+        "hooks.md": hooks_page(),
+        "diagnostics.md": diagnostics_page(),
+    }
+    return {folder / name: page(paragraphs) for name, paragraphs in made.items()}
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The page about commands, from click's own tree."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import click
+
+from rtpipe.cli import cli
+from tools.reference.markdown import fenced, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMMON = {"-v", "-q", "--debug", "-h"}
+"""Options that almost every command has; described once."""
+
+
+def commands_page() -> Iterator[str]:
+    """Yield the paragraphs about every command."""
+    root = _root()
+    names = cli.list_commands(root)
+    yield "# Commands"
+    yield (
+        "Data goes to stdout, everything else to stderr. What a command ends with is in "
+        "[exit codes](exit-codes.md)."
+    )
+    yield table(
+        ("Command", ""),
+        [
+            (f"[`rtpipe {name}`](#rtpipe-{name})", _command(name).get_short_help_str(200))
+            for name in names
+        ],
+    )
+    yield "## Everywhere"
+    rows = {row[0]: row for name in names for row in _options(_command(name), root, common=True)}
+    yield table(("Option", ""), [*_options(cli, root), *rows.values()], unique=True)
+    for name in names:
+        command = _command(name)
+        context = click.Context(command, info_name=name, parent=root)
+        yield f"## rtpipe {name}"
+        usage = " ".join(command.collect_usage_pieces(context))
+        yield fenced(f"rtpipe {name} {usage}", "text")
+        yield inspect.cleandoc(command.help or "").replace("\b\n", "")
+        yield table(("Option", ""), _options(command, context))
+
+
+def _root() -> click.Context:
+    return click.Context(cli, info_name="rtpipe", **cli.context_settings)
+
+
+def _command(name: str) -> click.Command:
+    command = cli.get_command(_root(), name)
+    assert command is not None
+    return command
+
+
+def _options(
+    command: click.Command, context: click.Context, *, common: bool = False
+) -> list[tuple[str, str]]:
+    """Return the rows of a command's options: its own, or those that many commands share."""
+    rows: list[tuple[str, str]] = []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        is_common = bool(_COMMON & set(parameter.opts)) and command is not cli
+        if record is not None and record[1] and is_common is common:
+            rows.append((f"`{record[0]}`", record[1]))
+    return rows

@@ -1,0 +1,142 @@
+"""The pages about stages and events, from the registry of what ships."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from rtpipe.catalog import describe_events, describe_stage, stage_summary
+from rtpipe.stage import FAMILIES
+from tools.reference.markdown import fenced, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe.plugins import Registry
+
+EXAMPLES = Path(__file__).with_name("examples.yaml")
+
+_OPENAI = re.compile(
+    r"(conversation|error|input_audio_buffer|mcp_list_tools|output_audio_buffer|rate_limits"
+    r"|response|session)(\.|$)"
+)
+"""OpenAI's own server events, which the `realtime` stage publishes as they come."""
+
+_MAIN = " \\*"
+"""Marks the option that a bare value fills."""
+
+
+def stages_page(registry: Registry) -> Iterator[str]:
+    """Yield the paragraphs about every kind of stage."""
+    yield "# Stages"
+    yield (
+        "What can stand under `stages:`, and the subscribers under `events:`. In the terminal: "
+        "`rtpipe stages`, `rtpipe stages mute_gate`. An option marked with \\* is the one that a "
+        "bare value fills: `- gain: 3`. What may stand beside every kind (`from`, `queue`, "
+        "`on_error`, `fallback`, …) is in [the pipeline file](pipeline-file.md#beside-the-kind)."
+    )
+    for family in FAMILIES:
+        kinds = registry.of_family(family)
+        yield table(
+            (f"{family}s".capitalize(), ""),
+            [(f"[`{kind}`](#{kind})", stage_summary(registry.kinds[kind])) for kind in kinds],
+        )
+    written = examples()
+    for family in FAMILIES:
+        for kind in registry.of_family(family):
+            yield from _stage(describe_stage(registry.kinds[kind]), written.get(kind))
+
+
+def _stage(stage: dict[str, Any], example: str | None) -> Iterator[str]:
+    yield f"## {stage['kind']}"
+    family = stage["family"]
+    description, own_example = _described(stage)
+    yield f"*A {family}.* {description}"
+    if family in {"transform", "peer", "sink"}:
+        takes = stage["accepts"] or "any audio"
+        frames = f", in frames of {stage['frame_ms']:g} ms" if stage["frame_ms"] else ""
+        yield f"Takes {takes}{frames}{'; several inputs' if stage['many_inlets'] else ''}."
+    yield fenced(own_example or example or stage["example"], "yaml")
+    yield table(
+        ("Option", "Takes", "Default", ""),
+        [
+            (
+                f"`{option['name']}`{_MAIN if option['name'] == stage['main'] else ''}",
+                option["type"],
+                "required" if option["required"] else f"`{option['default']}`",
+                option["description"],
+            )
+            for option in stage["options"]
+        ],
+    )
+    own = [event for event in stage["events"] if not _OPENAI.match(event["type"])]
+    yield table(("Event", "Fields", ""), [_event_row(event) for event in own])
+    if len(own) < len(stage["events"]):
+        yield "It also publishes [OpenAI's server events](events.md#openais-own) as they come."
+    yield table(
+        ("Action", ""),
+        [(f"`{stage['kind']}.{each['call']}`", each["summary"]) for each in stage["actions"]],
+    )
+
+
+def _described(stage: dict[str, Any]) -> tuple[str, str]:
+    """Return what a stage's docstring says to a user, and the example in it, if there is one.
+
+    What only a programmer reads (`Attributes:`) is left out. A paragraph that begins with the kind
+    as an item of a list is the example.
+    """
+    told = re.split(r"\n\n(?:Attributes|Args|Raises|Example)s?:\n", stage["description"])[0]
+    paragraphs = told.split("\n\n")
+    example = [text for text in paragraphs if text.startswith(f"- {stage['kind']}")]
+    return "\n\n".join(text for text in paragraphs if text not in example), "\n".join(example)
+
+
+def events_page(registry: Registry) -> Iterator[str]:
+    """Yield the paragraphs about every event."""
+    found = describe_events(registry)
+    openai = [event for event in found if _OPENAI.match(event["type"])]
+    core = [event for event in found if "rtpipe" in event["published_by"]]
+    rest = [event for event in found if event not in openai and event not in core]
+    yield "# Events"
+    yield (
+        "What `match:` may name. In the terminal: `rtpipe events`. Every event has `type`, "
+        "`source` (the stage's id) and `at` (seconds since the pipeline began), and the fields "
+        "named here; `where:` compares fields."
+    )
+    yield fenced(
+        "- match: [stage.failed, stage.fell_back]\n  jsonl: out/trouble.jsonl\n"
+        "- match: link.dropped\n  from: realtime\n  log: warning",
+        "yaml",
+    )
+    yield "## In every pipeline"
+    yield table(("Event", "Fields", ""), [_event_row(event) for event in core])
+    yield "## From stages"
+    yield table(
+        ("Event", "Fields", "", "Published by"),
+        [(*_event_row(event), _published_by(event)) for event in rest],
+    )
+    yield "## OpenAI's own"
+    yield (
+        "The `realtime` stage publishes every server event of OpenAI's Realtime API under its own "
+        "name and with its own payload; OpenAI's documentation describes them. A name that is not "
+        "in this list is published too, should OpenAI add one."
+    )
+    yield "\n".join(f"- `{event['type']}`" for event in openai)
+
+
+def _event_row(event: dict[str, Any]) -> tuple[str, str, str]:
+    names = ", ".join(f"`{name}`" for name in event["fields"])
+    return f"`{event['type']}`", names, event["summary"]
+
+
+def _published_by(event: dict[str, Any]) -> str:
+    return ", ".join(f"[`{kind}`](stages.md#{kind})" for kind in event["published_by"])
+
+
+def examples() -> dict[str, str]:
+    """Return the items of examples.yaml, as they are written there, by kind."""
+    found: dict[str, str] = YAML(typ="safe").load(EXAMPLES.read_text("utf-8"))
+    return found
