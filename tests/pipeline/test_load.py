@@ -429,3 +429,17 @@ def test_an_argument_becomes_what_the_action_wants() -> None:
     assert route.actions[0].args == (-6.0,)
     (found,) = mistakes(f"{text}vars: {{v: loud}}\n")
     assert (found.code, found.label) == ("E705", "`gain_db` is a number")
+
+
+def test_what_does_nothing_is_said() -> None:
+    text = """
+version: 1
+serve: {port: 1}
+stages:
+  - tone: {duration_s: 1}
+    queue: {max_ms: 10}
+  - blackhole
+"""
+    warnings = {found.code: found for found in from_text(text).warnings}
+    assert warnings["E022"].span is not None
+    assert (warnings["E022"].span.line, warnings["E119"].span.line) == (3, 6)

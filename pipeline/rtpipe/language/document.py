@@ -30,6 +30,7 @@ TOP_KEYS = (
     "log",
     "tests",
 )
+_KEPT_FOR_LATER = ("serve", "log", "tests")
 _PROFILE_KEYS = ("vars", "stages", "events", "serve", "log")
 _MAPPINGS = ("vars", "profiles", "serve", "log")
 
@@ -66,6 +67,13 @@ class Merger:
         """Put a file on top: maps merge, lists replace, stages given as a mapping are patched."""
         self._check_keys(file, TOP_KEYS, "a pipeline file")
         for key, entry in file.entries.items():
+            if key in _KEPT_FOR_LATER:
+                self._findings.warning(
+                    "E022",
+                    f"`{key}` does nothing in this version of rtpipe",
+                    entry.key_span,
+                    label="kept for later",
+                )
             if key == "stages":
                 self._stages(entry)
             elif key in TOP_KEYS and key not in {"include", "plugins"}:

@@ -50,6 +50,8 @@ def described(wanted: Any) -> str:
         return f"a mapping of {_plural(args[1])}" if args and args[1] is not Any else "a mapping"
     if isinstance(origin, type) and issubclass(origin, Sequence | set | frozenset):
         return _list(base)
+    if "sink" in extras:
+        return "the id of a sink"
     if isinstance(base, type):
         return _class(base) + _range(extras)
     return "a value"
@@ -159,6 +161,11 @@ def path_role(wanted: Any) -> Literal["input", "output"] | None:
         if mark == "output":
             return "output"
     return None
+
+
+def names_a_sink(wanted: Any) -> bool:
+    """Return whether an annotation is `SinkId`."""
+    return any(mark == "sink" for mark in marks(wanted))
 
 
 def _split(wanted: Any) -> tuple[Any, tuple[Any, ...]]:

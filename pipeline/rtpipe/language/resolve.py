@@ -10,6 +10,7 @@ from rtpipe.language.interpolate import Interpolator
 from rtpipe.language.nodes import ListNode, Node, ScalarNode, plain, what
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
+from rtpipe.language.sink_ids import check_sink_ids
 from rtpipe.language.stage_maker import StageMaker
 from rtpipe.spec import PipelineSpec
 from rtpipe.stage import family
@@ -82,6 +83,11 @@ class _Checks:
         stages = tuple(stage for stage in made if stage is not None)
         routes = self._routes(enabled)
         self._check_claims(stages, routes)
+        given = (
+            (kind, node, self._registry.kinds[kind].options_type)
+            for (_, kind), node in self._maker.nodes.items()
+        )
+        check_sink_ids(given, vertices, self._findings)
         fuse = self._reserved.flag(self._value("fuse"), "fuse", default=True)
         return PipelineSpec(
             name=self._reserved.text(self._value("name"), "name") or self._path.stem,

@@ -15,7 +15,7 @@ from rtpipe.language.nodes import MapNode, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.scalars import typed
 from rtpipe.spec import StageSpec
-from rtpipe.stage import family
+from rtpipe.stage import Source, Subscriber, family
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
@@ -52,6 +52,13 @@ class StageMaker:
         options = self._values.resolve_map(item.options)
         checked = check_options(item.stage_type, options, item.span, self._findings)
         queue = self._reserved.queue(self._value(item, "queue"))
+        if queue is not None and issubclass(item.stage_type, (Source, Subscriber)):
+            self._findings.warning(
+                "E119",
+                f"`{item.kind}` reads no audio, so `queue` does nothing",
+                item.reserved["queue"].key_span,
+                help="give the stage that reads it a queue",
+            )
         policy = self._reserved.policy(self._value(item, "on_error"))
         label = self._reserved.text(self._value(item, "label"), "label")
         fallback = self._fallback(item, inputs)
