@@ -85,9 +85,9 @@ class Fault(Transform[FaultOptions]):
     instances: ClassVar[int] = 0
 
     async def open(self) -> None:
-        if self.options.open_fails:
-            raise EnvironmentProblem("no such thing here", help="buy one")
         type(self).instances += 1
+        if self.options.open_fails and self.instances > 1:
+            raise EnvironmentProblem("no such thing here any more", help="buy one")
         self._count = 0
 
     def process(self, frame: AudioFrame) -> AudioFrame:
@@ -159,6 +159,7 @@ class CollectOptions(Options):
     main = "delay_s"
     delay_s: float = 0.0
     fail_at: int | None = None
+    unplugged_at: int | None = None
     absent: bool = False
     stuck: bool = False
     opens_in_s: float = 0.0
@@ -183,6 +184,8 @@ class Collect(Sink[CollectOptions]):
         self.count += 1
         if self.count == self.options.fail_at:
             raise OSError("disk full")
+        if self.count == self.options.unplugged_at:
+            raise EnvironmentProblem("the cable is out")
         if self.options.stuck:
             await asyncio.Event().wait()
         if self.options.delay_s:

@@ -225,3 +225,18 @@ stages:
 """)
     )
     assert "no sound card" in str(played.error)
+
+
+def test_a_restart_never_moves_on_to_the_fallback() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp: {live: true, frames: 3000}
+  - fault: {at: 5, open_fails: true}
+    on_error: {restart: {backoff_s: [0.1, 0.1], tries: 3}}
+    fallback: {plus: 1}
+  - collect
+""")
+    )
+    assert "no such thing here any more" in str(played.error)
+    assert not played.of("stage.fell_back")
