@@ -48,10 +48,11 @@ class Stream:
         status = SimpleNamespace(input_overflow=overflow)
         self.options["callback"](memoryview(data.tobytes()), len(data), time, status)
 
-    def play(self, samples: int) -> NDArray[np.int16]:
+    def play(self, samples: int, *, underflow: bool = False) -> NDArray[np.int16]:
         """Take `samples` from the stage; shape (samples, channels)."""
         out = bytearray(b"\xff" * (samples * 2 * self.options["channels"]))
-        self.options["callback"](out, samples, SimpleNamespace(), SimpleNamespace())
+        status = SimpleNamespace(output_underflow=underflow)
+        self.options["callback"](out, samples, SimpleNamespace(), status)
         return np.frombuffer(out, np.int16).reshape(samples, -1)
 
 

@@ -220,6 +220,7 @@ class Pipeline:
         self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
         for id, slot in self._slots.items():
             slot.ctx.frame_ms = self.plan.frame_ms
+            slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
             if not isinstance(slot, InlineSlot):
                 self._outlets[id] = Outlet(self._branches(id))
 

@@ -62,6 +62,9 @@ InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"
 OutputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "output"]
 """A path that is written, with strftime fields; relative to the pipeline file it stands in."""
 
+SinkId: TypeAlias = Annotated[str, "sink"]
+"""The id of a sink of the same pipeline; a file that names another stage is refused."""
+
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 A = TypeVar("A", bound=Callable[..., object])
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
@@ -79,6 +82,7 @@ class StageContext:
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
             has a clock, 200 where nothing has.
+        live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
         stopping: Whether a stop was asked for: finish quickly.
     """
 
@@ -97,6 +101,7 @@ class StageContext:
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
+        self.live = False
         self.stopping = False
         self._publish = publish
         self._subscribe = subscribe

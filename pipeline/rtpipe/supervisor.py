@@ -92,29 +92,36 @@ class Slot:
         Raises:
             RtpipeError: Nothing opened.
         """
-        candidate: StageSpec | None = self.spec
-        while candidate is not None:
+        await self._open_first(self.spec)
+
+    async def _open_first(self, candidate: StageSpec) -> None:
+        while True:
             try:
                 await self._open(candidate)
             except EnvironmentProblem as problem:
-                fallback = candidate.fallback
-                if fallback is None:
+                if candidate.fallback is None:
                     self.set_status(Status.FAILED, problem.message)
                     raise
-                self.ctx.publish(
-                    StageFellBack(
-                        wanted=describe(candidate),
-                        used=describe(fallback),
-                        reason=self._mask(problem.message),
-                    )
-                )
-                candidate = fallback
+                candidate = self._fallen_back(candidate, candidate.fallback, problem)
             except RtpipeError as error:
                 self.set_status(Status.FAILED, error.message)
                 raise
             else:
                 self.set_status(Status.OK)
                 return
+
+    def _fallen_back(
+        self, wanted: StageSpec, fallback: StageSpec, problem: EnvironmentProblem
+    ) -> StageSpec:
+        """Say that `fallback` takes over; returns it."""
+        self.ctx.publish(
+            StageFellBack(
+                wanted=describe(wanted),
+                used=describe(fallback),
+                reason=self._mask(problem.message),
+            )
+        )
+        return fallback
 
     async def _open(self, spec: StageSpec) -> None:
         self.used = spec
@@ -177,6 +184,9 @@ class Slot:
             True when the stage may go on (a frame was dropped, or a new instance is open).
         """
         policy = self.spec.on_error
+        fallback = self.used.fallback
+        if isinstance(error, EnvironmentProblem) and fallback is not None:
+            return await self._replace(fallback, error)
         self._say_failed(error)
         match policy:
             case Drop():
@@ -187,6 +197,18 @@ class Slot:
             case Fail():
                 self._give_up(error)
                 return False
+
+    async def _replace(self, fallback: StageSpec, problem: EnvironmentProblem) -> bool:
+        """Let the fallback take over from a running stage whose surroundings have failed it."""
+        self.set_status(Status.RECOVERING, f"{problem}")
+        wanted = self.used
+        await self.close_instance()
+        try:
+            await self._open_first(self._fallen_back(wanted, fallback, problem))
+        except RtpipeError as error:
+            self._give_up(error)
+            return False
+        return True
 
     async def _restart(self, policy: Restart, error: Exception) -> bool:
         while True:
@@ -203,11 +225,12 @@ class Slot:
             await self.close_instance()
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             try:
-                await self.open()
+                await self._open(self.used)  # never on to its fallback: a cable may be loose
             except RtpipeError as again:
                 error = again
                 self._say_failed(again)
                 continue
+            self.set_status(Status.OK)
             self.ctx.publish(StageRestarted(tries=len(self._restarts)))
             return True
 
@@ -261,7 +284,8 @@ class InlineSlot(Slot):
 
     def _failed_inline(self, error: Exception) -> None:
         self.lost_frames += 1
-        if isinstance(self.spec.on_error, Restart):
+        replaceable = isinstance(error, EnvironmentProblem) and self.used.fallback is not None
+        if replaceable or isinstance(self.spec.on_error, Restart):
             # The chain cannot wait: the stage's audio is lost, and counted, until it is back.
             self.set_status(Status.RECOVERING, f"{error}")
             self._restarting = asyncio.ensure_future(self._recover_inline(error))

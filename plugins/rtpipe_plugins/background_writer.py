@@ -7,9 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from av.error import FFmpegError
 
 from rtpipe import StageError
+from rtpipe_plugins.encoding import WRITE_ERRORS
 from rtpipe_plugins.own_thread import OwnThread
 
 if TYPE_CHECKING:
@@ -60,6 +60,16 @@ class BackgroundWriter:
             await self._settled()
             self._start()
 
+    async def flush(self) -> None:
+        """Return when everything that was taken has been written.
+
+        Raises:
+            StageError: It could not be.
+        """
+        await self._settled()
+        self._start()
+        await self._settled()
+
     async def close(self) -> None:
         """Write what is held and complete the file; an empty one, if nothing was written.
 
@@ -69,9 +79,7 @@ class BackgroundWriter:
         try:
             if not self._ended:
                 self._ended = True
-                await self._settled()
-                self._start()
-                await self._settled()
+                await self.flush()
                 self._job = self._thread.start(self._complete)
                 await self._settled()
         finally:
@@ -88,7 +96,7 @@ class BackgroundWriter:
             return
         try:
             await asyncio.shield(self._job)  # cancelling whoever waits must not lose a batch
-        except (OSError, ValueError, FFmpegError) as error:
+        except WRITE_ERRORS as error:
             self._job = None
             self._ended = True
             reason = getattr(error, "strerror", None) or error
@@ -108,5 +116,5 @@ class BackgroundWriter:
 
     def _abandon(self) -> None:
         """Close after an error, which has been told: a full disk makes closing fail, too."""
-        with contextlib.suppress(OSError, ValueError, FFmpegError):
+        with contextlib.suppress(*WRITE_ERRORS):
             self._complete()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 import av
+from av.error import FFmpegError
 
 from rtpipe import AudioFrame, audio
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _MAX_WAV_BYTES = 0xFFFF_FFFF - 36
 
+WRITE_ERRORS = (OSError, ValueError, FFmpegError)
+"""What a `Writer` raises when it cannot write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -31,12 +35,14 @@ class Encoding:
         codec: FFmpeg's name of the encoder.
         options: FFmpeg's options of the container: those that let a killed recording be read.
         many_tracks: Whether the container holds several tracks.
+        max_bytes: How large such a file may become, about; None: as large as the disk.
     """
 
     format: str
     codec: str
     options: dict[str, str] = field(default_factory=dict)
     many_tracks: bool = False
+    max_bytes: int | None = None
 
     def sample_rates(self) -> list[int] | None:
         """Return the sample rates (Hz) the encoder takes; None: any."""
@@ -48,7 +54,7 @@ _MATROSKA = {"cluster_time_limit": "200"}
 _OGG = {"page_duration": "200000"}
 _MP4 = {"movflags": "empty_moov+default_base_moof", "frag_duration": "200000"}
 _BY_ENDING = {
-    "wav": Encoding("wav", "pcm_s16le"),
+    "wav": Encoding("wav", "pcm_s16le", max_bytes=4_000_000_000),
     "flac": Encoding("flac", "flac"),
     "ogg": Encoding("ogg", "libopus", _OGG),
     "opus": Encoding("ogg", "libopus", _OGG),

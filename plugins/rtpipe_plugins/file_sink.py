@@ -15,7 +15,6 @@ from rtpipe import (
     Event,
     FormatError,
     Options,
-    OutputPath,
     QueuePolicy,
     Sink,
     StageContext,
@@ -24,7 +23,7 @@ from rtpipe import (
 )
 from rtpipe_plugins.background_writer import BackgroundWriter
 from rtpipe_plugins.encoding import find_encoding, open_writer
-from rtpipe_plugins.output_path import dated, reserve
+from rtpipe_plugins.output_path import ConfinedPath, dated, reserve, started_at
 
 _FRAMES_A_BATCH = 10
 
@@ -43,7 +42,7 @@ class FileSinkOptions(Options):
 
     main: ClassVar[str | None] = "path"
 
-    path: OutputPath
+    path: ConfinedPath
     """Where, with strftime fields (`%Y%m%d-%H%M%S`); its ending says what it becomes: .wav, .flac,
     .opus, .ogg, .mka, .mkv, .webm, .mp3, .m4a, .mp4, .aac."""
     format: str | None = None
@@ -102,7 +101,7 @@ class FileSink(Sink[FileSinkOptions]):
             EnvironmentProblem: It cannot be written.
         """
         options = self.options
-        self._path = reserve(dated(options.path, self.ctx), overwrite=options.overwrite)
+        self._path = reserve(dated(options.path, started_at(self.ctx)), overwrite=options.overwrite)
 
     async def consume(self, frame: AudioFrame) -> None:
         """Append `frame`."""

@@ -13,24 +13,27 @@ from rtpipe import (
     AudioFrame,
     EnvironmentProblem,
     Event,
-    NotConnected,
     Options,
     Source,
     StageContext,
     audio,
 )
 from rtpipe_plugins import portaudio
-from rtpipe_plugins.own_thread import OwnThread
+from rtpipe_plugins.device_watch import DeviceLost, DeviceReturned, DeviceWatch, OnLost
+from rtpipe_plugins.drift import DriftControl, DriftMeasured, Stretcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from numpy.typing import NDArray
 
-_HANGS_AFTER_S = 2.0
-"""A device that gives nothing for so long will give nothing any more."""
 _MOST_WAITING_MS = 2000
 """More waits only when something has held the loop, and then old audio is of no use."""
+_STEPS_ASIDE_S = 0.006
+"""How far the device's clock may be from the pipeline's before its audio is brought to fit."""
+_TELL_DRIFT_S = 60.0
+_OVERLAP_S = 0.01
+"""How much of a block may have been given out as silence before; the jitter of its time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +59,20 @@ class MicOptions(Options):
     """How much the device hands over at once (ms)."""
     latency: Literal["low", "high"] = "low"
     """high, where low makes the sound crackle."""
+    on_lost: OnLost = "wait"
+    """What to do when the device is gone: wait for it in silence, let the `fallback:` take over, or
+    fail."""
 
 
 class Mic(Source[MicOptions]):
-    """What a microphone hears, s16 mono."""
+    """What a microphone hears, s16 mono.
+
+    While its device is gone the stream goes on as silence. Where the device's clock does not run as
+    the pipeline's does, its audio is shortened or lengthened by as little, unheard.
+    """
 
     kind = "mic"
-    publishes = (MicOverran,)
+    publishes = (MicOverran, DeviceLost, DeviceReturned, DriftMeasured)
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options
@@ -76,10 +86,17 @@ class Mic(Source[MicOptions]):
 
     def __init__(self, options: MicOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._thread = OwnThread(ctx.id)
+        self._watch = DeviceWatch(
+            ctx,
+            "input",
+            options.on_lost,
+            open_stream=self._open_stream,
+            close_stream=self._close_stream,
+            changed=self._changed,
+        )
         self._stream: Any = None
-        self._closing = False
         self._overruns = 0
+        self._silenced = False
         most = _MOST_WAITING_MS // options.block_ms
         self._arrived: asyncio.Queue[_Block | None] = asyncio.Queue(most)
 
@@ -91,52 +108,65 @@ class Mic(Source[MicOptions]):
             StageError: Several devices match.
         """
         self._loop = asyncio.get_running_loop()
-        await self._thread.start(self._open_stream)
+        await self._watch.start()
 
     async def close(self) -> None:
         """Let go of the device."""
-        self._closing = True
-        await self._thread.end(self._close_stream)
+        await self._watch.end()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
-        """Yield what is heard, one frame for each block.
+        """Yield what is heard, one frame for each block, and silence while the device is gone.
 
         Raises:
-            NotConnected: The device is gone or hangs.
+            EnvironmentProblem: The device is gone and `on_lost` is fallback.
+            StageError: The device is gone and `on_lost` is fail.
         """
-        rate = self.options.sample_rate
-        while not self._arrived.empty():  # heard before anybody listened
-            self._arrived.get_nowait()
-        began_at: float | None = None
-        pts = 0
+        self._forget_arrived()  # heard before anybody listened
+        timeline = _Timeline(self.options.sample_rate)
         overruns = self._overruns
+        tell_at = self.ctx.now() + _TELL_DRIFT_S
         while True:
-            block = await self._next_block()
-            if began_at is None:
-                began_at = block.captured_at
+            if self._watch.away:
+                yield await self._silence(timeline)
+                continue
+            block = await self._arrived.get()
+            if block is None:
+                continue
+            if self._silenced and block.captured_at < timeline.end_s - _OVERLAP_S:
+                continue  # its time was given out as silence
+            if self._overruns != overruns or self._silenced:
+                timeline.jump_to(block.captured_at)
             if self._overruns != overruns:
                 overruns = self._overruns
-                pts = max(pts, round((block.captured_at - began_at) * rate))
                 self.ctx.publish(MicOverran(count=overruns))
-            frame = audio.from_pcm(block.data, sample_rate=rate, pts=pts)
-            audio.meta(frame).captured_at = block.captured_at
-            yield frame
-            pts += frame.samples
+            self._silenced = False
+            yield timeline.frame(block)
+            if self.ctx.now() >= tell_at:
+                tell_at = self.ctx.now() + _TELL_DRIFT_S
+                self.ctx.publish(DriftMeasured(ppm=round(timeline.drift.ppm, 1)))
 
-    async def _next_block(self) -> _Block:
-        try:
-            async with asyncio.timeout(_HANGS_AFTER_S):
-                block = await self._arrived.get()
-        except TimeoutError:
-            raise NotConnected(f"{self._device} hangs: it gives no audio") from None
-        if block is None:
-            raise NotConnected(f"{self._device} is gone")
-        return block
+    async def _silence(self, timeline: _Timeline) -> AudioFrame:
+        """Return the next frame of silence when its time has passed."""
+        samples = self.options.sample_rate * self.options.block_ms // 1000
+        if not self._silenced:
+            self._silenced = True
+            timeline.jump_to(self.ctx.now() - self.options.block_ms / 1000)
+        await self.ctx.clock.sleep_until(timeline.end_s + samples / self.options.sample_rate)
+        return timeline.silence(samples)
 
-    def _open_stream(self) -> None:
+    def _changed(self) -> None:
+        """Begin or end the silence; what is of before is of no use after."""
+        self._forget_arrived()
+        self._put(None)
+
+    def _forget_arrived(self) -> None:
+        while not self._arrived.empty():
+            self._arrived.get_nowait()
+
+    def _open_stream(self, finished: Callable[[], None]) -> portaudio.Device:
         sounddevice = portaudio.load()
         options = self.options
-        self._device = device = portaudio.find_device(sounddevice, options.device, "input")
+        device = portaudio.find_device(sounddevice, options.device, "input")
         wanted = options.channel or 1
         if wanted > device.channels:
             raise EnvironmentProblem(f"{device} has no channel {wanted}, only {device.channels}")
@@ -150,13 +180,15 @@ class Mic(Source[MicOptions]):
                 blocksize=options.sample_rate * options.block_ms // 1000,
                 latency=options.latency,
                 callback=self._heard,
-                finished_callback=self._finished,
+                finished_callback=finished,
             )
             self._stream.start()
+        return device
 
     def _close_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def _fitting_channels(self, sounddevice: Any, device: portaudio.Device) -> int:
         """Return how many channels to open: one, mixed by the system, if the device allows it."""
@@ -173,6 +205,7 @@ class Mic(Source[MicOptions]):
     # -- in PortAudio's thread ---------------------------------------------------------------------
 
     def _heard(self, data: Any, samples: int, time: Any, status: Any) -> None:
+        self._watch.beat()
         late_s = time.currentTime - time.inputBufferAdcTime
         if not 0 < late_s < 1:  # some drivers do not know it
             late_s = samples / self.options.sample_rate
@@ -180,10 +213,6 @@ class Mic(Source[MicOptions]):
         self._loop.call_soon_threadsafe(
             self._take, block, self.ctx.now() - late_s, int(status.input_overflow)
         )
-
-    def _finished(self) -> None:
-        if not self._closing:
-            self._loop.call_soon_threadsafe(self._put, None)
 
     # -- in the loop's thread ----------------------------------------------------------------------
 
@@ -210,3 +239,50 @@ class _Block:
 
     data: NDArray[np.int16]
     captured_at: float
+
+
+class _Timeline:
+    """Puts blocks on the pipeline's time: pts that rise and stay with its clock.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._pts = 0
+        self._began_at: float | None = None
+        self._stretcher = Stretcher(1)
+        self.drift = DriftControl(target_s=None, tolerance_s=_STEPS_ASIDE_S)
+
+    @property
+    def end_s(self) -> float:
+        """The pipeline second at which the last frame ended."""
+        return (self._began_at or 0.0) + self._pts / self._rate
+
+    def jump_to(self, at: float) -> None:
+        """Leave a hole up to pipeline second `at`, unless that has been given out already."""
+        if self._began_at is None:
+            self._began_at = at
+        self._pts = max(self._pts, round((at - self._began_at) * self._rate))
+        self.drift.jumped()
+
+    def frame(self, block: _Block) -> AudioFrame:
+        """Return the frame for `block`, to follow the one before."""
+        if self._began_at is None:
+            self._began_at = block.captured_at
+        length_s = len(block.data) / self._rate
+        ahead_s = self.end_s - block.captured_at
+        shorten = self.drift.update(ahead_s, length_s)
+        data = self._stretcher.stretch(block.data[:, None], shorten)
+        frame = audio.from_pcm(data[:, 0], sample_rate=self._rate, pts=self._pts)
+        audio.meta(frame).captured_at = block.captured_at
+        self._pts += frame.samples
+        return frame
+
+    def silence(self, samples: int) -> AudioFrame:
+        """Return the next frame, silent."""
+        frame = audio.silence(samples, pts=self._pts, sample_rate=self._rate)
+        audio.meta(frame).captured_at = self.end_s
+        self._pts += samples
+        return frame

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtpipe import Event
+from rtpipe import Event, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,18 +24,27 @@ _PAUSE_S = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class PlaybackStarted(Event):
-    """Something can be heard; `position_s` is its place in the stream."""
+    """Something can be heard; `position_s` is its place in the stream.
+
+    `response_id` names the model's response it belongs to, where it is one's.
+    """
 
     type: str = "playback.started"
     position_s: float
+    response_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlaybackStopped(Event):
-    """Nothing can be heard any more; `position_s` is how far the stream was heard."""
+    """Nothing can be heard any more; `position_s` is how far the stream was heard.
+
+    `played_ms` is how much of the response `response_id` has been heard, from its first sound.
+    """
 
     type: str = "playback.stopped"
     position_s: float
+    played_ms: float = 0.0
+    response_id: str | None = None
 
 
 class PlaybackBuffer:
@@ -65,6 +75,11 @@ class PlaybackBuffer:
     def held(self) -> int:
         """How many sample times wait."""
         return len(self._bytes) // self._width
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the device is being fed, and not waiting for enough to begin with."""
+        return not self._gathering
 
     def push(self, data: NDArray[np.int16]) -> None:
         """Append samples, shape (samples, channels)."""
@@ -113,7 +128,7 @@ class PlaybackBuffer:
 
 
 class Ledger:
-    """Knows which part of the stream has been heard, and where sound begins and ends in it.
+    """Knows which part of the stream has been heard, of which response, and where sounds end.
 
     Args:
         sample_rate: Hz.
@@ -121,44 +136,81 @@ class Ledger:
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
+        self._pause = round(_PAUSE_S * sample_rate)
         self._pushed = 0
-        self._end_pts = 0
-        self._audible_from: int | None = None
-        self._audible_until = 0
+        self._sounds: deque[_Sound] = deque()
         self._sounding = False
+        self._response: tuple[str | None, float] = (None, 0.0)
 
-    def pushed(self, frame: AudioFrame, *, audible: bool) -> None:
-        """Note that `frame` waits to be played."""
-        if audible and self._audible_from is None:
-            self._audible_from = self._pushed
-        self._pushed += frame.samples
-        self._end_pts = (frame.pts or 0) + frame.samples
-        if audible:
-            self._audible_until = self._pushed
+    def pushed(self, frame: AudioFrame, count: int, *, audible: bool) -> None:
+        """Note that `frame` waits to be played, as `count` samples."""
+        begin, self._pushed = self._pushed, self._pushed + count
+        if not audible:
+            return
+        response_id = audio.meta(frame).extra.get("response_id")
+        pts = frame.pts or 0
+        last = self._sounds[-1] if self._sounds else None
+        if last is None or last.response_id != response_id or begin - last.end > self._pause:
+            last = _Sound(begin, pts, begin, pts, response_id)
+            self._sounds.append(last)
+        last.end, last.end_pts = self._pushed, pts + frame.samples
 
     def cut(self, dropped: int) -> None:
         """Note that the last `dropped` sample times will not be played."""
         self._pushed -= dropped
-        self._end_pts -= dropped
-        self._audible_until = min(self._audible_until, self._pushed)
-        if not self._sounding and self._audible_from is not None:
-            self._audible_from = None if self._audible_from >= self._pushed else self._audible_from
+        while self._sounds and self._sounds[-1].begin >= self._pushed:
+            self._sounds.pop()
+            self._sounding = self._sounding and bool(self._sounds)
+        if self._sounds:
+            self._sounds[-1].stop_at(self._pushed)
 
     def played(self, taken: int) -> Iterator[Event]:
         """Yield what begins or ends now that the device has taken `taken` sample times in all."""
-        if not self._sounding and self._audible_from is not None and taken > self._audible_from:
-            self._sounding = True
-            yield PlaybackStarted(position_s=self._position_s(self._audible_from))
-        pause = round(_PAUSE_S * self._rate) if taken < self._pushed else 0
-        if self._sounding and taken >= self._audible_until + pause:
-            yield from self.ended()
+        while self._sounds and taken > self._sounds[0].begin:
+            sound = self._sounds[0]
+            if not self._sounding:
+                self._sounding = True
+                yield self._started(sound)
+            follows = len(self._sounds) > 1 and taken > self._sounds[1].begin
+            pause = self._pause if taken < self._pushed and not follows else 0
+            if taken < sound.end + pause:
+                return
+            yield from self.ended(taken)
 
-    def ended(self) -> Iterator[Event]:
-        """Yield the end of the sound, if there is one."""
+    def ended(self, taken: int) -> Iterator[Event]:
+        """Yield the end of the sound, if there is one, heard no further than to `taken`."""
         if self._sounding:
             self._sounding = False
-            self._audible_from = None
-            yield PlaybackStopped(position_s=self._position_s(self._audible_until))
+            sound = self._sounds.popleft()
+            sound.stop_at(taken)
+            since_s = self._response[1]
+            yield PlaybackStopped(
+                position_s=self._seconds(sound.end_pts),
+                played_ms=round((sound.end_pts / self._rate - since_s) * 1000, 1),
+                response_id=sound.response_id,
+            )
 
-    def _position_s(self, index: int) -> float:
-        return round((self._end_pts - (self._pushed - index)) / self._rate, 3)
+    def _started(self, sound: _Sound) -> PlaybackStarted:
+        if sound.response_id is None or sound.response_id != self._response[0]:
+            self._response = (sound.response_id, sound.pts / self._rate)
+        return PlaybackStarted(position_s=self._seconds(sound.pts), response_id=sound.response_id)
+
+    def _seconds(self, pts: int) -> float:
+        return round(pts / self._rate, 3)
+
+
+@dataclass(slots=True)
+class _Sound:
+    """A stretch that somebody may hear, in sample times since the start and in the stream's pts."""
+
+    begin: int
+    pts: int
+    end: int
+    end_pts: int
+    response_id: str | None
+
+    def stop_at(self, index: int) -> None:
+        """Let it end no later than at `index`."""
+        if index < self.end:
+            self.end_pts -= self.end - index
+            self.end = index

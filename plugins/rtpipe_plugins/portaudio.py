@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,10 @@ Direction = Literal["input", "output"]
 _PULSE = "pulse:"
 _INVALID_SAMPLE_RATE = -9997
 _PULSE_VARIABLES = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
+
+turn = threading.Lock()
+"""Held while a stage finds, opens or closes a device: PortAudio's list of devices, the process's
+environment and its stderr are shared by all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,22 @@ def load() -> Any:
             help="sudo apt install libportaudio2  # Debian, Ubuntu, Raspberry Pi OS",
         ) from None
     if not len(sounddevice.query_devices()):
-        # PortAudio looks for devices once. Without any there is no stream that this could break.
+        _look_again(sounddevice)
+    return sounddevice
+
+
+def look_again() -> None:
+    """Make a fresh list of devices: PortAudio looks only once, at its start.
+
+    Only while no stream is open anywhere in the process: it would break.
+    """
+    _look_again(load())
+
+
+def _look_again(sounddevice: Any) -> None:
+    with _quiet():
         sounddevice._terminate()  # noqa: SLF001 - the only way to look again
         sounddevice._initialize()  # noqa: SLF001 - as above
-    return sounddevice
 
 
 def list_devices(sounddevice: Any, direction: Direction) -> list[Device]:

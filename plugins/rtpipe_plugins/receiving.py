@@ -6,20 +6,18 @@ import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import av
-from av.error import ExitError, FFmpegError, HTTPUnauthorizedError
+from av.error import FFmpegError
 
 from rtpipe import (
     AudioFormat,
     AudioFrame,
     Converter,
-    EnvironmentProblem,
-    ExitCode,
     RtpipeError,
     StageError,
 )
+from rtpipe_plugins.addresses import problem, shown, unreachable
 from rtpipe_plugins.decoding import decoded, layout_of, pick_stream
 
 if TYPE_CHECKING:
@@ -30,18 +28,6 @@ if TYPE_CHECKING:
 _RATE = 48_000
 _AHEAD_S = 0.06
 """How much sooner than it plays a recording is handed on."""
-
-
-def shown(url: str) -> str:
-    """Return `url` without user, password and query: what may be printed."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the address"
-    secret, _, host = parts.netloc.rpartition("@")
-    masked = "***@" if secret else ""
-    query = "?***" if parts.query else ""
-    return f"{parts.scheme}://{masked}{host}{parts.path}{query}"
 
 
 class Listener(Protocol):
@@ -128,16 +114,8 @@ class Receiver(threading.Thread):
             return av.open(
                 self._url, options=self._options, timeout=(self._timeout_s, self._timeout_s)
             )
-        except HTTPUnauthorizedError:
-            raise EnvironmentProblem(
-                f"{shown(self._url)} refuses the user or the password",
-                help="write them into the address, %-encoded: rtsp://user:password@host/path",
-                exit_code=ExitCode.NO_PERMISSION,
-            ) from None
         except (FFmpegError, OSError, ValueError) as error:
-            raise EnvironmentProblem(
-                f"cannot reach {shown(self._url)}: {self._reason(error)}"
-            ) from None
+            raise unreachable(self._url, error, self._timeout_s) from None
 
     def _receive(self, container: InputContainer) -> None:
         stream = pick_stream(container, self._stream, shown(self._url))
@@ -157,13 +135,8 @@ class Receiver(threading.Thread):
                     return
                 self._listener.received(converter.process(frame))
         except (FFmpegError, OSError) as error:
-            raise StageError(f"{shown(self._url)}: {self._reason(error)}") from None
-
-    def _reason(self, error: Exception) -> str:
-        """Return what went wrong; never the text of the error, which names the whole address."""
-        if isinstance(error, (ExitError, TimeoutError)):
-            return f"nothing came for {self._timeout_s:g} s"
-        return getattr(error, "strerror", None) or type(error).__name__
+            reason = problem(error, self._timeout_s)
+            raise StageError(f"{shown(self._url)}: {reason}") from None
 
 
 def _is_recording(container: InputContainer) -> bool:

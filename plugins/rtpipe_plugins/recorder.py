@@ -2,101 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from collections import deque
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
-
-import numpy as np
-from pydantic import model_validator
+from typing import TYPE_CHECKING
 
 from rtpipe import (
     CANONICAL,
     AudioFrame,
+    EnvironmentProblem,
     Event,
-    ExitCode,
-    Options,
-    OutputPath,
     QueuePolicy,
     Sink,
     StageContext,
-    StageError,
     WhenFull,
     audio,
 )
 from rtpipe_plugins.alignment import Aligner
 from rtpipe_plugins.background_writer import BackgroundWriter
-from rtpipe_plugins.encoding import Encoding, Writer, find_encoding, open_writer
-from rtpipe_plugins.output_path import dated, free_name, reserve
-from rtpipe_plugins.sidecar import WithSidecar
+from rtpipe_plugins.encoding import find_encoding
+from rtpipe_plugins.output_path import dated, free_name, reserve, started_at
+from rtpipe_plugins.placement import Placement, began_at
+from rtpipe_plugins.recorder_events import (
+    RecorderFailed,
+    RecorderResumed,
+    RecorderSegmentStarted,
+    RecorderStarted,
+    RecorderStopped,
+    RecorderTurnRecorded,
+)
+from rtpipe_plugins.recorder_options import RecorderOptions
+from rtpipe_plugins.recording import Layout, Recording, Shape
+from rtpipe_plugins.segment import FileFormat
+from rtpipe_plugins.turn_clips import TURN_EVENTS, TurnClips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
 
 _RATE = 48_000
-_FRAMES_A_BATCH = 10
-_LIVE_PATIENCE = 2 * _RATE
-_LIVE_GRACE = 2 * _RATE // 5
-"""Held back, and lost to a kill, while one of the voices is silent."""
+_LIVE_BATCH = _RATE // 10
+_BATCH = 2 * _RATE
+"""Samples that go to the disk at once; lost to a kill, when live."""
+_LIVE_PATIENCE = _RATE // 2
+"""Held back, and lost to a kill, while one of the voices is late or silent."""
 _BATCH_PATIENCE = 60 * _RATE
 """Files arrive as fast as each can be read: no haste, but no hour of audio in memory either."""
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
-
-Layout = Literal["stereo", "tracks", "mix"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecorderStarted(Event):
-    """The first audio has arrived; the recording's time 0 is pipeline second `zero_s`."""
-
-    type: str = "recorder.started"
-    path: str
-    tracks: tuple[str, ...]
-    zero_s: float
-    started_at: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecorderStopped(Event):
-    """The recording is complete."""
-
-    type: str = "recorder.stopped"
-    path: str
-    duration_s: float
-
-
-class RecorderOptions(Options):
-    """A recording."""
-
-    main: ClassVar[str | None] = "path"
-
-    path: OutputPath
-    """Where, with strftime fields (`%Y%m%d-%H%M%S`); .mka survives a kill best. If the file exists,
-    the recording goes to `name-2`, `name-3`, …"""
-    layout: Layout | None = None
-    """tracks: a track for each input. stereo: the first input left, the second right. mix: all in
-    one. By default tracks where the file can hold them (.mka, .mkv, .webm), else stereo for two
-    inputs and mix for any other number."""
-    codec: str | None = None
-    """opus, flac, pcm, or any encoder of FFmpeg; by default what suits the file's ending."""
-    overwrite: bool = False
-    """Replace a file that exists."""
-    sidecar: bool = True
-    """Write the pipeline's events beside the recording, to `name.events.jsonl`, in its time."""
-
-    @model_validator(mode="after")
-    def _can_be_written(self) -> Self:
-        encoding = find_encoding(self.path, codec=self.codec)
-        rates = encoding.sample_rates()
-        if rates and _RATE not in rates:
-            raise ValueError(f"{encoding.codec} does not take {_RATE} Hz")
-        if self.layout == "tracks" and not encoding.many_tracks:
-            raise ValueError(f"a {self.path.suffix} file holds one track; use .mka, or stereo")
-        return self
+_AUDIBLE = 33
+"""Peak of an s16 sample that somebody may hear: -60 dBFS."""
+_DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What may pass, while a wrong path does not."""
 
 
 class Recorder(Sink[RecorderOptions]):
@@ -107,7 +64,14 @@ class Recorder(Sink[RecorderOptions]):
     many_inlets = True
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
     flushable = False
-    publishes = (RecorderStarted, RecorderStopped)
+    publishes = (
+        RecorderStarted,
+        RecorderSegmentStarted,
+        RecorderFailed,
+        RecorderResumed,
+        RecorderTurnRecorded,
+        RecorderStopped,
+    )
 
     @classmethod
     def claims(cls, options: RecorderOptions) -> str:
@@ -118,32 +82,35 @@ class Recorder(Sink[RecorderOptions]):
         super().__init__(options, ctx)
         self._out: BackgroundWriter | None = None
         self._zero_s = 0.0
-        self._origins: dict[int, int] = {}
+        self._late: set[int] = set()
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
     async def open(self) -> None:
-        """Find a name for the file and see that it can be written.
+        """See that the file can be written.
 
         Raises:
             StageError: The layout does not hold that many inputs.
-            EnvironmentProblem: The file cannot be written.
+            EnvironmentProblem: The file cannot be written. A full or read-only disk is none where
+                the pipeline is live: the recording begins when there is space.
         """
         options = self.options
         self._inputs = self.ctx.inputs
+        self._live = self.ctx.frame_ms == 20
         self._encoding = find_encoding(options.path, codec=options.codec)
-        self._layout: Layout = options.layout or _default_layout(self._encoding, len(self._inputs))
-        if self._layout == "stereo" and len(self._inputs) > 2:
-            raise StageError(
-                f"stereo holds two inputs, not {len(self._inputs)}",
-                help="use `layout: tracks` (with .mka) or `layout: mix`",
-                exit_code=ExitCode.CONFIGURATION,
-            )
-        path = dated(options.path, self.ctx)
-        if not options.overwrite:
-            path = free_name(path)
-        self._path = reserve(path, overwrite=options.overwrite)
+        self._layout: Layout = options.layout_for(len(self._inputs))
+        self._started_at = started_at(self.ctx)
+        path = dated(options.path, self._started_at)
+        try:
+            reserve(path if options.overwrite else free_name(path), overwrite=options.overwrite)
+        except EnvironmentProblem as problem:
+            cause = problem.__cause__
+            if not (self._live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
+                raise
         if options.sidecar:
             self.ctx.on("*", self._events.append)
+        if options.turns:
+            self.ctx.on(TURN_EVENTS, self._turn_events.append)
 
     async def consume(self, frame: AudioFrame) -> None:
         """Record a frame of the only input."""
@@ -151,25 +118,18 @@ class Recorder(Sink[RecorderOptions]):
 
     async def consume_at(self, frame: AudioFrame, inlet: int) -> None:
         """Record a frame of the `inlet`-th input."""
-        if inlet not in self._origins:
-            self._begin(frame, inlet)
+        now_s = self.ctx.now()
+        if self._out is None:
+            await self._start(began_at(frame, now_s) if self._live else 0.0)
         assert self._out is not None
         data = audio.pcm(frame)[:, 0]
-        at = self._origins[inlet] + (frame.pts or 0)
+        at = self._placements[inlet].place(frame, now_s, quiet=_is_quiet(data))
         if at < 0:  # heard before the recording began
             data, at = data[-at:], 0
-        late = self._aligner.earliest(inlet) - at
-        if late > 0:
-            self.ctx.log.warning(
-                "%s came %.0f ms too late and is recorded later from here on",
-                self._inputs[inlet],
-                late * 1000 / _RATE,
-            )
-            self._origins[inlet] += late
-            at += late
+        data, at = self._caught_up(data, at, inlet)
         if len(data):
             for block in self._aligner.add(inlet, at, data):
-                await self._out.write(*_tracks(block, self._layout))
+                await self._out.write(block)
 
     async def drain(self) -> None:
         """Complete the recording."""
@@ -183,64 +143,105 @@ class Recorder(Sink[RecorderOptions]):
         if self._out is None:
             return
         out, self._out = self._out, None
-        for block in () if out.ended else self._aligner.rest():
-            await out.write(*_tracks(block, self._layout))
-        duration_s = round(self._aligner.given / _RATE, 3)
-        self.ctx.publish(RecorderStopped(path=str(self._path), duration_s=duration_s))
-        await out.close()
+        try:
+            if not out.ended:
+                for block in self._aligner.rest():
+                    await out.write(block)
+                await out.flush()
+        finally:
+            self.ctx.publish(
+                RecorderStopped(
+                    path=str(self._recording.path),
+                    duration_s=round(self._aligner.given / _RATE, 3),
+                    segments=self._recording.segments,
+                    lost_s=round(self._recording.lost / _RATE, 3),
+                )
+            )
+            await out.close()
 
-    def _begin(self, frame: AudioFrame, inlet: int) -> None:
-        """Find the place of an input's pts 0 on the recording's timeline."""
-        live = self.ctx.frame_ms == 20
-        pts = frame.pts or 0
-        start_s = audio.meta(frame).captured_at
-        if start_s is None:
-            start_s = self.ctx.now() if live else pts / _RATE
-        if self._out is None:
-            self._start(start_s if live else 0.0, live=live)
-        self._origins[inlet] = round((start_s - self._zero_s) * _RATE) - pts
+    def _caught_up(
+        self, data: NDArray[np.int16], at: int, inlet: int
+    ) -> tuple[NDArray[np.int16], int]:
+        """Return where what comes too late goes: after what is there, and without its pauses.
 
-    def _start(self, zero_s: float, *, live: bool) -> None:
+        So no word is lost, and the next pause puts the voice back into its place in time.
+        """
+        late = self._aligner.earliest(inlet) - at
+        if late <= 0:
+            self._late.discard(inlet)
+            return data, at
+        if inlet not in self._late:
+            self._late.add(inlet)
+            self.ctx.log.warning(
+                "%s came %.0f ms too late and is recorded later until its next pause",
+                self._inputs[inlet],
+                late * 1000 / _RATE,
+            )
+        if _is_quiet(data):
+            data = data[late:]
+        return data, at + late
+
+    async def _start(self, zero_s: float) -> None:
         self._zero_s = zero_s
+        self._placements = [Placement(zero_s, live=self._live) for _ in self._inputs]
         self._aligner = Aligner(
             len(self._inputs),
-            patience=_LIVE_PATIENCE if live else _BATCH_PATIENCE,
-            grace=_LIVE_GRACE if live else _BATCH_PATIENCE,
+            patience=_LIVE_PATIENCE if self._live else _BATCH_PATIENCE,
+            grace=_LIVE_PATIENCE if self._live else _BATCH_PATIENCE,
         )
-        names = self._inputs if self._layout == "tracks" else ("",)
-        layout = "stereo" if self._layout == "stereo" else "mono"
+        self._recording = self._new_recording()
         self._out = BackgroundWriter(
-            self._path,
-            partial(self._opened, layout, names),
-            batch=_RATE * self.ctx.frame_ms // 1000 * _FRAMES_A_BATCH,
+            self._recording.path,
+            self._recording.opened,
+            batch=_LIVE_BATCH if self._live else _BATCH,
         )
-        self.ctx.publish(
-            RecorderStarted(
-                path=str(self._path),
-                tracks=self._inputs,
-                zero_s=round(zero_s, 4),
-                started_at=datetime.now(UTC).astimezone().isoformat(timespec="milliseconds"),
+        await self._out.flush()  # so that `recorder.started` comes before what happens in it
+
+    def _new_recording(self) -> Recording:
+        options, encoding = self.options, self._encoding
+        seconds, largest = options.segment_s, encoding.max_bytes
+        format = FileFormat(
+            encoding,
+            _RATE,
+            layout="stereo" if self._layout == "stereo" else "mono",
+            titles=self._inputs if self._layout == "tracks" else ("",),
+            overwrite=options.overwrite,
+            durable=self._live,
+        )
+        if options.segment_mb is not None:
+            asked = round(options.segment_mb * 1_000_000)
+            largest = asked if largest is None else min(asked, largest)
+        shape = Shape(
+            options.path,
+            self._started_at,
+            self._zero_s,
+            self._inputs,
+            self._layout,
+            format,
+            segment_samples=None if seconds is None else round(seconds * _RATE),
+            segment_bytes=largest,
+        )
+        loop = asyncio.get_running_loop()
+
+        def announce(event: Event) -> None:
+            loop.call_soon_threadsafe(self._say, event)
+
+        clips = None
+        if options.turns:
+            ending = options.path.suffix
+            clips = TurnClips(
+                self._inputs, format, ending, self._zero_s, self._turn_events, announce
             )
-        )
+        events = self._events if options.sidecar else None
+        return Recording(shape, events, announce, clips)
 
-    def _opened(self, layout: str, names: Sequence[str]) -> Writer:
-        writer = open_writer(self._path, self._encoding, _RATE, layout, names)
-        if not self.options.sidecar:
-            return writer
-        return WithSidecar(writer, self._path, self._events, self._zero_s)
-
-
-def _default_layout(encoding: Encoding, inputs: int) -> Layout:
-    if encoding.many_tracks:
-        return "tracks"
-    return "stereo" if inputs == 2 else "mix"
+    def _say(self, event: Event) -> None:
+        if isinstance(event, RecorderFailed):
+            self.ctx.log.error("cannot write %s: %s; trying again", event.path, event.error)
+        elif isinstance(event, RecorderResumed):
+            self.ctx.log.warning("recording again to %s, lost %s s", event.path, event.lost_s)
+        self.ctx.publish(event)
 
 
-def _tracks(block: NDArray[np.int16], layout: Layout) -> list[NDArray[np.int16]]:
-    """Return the file's tracks, shape (samples, channels) each, of the inputs in `block`."""
-    if layout == "tracks":
-        return list(np.hsplit(block, block.shape[1]))
-    if layout == "stereo":
-        return [block[:, [0, -1]]]  # a single input is heard on both sides
-    total = block.sum(axis=1, dtype=np.int32)
-    return [np.clip(total, -32768, 32767).astype(np.int16)[:, None]]
+def _is_quiet(data: NDArray[np.int16]) -> bool:
+    return not len(data) or max(int(data.max()), -int(data.min())) < _AUDIBLE

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
-from pydantic import Field, PlainSerializer
+from pydantic import Field
 
 from rtpipe import AudioFrame, Event, Options, RtpipeError, Source, StageContext, audio
+from rtpipe_plugins.addresses import Address
 from rtpipe_plugins.jitter import JitterBuffer
-from rtpipe_plugins.receiving import Receiver, shown
+from rtpipe_plugins.receiving import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -56,7 +57,7 @@ class UrlOptions(Options):
 
     main: ClassVar[str | None] = "url"
 
-    url: Annotated[str, PlainSerializer(shown)] = Field(repr=False)
+    url: Address
     """The address; user and password may stand in it and are never shown."""
     timeout_s: float = Field(5.0, gt=0)
     """How long it may take to connect, and how long a silence is a failure (s)."""

@@ -3,52 +3,62 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rtpipe import Event
-    from rtpipe_plugins.encoding import Writer
 
 
-class WithSidecar:
-    """Writes the pipeline's events to a file beside the audio, as often as the audio.
+class Sidecar:
+    """Writes the pipeline's events to a file beside a recording, in the recording's time.
 
     Args:
-        audio: The recording.
-        path: Of the recording.
-        events: Where the loop puts them.
+        path: Of the sidecar.
+        events: Where the event loop puts them; written ones are taken out.
         zero_s: The pipeline second that is 0 in the recording.
+
+    Raises:
+        OSError: The file cannot be made.
     """
 
-    def __init__(self, audio: Writer, path: Path, events: deque[Event], zero_s: float) -> None:
-        self._audio = audio
+    def __init__(self, path: Path, events: deque[Event], zero_s: float) -> None:
         self._events = events
         self._zero_s = zero_s
-        self._file = path.with_suffix(".events.jsonl").open("w", encoding="utf-8")
+        self._file = path.open("wb", buffering=0)
 
-    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
-        """Append to the audio, and the events that have passed since."""
-        self._audio.write(tracks)
-        self._write_events()
+    def write(self, until_s: float) -> None:
+        """Write what happened before a pipeline second; the rest may belong to another file.
+
+        Raises:
+            OSError: It cannot be written; what was not is left for the next file.
+        """
+        taken: list[Event] = []
+        while self._events and self._events[0].at < until_s:
+            taken.append(self._events.popleft())
+        try:
+            self._write("".join(map(self._line, taken)).encode())
+        except OSError:
+            self._events.extendleft(reversed(taken))
+            raise
+
+    def duplicate(self) -> int:
+        """Return a file descriptor of it that the caller closes."""
+        return os.dup(self._file.fileno())
 
     def close(self) -> None:
-        """Complete both files."""
-        try:
-            self._write_events()
-        finally:
-            self._file.close()
-            self._audio.close()
+        """Complete the file."""
+        self._file.close()
 
-    def _write_events(self) -> None:
-        while self._events:
-            line = self._events.popleft().as_dict()
-            line["at"] = round(line["at"] - self._zero_s, 4)
-            self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        self._file.flush()
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def _line(self, event: Event) -> str:
+        line = event.as_dict()
+        line["at"] = round(line["at"] - self._zero_s, 4)
+        return json.dumps(line, ensure_ascii=False, default=str) + "\n"

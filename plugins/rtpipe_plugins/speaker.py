@@ -13,7 +13,6 @@ from rtpipe import (
     AudioFormat,
     AudioFrame,
     Event,
-    NotConnected,
     Options,
     QueuePolicy,
     Sink,
@@ -21,22 +20,31 @@ from rtpipe import (
     audio,
 )
 from rtpipe_plugins import portaudio
-from rtpipe_plugins.own_thread import OwnThread
+from rtpipe_plugins.device_watch import DeviceLost, DeviceReturned, DeviceWatch, OnLost
+from rtpipe_plugins.drift import DriftControl, DriftMeasured, Stretcher
 from rtpipe_plugins.playback import Ledger, PlaybackBuffer, PlaybackStarted, PlaybackStopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
 _BLOCK_MS = 10
-_HANGS_AFTER_S = 2.0
-"""A device that takes nothing for so long will take nothing any more."""
+_DEVICE_S = 0.04
+"""What the device itself may hold: its low default (20 ms) crackles on a busy computer."""
 _AUDIBLE = 33
 """Peak of an s16 sample that somebody may hear: -60 dBFS."""
 
 _NEXT_SOUND_S = 1.0
 """What comes so long after a sound is another sound."""
+
+_LIVE_ROOM_S = 0.12
+"""What a live stream may bring early; more waits in the inlet, and is trimmed there."""
+_STANDING_S = 0.04
+"""So much more than wanted is dropped in a silence, where nobody hears it."""
+_STEPS_ASIDE_S = 0.01
+"""How far what waits may be from what is wanted before the audio is brought to fit."""
+_TELL_DRIFT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +70,28 @@ class SpeakerOptions(Options):
     """How much waits for the device (ms): more bears more jitter, and is heard later."""
     fade_ms: int = Field(12, ge=0, le=200)
     """How fast a flush fades out (ms): without it, one hears a click."""
+    on_lost: OnLost = "wait"
+    """What to do when the device is gone: wait for it, letting the time pass unheard, let the
+    `fallback:` take over, or fail."""
 
 
 class Speaker(Sink[SpeakerOptions]):
-    """Plays what it gets, at the pace of the device."""
+    """Plays what it gets, at the pace of the device.
+
+    Where a live stream does not run as the device's clock does, it is shortened or lengthened by as
+    little, unheard, so that what waits stays `prebuffer_ms`. While the device is gone what comes is
+    swallowed at the pace of speech.
+    """
 
     kind = "speaker"
-    publishes = (PlaybackStarted, PlaybackStopped, SpeakerUnderran)
+    publishes = (
+        PlaybackStarted,
+        PlaybackStopped,
+        SpeakerUnderran,
+        DeviceLost,
+        DeviceReturned,
+        DriftMeasured,
+    )
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
     inlet_policy = QueuePolicy(max_ms=200)
 
@@ -89,15 +112,27 @@ class Speaker(Sink[SpeakerOptions]):
 
     def __init__(self, options: SpeakerOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._thread = OwnThread(ctx.id)
+        self._watch = DeviceWatch(
+            ctx,
+            "output",
+            options.on_lost,
+            open_stream=self._open_stream,
+            close_stream=self._close_stream,
+            changed=self._changed,
+        )
         self._stream: Any = None
-        self._closing = False
-        self._gone = False
         self._moved = asyncio.Event()
-        self._ledger = Ledger(options.sample_rate)
+        self._most_held = options.sample_rate * options.prebuffer_ms // 1000
+        self._channels = 1
+        self._buffer = PlaybackBuffer(self._channels, self._most_held)
         self._gaps = self._underruns = 0
         self._in_mid_sound = False
-        self._consumed_at = 0.0
+        self._consumed_at = self._taken_at = self._swallowed_until = 0.0
+        self._drift = DriftControl(
+            target_s=(options.prebuffer_ms - _BLOCK_MS / 2) / 1000, tolerance_s=_STEPS_ASIDE_S
+        )
+        self._tell_drift_at = _TELL_DRIFT_S
+        self._begin()
 
     async def open(self) -> None:
         """Open the device and start it.
@@ -107,29 +142,61 @@ class Speaker(Sink[SpeakerOptions]):
             StageError: Several devices match.
         """
         self._loop = asyncio.get_running_loop()
-        await self._thread.start(self._open_stream)
+        await self._watch.start()
+        self._begin()
 
     async def close(self) -> None:
         """Let go of the device."""
-        self._closing = True
-        await self._thread.end(self._close_stream)
-        self._publish(self._ledger.ended())
+        await self._watch.end()
+        self._publish(self._ledger.ended(self._buffer.taken))
 
     async def consume(self, frame: AudioFrame) -> None:
         """Play `frame`; returns when the device has room for more.
 
         Raises:
-            NotConnected: The device is gone or hangs.
+            EnvironmentProblem: The device is gone and `on_lost` is fallback.
+            StageError: The device is gone and `on_lost` is fail.
         """
+        if self._watch.away:
+            await self._swallow(frame)
+            return
         data = _fitted(audio.pcm(frame), self._channels)
         if self.options.volume != 1.0:
             data = np.clip(np.rint(data * self.options.volume), -32768, 32767).astype(np.int16)
         audible = int(data.max()) >= _AUDIBLE or int(data.min()) <= -_AUDIBLE
+        room = self._most_held
+        if self.ctx.live:
+            rate = self.options.sample_rate
+            if not audible and self._buffer.held > room + round(_STANDING_S * rate):
+                self._drift.jumped()
+                return
+            data = self._kept_in_step(data)
+            room += round(_LIVE_ROOM_S * rate)
         self._count_gap(audible=audible)
-        self._ledger.pushed(frame, audible=audible)
+        self._ledger.pushed(frame, len(data), audible=audible)
         self._buffer.push(data)
-        while self._buffer.held > self._most_held:
-            await self._device_moved()
+        while self._buffer.held > room and not self._watch.away:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _swallow(self, frame: AudioFrame) -> None:
+        """Let pass the time that the frame would have played."""
+        begin = max(self._swallowed_until, self.ctx.now() - _NEXT_SOUND_S / 10)
+        self._swallowed_until = begin + frame.samples / frame.sample_rate
+        await self.ctx.clock.sleep_until(self._swallowed_until)
+
+    def _kept_in_step(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return live audio a little shorter or longer, so that what waits stays as much."""
+        rate, now = self.options.sample_rate, self.ctx.now()
+        if not self._buffer.flowing:
+            self._drift.jumped()
+            return self._stretcher.stretch(data, 0.0)
+        # The device takes blocks: between two of them as much is played as time passes.
+        waits_s = (self._buffer.held + len(data)) / rate - (now - self._taken_at)
+        if now >= self._tell_drift_at:
+            self._tell_drift_at = now + _TELL_DRIFT_S
+            self.ctx.publish(DriftMeasured(ppm=round(-self._drift.ppm, 1)))
+        return self._stretcher.stretch(data, self._drift.update(waits_s, len(data) / rate))
 
     def reset(self) -> None:
         """Stop what is being played, softly."""
@@ -140,8 +207,11 @@ class Speaker(Sink[SpeakerOptions]):
     async def drain(self) -> None:
         """Return when the last sample has been heard."""
         self._buffer.end()
-        while self._buffer.held:
-            await self._device_moved()
+        while self._buffer.held and not self._watch.away:
+            self._moved.clear()
+            await self._moved.wait()
+        if self._watch.away:
+            return
         # The device has taken it, but not played it: silence after it pushes it through.
         await asyncio.sleep(self._stream.latency + 2 * _BLOCK_MS / 1000)
 
@@ -150,28 +220,14 @@ class Speaker(Sink[SpeakerOptions]):
         now, gaps = self.ctx.now(), self._buffer.gaps
         soon = now - self._consumed_at < _NEXT_SOUND_S
         if gaps != self._gaps and audible and self._in_mid_sound and soon:
-            self._underruns += 1
-            self.ctx.publish(SpeakerUnderran(count=self._underruns))
+            self._tell_underrun()
         self._gaps, self._in_mid_sound, self._consumed_at = gaps, audible, now
 
-    async def _device_moved(self) -> None:
-        """Return when the device has taken something."""
-        if not self._gone:
-            self._moved.clear()
-            try:
-                async with asyncio.timeout(_HANGS_AFTER_S):
-                    await self._moved.wait()
-            except TimeoutError:
-                raise NotConnected(f"{self._device} hangs: it takes no audio") from None
-        if self._gone:
-            raise NotConnected(f"{self._device} is gone")
-
-    def _open_stream(self) -> None:
+    def _open_stream(self, finished: Callable[[], None]) -> portaudio.Device:
         sounddevice = portaudio.load()
         options = self.options
-        self._device = device = portaudio.find_device(sounddevice, options.device, "output")
+        device = portaudio.find_device(sounddevice, options.device, "output")
         self._channels = min(2, device.channels)
-        self._most_held = options.sample_rate * options.prebuffer_ms // 1000
         self._buffer = PlaybackBuffer(self._channels, self._most_held)
         with portaudio.opening(sounddevice, device, "output", options.sample_rate):
             self._stream = sounddevice.RawOutputStream(
@@ -180,38 +236,54 @@ class Speaker(Sink[SpeakerOptions]):
                 channels=self._channels,
                 dtype="int16",
                 blocksize=options.sample_rate * _BLOCK_MS // 1000,
-                latency="low",
+                latency=_DEVICE_S,
                 callback=self._fill,
-                finished_callback=self._finished,
+                finished_callback=finished,
             )
             self._stream.start()
+        return device
 
     def _close_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     # -- in PortAudio's thread ---------------------------------------------------------------------
 
     def _fill(self, out: Any, samples: int, time: Any, status: Any) -> None:  # noqa: ARG002 - PortAudio's signature
+        self._watch.beat()
         taken = self._buffer.take(samples)
         out[: len(taken)] = taken
         out[len(taken) :] = bytes(len(out) - len(taken))
         if taken:
-            self._loop.call_soon_threadsafe(self._follow)
-
-    def _finished(self) -> None:
-        if not self._closing:
-            self._loop.call_soon_threadsafe(self._lose)
+            self._loop.call_soon_threadsafe(self._follow, bool(status.output_underflow))
 
     # -- in the loop's thread ----------------------------------------------------------------------
 
-    def _follow(self) -> None:
+    def _begin(self) -> None:
+        """Begin with an empty device."""
+        self._ledger = Ledger(self.options.sample_rate)
+        self._stretcher = Stretcher(self._channels)
+        self._in_mid_sound = False
+        self._gaps = 0
+
+    def _follow(self, underflow: bool) -> None:  # noqa: FBT001 - what call_soon passes
         """Tell what the device has played, and let more come."""
         self._moved.set()
+        self._taken_at = self.ctx.now()
+        if underflow and self._in_mid_sound:
+            self._tell_underrun()
         self._publish(self._ledger.played(self._buffer.taken))
 
-    def _lose(self) -> None:
-        self._gone = True
+    def _tell_underrun(self) -> None:
+        self._underruns += 1
+        self.ctx.publish(SpeakerUnderran(count=self._underruns))
+
+    def _changed(self) -> None:
+        """End what sounded in a device that is gone; begin anew in one that is back."""
+        self._publish(self._ledger.ended(self._buffer.taken))
+        self._begin()
+        self._drift.jumped()
         self._moved.set()
 
     def _publish(self, events: Iterable[Event]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtpipe import ConfigError, Options, Source, hookimpl
@@ -517,6 +517,7 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 
 
 @settings(deadline=None)  # the machine is shared
+@example("{0`")
 @given(st.text(alphabet=st.sampled_from(list("abc:{}[]-,'\"\n \t#&*!|>%@`$0.")), max_size=40))
 def test_any_text_is_understood_or_refused_with_diagnostics(text: str) -> None:
     for found in (text, f"version: 1\nstages:\n  - mic\n  - {text}"):

@@ -17,6 +17,8 @@ ELSEWHERE = {
     "rtsp": "needs a server",
     "url": "needs a server",
     "realtime": "needs a call",
+    "mqtt": "needs a broker",
+    "stream": "needs a server",
 }
 """Kinds that cannot be opened on any machine; tests of their own bring the surroundings along."""
 
@@ -30,12 +32,20 @@ def shipped() -> list[type[Stage[Any]]]:
 def options(kind: str, folder: Path) -> dict[str, Any]:
     """Return what a kind needs that has no default, so that it can be opened again and again."""
     needed: dict[str, dict[str, Any]] = {
+        "chime": {"path": VOICE},
+        "delay": {"delay_ms": 120},
+        "echo_cancel": {"reference": "speaker"},
         "file": {"path": VOICE},
         "file_sink": {"path": folder / "out.wav", "overwrite": True},
+        "filter": {"graph": "volume=0.5"},
         "recorder": {"path": folder / "%H%M%S-%f.mka"},
         "jsonl": {"path": folder / "events.jsonl"},
         "exec": {"command": "true"},
+        "process": {"command": "head -c 96000 /dev/zero"},
+        "process_sink": {"command": "cat"},
         "python": {"target": "builtins:repr"},
+        "transcript": {"path": folder / "words.vtt"},
+        "webhook": {"url": ""},
     }
     return needed.get(kind, {})
 
@@ -53,5 +63,5 @@ def test_a_shipped_kind_keeps_the_contract(stage_type: type[Stage[Any]], tmp_pat
         stage_type,
         options(stage_type.kind, tmp_path),
         tolerance=0,
-        real_time=stage_type.kind == "exec",  # a process keeps real time
+        real_time=stage_type.kind in {"exec", "process", "process_sink"},  # those keep real time
     )

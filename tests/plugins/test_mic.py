@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import fake_sounddevice
 from fake_sounddevice import PortAudioError, SoundDevice, Stream
-from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, NotConnected, StageError, audio
+from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, RtpipeError, StageError, audio
 from rtpipe.testing import Bench, joined, run_virtual
 from rtpipe_plugins.mic import Mic
 
@@ -36,7 +36,7 @@ class Listening:
         try:
             async for frame in self.bench.stage.frames():
                 self.frames.append(frame)
-        except NotConnected as error:
+        except RtpipeError as error:
             self.error = error
 
     @property
@@ -168,23 +168,135 @@ def test_a_loop_that_was_held_up_loses_the_oldest_and_says_so(laptop: SoundDevic
     run_virtual(run())
 
 
-def test_a_device_that_vanishes_ends_the_stream(laptop: SoundDevice) -> None:
+def test_while_the_device_is_gone_there_is_silence_and_then_its_audio_again(
+    laptop: SoundDevice,
+) -> None:
     async def run() -> None:
+        loop = asyncio.get_running_loop()
         async with listening(laptop) as mic:
-            await hear_each_20_ms(mic, [block(1)])
+            await hear_each_20_ms(mic, [block(1)] * 50, late_s=0.02)
+            laptop.refusal = PortAudioError("No such device", -9996)
             threading.Thread(target=mic.stream.vanish).start()
-            await asyncio.sleep(0.1)
-            assert "is gone" in str(mic.error)
+            await asyncio.sleep(10)
+            assert mic.stream.state == "closed"
+            [lost] = mic.bench.run.of_type("device.lost")
+            assert lost.payload() == {
+                "device": "Built-in Audio: ALC (hw:0,0)",
+                "reason": "is gone",
+            }
+            gone = list(mic.frames)
+            laptop.refusal = None
+            opened = asyncio.Event()
+            laptop.when_opened = lambda: loop.call_soon_threadsafe(opened.set)
+            await opened.wait()
+            await asyncio.sleep(0.001)
+            assert loop.time() < 1 + 10 + 2.1
+            mic.stream = laptop.streams[1]
+            await hear_each_20_ms(mic, [block(2)] * 50, late_s=0.02)
+            [returned] = mic.bench.run.of_type("device.returned")
+            assert returned.payload()["away_s"] == pytest.approx(returned.at - lost.at, abs=0.001)
+            # All the time 20 ms of audio each 20 ms, and the times rise without an overlap.
+            assert len(gone) * 0.02 == pytest.approx(11, abs=0.1)
+            ends = [(frame.pts or 0) + frame.samples for frame in mic.frames]
+            assert all(
+                0 <= (frame.pts or 0) - end <= 960
+                for end, frame in zip(ends, mic.frames[1:], strict=False)
+            )
+            assert set(mic.samples) == {0, 1, 2}
+            assert set(joined(gone[60:])[:, 0]) == {0}
+            assert mic.samples[-1] == 2
+            assert ends[-1] / 48_000 == pytest.approx(loop.time(), abs=0.06)
 
     run_virtual(run())
 
 
-def test_a_device_that_falls_silent_ends_the_stream(laptop: SoundDevice) -> None:
+def test_a_device_that_falls_silent_is_opened_again(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)] * 10)
+            await asyncio.sleep(2.5)
+            [lost] = mic.bench.run.of_type("device.lost")
+            assert "hangs" in lost.payload()["reason"]
+            assert lost.at == pytest.approx(0.2 + 1.0, abs=0.8)
+            assert len(laptop.streams) == 2
+            assert not mic.bench.run.of_type("device.returned")  # it opens, but nothing comes
+            await asyncio.sleep(30)
+            assert 5 < len(laptop.streams) < 15
+            assert [stream.state for stream in laptop.streams[:-1]] == ["closed"] * (
+                len(laptop.streams) - 1
+            )
+
+    run_virtual(run())
+
+
+def test_what_is_plugged_in_later_is_found_once_no_stream_would_break(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = (("Built-in Audio", 2, 2), ("USB Headset", 1, 2))
+    laptop = fake_sounddevice.install(monkeypatch, before)
+    looked: list[str] = []
+
+    def look() -> None:
+        looked.append("again")
+        laptop.devices = (("HDMI", 0, 2), *before)  # it has another number now
+
+    monkeypatch.setattr(laptop, "_initialize", look)
+
+    async def run() -> None:
+        async with (
+            listening(laptop, device="built-in") as other,
+            listening(laptop, device="headset") as mic,
+        ):
+            beats = asyncio.create_task(hear_each_20_ms(other, [block(1)] * 400))
             await hear_each_20_ms(mic, [block(1)])
+            mic.stream.vanish()
             await asyncio.sleep(3)
-            assert "hangs" in str(mic.error)
+            assert not looked
+            other.stream.vanish()
+            await asyncio.sleep(4)
+            assert looked
+            assert 2 in [stream.options["device"] for stream in laptop.streams]
+            beats.cancel()
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize(
+    ("on_lost", "error"), [("fallback", EnvironmentProblem), ("fail", StageError)]
+)
+def test_who_does_not_want_to_wait_is_told(
+    laptop: SoundDevice, on_lost: str, error: type[Exception]
+) -> None:
+    async def run() -> None:
+        async with listening(laptop, on_lost=on_lost) as mic:
+            await hear_each_20_ms(mic, [block(1)])
+            mic.stream.vanish()
+            await asyncio.sleep(0.1)
+            assert type(mic.error) is error
+            assert "(hw:0,0) is gone" in str(mic.error)
+            assert len(laptop.streams) == 1
+
+    run_virtual(run())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ppm", [300, -300])
+def test_a_clock_that_runs_apart_is_measured_and_made_to_fit(
+    laptop: SoundDevice, ppm: float
+) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            for _ in range(5 * 60 * 50):
+                await asyncio.sleep(0.02 / (1 + ppm * 1e-6))
+                mic.stream.hear(block(1), late_s=0.02)
+                if len(mic.frames) > 100:
+                    del mic.frames[0]
+            now = asyncio.get_running_loop().time()
+            last = mic.frames[-1]
+            assert ((last.pts or 0) + last.samples) / 48_000 == pytest.approx(now, abs=0.03)
+            measured = mic.bench.run.of_type("device.drift_measured")
+            assert len(measured) in {4, 5}
+            assert measured[-1].payload()["ppm"] == pytest.approx(ppm, abs=20)
 
     run_virtual(run())
 

@@ -17,8 +17,9 @@ import pytest
 
 from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, RtpipeError, StageError, audio
 from rtpipe.testing import Bench, StageRun, joined, run_stage, tone
+from rtpipe_plugins.addresses import shown
 from rtpipe_plugins.jitter import JitterBuffer
-from rtpipe_plugins.receiving import Receiver, shown
+from rtpipe_plugins.receiving import Receiver
 from rtpipe_plugins.rtsp import Rtsp, RtspOptions, Url
 
 
@@ -179,7 +180,7 @@ def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
     with served(lambda connection, _: time.sleep(1.0)) as port:
         error = first_error(f"tcp://127.0.0.1:{port}", timeout_s=0.3)
     assert isinstance(error, EnvironmentProblem)
-    assert "nothing came for 0.3 s" in error.message
+    assert "nothing moved for 0.3 s" in error.message
 
 
 def test_nobody_there() -> None:

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import fake_sounddevice
-from fake_sounddevice import SoundDevice
-from rtpipe import AudioFrame, EnvironmentProblem, NotConnected, audio
+from fake_sounddevice import PortAudioError, SoundDevice
+from rtpipe import AudioFrame, EnvironmentProblem, StageError, audio
 from rtpipe.testing import Bench, cut, joined, noise, run_virtual, tone
 from rtpipe_plugins.playback import PlaybackBuffer
 from rtpipe_plugins.speaker import Speaker
@@ -34,10 +34,11 @@ class Listener:
         self.stream = laptop.streams[-1]
         self.blocks: list[NDArray[np.int16]] = []
         self.plays = True
+        self.period_s = 0.01
 
     async def run_device(self) -> None:
         while True:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self.period_s)
             if self.plays:
                 self.blocks.append(self.stream.play(BLOCK))
 
@@ -248,23 +249,136 @@ def test_audio_that_does_not_come_in_time_is_an_underrun_and_a_pause_is_none(
     run_virtual(run())
 
 
-def test_a_device_that_vanishes_or_hangs(laptop: SoundDevice) -> None:
-    async def vanishes() -> None:
+def test_while_the_device_is_gone_time_passes_unheard_and_then_it_is_heard_again(
+    laptop: SoundDevice,
+) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
         async with listening(laptop) as listener:
-            await consume(listener, tone(seconds=0.5))
+            frames = tone(seconds=10.5)
+            await consume(listener, frames[:25])
+            laptop.refusal = PortAudioError("No such device", -9996)
+            listener.plays = False
             listener.stream.vanish()
-            with pytest.raises(NotConnected, match="is gone"):
-                await consume(listener, tone(seconds=0.5))
+            at = loop.time()
+            await consume(listener, frames[25:])
+            assert loop.time() - at == pytest.approx(10, abs=0.2)
+            [stopped] = listener.bench.run.of_type("playback.stopped")
+            assert stopped.payload()["position_s"] == pytest.approx(0.44, abs=0.03)
+            laptop.refusal = None
+            await consume(listener, tone(seconds=2.1))
+            listener.stream, listener.plays = laptop.streams[1], True
+            listener.blocks.clear()
+            await asyncio.sleep(0.1)
+            assert listener.bench.run.of_type("device.returned")
+            await consume(listener, tone(seconds=1))
+            await listener.stage.drain()
+            assert len(sound(listener.heard)) == pytest.approx(48_000, abs=100)
 
-    async def hangs() -> None:
+    run_virtual(run())
+
+
+def test_a_device_that_hangs_holds_nobody_up(laptop: SoundDevice) -> None:
+    async def run() -> None:
         async with listening(laptop) as listener:
             await consume(listener, tone(seconds=0.5))
             listener.plays = False
-            with pytest.raises(NotConnected, match="hangs"):
-                await consume(listener, tone(seconds=0.5))
+            await consume(listener, tone(seconds=3))
+            [lost] = listener.bench.run.of_type("device.lost")
+            assert "hangs" in lost.payload()["reason"]
+            await listener.stage.drain()
 
-    run_virtual(vanishes())
-    run_virtual(hangs())
+    run_virtual(run())
+
+
+def test_who_does_not_want_to_wait_is_told(laptop: SoundDevice) -> None:
+    async def run(on_lost: str, error: type[Exception]) -> None:
+        async with listening(laptop, on_lost=on_lost) as listener:
+            await consume(listener, tone(seconds=0.5))
+            listener.stream.vanish()
+            with pytest.raises(error, match="is gone") as caught:
+                await consume(listener, tone(seconds=0.5))
+            assert type(caught.value) is error
+
+    run_virtual(run("fallback", EnvironmentProblem))
+    run_virtual(run("fail", StageError))
+
+
+def spoken(response_id: str, seconds: float, *, pts: int) -> list[AudioFrame]:
+    frames = cut(np.full(round(seconds * 48_000), 5000, np.int16), pts=pts)
+    for frame in frames:
+        audio.meta(frame).extra["response_id"] = response_id
+    return frames
+
+
+def test_the_ledger_knows_how_much_of_which_response_was_heard(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            await consume(listener, spoken("one", 1, pts=0))
+            await consume(listener, cut(np.zeros(24_000, np.int16), pts=48_000))
+            await consume(listener, spoken("one", 1, pts=72_000))
+            await consume(listener, spoken("two", 2, pts=120_000))
+            played = listener.stage._buffer.taken - 120_000
+            listener.stage.reset()
+            await asyncio.sleep(0.3)
+            events = [event.payload() for event in listener.bench.run.events]
+            assert [event["response_id"] for event in events] == ["one"] * 4 + ["two"] * 2
+            heard_ms = [event["played_ms"] for event in events if "played_ms" in event]
+            assert heard_ms[:2] == [1000.0, 2500.0]
+            assert heard_ms[2] == pytest.approx(played / 48 + 12, abs=1)  # and the fade
+
+    run_virtual(run())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ppm", [300, -300])
+def test_a_clock_that_runs_apart_is_measured_and_nothing_is_dropped_or_missing(
+    laptop: SoundDevice, ppm: float
+) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            listener.bench.context.live = True
+            listener.period_s = 0.01 / (1 + ppm * 1e-6)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for n, frame in enumerate(tone(seconds=300)):
+                await asyncio.sleep(max(0.0, began + n * 0.02 - loop.time()))
+                await listener.stage.consume(frame)
+                listener.blocks.clear()
+                if n > 10:
+                    assert 480 <= listener.stage._buffer.held <= 5760, n
+            measured = listener.bench.run.of_type("device.drift_measured")
+            assert measured[-1].payload()["ppm"] == pytest.approx(ppm, abs=30)
+            assert not listener.bench.run.of_type("speaker.underran")
+
+    run_virtual(run())
+
+
+def test_what_has_gathered_in_a_live_stream_is_dropped_where_nobody_hears_it(
+    laptop: SoundDevice,
+) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            listener.bench.context.live = True
+            await consume(listener, tone(seconds=0.16))  # at once, as after a stall
+            for frame in cut(np.zeros(24_000, np.int16)):
+                await asyncio.sleep(0.02)
+                await listener.stage.consume(frame)
+            assert listener.stage._buffer.held <= 5280
+            assert len(sound(listener.heard)) == pytest.approx(7680, abs=10)
+
+    run_virtual(run())
+
+
+def test_an_underflow_that_the_device_reports_is_told(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            await consume(listener, tone(seconds=0.2))
+            listener.stream.play(BLOCK, underflow=True)
+            await asyncio.sleep(0.001)
+            assert listener.bench.run.of_type("speaker.underran")
+
+    run_virtual(run())
 
 
 def test_the_device_is_the_one_that_is_meant(laptop: SoundDevice) -> None:
@@ -274,7 +388,9 @@ def test_the_device_is_the_one_that_is_meant(laptop: SoundDevice) -> None:
         async with Bench(Speaker, {"device": device, "sample_rate": 44_100}).opened():
             return laptop.streams[-1].options
 
-    assert run_virtual(opened("headset"))["device"] == 1
+    headset = run_virtual(opened("headset"))
+    assert headset["device"] == 1
+    assert headset["latency"] <= 0.06
     laptop.when_opened = lambda: seen.append(os.environ.get("PULSE_SINK"))
     assert run_virtual(opened("pulse:hall"))["samplerate"] == 44_100
     assert seen == ["hall"]

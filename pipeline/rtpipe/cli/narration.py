@@ -85,6 +85,8 @@ class Narrator:
             text = template.format_map(_Rounded(said)).removeprefix(f"{event.source}: ")
             if said.get("interrupted"):
                 text += " (interrupted)"
+            if said.get("lost_s"):
+                text += f", {said['lost_s']} s lost"
             yield Line(event.at, who or event.source, text, voice)
 
     def standing(self) -> Iterator[str]:
@@ -143,6 +145,8 @@ _LINES: dict[str, tuple[str, str, Voice]] = {
     "subscriber.overflowed": ("", "too slow: {lost} events were lost to it", Voice.WARNING),
     "realtime.connected": ("", "connected to {model} ({provider})", Voice.NEWS),
     "realtime.disconnected": ("", "disconnected: {reason}", Voice.NEWS),
+    "recorder.failed": ("", "{error}", Voice.WARNING),
+    "recorder.resumed": ("", "goes on in {path}", Voice.WARNING),
     "recorder.stopped": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
     "file_sink.closed": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
     "pipeline.stopping": ("", "stopping: {reason}", Voice.NEWS),

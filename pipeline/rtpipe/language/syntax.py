@@ -114,7 +114,9 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
         f"`{key}` has no value",
         span,
         "a key needs `:` and a value",
-        f"write `{{{key}: true}}`, or whatever its value is",
+        "write a colon and a value behind it"
+        if "`" in key  # it would end the snippet
+        else f"write `{{{key}: true}}`, or whatever its value is",
     )
 
 

@@ -84,9 +84,10 @@ class Bench:
             options = stage_type.options_type.model_validate(dict(options))
         self.run = StageRun()
         self.bus = Bus()
+        self._taps: dict[str, list[Callable[[AudioFrame], None]]] = {}
         inputs = ("first", "second") if stage_type.many_inlets else ("first",)
         self.context = StageContext(
-            stage_type.kind, Clock(), self._published, self.bus.subscribe, inputs
+            stage_type.kind, Clock(), self._published, self.bus.subscribe, inputs, self._tap
         )
         self.context.frame_ms = frame_ms  # type: ignore[assignment]
         self.stage = stage_type(options, self.context)
@@ -97,6 +98,16 @@ class Bench:
     def _published(self, event: Event) -> None:
         self.run.events.append(event)
         self.bus.publish(event)
+
+    def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
+        handlers = self._taps.setdefault(id, [])
+        handlers.append(handler)
+        return lambda: handlers.remove(handler)
+
+    def taken(self, id: str, frame: AudioFrame) -> None:
+        """Let the stage hear, if it tapped stage `id`, that this one takes `frame`."""
+        for handler in self._taps.get(id, ()):
+            handler(frame)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Bench]:

@@ -18,6 +18,7 @@ from rtpipe import (
     Send,
     StageContext,
     action,
+    audio,
 )
 from rtpipe_plugins.realtime.account import Account, Mask, account_of
 from rtpipe_plugins.realtime.dialect import Command, Conversation, Dialect, Ended, Output
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _CONFIRM_S = 5.0
 _LOOK_S = 0.1
 _DRAIN_S = 0.1
+_SPEAKS = "output_audio_buffer.started"
 _CONNECTING = "connecting the media"
 _UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
 
@@ -77,6 +79,7 @@ class Realtime(Peer[RealtimeOptions]):
         self._established = asyncio.Event()
         self._step = ""
         self._news_at = 0.0
+        self._response_id: str | None = None
 
     @classmethod
     def has_clock(cls, options: RealtimeOptions) -> bool:  # noqa: ARG003 - a call always has one
@@ -168,7 +171,7 @@ class Realtime(Peer[RealtimeOptions]):
         call.outgoing.attach(inlet)
         if self.options.greeting:
             self._carry_out(dialect.conversation.say(self.options.greeting))
-        forwarding = asyncio.create_task(_forward(call.incoming.received, send))
+        forwarding = asyncio.create_task(self._forward(call.incoming.received, send))
         either: list[asyncio.Future[Any]] = [forwarding, call.lost]
         ending = Ending()
         try:
@@ -185,6 +188,13 @@ class Realtime(Peer[RealtimeOptions]):
         finally:
             forwarding.cancel()
             await asyncio.gather(forwarding, return_exceptions=True)
+
+    async def _forward(self, received: Link, send: Send) -> None:
+        """Send on what has come, each frame with the name of the response that is being spoken."""
+        async for frame in received:
+            if self._response_id is not None:
+                audio.meta(frame).extra["response_id"] = self._response_id
+            await send(frame)
 
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
@@ -264,6 +274,8 @@ class Realtime(Peer[RealtimeOptions]):
         for output in outputs:
             match output:
                 case Event():
+                    if output.type == _SPEAKS:  # its audio is behind this, in the jitter buffer
+                        self._response_id = output.payload().get("response_id")
                     self.ctx.publish(output)
                 case Command() if self._call is not None:
                     self._call.transmit(output.text())
@@ -285,11 +297,6 @@ class Realtime(Peer[RealtimeOptions]):
         if over and ending.gave_up:
             self.ctx.log.warning("gave up waiting for the last answer")
         return over
-
-
-async def _forward(received: Link, send: Send) -> None:
-    async for frame in received:
-        await send(frame)
 
 
 def _realtime(options: RealtimeOptions, account: Account, log: Logger) -> Dialect:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shlex
 import shutil
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeAlias
@@ -15,8 +13,8 @@ from typing import Annotated, ClassVar, TypeAlias
 from pydantic import AfterValidator, Field
 
 from rtpipe import EnvironmentProblem, Event, Options, StageContext, Subscriber
+from rtpipe_plugins.child_process import ChildProcess
 
-_STDERR_KEPT = 2000
 _GRACE_S = 1.0
 
 
@@ -111,67 +109,20 @@ class Exec(Subscriber[ExecOptions]):
             self._failed(f"{type(error).__name__}: {error}")
 
     async def _run(self, line: bytes) -> None:
-        process = await self._start()
-        said = bytearray()
+        child = ChildProcess(self._words)
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                await asyncio.gather(_feed(process, line), _listen(process, said))
-                status = await process.wait()
+                await child.start(reads=True)
+                with suppress(ConnectionError):  # it need not read its input
+                    await child.write(line)
+                await child.end_of_input()
+                how = await child.finished()
+            if how is not None:
+                self._failed(how, child.said)
         except TimeoutError:
-            await _kill(process)
-            self._failed(f"took longer than {self.options.timeout_s:g} s", said)
-        except asyncio.CancelledError:
-            await _kill(process)
-            raise
-        else:
-            if status != 0:
-                self._failed(_described(status), said)
+            self._failed(f"took longer than {self.options.timeout_s:g} s", child.said)
+        finally:
+            await child.close()
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                *self._words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        )
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await _kill(await starting)  # a child half started would be nobody's
-            raise
-
-    def _failed(self, reason: str, said: bytes | bytearray = b"") -> None:
-        stderr = said.decode(errors="replace").strip()
-        self.ctx.publish(ExecFailed(command=self._words[0], reason=reason, stderr=stderr))
-
-
-async def _feed(process: asyncio.subprocess.Process, line: bytes) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError, ConnectionResetError):  # it need not read its input
-        process.stdin.write(line)
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _listen(process: asyncio.subprocess.Process, said: bytearray) -> None:
-    assert process.stderr is not None
-    while chunk := await process.stderr.read(4096):
-        said += chunk
-        del said[:-_STDERR_KEPT]
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill the process with all its children, and wait for its end."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way to close a dead child's pipes
-
-
-def _described(status: int) -> str:
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return f"ended with exit status {status}"
+    def _failed(self, reason: str, said: str = "") -> None:
+        self.ctx.publish(ExecFailed(command=self._words[0], reason=reason, stderr=said))

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 _ERRORS = Pattern(("error", "*.failed"))
 _WARNINGS = Pattern(
-    ("stage.fell_back", "stage.stalled", "link.dropped", "subscriber.overflowed", "*.disconnected")
+    (
+        "device.lost",
+        "device.returned",
+        "stage.fell_back",
+        "stage.stalled",
+        "link.dropped",
+        "subscriber.overflowed",
+        "*.disconnected",
+    )
 )
 _DETAILS = Pattern(
     (

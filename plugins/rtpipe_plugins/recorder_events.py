@@ -1,0 +1,67 @@
+"""What a recorder says on the bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtpipe import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderStarted(Event):
+    """The first audio is being written; the recording's time 0 is pipeline second `zero_s`."""
+
+    type: str = "recorder.started"
+    path: str
+    tracks: tuple[str, ...]
+    zero_s: float
+    started_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderSegmentStarted(Event):
+    """The recording goes on in another file, whose time 0 is second `start_s` of the recording."""
+
+    type: str = "recorder.segment_started"
+    path: str
+    start_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderFailed(Event):
+    """A file cannot be written (a full disk); the recorder tries again until it can."""
+
+    type: str = "recorder.failed"
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderResumed(Event):
+    """It records again, in a new file; `lost_s` of audio went into none since it failed."""
+
+    type: str = "recorder.resumed"
+    path: str
+    lost_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderTurnRecorded(Event):
+    """What somebody said in one turn is in a file of its own; `start_s` in the recording."""
+
+    type: str = "recorder.turn_recorded"
+    path: str
+    role: str
+    start_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderStopped(Event):
+    """The recording is complete; `duration_s` includes what was lost."""
+
+    type: str = "recorder.stopped"
+    path: str
+    duration_s: float
+    segments: int
+    lost_s: float

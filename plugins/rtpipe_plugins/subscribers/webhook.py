@@ -1,0 +1,231 @@
+"""`webhook`: events as HTTP requests."""
+
+from __future__ import annotations
+
+import math
+import os
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from string import ascii_letters, digits
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from rtpipe import Event
+from rtpipe.events import SubscriberOverflowed
+from rtpipe_plugins.subscribers.delivery import (
+    Connected,
+    Delivery,
+    DeliveryOptions,
+    Disconnected,
+    TryLater,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp import ClientError, ClientResponse, ClientSession
+
+    from rtpipe_plugins.subscribers.delivery import Send
+    from rtpipe_plugins.subscribers.outbox import Letter
+
+_TOKEN = frozenset(f"!#$%&'*+-.^_`|~{ascii_letters}{digits}")
+"""What the name of a header consists of."""
+_LONGEST_RETRY_AFTER_S = 3600.0
+_TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class WebhookOptions(DeliveryOptions):
+    """Send each event to a web server."""
+
+    main: ClassVar[str | None] = "url"
+
+    url: SecretStr
+    """Where, http:// or https://; it is not shown, since it may hold a token. Empty: off."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """The request's method."""
+    headers: dict[str, SecretStr] = Field(default={})
+    """Headers to send along, as `Authorization`; their values are not shown."""
+
+    @property
+    def address(self) -> str:
+        """The URL as it is."""
+        return self.url.get_secret_value()
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr) -> SecretStr:
+        address = url.get_secret_value()
+        try:
+            parts = urlsplit(address)
+            good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            good = False
+        if address and not good:
+            raise ValueError("it must begin with http:// or https:// and a host, or be empty")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _fit_on_a_line(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if not name or not set(name) <= _TOKEN or set(value.get_secret_value()) & set("\r\n\0"):
+                raise ValueError(f"{name!r} is no header, or its value has several lines")
+        return headers
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> Self:
+        if urlsplit(self.address).username and "authorization" in map(str.lower, self.headers):
+            raise ValueError("the url and the headers both say who we are: leave one out")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookConnected(Connected):
+    """The server takes events (again)."""
+
+    type: str = "webhook.connected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookDisconnected(Disconnected):
+    """The server is away or busy; events wait, and are tried again."""
+
+    type: str = "webhook.disconnected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookFailed(Event):
+    """The server refused an event for good; it was dropped.
+
+    Attributes:
+        host: The server.
+        event: The type of the event that it refused.
+        status: The HTTP status.
+        reason: The status in words.
+    """
+
+    type: str = "webhook.failed"
+    host: str
+    event: str
+    status: int
+    reason: str
+
+
+class Webhook(Delivery[WebhookOptions]):
+    """Sends each event as JSON, in order, until the server has taken it with a 2xx.
+
+    A network error, a time-out, a 5xx, 408 or 429 is tried again, after `Retry-After` where the
+    server says so; any other answer drops the event and publishes `webhook.failed`. An event whose
+    2xx was seen is never sent again. Where an answer was lost on the way it is: the header
+    `Idempotency-Key` is then the same, for a server that must not count it twice.
+    """
+
+    kind = "webhook"
+    publishes = (WebhookConnected, WebhookDisconnected, WebhookFailed, SubscriberOverflowed)
+    connected = WebhookConnected
+    disconnected = WebhookDisconnected
+
+    @classmethod
+    def claims(cls, options: WebhookOptions) -> str | None:
+        """Return the outbox's file; nothing where it is off."""
+        return super().claims(options) if options.address else None
+
+    @property
+    def host(self) -> str:
+        """The server, without what else stands in the URL."""
+        return urlsplit(self.options.address).hostname or ""
+
+    async def open(self) -> None:
+        """Open the outbox and begin to send what is in it; nothing, where it is off.
+
+        Raises:
+            EnvironmentProblem: The outbox's file cannot be used.
+        """
+        if self.options.address:
+            await super().open()
+
+    async def on_event(self, event: Event) -> None:
+        """Put `event` into the outbox.
+
+        Raises:
+            StageError: It could not be written.
+        """
+        if self.options.address:
+            await super().on_event(event)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Send]:
+        """Open an HTTP session."""
+        from aiohttp import ClientError, ClientSession, ClientTimeout
+
+        headers = {name: value.get_secret_value() for name, value in self.options.headers.items()}
+        timeout = ClientTimeout(total=self.options.timeout_s)
+        async with ClientSession(headers=headers, timeout=timeout) as session:
+
+            async def send(letter: Letter) -> None:
+                try:
+                    await self._send(session, letter)
+                except TimeoutError:
+                    raise TryLater(f"no answer within {self.options.timeout_s:g} s") from None
+                except ClientError as error:
+                    raise TryLater(_described(error)) from None
+
+            yield send
+
+    async def _send(self, session: ClientSession, letter: Letter) -> None:
+        async with session.request(
+            self.options.method,
+            self.options.address,
+            data=letter.body.encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": letter.id},
+            allow_redirects=False,  # a redirected POST becomes a GET, and the headers go elsewhere
+        ) as response:
+            status = response.status
+            if status // 100 == 2:
+                self.reached()
+            elif status in _TEMPORARY or status >= 500:
+                raise TryLater(f"{status} {_phrase(status)}", _retry_after_s(response))
+            else:
+                self.ctx.publish(
+                    WebhookFailed(
+                        host=self.host, event=letter.type, status=status, reason=_phrase(status)
+                    )
+                )
+
+
+def _described(error: ClientError) -> str:
+    """Return what went wrong on the network; the texts of aiohttp's errors may hold the URL."""
+    cause = getattr(error, "os_error", error)
+    if not isinstance(cause, OSError):
+        return type(error).__name__
+    if isinstance(cause, ssl.SSLError) or not cause.errno or cause.errno < 0:
+        return cause.strerror or type(cause).__name__
+    return os.strerror(cause.errno)  # asyncio puts an address where the words should be
+
+
+def _phrase(status: int) -> str:
+    """Return a status in the standard's words: the server's own could repeat what we sent."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _retry_after_s(response: ClientResponse) -> float:
+    """Return what the server asks for (s), as a number or as a date; 0 if nothing."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdigit():
+        seconds = float(asked)
+    else:
+        try:
+            at = parsedate_to_datetime(asked)
+        except ValueError:
+            return 0.0
+        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) else 0.0

@@ -1,0 +1,149 @@
+"""A private PulseAudio with a virtual microphone and a virtual loudspeaker."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+APT = "apt install pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
+_SPEAKER = (
+    "module-null-sink sink_name=vspeaker rate=48000 channels=2 "
+    "sink_properties=device.description=VirtualSpeaker"
+)
+_MIC_IN = "module-null-sink sink_name=vmic_in rate=48000 channels=1"
+_MIC = (
+    "module-remap-source source_name=vmic master=vmic_in.monitor channels=1 "
+    "source_properties=device.description=VirtualMic"
+)
+
+
+class PulseAudio:
+    """The sound server; tests may kill it, start it again, and unplug its microphone."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="rtpipe-pulse-"))
+        self.socket = self.folder / "native"
+        self.env = {
+            "PULSE_SERVER": f"unix:{self.socket}",
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "PULSE_RUNTIME_PATH": str(self.folder / "pulse"),
+            "HOME": str(self.folder / "home"),
+        }
+        self._children: list[subprocess.Popen[bytes]] = []
+        self.start()
+
+    def start(self) -> None:
+        """Start it; its devices are there when this returns."""
+        loads = [
+            f"module-native-protocol-unix socket={self.socket}",
+            _SPEAKER,
+            _MIC_IN,
+            _MIC,
+        ]
+        options = ["-n", "--daemonize=no", "--exit-idle-time=-1"]
+        options += ["--high-priority=yes", "--realtime=yes"]  # a busy machine must not cut holes
+        self._server = self._spawn(
+            ["pulseaudio", *options, *(word for load in loads for word in ("-L", load))]
+        )
+        for _ in range(200):
+            if self._pactl("get-source-volume", "vmic").returncode == 0:
+                break
+            with suppress(subprocess.TimeoutExpired):
+                code = self._server.wait(0.05)
+                pytest.fail(f"pulseaudio ended with {code}")
+        else:
+            pytest.fail("pulseaudio does not serve")
+        # Without a client that wants it now, a null sink renders blocks of up to 2 s.
+        for sink in ("vspeaker", "vmic_in"):
+            self._spawn(["pacat", "--raw", "--latency-msec=10", "-d", sink, "/dev/zero"])
+
+    def kill(self) -> None:
+        """Kill it, as a crash would; its clients end with it."""
+        self._server.kill()
+        self.close_children()
+
+    def close_children(self) -> None:
+        """End what was started."""
+        for child in self._children:
+            child.kill()
+            child.wait()
+        self._children.clear()
+
+    def unplug_mic(self) -> None:
+        """Take the microphone away."""
+        assert self._pactl("unload-module", "module-remap-source").returncode == 0
+
+    def plug_mic(self) -> None:
+        """Bring it back."""
+        assert self._pactl("load-module", *_MIC.split()).returncode == 0
+
+    def say(self, wav: Path) -> None:
+        """Play a file into the microphone, to its end."""
+        command = ["paplay", "--latency-msec=500", "-d", "vmic_in", str(wav)]
+        subprocess.run(command, env={**os.environ, **self.env}, check=True, timeout=60)
+
+    @contextmanager
+    def hearing(self) -> Iterator["Ear"]:
+        """Record what the loudspeaker plays."""
+        ear = Ear(self.folder / "heard.raw")
+        with ear.path.open("wb") as out:
+            command = ["parec", "--raw", "--latency-msec=200", "-d", "vspeaker.monitor"]
+            command += ["--format=s16le", "--rate=48000", "--channels=1"]
+            recorder = self._spawn(command, stdout=out)
+        try:
+            yield ear
+        finally:
+            recorder.terminate()
+            recorder.wait()
+
+    def _pactl(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["pactl", *words],
+            env={**os.environ, **self.env},
+            capture_output=True,
+            check=False,
+            timeout=10,
+        )
+
+    def _spawn(self, command: list[str], stdout: object = None) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, **self.env},
+            stdout=stdout or subprocess.DEVNULL,  # type: ignore[arg-type]
+            stderr=subprocess.DEVNULL,
+        )
+        self._children.append(child)
+        return child
+
+
+class Ear:
+    """What was recorded from the loudspeaker so far."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        """Mono, 48 kHz."""
+        data = self.path.read_bytes()
+        return np.frombuffer(data[: len(data) // 2 * 2], np.int16)
+
+
+@pytest.fixture
+def pulse() -> Iterator[PulseAudio]:
+    """A running sound server."""
+    if not all(shutil.which(command) for command in ("pulseaudio", "pactl", "pacat", "parec")):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no PulseAudio: {APT}")
+        pytest.skip(f"no PulseAudio: {APT}")
+    server = PulseAudio()
+    yield server
+    server.kill()
+    shutil.rmtree(server.folder)
