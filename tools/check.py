@@ -17,7 +17,8 @@ CHECKS: dict[str, list[str]] = {
     "imports": ["lint-imports", "--no-logo"],
     "mypy": ["mypy"],
     "pyright": ["pyright"],
-    "tests": ["pytest", "-q"],
+    "fast tests": ["pytest", "-q", "-m", "not slow", "-n", "2"],
+    "slow tests": ["pytest", "-q", "-m", "slow"],  # in real time: one after the other
 }
 
 
@@ -26,10 +27,11 @@ def main() -> int:
     bin_folder = Path(sys.executable).parent
     failed: list[str] = []
     for name, command in CHECKS.items():
-        extra = ["-m", "not slow"] if name == "tests" and "--fast" in sys.argv[1:] else []
+        if name == "slow tests" and "--fast" in sys.argv[1:]:
+            continue
         started = time.monotonic()
         print(f"== {name}", flush=True)
-        code = subprocess.call([bin_folder / command[0], *command[1:], *extra])
+        code = subprocess.call([bin_folder / command[0], *command[1:]])
         print(f"== {name}: {'ok' if code == 0 else 'FAILED'}, {time.monotonic() - started:.0f} s")
         if code:
             failed.append(name)

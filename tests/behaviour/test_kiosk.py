@@ -103,7 +103,8 @@ def test_what_goes_wrong_at_the_server_has_its_own_exit_code(
 def test_sigint_in_mid_answer_leaves_every_file_closed_and_playable(tmp_path: Path) -> None:
     require_speech()
     folder = copy_pipelines(tmp_path)
-    with running("run", "pipelines/kiosk.yaml", cwd=tmp_path) as kiosk:
+    (folder / "chatty.yaml").write_text("version: 1\nevents: [log, {jsonl: out/%Y%m%d.jsonl}]\n")
+    with running("run", "pipelines/kiosk.yaml", "pipelines/chatty.yaml", cwd=tmp_path) as kiosk:
         kiosk.wait_for("output_audio_buffer.started")
         kiosk.signal(signal.SIGINT)
         assert kiosk.wait(timeout=3) == 0

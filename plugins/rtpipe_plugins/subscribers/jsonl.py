@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rtpipe import EnvironmentProblem, Event, ExitCode, Options, OutputPath, StageError, Subscriber
+from rtpipe_plugins.subscribers.appending import append
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -79,16 +79,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         return Path(now.strftime(str(self.options.path)))
 
     def _append(self, path: Path, line: bytes) -> None:
-        file = self._opened(path)
-        start = file.seek(0, os.SEEK_END)
-        try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError:
-            with suppress(OSError):  # the error to tell is the first one
-                file.truncate(start)
-            raise
+        append(self._opened(path), line)
 
     def _opened(self, path: Path) -> FileIO:
         file = self._file
