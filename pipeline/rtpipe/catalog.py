@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.events import CORE_EVENTS, Event, event_type
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rtpipe.plugins import Registry
     from rtpipe.stage import ActionSpec, Stage
 
+_SECTIONS = re.compile(r"\n\n(?:Attributes|Args|Raises|Examples?):\n")
 _BASES = frozenset(inspect.getdoc(base) or "" for base in (*FAMILIES.values(), Options))
 
 
@@ -23,11 +25,12 @@ def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, 
     """Return everything that can be said of a kind, JSON-ready."""
     options = stage_type.options_type
     accepts = stage_type.accepts
+    description, written = _described(stage_type)
     return {
         "kind": stage_type.kind,
         "family": family(stage_type),
         "summary": stage_summary(stage_type),
-        "description": _own_doc(stage_type),
+        "description": description,
         "plugin": origin,
         "accepts": None if accepts is None else str(accepts),
         "frame_ms": stage_type.exact_ms,
@@ -39,8 +42,20 @@ def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, 
             {"name": name, "call": _call(spec), "summary": spec.summary}
             for name, spec in sorted(offered_actions(stage_type).items())
         ],
-        "example": example(stage_type),
+        "example": written or example(stage_type),
     }
+
+
+def _described(stage_type: type[Stage[Any]]) -> tuple[str, str]:
+    """Return what a kind's docstring says to a user, and the example in it, if there is one.
+
+    What only a programmer reads (`Attributes:`) is left out. A paragraph that begins as an item of
+    a list is the example.
+    """
+    told = _SECTIONS.split(_own_doc(stage_type))[0]
+    paragraphs = told.split("\n\n")
+    examples = [text for text in paragraphs if text.startswith("- ")]
+    return "\n\n".join(text for text in paragraphs if text not in examples), "\n".join(examples)
 
 
 def stage_summary(stage_type: type[Stage[Any]]) -> str:
@@ -92,7 +107,7 @@ def describe_events(registry: Registry) -> list[dict[str, Any]]:
 
 
 def example(stage_type: type[Stage[Any]]) -> str:
-    """Return an item of this kind as a pipeline file has it."""
+    """Return an item of this kind as a pipeline file has it, where its author wrote none."""
     model = stage_type.options_type
     needed = {
         name: fields.example(fields.annotation(field))

@@ -19,6 +19,8 @@ class Blackhole(Sink[BlackholeOptions]):
     Attributes:
         frames: How many frames it swallowed.
         duration_ms: How much audio that was.
+
+    - blackhole
     """
 
     kind = "blackhole"

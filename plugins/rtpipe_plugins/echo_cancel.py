@@ -63,6 +63,11 @@ class EchoCancel(Transform[EchoCancelOptions]):
     9 ms late (15 ms with `noise_suppression`): the engine's own delay, not compensated.
     A frame leaves once its last 10 ms are complete: those of 20 ms at once. Until it has heard the
     loudspeaker for 2.5 s it does not know the room: it is silent while the loudspeaker is not.
+
+    - mic
+    - echo_cancel: speaker
+    - realtime
+    - speaker
     """
 
     kind = "echo_cancel"

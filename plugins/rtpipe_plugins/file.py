@@ -49,7 +49,10 @@ class FileOptions(Options):
 
 
 class File(Source[FileOptions]):
-    """The audio of a file, in its own sample rate and layout, sample by sample."""
+    """The audio of a file, in its own sample rate and layout, sample by sample.
+
+    - file: {path: talk.mp3, realtime: true, start_s: 30, duration_s: 10}
+    """
 
     kind = "file"
 

@@ -67,7 +67,10 @@ class FileSinkOptions(Options):
 
 
 class FileSink(Sink[FileSinkOptions]):
-    """Writes what it gets into a file; a hole in the stream becomes silence."""
+    """Writes what it gets into a file; a hole in the stream becomes silence.
+
+    - file_sink: {path: out/answer.flac, overwrite: true}
+    """
 
     kind = "file_sink"
     publishes = (FileSinkClosed,)

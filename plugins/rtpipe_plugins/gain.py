@@ -39,7 +39,10 @@ class GainOptions(Options):
 
 
 class Gain(Transform[GainOptions]):
-    """Changes the volume; what was silent stays silent, and nothing is delayed."""
+    """Changes the volume; what was silent stays silent, and nothing is delayed.
+
+    - gain: -6
+    """
 
     kind = "gain"
     accepts = AudioFormat(format="s16")

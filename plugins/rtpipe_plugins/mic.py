@@ -69,6 +69,9 @@ class Mic(Source[MicOptions]):
 
     While its device is gone the stream goes on as silence. Where the device's clock does not run as
     the pipeline's does, its audio is shortened or lengthened by as little, unheard.
+
+    - mic: {device: USB}
+      fallback: {file: {path: visitor.wav, realtime: true}}
     """
 
     kind = "mic"

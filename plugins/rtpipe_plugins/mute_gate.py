@@ -66,6 +66,8 @@ class MuteGate(Transform[MuteGateOptions]):
 
     The mode decides when it is open. `close` shuts it whatever the mode says, and `open` ends
     that. Where the stream begins it publishes how it stands; then every change.
+
+    - mute_gate: {mode: half_duplex, tail_ms: 400}
     """
 
     kind = "mute_gate"

@@ -57,7 +57,10 @@ class ProcessSinkOptions(CommandOptions):
 
 
 class Process(Source[ProcessOptions]):
-    """What a command writes to its standard output, sample by sample, until it ends."""
+    """What a command writes to its standard output, sample by sample, until it ends.
+
+    - process: {command: arecord -q -t raw -f S16_LE -r 48000 -c 1, live: true}
+    """
 
     kind = "process"
 
@@ -116,6 +119,8 @@ class ProcessSink(Sink[ProcessSinkOptions]):
 
     The command's own output is thrown away. It is told of the end by the end of its input, and may
     take the time it needs to finish.
+
+    - process_sink: aplay -q -t raw -f S16_LE -r 48000 -c 1
     """
 
     kind = "process_sink"

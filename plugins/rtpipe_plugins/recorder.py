@@ -57,7 +57,11 @@ _DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Recorder(Sink[RecorderOptions]):
-    """Records its inputs in time with each other; where one has no audio there is silence."""
+    """Records its inputs in time with each other; where one has no audio there is silence.
+
+    - recorder: {path: out/%Y%m%d-%H%M%S.mka}
+      from: [tone]
+    """
 
     kind = "recorder"
     accepts = CANONICAL

@@ -195,7 +195,10 @@ class LiveStream(Source[U]):
 
 
 class Rtsp(LiveStream[RtspOptions]):
-    """The sound of a camera; it reconnects by itself."""
+    """The sound of a camera; it reconnects by itself.
+
+    - rtsp: "rtsp://viewer:${env:CAMERA_PASSWORD:-}@192.0.2.7/stream1"
+    """
 
     kind = "rtsp"
 
@@ -207,6 +210,9 @@ class Rtsp(LiveStream[RtspOptions]):
 
 
 class Url(LiveStream[UrlOptions]):
-    """Anything live that FFmpeg receives: a radio station, a transport stream, HLS."""
+    """Anything live that FFmpeg receives: a radio station, a transport stream, HLS.
+
+    - url: https://radio.example/live.mp3
+    """
 
     kind = "url"

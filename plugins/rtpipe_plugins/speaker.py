@@ -81,6 +81,8 @@ class Speaker(Sink[SpeakerOptions]):
     Where a live stream does not run as the device's clock does, it is shortened or lengthened by as
     little, unheard, so that what waits stays `prebuffer_ms`. While the device is gone what comes is
     swallowed at the pace of speech.
+
+    - speaker: {device: USB, prebuffer_ms: 100}
     """
 
     kind = "speaker"

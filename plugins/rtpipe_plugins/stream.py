@@ -123,6 +123,10 @@ class Stream(Sink[StreamOptions]):
 
     It connects when it opens. A connection that breaks off later is an error: `on_error: restart`
     connects again.
+
+    - stream:
+        url: "icecast://source:${env:ICECAST_PASSWORD:-}@radio.example:8000/desk"
+        format: mp3
     """
 
     kind = "stream"

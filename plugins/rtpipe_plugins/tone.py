@@ -61,7 +61,10 @@ class ToneOptions(Options):
 
 
 class Tone(Source[ToneOptions]):
-    """A test signal: sine, square, noise, silence or something like speech."""
+    """A test signal: sine, square, noise, silence or something like speech.
+
+    - tone: {waveform: noise, level_dbfs: -30, duration_s: 2}
+    """
 
     kind = "tone"
 

@@ -80,6 +80,8 @@ class Vad(Transform[VadOptions]):
 
     Every frame gets `audio.meta(frame).speech`: for each 20 ms slice of media time that ends in
     the frame (`audio.slice_ends`), whether speech was going on there as far as was known then.
+
+    - vad: {aggressiveness: 2, min_silence_ms: 300}
     """
 
     kind = "vad"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
 
 from rtpipe.catalog import describe_events, describe_stage, stage_summary
 from rtpipe.stage import FAMILIES
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
 
     from rtpipe.plugins import Registry
 
-EXAMPLES = Path(__file__).with_name("examples.yaml")
 
 _OPENAI = re.compile(
     r"(conversation|error|input_audio_buffer|mcp_list_tools|output_audio_buffer|rate_limits"
@@ -44,22 +40,20 @@ def stages_page(registry: Registry) -> Iterator[str]:
             (f"{family}s".capitalize(), ""),
             [(f"[`{kind}`](#{kind})", stage_summary(registry.kinds[kind])) for kind in kinds],
         )
-    written = examples()
     for family in FAMILIES:
         for kind in registry.of_family(family):
-            yield from _stage(describe_stage(registry.kinds[kind]), written.get(kind))
+            yield from _stage(describe_stage(registry.kinds[kind]))
 
 
-def _stage(stage: dict[str, Any], example: str | None) -> Iterator[str]:
+def _stage(stage: dict[str, Any]) -> Iterator[str]:
     yield f"## {stage['kind']}"
     family = stage["family"]
-    description, own_example = _described(stage)
-    yield f"*A {family}.* {description}"
+    yield f"*A {family}.* {stage['description']}"
     if family in {"transform", "peer", "sink"}:
         takes = stage["accepts"] or "any audio"
         frames = f", in frames of {stage['frame_ms']:g} ms" if stage["frame_ms"] else ""
         yield f"Takes {takes}{frames}{'; several inputs' if stage['many_inlets'] else ''}."
-    yield fenced(own_example or example or stage["example"], "yaml")
+    yield fenced(stage["example"], "yaml")
     yield table(
         ("Option", "Takes", "Default", ""),
         [
@@ -80,18 +74,6 @@ def _stage(stage: dict[str, Any], example: str | None) -> Iterator[str]:
         ("Action", ""),
         [(f"`{stage['kind']}.{each['call']}`", each["summary"]) for each in stage["actions"]],
     )
-
-
-def _described(stage: dict[str, Any]) -> tuple[str, str]:
-    """Return what a stage's docstring says to a user, and the example in it, if there is one.
-
-    What only a programmer reads (`Attributes:`) is left out. A paragraph that begins with the kind
-    as an item of a list is the example.
-    """
-    told = re.split(r"\n\n(?:Attributes|Args|Raises|Example)s?:\n", stage["description"])[0]
-    paragraphs = told.split("\n\n")
-    example = [text for text in paragraphs if text.startswith(f"- {stage['kind']}")]
-    return "\n\n".join(text for text in paragraphs if text not in example), "\n".join(example)
 
 
 def events_page(registry: Registry) -> Iterator[str]:
@@ -134,9 +116,3 @@ def _event_row(event: dict[str, Any]) -> tuple[str, str, str]:
 
 def _published_by(event: dict[str, Any]) -> str:
     return ", ".join(f"[`{kind}`](stages.md#{kind})" for kind in event["published_by"])
-
-
-def examples() -> dict[str, str]:
-    """Return the items of examples.yaml, as they are written there, by kind."""
-    found: dict[str, str] = YAML(typ="safe").load(EXAMPLES.read_text("utf-8"))
-    return found

@@ -156,7 +156,7 @@ def _page(stage: dict[str, Any]) -> str:
     if stage["actions"]:
         rows = [(action["call"], action["summary"]) for action in stage["actions"]]
         parts.append(f"Actions\n{_table(rows)}")
-    parts.append(f"Example\n  {stage['example']}")
+    parts.append(f"Example\n{textwrap.indent(stage['example'], '  ')}")
     return "\n\n".join(parts)
 
 

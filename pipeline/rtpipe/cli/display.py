@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.1
 _METER = " ▁▂▃▄▅▆▇█"
 _FLOOR_DBFS = -60.0
-_METER_CELLS = 8
+_METER_CELLS = 6
 _ERASE_LINE = "\r\x1b[2K"
 
 

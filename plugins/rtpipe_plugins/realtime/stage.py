@@ -54,6 +54,14 @@ class Realtime(Peer[RealtimeOptions]):
 
     The call stands when `open` returns. At the end of the input the conversation goes on until the
     last answer has been played.
+
+    - realtime:
+        voice: marin
+        instructions: You are a museum's information desk.
+        turn_detection: {type: server_vad, silence_duration_ms: 500}
+        session: {max_output_tokens: 400}
+      on_error: restart
+      fallback: {realtime: {provider: embedded}}
     """
 
     kind = "realtime"

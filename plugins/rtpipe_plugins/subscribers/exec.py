@@ -63,6 +63,9 @@ class Exec(Subscriber[ExecOptions]):
 
     What goes wrong is published as `exec.failed`; no `exec` runs for that, or two would keep each
     other busy for ever.
+
+    - match: vad.speech_*
+      exec: {command: [logger, --tag, desk], concurrency: 1}
     """
 
     kind = "exec"

@@ -31,6 +31,9 @@ class Jsonl(Subscriber[JsonlOptions]):
 
     A line is in the file, whole, when `on_event` returns; one that does not fit on the disk is
     taken back, so that the file stays readable.
+
+    - match: "transcript.*"
+      jsonl: out/%Y%m%d.jsonl
     """
 
     kind = "jsonl"

@@ -48,7 +48,10 @@ class LogOptions(Options):
 
 
 class Log(Subscriber[LogOptions]):
-    """Writes one line for each event on Python's logging, under the stage's own logger."""
+    """Writes one line for each event on Python's logging, under the stage's own logger.
+
+    - log: info
+    """
 
     kind = "log"
 

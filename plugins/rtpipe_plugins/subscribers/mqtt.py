@@ -89,6 +89,9 @@ class Mqtt(Delivery[MqttOptions]):
 
     At least once, that is: where the connection broke between an event and its confirmation, the
     event is published again.
+
+    - match: transcript.*
+      mqtt: {topic: "desk/{type}", host: broker.example}
     """
 
     kind = "mqtt"

@@ -26,7 +26,11 @@ class PythonOptions(Options):
 
 
 class Python(Subscriber[PythonOptions]):
-    """Calls a function; what it raises is published as `stage.failed`, and the next event comes."""
+    """Calls a function; what it raises is published as `stage.failed`, and the next event comes.
+
+    - match: transcript.user
+      python: desk_rules:on_question
+    """
 
     kind = "python"
     _call: Callable[[Event], Any]

@@ -71,6 +71,8 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     Times are the pipeline's: from the moment somebody began to speak to the moment he ended, or was
     cut off. What comes late does not begin before the line above it, as players expect.
+
+    - transcript: out/%Y%m%d-%H%M%S.srt
     """
 
     kind = "transcript"

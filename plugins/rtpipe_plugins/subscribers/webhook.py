@@ -124,6 +124,9 @@ class Webhook(Delivery[WebhookOptions]):
     server says so; any other answer drops the event and publishes `webhook.failed`. An event whose
     2xx was seen is never sent again. Where an answer was lost on the way it is: the header
     `Idempotency-Key` is then the same, for a server that must not count it twice.
+
+    - match: stage.failed
+      webhook: {url: "${env:DESK_HOOK:-}", outbox: out/webhook.outbox}
     """
 
     kind = "webhook"
