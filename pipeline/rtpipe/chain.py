@@ -80,13 +80,14 @@ class Branch:
         """Carry `frame` from step `start` to the end; append what reaches a link to `out`."""
         for index in range(start, len(self._calls)):
             made = self._calls[index](frame)
-            if made is None:
-                return
-            if not isinstance(made, AudioFrame):
-                for piece in made:
+            if isinstance(made, AudioFrame):
+                frame = made
+            elif isinstance(made, list) and len(made) == 1:  # as converters do, frame by frame
+                frame = made[0]
+            else:
+                for piece in made or ():
                     self.push(piece, out, index + 1)
                 return
-            frame = made
         if self.link is not None:
             out.append((self.link, frame))
         else:

@@ -41,8 +41,9 @@ class Converter:
         Raises:
             FormatError: FFmpeg knows no way from the frame's format to the target.
         """
-        if self._locked and self._input is None:
+        if self._locked:
             self._target = self._target.completed(AudioFormat.of(frame))
+            self._locked = False  # it is complete from now on
         if self._target.admits(frame) and self._resampler is None:
             return self._sliced([frame])
         out = self._resampled(frame)
@@ -58,7 +59,7 @@ class Converter:
     def reset(self) -> None:
         """Forget what is held."""
         self._resampler = None
-        self._input = None if not self._locked else self._input
+        self._input = None
         self._slicer = None
 
     def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
