@@ -336,8 +336,9 @@ class Pipeline:
             raise StageError(
                 f"there is no `{id}` to listen to", help="name a stage that has an inlet: a sink"
             )
-        slot.taps.append(handler)
-        return lambda: slot.taps.remove(handler) if handler in slot.taps else None
+        taps = slot.ctx.taps
+        taps.append(handler)
+        return lambda: taps.remove(handler) if handler in taps else None
 
     def _on_failure(self, slot: Slot, error: RtpipeError) -> None:
         """Remember the first failure and end in order: the recording must be complete."""

@@ -82,6 +82,7 @@ class StageContext:
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
             has a clock, 200 where nothing has.
+        taps: Handlers of those who listen to what it plays; see `tap` and `tell_taps`.
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
         stopping: Whether a stop was asked for: finish quickly.
     """
@@ -101,6 +102,7 @@ class StageContext:
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
+        self.taps: list[Callable[[AudioFrame], None]] = []
         self.live = False
         self.stopping = False
         self._publish = publish
@@ -124,6 +126,8 @@ class StageContext:
     def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
 
+        A sink that `tells_taps` says instead what its device plays, when it plays it.
+
         For what must hear a sink without an edge from it, as an echo canceller its loudspeaker:
         such an edge would be a loop. The frame is shared: the handler must not write into it.
 
@@ -133,6 +137,11 @@ class StageContext:
         if self._tap is None:
             raise StageError(f"there is no stage `{id}` to listen to")
         self._subscriptions.append(self._tap(id, handler))
+
+    def tell_taps(self, frame: AudioFrame) -> None:
+        """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
+        for tap in self.taps:
+            tap(frame)
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
@@ -193,6 +202,8 @@ class Stage(Generic[O]):
     """Whether `from:` may name several stages."""
     inlet_policy: ClassVar[QueuePolicy | None] = None
     """The default `queue:` of its inlet. None: by what feeds it."""
+    tells_taps: ClassVar[bool] = False
+    """Whether it calls `ctx.tell_taps` itself. False: every frame that it takes is told."""
     options_type: ClassVar[type[Options]] = Options
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -66,7 +66,6 @@ class Slot:
         self.detail = ""
         self.lost_frames = 0
         self.last: AudioFrame | None = None
-        self.taps: list[Callable[[AudioFrame], None]] = []
         self._mask = mask
         self._on_failure = on_failure
         self._stage: Stage[Any] | None = None

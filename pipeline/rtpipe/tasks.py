@@ -177,8 +177,8 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
 
 
 def _tell(slot: Slot, frame: AudioFrame) -> None:
-    for tap in slot.taps:
-        tap(frame)
+    if not slot.stage.tells_taps:
+        slot.ctx.tell_taps(frame)
 
 
 async def _send_each(slot: Slot, outlet: Outlet, made: Processed) -> None:

@@ -96,6 +96,8 @@ class Speaker(Sink[SpeakerOptions]):
     )
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
     inlet_policy = QueuePolicy(max_ms=200)
+    # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
+    tells_taps = True
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:
@@ -127,7 +129,7 @@ class Speaker(Sink[SpeakerOptions]):
         self._most_held = options.sample_rate * options.prebuffer_ms // 1000
         self._channels = 1
         self._buffer = PlaybackBuffer(self._channels, self._most_held)
-        self._gaps = self._underruns = 0
+        self._gaps = self._underruns = self._told = 0
         self._in_mid_sound = False
         self._consumed_at = self._taken_at = self._swallowed_until = 0.0
         self._drift = DriftControl(
@@ -257,6 +259,8 @@ class Speaker(Sink[SpeakerOptions]):
         taken = self._buffer.take(samples)
         out[: len(taken)] = taken
         out[len(taken) :] = bytes(len(out) - len(taken))
+        if self.ctx.taps:
+            self._loop.call_soon_threadsafe(self._tell, bytes(out))
         if taken:
             self._loop.call_soon_threadsafe(self._follow, bool(status.output_underflow))
 
@@ -268,6 +272,13 @@ class Speaker(Sink[SpeakerOptions]):
         self._stretcher = Stretcher(self._channels)
         self._in_mid_sound = False
         self._gaps = 0
+
+    def _tell(self, block: bytes) -> None:
+        """Tell who listens what the device plays next, silence too."""
+        data = np.frombuffer(block, np.int16).reshape(-1, self._channels)[:, 0]
+        rate = self.options.sample_rate
+        self.ctx.tell_taps(audio.from_pcm(data, sample_rate=rate, pts=self._told))
+        self._told += len(data)
 
     def _follow(self, underflow: bool) -> None:  # noqa: FBT001 - what call_soon passes
         """Tell what the device has played, and let more come."""

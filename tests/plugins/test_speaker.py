@@ -92,6 +92,21 @@ def test_all_of_it_is_played_on_both_sides_and_nothing_else(laptop: SoundDevice)
     run_virtual(run())
 
 
+def test_who_listens_hears_what_the_device_takes_silence_too(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        taken: list[AudioFrame] = []
+        async with listening(laptop) as listener:
+            listener.bench.context.taps.append(taken.append)
+            await consume(listener, noise(seconds=0.3, level_dbfs=-20))
+            await listener.stage.drain()
+            heard = listener.heard
+            told = joined(taken)[:, 0]
+            assert len(told) > 0.3 * 48_000
+            assert np.array_equal(told, heard[: len(told), 0])
+
+    run_virtual(run())
+
+
 def test_stereo_is_not_mixed_unless_the_device_is_mono(
     laptop: SoundDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
