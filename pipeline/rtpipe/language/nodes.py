@@ -64,10 +64,6 @@ class MapNode:
         entry = self.entries.get(key)
         return None if entry is None else entry.value
 
-    def without(self, *keys: str) -> MapNode:
-        """Return the mapping without some keys."""
-        return replace(self, entries={k: e for k, e in self.entries.items() if k not in keys})
-
 
 Node: TypeAlias = ScalarNode | ListNode | MapNode
 
