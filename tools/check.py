@@ -18,7 +18,8 @@ CHECKS: dict[str, list[str]] = {
     "mypy": ["mypy"],
     "pyright": ["pyright"],
     "fast tests": ["pytest", "-q", "-m", "not slow", "-n", "2"],
-    "slow tests": ["pytest", "-q", "-m", "slow"],  # in real time: one after the other
+    # They wait in real time more than they work: two files beside each other, never more.
+    "slow tests": ["pytest", "-q", "-m", "slow", "-n", "2", "--dist", "loadfile"],
 }
 
 
