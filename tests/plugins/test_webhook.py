@@ -197,6 +197,10 @@ def test_a_server_is_left_alone_as_long_as_it_asks(monkeypatch: pytest.MonkeyPat
     assert waited == [pytest.approx(40.0)]
 
 
+def from_now(*, hours: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
+
+
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [
@@ -206,8 +210,9 @@ def test_a_server_is_left_alone_as_long_as_it_asks(monkeypatch: pytest.MonkeyPat
         ("-5", 0, 0),
         ("soon", 0, 0),
         ("²", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True), 3600, 3600),
-        (format_datetime(datetime.now(UTC) - timedelta(hours=2), usegmt=True), 0, 0),
+        # Named: an id with the time in it differs between the processes that share the tests.
+        pytest.param(from_now(hours=2), 3600, 3600, id="in two hours"),
+        pytest.param(from_now(hours=-2), 0, 0, id="two hours ago"),
         ("", 0, 0),
     ],
 )
