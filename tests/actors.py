@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from rtpipe import (
     EnvironmentProblem,
+    ExitCode,
     Link,
     Options,
     Peer,
     Send,
     Sink,
     Source,
+    StageError,
     Subscriber,
     Transform,
     action,
@@ -76,6 +78,7 @@ class FaultOptions(Options):
     times: int = 1
     always: bool = False
     open_fails: bool = False
+    for_good: bool = False
 
 
 class Fault(Transform[FaultOptions]):
@@ -93,6 +96,8 @@ class Fault(Transform[FaultOptions]):
     def process(self, frame: AudioFrame) -> AudioFrame:
         self._count += 1
         due = self._count == self.options.at or (self.options.always and self._count > 1)
+        if due and self.options.for_good:
+            raise StageError("not for you", exit_code=ExitCode.NO_PERMISSION)
         if due and self.instances <= self.options.times:
             raise ValueError("bad luck with sk-secret-1")
         return frame
@@ -238,6 +243,11 @@ class Echo(Peer[CollectOptions]):
             await asyncio.Event().wait()
         for _ in range(3):
             await say(np.full(960, 5, np.int16))
+
+    @action
+    def hush(self) -> None:
+        """Take back what was said and nobody has heard."""
+        diary.append(f"hushed {self.ctx.flush_after():g}")
 
 
 class Ear(Subscriber[CollectOptions]):

@@ -55,6 +55,7 @@ class StageState:
         last: The newest frame it gave out or took, for a level.
         links: Its inlets' statistics.
         lost_frames: Frames lost because it failed on them or was not there.
+        gauge: How it says that it is doing, in a few words; "" where it says nothing.
     """
 
     id: str
@@ -64,6 +65,7 @@ class StageState:
     last: AudioFrame | None
     links: tuple[LinkStatistics, ...]
     lost_frames: int
+    gauge: str
 
 
 class Pipeline:
@@ -154,8 +156,11 @@ class Pipeline:
 
     def flush(self, id: str) -> float:
         """Drop what is buffered in stage `id` and after it; returns the milliseconds dropped."""
+        return self._flush(id, self._downstream(id))
+
+    def _flush(self, id: str, stages: list[str]) -> float:
         flushed = 0.0
-        for reached in self._downstream(id):
+        for reached in stages:
             slot = self._slots[reached]
             if slot.status is not Status.OK:
                 continue
@@ -179,6 +184,7 @@ class Pipeline:
                 slot.last,
                 tuple(link.snapshot() for link in self._links[id].values()),
                 slot.lost_frames,
+                slot.gauge(),
             )
             for id, slot in self._slots.items()
         ]
@@ -188,7 +194,13 @@ class Pipeline:
     def _slot(self, spec: StageSpec) -> Slot:
         inputs = tuple(ref.id for ref in spec.inputs)
         ctx = StageContext(
-            spec.id, self.clock, self.bus.publish, self.bus.subscribe, inputs, self._tap
+            spec.id,
+            self.clock,
+            self.bus.publish,
+            self.bus.subscribe,
+            inputs,
+            self._tap,
+            lambda: self._flush(spec.id, self._downstream(spec.id)[1:]),
         )
         ctx.frame_ms = self.plan.frame_ms
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot

@@ -95,10 +95,12 @@ class StageContext:
         subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
+        flush_after: Callable[[], float] | None = None,
     ) -> None:
         self.id = id
         self.inputs = inputs
         self._tap = tap
+        self._flush_after = flush_after
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
@@ -142,6 +144,10 @@ class StageContext:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
         for tap in self.taps:
             tap(frame)
+
+    def flush_after(self) -> float:
+        """Drop what this stage has given out and nobody has played; returns the ms dropped."""
+        return 0.0 if self._flush_after is None else self._flush_after()
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
@@ -260,6 +266,13 @@ class Stage(Generic[O]):
 
     def reset(self) -> None:
         """Forget what is held: the stream jumps (a flush, a restart of what feeds it)."""
+
+    def gauge(self) -> str:
+        """Return in a few words how the stage is doing now: `rtt 3 ms, lost 0.0 %`. "": nothing.
+
+        For the status line of `rtpipe run`, which asks ten times a second: answer at once.
+        """
+        return ""
 
 
 class Source(Stage[O]):

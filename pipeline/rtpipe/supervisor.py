@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFrame
-from rtpipe.errors import EnvironmentProblem, RtpipeError, StageError
+from rtpipe.errors import EnvironmentProblem, ExitCode, RtpipeError, StageError
 from rtpipe.events import StageFailed, StageFellBack, StageRestarted, StageStatusChanged
 from rtpipe.spec import Drop, Fail, Restart
 from rtpipe.stage import Transform
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OPEN_TIMEOUT_S = 60.0
 """A stage that takes longer to open hangs; models load within it on a Raspberry Pi."""
 CLOSE_TIMEOUT_S = 5.0
+_FOR_GOOD = {ExitCode.NO_PERMISSION, ExitCode.CONFIGURATION}
+"""What fails so fails again, however often the stage is opened."""
 
 
 class Status(StrEnum):
@@ -164,6 +166,16 @@ class Slot:
         finally:
             self.ctx.close()
 
+    def gauge(self) -> str:
+        """Return how the present instance says it is doing; "" while there is none that runs."""
+        if self._stage is None or self.status is not Status.OK:
+            return ""
+        try:
+            return self._mask(self._stage.gauge())
+        except Exception as error:  # noqa: BLE001 - a plugin's slip must not take the display down
+            self.ctx.log.debug("gauge failed: %r", error)
+            return "?"
+
     def wrapped(self, error: Exception) -> StageError:
         """Return `error` with the stage's name in front of it and no secret in it."""
         id, kind = self.spec.id, self.used.kind
@@ -214,7 +226,8 @@ class Slot:
             now = self.ctx.now()
             while self._restarts and self._restarts[0] < now - policy.within_s:
                 self._restarts.popleft()
-            if len(self._restarts) >= policy.tries or self.ctx.stopping:
+            for_good = isinstance(error, RtpipeError) and error.exit_code in _FOR_GOOD
+            if for_good or len(self._restarts) >= policy.tries or self.ctx.stopping:
                 self._give_up(error)
                 return False
             self.set_status(Status.RECOVERING, f"{error}")

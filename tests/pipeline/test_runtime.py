@@ -11,6 +11,7 @@ import pytest
 from actors import diary, heard, play, whole
 from rtpipe.errors import ExitCode, StageError
 from rtpipe.runtime import Pipeline
+from rtpipe.spec import ActionCall
 from rtpipe.testing import run_virtual
 
 RAMP = np.arange(10 * 9600, dtype=np.int64) % 1000  # ten batch frames
@@ -212,6 +213,21 @@ def test_flush_drops_what_waits_in_a_stage_and_after_it() -> None:
     assert played.of("link.flushed")[0].payload() == {"flushed_ms": flushed[0]}
 
 
+def test_a_stage_can_have_what_it_gave_out_dropped_and_keeps_what_waits_for_it() -> None:
+    async def hush_soon(pipeline: Pipeline) -> None:
+        await pipeline.clock.sleep_until(1.003)
+        pipeline.perform(ActionCall("echo", "hush", (), {}, None))  # type: ignore[arg-type]
+
+    text = "stages: [ramp: {live: true, frames: 80}, echo, collect: {delay_s: 0.05}]"
+    played = run_virtual(play(text, meanwhile=hush_soon))
+    (hushed,) = [float(line.split()[1]) for line in diary if line.startswith("hushed")]
+    assert hushed > 0
+    assert played.of("link.flushed")[0].payload() == {"flushed_ms": hushed}
+    assert played.pipeline is not None
+    (echo,) = [state for state in played.pipeline.state() if state.id == "echo"]
+    assert [link.flushed_ms for link in echo.links] == [0.0]
+
+
 def test_flush_leaves_what_a_recorder_keeps() -> None:
     async def flush_soon(pipeline: Pipeline) -> None:
         await pipeline.clock.sleep_until(1.003)
@@ -245,8 +261,6 @@ stages:
 
 def test_an_unknown_action_is_refused() -> None:
     async def main() -> None:
-        from rtpipe.spec import ActionCall
-
         async def call(pipeline: Pipeline) -> None:
             await pipeline.clock.sleep_until(0.5)
             with pytest.raises(StageError, match="no action `dance`"):

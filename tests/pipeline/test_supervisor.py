@@ -104,6 +104,22 @@ stages:
     assert len(played.of("stage.restarted")) == 3
 
 
+def test_what_no_restart_can_change_is_not_restarted() -> None:
+    played = run_virtual(
+        play("""
+stages:
+  - ramp: {live: true, frames: 300}
+  - fault: {for_good: true}
+    on_error: {restart: {backoff_s: [0.1, 0.2], tries: 3, within_s: 60}}
+  - collect
+""")
+    )
+    assert isinstance(played.error, RtpipeError)
+    assert played.error.exit_code == ExitCode.NO_PERMISSION
+    assert [e.payload()["policy"] for e in played.of("stage.failed")] == ["restart"]
+    assert not played.of("stage.restarted")
+
+
 def test_a_sink_that_fails_lets_its_feeder_go() -> None:
     played = run_virtual(
         play("""

@@ -114,17 +114,21 @@ def status_line(states: list[StageState], now: float, narrator: Narrator) -> str
     """Return the one line that says how a pipeline is doing."""
     minutes, seconds = divmod(now, 60)
     parts = [f"{minutes:02.0f}:{seconds:04.1f}"]
-    parts += [
-        f"{state.id} {_meter(audio.level_dbfs(state.last))}"
-        for state in states
-        if state.gives_stream and state.last is not None
-    ]
+    parts += [f"{state.id} {shown}" for state in states if (shown := _doing(state))]
     parts.extend(narrator.standing())
     depth = max((link.depth_ms for state in states for link in state.links), default=0.0)
     lost = sum(link.dropped_ms for state in states for link in state.links)
     parts.append(f"queue {depth:.0f} ms")
     parts.append(f"dropped {lost:.0f} ms")
     return " │ ".join(parts)
+
+
+def _doing(state: StageState) -> str:
+    """Return the meter of a stage where a stream begins, and what it says of itself."""
+    if not state.gives_stream or state.last is None:
+        return state.gauge
+    meter = _meter(audio.level_dbfs(state.last))
+    return f"{meter} {state.gauge}" if state.gauge else meter
 
 
 def _meter(level_dbfs: float) -> str:

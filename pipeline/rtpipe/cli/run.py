@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtpipe.cli.display import DisplayHandler, LiveDisplay, PlainDisplay
+from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
 from rtpipe.cli.show import draw_text
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--for", "seconds", type=float, metavar="S", help="Stop after S seconds.")
 @click.option("--until", metavar="EVENT", help="Stop when an event matches this glob.")
+@click.option("--latency", is_flag=True, help="Show what each answer was waited for.")
 @click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
 @pipeline_options
 def run(
-    pipeline: PipelineRequest, *, seconds: float | None, until: str | None, dry_run: bool
+    pipeline: PipelineRequest,
+    *,
+    seconds: float | None,
+    until: str | None,
+    latency: bool,
+    dry_run: bool,
 ) -> None:
     """Run a pipeline.
 
@@ -39,13 +46,19 @@ def run(
     if dry_run:
         click.echo(draw_text(loaded))
         return
-    asyncio.run(run_pipeline(loaded.graph, seconds=seconds, until=until))
+    asyncio.run(run_pipeline(loaded.graph, seconds=seconds, until=until, latency=latency))
 
 
 async def run_pipeline(
-    graph: Graph, *, seconds: float | None = None, until: str | None = None
+    graph: Graph,
+    *,
+    seconds: float | None = None,
+    until: str | None = None,
+    latency: bool = False,
 ) -> None:
     """Run `graph` with a display, the signals wired, and an end by time or event if asked.
+
+    With `latency`, measured turns are shown as they come, and summed up at the end.
 
     The first SIGINT or SIGTERM drains, the second cancels, the third leaves at once.
 
@@ -67,6 +80,9 @@ async def run_pipeline(
         asyncio.get_running_loop().call_later(seconds, pipeline.stop, f"{seconds:g} s are over")
     if until is not None:
         pipeline.bus.subscribe(until, lambda event: pipeline.stop(f"{event.type} came"))
+    report = LatencyReport()
+    if latency:
+        pipeline.bus.subscribe(MEASURED, lambda event: display.print(report.line(event)))
     try:
         await running
     except asyncio.CancelledError:
@@ -76,6 +92,8 @@ async def run_pipeline(
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
         logging.getLogger("rtpipe").removeHandler(handler)
+        if table := report.table():
+            click.echo(table, err=True)
 
 
 def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> None:

@@ -1,4 +1,4 @@
-"""A stage's options against its pydantic model: each error at the key or value it is about."""
+"""Options against their pydantic model: each error at the key or value it is about."""
 
 from __future__ import annotations
 
@@ -50,25 +50,47 @@ def check_options(
         span: The kind, for what is missing.
         findings: Takes the problems and the secrets met.
     """
-    model = stage_type.options_type
-    check = _Check(stage_type.kind, model, span, findings)
-    prepared = check.prepared(node, model)
-    assert isinstance(prepared, MapNode)
-    try:
-        options = model.model_validate(plain(prepared), context={"folder": span.path.parent})
-    except ValidationError as error:
-        check.report(error, prepared)
-        return None
-    return None if check.failed else Checked(options, prepared)
+    check = _Check(stage_type.kind, stage_type.options_type, span, findings, staged=True)
+    return check.checked(node)
+
+
+def check_document(
+    model: type[Options], name: str, node: MapNode, findings: Findings
+) -> Options | None:
+    """Return what a whole document gives, or None with what is wrong in `findings`.
+
+    Args:
+        model: What it is made of.
+        name: What a message calls it: `script`.
+        node: The document.
+        findings: Takes the problems.
+    """
+    checked = _Check(name, model, node.span, findings, staged=False).checked(node)
+    return None if checked is None else checked.options
 
 
 class _Check:
-    def __init__(self, kind: str, model: type[BaseModel], span: Span, findings: Findings) -> None:
+    def __init__(
+        self, kind: str, model: type[Options], span: Span, findings: Findings, *, staged: bool
+    ) -> None:
         self.failed = False
         self._kind = kind
         self._model = model
         self._span = span
         self._findings = findings
+        self._staged = staged
+
+    def checked(self, node: MapNode) -> Checked | None:
+        """Return the options that `node` gives, or None."""
+        prepared = self.prepared(node, self._model)
+        assert isinstance(prepared, MapNode)
+        folder = self._span.path.parent
+        try:
+            options = self._model.model_validate(plain(prepared), context={"folder": folder})
+        except ValidationError as error:
+            self.report(error, prepared)
+            return None
+        return None if self.failed else Checked(options, prepared)
 
     def prepared(self, node: Node, wanted: Any, name: str = "") -> Node:
         """Return `node` ready for pydantic: paths of other files made to start from here."""
@@ -184,14 +206,14 @@ class _Check:
             place.key_span or place.node.span,
             label="unknown option",
             help=help,
-            notes=[f"`rtpipe stages {self._kind}` lists its options"],
+            notes=[f"`rtpipe stages {self._kind}` lists its options"] if self._staged else [],
         )
 
     def _missing(self, place: _Place, name: str) -> None:
         wanted = fields.inside(place.wanted or self._model, name)
         needed = {name: fields.example(wanted)}
         within = f"{place.name}." if place.name else ""
-        if within:
+        if within or not self._staged:
             help = f"add `{snippet(needed, outer=False)}` to it"
         else:
             help = f"write `- {snippet({self._kind: needed}, outer=False)}`"

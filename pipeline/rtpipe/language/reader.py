@@ -36,16 +36,19 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 10_000
+_SMALLEST = "the smallest pipeline is `{version: 1, stages: [tone, speaker]}`"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def read_file(path: Path, findings: Findings) -> Node | None:
-    """Return what the file holds, or None with the reason in `findings`."""
+def read_file(path: Path, findings: Findings, *, when_empty: str = _SMALLEST) -> Node | None:
+    """Return what the file holds, or None with the reason in `findings`; see `read_text`."""
     data = read_bytes(path, findings, "E001")
     if data is None:
         return None
     text = decode(data, path, findings)
-    return None if text is None else read_text(text, path, findings)
+    if text is None:
+        return None
+    return read_text(text, path, findings, when_empty=when_empty)
 
 
 def read_bytes(path: Path, findings: Findings, code: str, span: Span | None = None) -> bytes | None:
@@ -82,13 +85,16 @@ def decode(data: bytes, path: Path, findings: Findings) -> str | None:
         return None
 
 
-def read_text(text: str, path: Path, findings: Findings) -> Node | None:
+def read_text(
+    text: str, path: Path, findings: Findings, *, when_empty: str = _SMALLEST
+) -> Node | None:
     """Return what a YAML document holds, or None with the reason in `findings`.
 
     Args:
         text: One YAML document.
         path: Where it comes from; relative paths in it start from there.
         findings: Takes every mistake found.
+        when_empty: What to do about a document with nothing in it.
     """
     findings.add_source(path, text)
     first, before = Span(path, 1, 1), len(findings)
@@ -99,7 +105,7 @@ def read_text(text: str, path: Path, findings: Findings) -> Node | None:
                 "E005",
                 f"{path.name} is empty",
                 first,
-                help="the smallest pipeline is `{version: 1, stages: [tone, speaker]}`",
+                help=when_empty,
             )
         return None
     return root
