@@ -52,7 +52,8 @@ class Stream:
         """Take `samples` from the stage; shape (samples, channels)."""
         out = bytearray(b"\xff" * (samples * 2 * self.options["channels"]))
         status = SimpleNamespace(output_underflow=underflow)
-        self.options["callback"](out, samples, SimpleNamespace(), status)
+        time = SimpleNamespace(currentTime=100.0, outputBufferDacTime=100.03)
+        self.options["callback"](out, samples, time, status)
         return np.frombuffer(out, np.int16).reshape(samples, -1)
 
 

@@ -79,6 +79,9 @@ def desk_speech(seconds: float) -> NDArray[np.int16]:
 
 
 def interruption() -> NDArray[np.int16]:
-    """Return a visitor who asks for the café, as loud as `questions`."""
+    """Return a visitor who asks for the café, 4 dB louder than `questions`.
+
+    Who speaks over a voice raises his own.
+    """
     said = spoken("cedar", "Excuse me, where is the café, please?")
-    return np.rint(said * 10 ** (-9 / 20)).astype(np.int16)
+    return np.rint(said * 10 ** (-5 / 20)).astype(np.int16)

@@ -6,7 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rtpipe import EnvironmentProblem, Event, RtpipeError, StageContext, StageError
+from pydantic import Field
+
+from rtpipe import EnvironmentProblem, Event, Options, RtpipeError, StageContext, StageError
 from rtpipe_plugins import portaudio
 from rtpipe_plugins.own_thread import OwnThread
 from rtpipe_plugins.pulse import PulseStreams
@@ -24,8 +26,21 @@ _SILENT_S = 1.0
 """A device that has given nothing for so long is taken to be gone."""
 _FIRST_S = 3.0
 """What it may take to begin."""
+_CLOSE_S = 3.0
+"""A sound server that is stopped, or a driver, may hold whoever closes for ever."""
 _BACKOFF_S = (0.5, 2.0)
 """Trying is cheap, and what is back must be heard at once."""
+
+
+class DeviceOptions(Options):
+    """What a stage with a device needs to know of it."""
+
+    main: ClassVar[str | None] = "device"
+
+    device: str = Field("default", coerce_numbers_to_str=True)
+    """default, a name or a part of one, an index, or pulse:NAME; see `rtpipe devices`."""
+    sample_rate: int = Field(48_000, ge=8000, le=192_000)
+    """Hz."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +93,7 @@ class DeviceWatch:
         self._open_stream = open_stream
         self._close_stream = close_stream
         self._changed = changed
-        self._thread = OwnThread(ctx.id)
+        self._thread = OwnThread(ctx.id, may_hang=True)
         self._pulse = PulseStreams(direction)
         self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
@@ -117,9 +132,14 @@ class DeviceWatch:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        await self._pulse.close()
         self._opened += 1  # what ends now was asked to
-        await self._thread.end(self._let_go)
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._pulse.close()
+                await self._thread.end(self._let_go)
+        except TimeoutError:
+            portaudio.abandon()
+            self._ctx.log.warning("the device hangs: left as it is")
 
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ import click
 
 from rtpipe import ExitCode, RtpipeError
 from rtpipe_plugins import doctor_checks as checks
+from rtpipe_plugins import doctor_sound
 from rtpipe_plugins.mic import Mic, MicOptions
 from rtpipe_plugins.realtime.options import RealtimeOptions
 from rtpipe_plugins.realtime.stage import Realtime
@@ -156,7 +157,7 @@ def _devices(mics: list[Need], speakers: list[Need], *, sound: bool) -> list[Fin
         mic, speaker = mics[0].options, speakers[0].options
         assert isinstance(mic, MicOptions)
         assert isinstance(speaker, SpeakerOptions)
-        findings.append(checks.round_trip(speaker.device, mic.device, mic.sample_rate))
+        findings.append(doctor_sound.round_trip(speaker, mic))
     return findings
 
 

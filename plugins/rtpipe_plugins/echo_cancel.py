@@ -17,6 +17,7 @@ from rtpipe import (
     Transform,
     audio,
 )
+from rtpipe_plugins.drift import SHORTENED
 from rtpipe_plugins.echo_reference import Reference
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class EchoCancel(Transform[EchoCancelOptions]):
         self._near = np.zeros(0, np.int16)
         self._cleaned = np.zeros(0, np.int16)
         self._next_pts: int | None = None
+        self._shortened = 0.0
 
     async def open(self) -> None:
         """Make the engine and listen to the reference.
@@ -109,8 +111,10 @@ class EchoCancel(Transform[EchoCancelOptions]):
         due: list[AudioFrame] = []
         if self._next_pts is not None and pts != self._next_pts:
             due = self.finish()
-            self._reference.take(min(pts - self._next_pts, _RATE))  # its time passed, too
+            # Its time passed, too.
+            self._reference.take(min(pts - self._next_pts, _RATE), self._shortened)
         self._next_pts = pts + frame.samples
+        self._shortened = audio.meta(frame).extra.get(SHORTENED, 0.0)
         self._waiting.append(frame)
         self._near = np.concatenate([self._near, audio.pcm(frame)[:, 0]])
         self._clean(len(self._near) - len(self._near) % _BLOCK)
@@ -130,7 +134,7 @@ class EchoCancel(Transform[EchoCancelOptions]):
         if not count:
             return
         assert self._engine is not None
-        played = self._reference.take(count)
+        played = self._reference.take(count, self._shortened)
         cleaned = self._engine.process(self._near[:count], played)
         if self._to_learn:
             self._hide(cleaned, played)

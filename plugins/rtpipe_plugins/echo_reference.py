@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rtpipe import CANONICAL, Converter, audio
+from rtpipe_plugins.drift import Stretcher
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +27,7 @@ _WINDOW = 2 * _RATE
 
 
 class Reference:
-    """A queue between two streams that run at the same speed and arrive unevenly.
+    """A queue between two devices that run at the same speed and give and take unevenly.
 
     The distance between sound and echo must stay the same, so it does what a loudspeaker's buffer
     does: it begins with a reserve, gives silence where nothing has come, and gives late what came
@@ -40,6 +42,8 @@ class Reference:
         self._heard = np.zeros(0, np.int16)
         self._missed = _MOST
         self._delayed = np.zeros(round(delay_ms * _MS), np.int16)
+        self._stretcher = Stretcher(1)
+        self._fitted = np.zeros(0, np.int16)
         self._least = _MOST
         self._taken = 0
 
@@ -56,8 +60,23 @@ class Reference:
         self._missed = 0
         self._heard = np.concatenate([self._heard, *made])[-_MOST:]
 
-    def take(self, count: int) -> NDArray[np.int16]:
-        """Return the `count` samples of 48 kHz mono that belong to the next ones captured."""
+    def take(self, count: int, shortened: float = 0.0) -> NDArray[np.int16]:
+        """Return the `count` samples of 48 kHz mono that belong to the next ones captured.
+
+        Args:
+            count: How many were captured.
+            shortened: By which part of its length the microphone has made them shorter, to fit the
+                pipeline's clock. What was played is made shorter alike: only the devices' own
+                samples keep the distance between a sound and its echo.
+        """
+        while len(self._fitted) < count:
+            due = self._next(math.ceil((count - len(self._fitted)) / (1.0 - shortened)))
+            fitted = self._stretcher.stretch(due[:, None], shortened)[:, 0]
+            self._fitted = np.concatenate([self._fitted, fitted])
+        given, self._fitted = self._fitted[:count], self._fitted[count:]
+        return given
+
+    def _next(self, count: int) -> NDArray[np.int16]:
         due = np.zeros(count, np.int16)
         ready = self._heard[:count]
         due[: len(ready)] = ready

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,14 +13,19 @@ from rtpipe import (
     AudioFrame,
     EnvironmentProblem,
     Event,
-    Options,
     Source,
     StageContext,
     audio,
 )
 from rtpipe_plugins import portaudio
-from rtpipe_plugins.device_watch import DeviceLost, DeviceReturned, DeviceWatch, OnLost
-from rtpipe_plugins.drift import DriftControl, DriftMeasured, Stretcher
+from rtpipe_plugins.device_watch import (
+    DeviceLost,
+    DeviceOptions,
+    DeviceReturned,
+    DeviceWatch,
+    OnLost,
+)
+from rtpipe_plugins.drift import SHORTENED, DriftControl, DriftMeasured, Stretcher, in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,15 +49,9 @@ class MicOverran(Event):
     count: int
 
 
-class MicOptions(Options):
+class MicOptions(DeviceOptions):
     """An input device."""
 
-    main: ClassVar[str | None] = "device"
-
-    device: str = Field("default", coerce_numbers_to_str=True)
-    """default, a name or a part of one, an index, or pulse:NAME; see `rtpipe devices`."""
-    sample_rate: int = Field(48_000, ge=8000, le=192_000)
-    """Hz."""
     channel: int | None = Field(None, ge=1)
     """Which of the device's channels, from 1; by default all of them, mixed."""
     block_ms: int = Field(20, ge=5, le=200)
@@ -98,6 +97,7 @@ class Mic(Source[MicOptions]):
             changed=self._changed,
         )
         self._stream: Any = None
+        self._timeline = _Timeline(options.sample_rate)
         self._overruns = 0
         self._silenced = False
         most = _MOST_WAITING_MS // options.block_ms
@@ -125,7 +125,7 @@ class Mic(Source[MicOptions]):
             StageError: The device is gone and `on_lost` is fail.
         """
         self._forget_arrived()  # heard before anybody listened
-        timeline = _Timeline(self.options.sample_rate)
+        timeline = self._timeline = _Timeline(self.options.sample_rate)
         overruns = self._overruns
         tell_at = self.ctx.now() + _TELL_DRIFT_S
         while True:
@@ -144,9 +144,13 @@ class Mic(Source[MicOptions]):
                 self.ctx.publish(MicOverran(count=overruns))
             self._silenced = False
             yield timeline.frame(block)
-            if self.ctx.now() >= tell_at:
+            if self.ctx.now() >= tell_at and timeline.drift.ppm is not None:
                 tell_at = self.ctx.now() + _TELL_DRIFT_S
                 self.ctx.publish(DriftMeasured(ppm=round(timeline.drift.ppm, 1)))
+
+    def gauge(self) -> str:
+        """Return how much faster the device's clock runs than the pipeline's."""
+        return in_words(self._timeline.drift.ppm)
 
     async def _silence(self, timeline: _Timeline) -> AudioFrame:
         """Return the next frame of silence when its time has passed."""
@@ -256,7 +260,7 @@ class _Timeline:
         self._pts = 0
         self._began_at: float | None = None
         self._stretcher = Stretcher(1)
-        self.drift = DriftControl(target_s=None, tolerance_s=_STEPS_ASIDE_S)
+        self.drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
 
     @property
     def end_s(self) -> float:
@@ -279,7 +283,10 @@ class _Timeline:
         shorten = self.drift.update(ahead_s, length_s)
         data = self._stretcher.stretch(block.data[:, None], shorten)
         frame = audio.from_pcm(data[:, 0], sample_rate=self._rate, pts=self._pts)
-        audio.meta(frame).captured_at = block.captured_at
+        meta = audio.meta(frame)
+        meta.captured_at = block.captured_at
+        if shorten:
+            meta.extra[SHORTENED] = shorten
         self._pts += frame.samples
         return frame
 

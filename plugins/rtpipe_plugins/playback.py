@@ -26,12 +26,14 @@ _PAUSE_S = 0.2
 class PlaybackStarted(Event):
     """Something can be heard; `position_s` is its place in the stream.
 
-    `response_id` names the model's response it belongs to, where it is one's.
+    `response_id` names the model's response it belongs to, where it is one's. `heard_at` is the
+    pipeline second at which its first sample leaves the device, which may be a little later.
     """
 
     type: str = "playback.started"
     position_s: float
     response_id: str | None = None
+    heard_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +166,19 @@ class Ledger:
         if self._sounds:
             self._sounds[-1].stop_at(self._pushed)
 
-    def played(self, taken: int) -> Iterator[Event]:
-        """Yield what begins or ends now that the device has taken `taken` sample times in all."""
+    def played(self, taken: int, heard_at: float | None = None) -> Iterator[Event]:
+        """Yield what begins or ends now that the device has taken `taken` sample times in all.
+
+        Args:
+            taken: Sample times.
+            heard_at: The pipeline second at which the last of them has left the device.
+        """
         while self._sounds and taken > self._sounds[0].begin:
             sound = self._sounds[0]
             if not self._sounding:
                 self._sounding = True
-                yield self._started(sound)
+                behind_s = (taken - sound.begin) / self._rate
+                yield self._started(sound, None if heard_at is None else heard_at - behind_s)
             follows = len(self._sounds) > 1 and taken > self._sounds[1].begin
             pause = self._pause if taken < self._pushed and not follows else 0
             if taken < sound.end + pause:
@@ -190,10 +198,14 @@ class Ledger:
                 response_id=sound.response_id,
             )
 
-    def _started(self, sound: _Sound) -> PlaybackStarted:
+    def _started(self, sound: _Sound, heard_at: float | None) -> PlaybackStarted:
         if sound.response_id is None or sound.response_id != self._response[0]:
             self._response = (sound.response_id, sound.pts / self._rate)
-        return PlaybackStarted(position_s=self._seconds(sound.pts), response_id=sound.response_id)
+        return PlaybackStarted(
+            position_s=self._seconds(sound.pts),
+            response_id=sound.response_id,
+            heard_at=None if heard_at is None else round(heard_at, 4),
+        )
 
     def _seconds(self, pts: int) -> float:
         return round(pts / self._rate, 3)

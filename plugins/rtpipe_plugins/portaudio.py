@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -65,6 +66,13 @@ def load() -> Any:
     if not len(sounddevice.query_devices()):
         _look_again(sounddevice)
     return sounddevice
+
+
+def abandon() -> None:
+    """Let the process end without closing PortAudio: one of its streams hangs."""
+    import sounddevice
+
+    atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
 
 
 def look_again() -> None:

@@ -25,7 +25,7 @@ class PulseStreams:
 
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
-        self._thread = OwnThread("pulse")
+        self._thread = OwnThread("pulse", may_hang=True)
         self._asking: asyncio.Future[bool] | None = None
         self._connection: Any = None
         self._elsewhere = False

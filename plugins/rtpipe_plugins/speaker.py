@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -13,15 +13,20 @@ from rtpipe import (
     AudioFormat,
     AudioFrame,
     Event,
-    Options,
     QueuePolicy,
     Sink,
     StageContext,
     audio,
 )
 from rtpipe_plugins import portaudio
-from rtpipe_plugins.device_watch import DeviceLost, DeviceReturned, DeviceWatch, OnLost
-from rtpipe_plugins.drift import DriftControl, DriftMeasured, Stretcher
+from rtpipe_plugins.device_watch import (
+    DeviceLost,
+    DeviceOptions,
+    DeviceReturned,
+    DeviceWatch,
+    OnLost,
+)
+from rtpipe_plugins.drift import DriftControl, DriftMeasured, Stretcher, in_words
 from rtpipe_plugins.playback import Ledger, PlaybackBuffer, PlaybackStarted, PlaybackStopped
 
 if TYPE_CHECKING:
@@ -29,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BLOCK_MS = 10
-_DEVICE_S = 0.04
+BLOCK_MS = 10
+DEVICE_S = 0.04
 """What the device itself may hold: its low default (20 ms) crackles on a busy computer."""
 _AUDIBLE = 33
 """Peak of an s16 sample that somebody may hear: -60 dBFS."""
@@ -40,8 +45,10 @@ _NEXT_SOUND_S = 1.0
 
 _LIVE_ROOM_S = 0.12
 """What a live stream may bring early; more waits in the inlet, and is trimmed there."""
+_OUT_OF_PLACE_S = 0.01
+"""So much more or less than wanted is left out or put in, in a silence, where nobody hears it."""
 _STANDING_S = 0.04
-"""So much more than wanted is dropped in a silence, where nobody hears it."""
+"""More than that is no jitter: it is left out without looking twice."""
 _STEPS_ASIDE_S = 0.01
 """How far what waits may be from what is wanted before the audio is brought to fit."""
 _TELL_DRIFT_S = 60.0
@@ -55,15 +62,9 @@ class SpeakerUnderran(Event):
     count: int
 
 
-class SpeakerOptions(Options):
+class SpeakerOptions(DeviceOptions):
     """An output device."""
 
-    main: ClassVar[str | None] = "device"
-
-    device: str = Field("default", coerce_numbers_to_str=True)
-    """default, a name or a part of one, an index, or pulse:NAME; see `rtpipe devices`."""
-    sample_rate: int = Field(48_000, ge=8000, le=192_000)
-    """Hz."""
     volume: float = Field(1.0, ge=0, le=4)
     """Factor: 0 is silence, 1 as it comes."""
     prebuffer_ms: int = Field(60, ge=10, le=2000)
@@ -78,9 +79,9 @@ class SpeakerOptions(Options):
 class Speaker(Sink[SpeakerOptions]):
     """Plays what it gets, at the pace of the device.
 
-    Where a live stream does not run as the device's clock does, it is shortened or lengthened by as
-    little, unheard, so that what waits stays `prebuffer_ms`. While the device is gone what comes is
-    swallowed at the pace of speech.
+    Of a live stream `prebuffer_ms` wait: for that, silence is left out or put in, never a sound.
+    Where the stream does not run as the device's clock does, it is shortened or lengthened by as
+    little, unheard. While the device is gone what comes is swallowed at the pace of speech.
 
     - speaker: {device: USB, prebuffer_ms: 100}
     """
@@ -132,9 +133,7 @@ class Speaker(Sink[SpeakerOptions]):
         self._gaps = self._underruns = self._told = 0
         self._in_mid_sound = False
         self._consumed_at = self._taken_at = self._swallowed_until = 0.0
-        self._drift = DriftControl(
-            target_s=(options.prebuffer_ms - _BLOCK_MS / 2) / 1000, tolerance_s=_STEPS_ASIDE_S
-        )
+        self._drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
         self._tell_drift_at = _TELL_DRIFT_S
         self._begin()
 
@@ -170,12 +169,10 @@ class Speaker(Sink[SpeakerOptions]):
         audible = int(data.max()) >= _AUDIBLE or int(data.min()) <= -_AUDIBLE
         room = self._most_held
         if self.ctx.live:
-            rate = self.options.sample_rate
-            if not audible and self._buffer.held > room + round(_STANDING_S * rate):
-                self._drift.jumped()
-                return
             data = self._kept_in_step(data)
-            room += round(_LIVE_ROOM_S * rate)
+            if not audible:
+                data = self._put_in_place(data)
+            room += round(_LIVE_ROOM_S * self.options.sample_rate)
         self._count_gap(audible=audible)
         self._ledger.pushed(frame, len(data), audible=audible)
         self._buffer.push(data)
@@ -189,6 +186,15 @@ class Speaker(Sink[SpeakerOptions]):
         self._swallowed_until = begin + frame.samples / frame.sample_rate
         await self.ctx.clock.sleep_until(self._swallowed_until)
 
+    def gauge(self) -> str:
+        """Return how much faster the device's clock runs than the stream."""
+        return in_words(self._ppm)
+
+    @property
+    def _ppm(self) -> float | None:
+        ppm = self._drift.ppm
+        return None if ppm is None else -ppm
+
     def _kept_in_step(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return live audio a little shorter or longer, so that what waits stays as much."""
         rate, now = self.options.sample_rate, self.ctx.now()
@@ -197,10 +203,23 @@ class Speaker(Sink[SpeakerOptions]):
             return self._stretcher.stretch(data, 0.0)
         # The device takes blocks: between two of them as much is played as time passes.
         waits_s = (self._buffer.held + len(data)) / rate - (now - self._taken_at)
-        if now >= self._tell_drift_at:
+        if now >= self._tell_drift_at and self._ppm is not None:
             self._tell_drift_at = now + _TELL_DRIFT_S
-            self.ctx.publish(DriftMeasured(ppm=round(-self._drift.ppm, 1)))
+            self.ctx.publish(DriftMeasured(ppm=round(self._ppm, 1)))
         return self._stretcher.stretch(data, self._drift.update(waits_s, len(data) / rate))
+
+    def _put_in_place(self, silence: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return more or less of a live stream's silence, so that `prebuffer_ms` wait."""
+        rate = self.options.sample_rate
+        if self._buffer.held > self._most_held + round(_STANDING_S * rate):
+            self._drift.jumped()
+            return silence[:0]
+        excess_s = self._drift.amount_s - self.options.prebuffer_ms / 1000
+        if not self._buffer.flowing or abs(excess_s) <= _OUT_OF_PLACE_S:
+            return silence
+        count = max(0, len(silence) - round(excess_s * rate))
+        self._drift.moved((count - len(silence)) / rate)
+        return np.zeros((count, self._channels), np.int16)
 
     def reset(self) -> None:
         """Stop what is being played, softly."""
@@ -217,7 +236,7 @@ class Speaker(Sink[SpeakerOptions]):
         if self._watch.away:
             return
         # The device has taken it, but not played it: silence after it pushes it through.
-        await asyncio.sleep(self._stream.latency + 2 * _BLOCK_MS / 1000)
+        await asyncio.sleep(self._stream.latency + 2 * BLOCK_MS / 1000)
 
     def _count_gap(self, *, audible: bool) -> None:
         """Tell of an underrun if the device ran dry between two frames of one sound."""
@@ -239,8 +258,8 @@ class Speaker(Sink[SpeakerOptions]):
                 samplerate=options.sample_rate,
                 channels=self._channels,
                 dtype="int16",
-                blocksize=options.sample_rate * _BLOCK_MS // 1000,
-                latency=_DEVICE_S,
+                blocksize=options.sample_rate * BLOCK_MS // 1000,
+                latency=DEVICE_S,
                 callback=self._fill,
                 finished_callback=finished,
             )
@@ -254,15 +273,24 @@ class Speaker(Sink[SpeakerOptions]):
 
     # -- in PortAudio's thread ---------------------------------------------------------------------
 
-    def _fill(self, out: Any, samples: int, time: Any, status: Any) -> None:  # noqa: ARG002 - PortAudio's signature
+    def _fill(self, out: Any, samples: int, time: Any, status: Any) -> None:
         self._watch.beat()
+        now, device_s = self.ctx.now(), time.outputBufferDacTime - time.currentTime
         taken = self._buffer.take(samples)
         out[: len(taken)] = taken
         out[len(taken) :] = bytes(len(out) - len(taken))
         if self.ctx.taps:
             self._loop.call_soon_threadsafe(self._tell, bytes(out))
         if taken:
-            self._loop.call_soon_threadsafe(self._follow, bool(status.output_underflow))
+            if not 0 < device_s < 1:  # some drivers do not know it
+                device_s = DEVICE_S
+            length_s = len(taken) / (2 * self._channels * self.options.sample_rate)
+            self._loop.call_soon_threadsafe(
+                self._follow,
+                bool(status.output_underflow),
+                self._buffer.taken,
+                now + device_s + length_s,
+            )
 
     # -- in the loop's thread ----------------------------------------------------------------------
 
@@ -280,13 +308,13 @@ class Speaker(Sink[SpeakerOptions]):
         self.ctx.tell_taps(audio.from_pcm(data, sample_rate=rate, pts=self._told))
         self._told += len(data)
 
-    def _follow(self, underflow: bool) -> None:  # noqa: FBT001 - what call_soon passes
+    def _follow(self, underflow: bool, taken: int, heard_at: float) -> None:  # noqa: FBT001 - what call_soon passes
         """Tell what the device has played, and let more come."""
         self._moved.set()
         self._taken_at = self.ctx.now()
         if underflow and self._in_mid_sound:
             self._tell_underrun()
-        self._publish(self._ledger.played(self._buffer.taken))
+        self._publish(self._ledger.played(taken, heard_at))
 
     def _tell_underrun(self) -> None:
         self._underruns += 1

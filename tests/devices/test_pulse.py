@@ -147,6 +147,20 @@ def test_who_will_not_wait_has_the_fallback_instead(pulse: PulseAudio, tmp_path:
     assert snr_db(said[-RATE // 2 :], 440) > 60
 
 
+def test_a_sound_server_that_hangs_keeps_nobody_from_quitting(
+    pulse: PulseAudio, tmp_path: Path
+) -> None:
+    (tmp_path / "listening.yaml").write_text(LISTENING)
+    events = tmp_path / "events.jsonl"
+    with running("run", "listening.yaml", cwd=tmp_path, env=pulse.env) as process:
+        wait_for_events(events, "playback.started", 1, 20)
+        pulse.freeze()
+        wait_for_events(events, "device.lost", 2, 10)
+        process.signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0, "".join(process.lines)
+    assert [*tracks(tmp_path / "said.wav", rate=RATE)], "what was recorded is whole"
+
+
 def halves(wav: Path, folder: Path) -> list[Path]:
     """Cut a recording in the silence in its middle, give each half a second to end in."""
     with wave.open(str(wav)) as source:

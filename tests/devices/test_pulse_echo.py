@@ -6,7 +6,9 @@ mixes what the virtual loudspeaker plays into the virtual microphone, softer and
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -20,11 +22,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from command import running
+from command import rtpipe, running
 from devices.pulse import PulseAudio
 from devices.test_pulse import events_in, wait_for_events, write_wav
 from listening import require_speech
-from room import ECHO_DB, RATE, questions
+from room import ECHO_DB, RATE, interruption, questions
 
 pytestmark = pytest.mark.slow
 DELAY_MS = 120
@@ -113,6 +115,22 @@ def test_the_room_is_as_far_and_as_loud_as_it_says(echoing: PulseAudio, tmp_path
     assert 20 * np.log10(echo[1] / sound[1]) == pytest.approx(ECHO_DB, abs=0.3)
 
 
+def test_the_doctor_tells_how_late_the_loudspeaker_is_heard(
+    echoing: PulseAudio, tmp_path: Path
+) -> None:
+    stages = "[mic: {device: pulse:vmic}, blackhole, tone, speaker: {device: pulse:vspeaker}]"
+    (tmp_path / "room.yaml").write_text(f"version: 1\nstages: {stages}\n")
+    time.sleep(1)  # the room begins to sound
+    ended = rtpipe("doctor", "--sound", "--json", "room.yaml", cwd=tmp_path, env=echoing.env)
+    assert ended.code == 0, ended.err
+    [trip] = [each for each in json.loads(ended.out)["checks"] if each["name"] == "round trip"]
+    assert trip["status"] == "ok", trip
+    told = re.search(r"in it, (\d+) ms after", trip["detail"])
+    assert told, trip
+    # The room, and what the sound server keeps for a loudspeaker and a microphone.
+    assert DELAY_MS < int(told[1]) < DELAY_MS + 200
+
+
 class Kiosk:
     """A kiosk that runs in the room, a visitor before it, and what has happened."""
 
@@ -168,6 +186,7 @@ def in_the_room(
     pulse: PulseAudio, folder: Path, measure: str, story: Callable[[Kiosk], None]
 ) -> Kiosk:
     """Run a kiosk with a `measure` against the echo for as long as the story takes."""
+    folder.mkdir(exist_ok=True)
     text = PIPELINE.format(measure=f"  - {measure}" if measure else "")
     (folder / "kiosk.yaml").write_text(text)
     kiosk = Kiosk(pulse, folder)
@@ -194,6 +213,17 @@ def one_question(kiosk: Kiosk) -> None:
     time.sleep(2)
 
 
+def an_interruption(kiosk: Kiosk) -> None:
+    """Hear one answer to its end, and ask for the café in the middle of the next."""
+    one_question(kiosk)
+    kiosk.say(questions()[0])
+    kiosk.until("output_audio_buffer.started", 2)
+    time.sleep(1.5)
+    kiosk.say(interruption())
+    kiosk.until("output_audio_buffer.stopped", 2)
+    time.sleep(1)
+
+
 def test_with_nothing_against_it_the_desk_answers_itself(
     echoing: PulseAudio, tmp_path: Path
 ) -> None:
@@ -212,3 +242,19 @@ def test_behind_a_gate_it_never_hears_itself(echoing: PulseAudio, tmp_path: Path
     assert "opening" in question, kiosk.story()
     assert kiosk.count("input_audio_buffer.speech_started") == 1, kiosk.story()
     assert not kiosk.count("output_audio_buffer.cleared")
+
+
+def test_with_the_echo_cancelled_a_visitor_may_interrupt(
+    echoing: PulseAudio, tmp_path: Path
+) -> None:
+    require_speech()
+    interruption()  # spoken before the kiosk needs the machine
+    kiosk = in_the_room(echoing, tmp_path / "1", "echo_cancel: speaker", an_interruption)
+    if kiosk.lost_time():  # this machine did not keep real time, which moves the echo
+        kiosk = in_the_room(echoing, tmp_path / "2", "echo_cancel: speaker", an_interruption)
+    heard = kiosk.said_by_visitors()
+    assert len(heard) == 3, kiosk.story()
+    assert "opening" in heard[0] & heard[1], kiosk.story()
+    assert "cafe" in heard[2], kiosk.story()
+    assert kiosk.count("output_audio_buffer.cleared") == 1, kiosk.story()
+    assert {"ground", "floor"} <= kiosk.answers()[-1], kiosk.story()

@@ -18,6 +18,7 @@ from rtpipe import ConfigError, ExitCode, RtpipeError
 from rtpipe_plugins import doctor, doctor_loopback
 from rtpipe_plugins import doctor_checks as checks
 from rtpipe_plugins.doctor_loopback import Loopback, call_oneself, tone_snr_db
+from rtpipe_plugins.doctor_sound import Recording, chirp, judged
 from rtpipe_plugins.realtime.options import RealtimeOptions
 
 KEY = "sk-not-to-be-seen-123456"
@@ -222,13 +223,26 @@ def test_the_snr_of_a_tone_is_measured_whatever_its_phase_and_level() -> None:
     assert tone_snr_db(heard, 1300, 48_000) < -20
 
 
-def test_a_round_trip_is_judged_by_what_the_microphone_hears() -> None:
-    chirp = np.sin(np.arange(9600) ** 2 / 40_000).astype(np.float32) * 0.1
-    room = np.random.default_rng(1).standard_normal(48_000).astype(np.float32) * 0.001
+def recorded(samples: np.ndarray) -> Recording:
+    """Return a recording of 20 ms blocks, the first of which came at 100 s."""
+    recording = Recording(48_000)
+    pcm = np.rint(samples * 32767).astype(np.int16)
+    for start in range(0, len(pcm), 960):
+        recording.add(pcm[start : start + 960], 100.0 + start / 48_000)
+    return recording
+
+
+def test_a_round_trip_is_judged_by_what_the_microphone_hears_and_when() -> None:
+    room = np.random.default_rng(1).standard_normal(96_000) * 0.001
     heard = room.copy()
-    heard[4800:14_400] += 0.1 * chirp
-    good = checks.judged(heard, chirp)
-    assert (good.status, good.detail.rpartition(", ")[2]) == ("ok", "and the loudspeaker in it")
-    assert checks.judged(room, chirp).status == "unknown"
-    muted = checks.judged(np.zeros(48_000), chirp)
+    heard[30_000:39_600] += 0.1 * chirp(48_000)
+    came_at = 100.0 + (30_000 - 959) / 48_000
+    good = judged(recorded(heard), came_at - 0.172)
+    assert good.status == "ok"
+    assert good.detail.endswith("and the loudspeaker in it, 172 ms after it was given the sound")
+    assert not good.remedy
+    late = judged(recorded(heard), came_at - 0.55)
+    assert "`delay_ms: 550`" in late.remedy
+    assert judged(recorded(room), 100.0).status == "unknown"
+    muted = judged(recorded(np.zeros(48_000)), 100.0)
     assert (muted.status, muted.detail) == ("missing", "the microphone gives digital silence")

@@ -14,7 +14,7 @@ def hours_apart(
     ppm: float, hours: float, *, jitter_s: float = 0.0
 ) -> tuple[DriftControl, list[float]]:
     """Let audio come `ppm` faster than it goes; return the control and what waited each second."""
-    control = DriftControl(target_s=0.055, tolerance_s=0.01)
+    control = DriftControl(tolerance_s=0.01)
     random = np.random.default_rng(7)
     step_s, waits_s, seen = 0.1, 0.055, []
     for n in range(round(hours * 3600 / step_s)):
@@ -31,21 +31,21 @@ def test_for_three_hours_what_waits_stays_and_the_drift_is_known(ppm: float) -> 
     """Uncorrected, 300 ppm would be more than three seconds by then."""
     control, seen = hours_apart(ppm, 3, jitter_s=0.02)
     assert max(abs(each - 0.055) for each in seen) < 0.02
-    assert max(abs(each - 0.055) for each in seen[1800:]) < 0.003
+    assert max(abs(each - 0.055) for each in seen[1800:]) < 0.008
     assert control.ppm == pytest.approx(ppm, abs=15)
 
 
 def test_clocks_that_run_alike_are_left_alone() -> None:
-    control = DriftControl(target_s=None, tolerance_s=0.006)
+    control = DriftControl(tolerance_s=0.006)
     random = np.random.default_rng(3)
     assert all(
         control.update(0.04 + random.uniform(-0.01, 0.01), 0.02) == 0.0 for _ in range(20_000)
     )
-    assert abs(control.ppm) < 30
+    assert control.ppm == pytest.approx(0, abs=30)
 
 
 def test_a_jump_is_not_taken_for_drift() -> None:
-    control = DriftControl(target_s=None, tolerance_s=0.006)
+    control = DriftControl(tolerance_s=0.006)
     for amount_s in (0.04, 0.9, 0.02):
         control.jumped()
         assert all(control.update(amount_s, 0.02) == 0.0 for _ in range(5000))
@@ -54,6 +54,7 @@ def test_a_jump_is_not_taken_for_drift() -> None:
 def test_too_much_drift_is_corrected_as_far_as_nobody_hears() -> None:
     control, _ = hours_apart(5000, 0.1)
     assert abs(control.update(10.0, 0.1)) <= 1e-3
+    assert control.ppm is not None
     assert abs(control.ppm) <= 1000
 
 

@@ -14,7 +14,8 @@ from rtpipe import EnvironmentProblem, StageError, audio
 from rtpipe.audio import AudioFrame
 from rtpipe.errors import ConfigError
 from rtpipe.load import from_text
-from rtpipe.testing import Bench, cut, joined, noise, run_virtual, speech_like
+from rtpipe.testing import Bench, cut, joined, noise, run_virtual, speech_like, tone
+from rtpipe_plugins.drift import SHORTENED, Stretcher
 from rtpipe_plugins.echo_cancel import EchoCancel
 from rtpipe_plugins.echo_reference import Reference
 
@@ -40,13 +41,19 @@ def cancelled(
     *,
     late: Callable[[int], int] = lambda _: 0,
     layout: str = "mono",
+    drift: float = 0.0,
+    told: bool = True,
 ) -> NDArray[np.float64]:
     """Return what leaves the stage, given what the microphone and the loudspeaker hear.
 
-    `late(n)` says by how many near frames the n-th frame of the loudspeaker comes too late.
+    `late(n)` says by how many near frames the n-th frame of the loudspeaker comes too late. The
+    microphone makes what it captured shorter by `drift`, and its frames tell so if they are `told`.
     """
     noisy = captured + np.random.default_rng(3).normal(0, 10, len(captured))
-    near = cut(np.clip(noisy, -32768, 32767).astype(np.int16), 960)
+    pcm = np.clip(noisy, -32768, 32767).astype(np.int16)
+    near = cut(Stretcher(1).stretch(pcm[:, None], drift)[:, 0], 960)
+    for frame in near if told else []:
+        audio.meta(frame).extra[SHORTENED] = drift
     far: dict[int, list[AudioFrame]] = {}
     if played is not None:
         speaker = played if layout == "mono" else np.stack([played, played], axis=1)
@@ -125,6 +132,14 @@ def test_a_reference_that_comes_unevenly_still_fits(layout: str) -> None:
     played, echo, _ = spoken_over()
     uneven = cancelled(echo, played, late=lambda n: (0, 1, 0, 2)[n % 4], layout=layout)
     assert reduction_db(echo, uneven, 6, 20) > 20
+
+
+def test_a_microphone_that_corrects_its_clock_moves_no_echo() -> None:
+    played, echo, _ = (part[: 10 * RATE] for part in spoken_over())
+    followed, ignored = (cancelled(echo, played, drift=5e-4, told=told) for told in (True, False))
+    reduced_db = reduction_db(echo, followed, 6, 10)
+    assert reduced_db > 30
+    assert reduced_db > reduction_db(echo, ignored, 6, 10) + 10, "what it is good for"
 
 
 def test_a_late_loudspeaker_needs_its_delay_said() -> None:
@@ -219,6 +234,20 @@ def test_the_reference_begins_with_a_reserve_and_gives_late_what_came_late() -> 
     first = [int(part[0]) for part in given]
     assert first[:6] == [0, 0, 1, 961, 1921, 2881], "40 ms, then as it came"
     assert first[6:13] == [0, 0, 3841, 4801, 5761, 6721, 7681], "none is lost"
+
+
+def test_the_reference_is_made_shorter_as_the_microphone_makes_what_it_hears() -> None:
+    frames = tone(seconds=4, frequency=900)
+    device = np.concatenate([np.zeros(40 * 48, np.int16), joined(frames)[:, 0]])
+    reference, microphone = Reference(), Stretcher(1)
+    apart = 0
+    for index, frame in enumerate(frames):
+        reference.hear(frame)
+        shorten = (0.0, 4e-4, 2e-4, -3e-4)[index * 4 // len(frames)]
+        block = device[index * 960 : (index + 1) * 960, None]
+        near = microphone.stretch(block, shorten)[:, 0]
+        apart = max(apart, int(np.abs(reference.take(len(near), shorten) - near.astype(int)).max()))
+    assert apart < 30, "of 4600: a hundredth of a sample"
 
 
 def test_a_burst_is_not_kept() -> None:

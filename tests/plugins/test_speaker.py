@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,13 +34,13 @@ class Listener:
         self.stream = laptop.streams[-1]
         self.blocks: list[NDArray[np.int16]] = []
         self.plays = True
-        self.period_s = 0.01
+        self.block, self.period_s = BLOCK, 0.01
 
     async def run_device(self) -> None:
         while True:
             await asyncio.sleep(self.period_s)
             if self.plays:
-                self.blocks.append(self.stream.play(BLOCK))
+                self.blocks.append(self.stream.play(self.block))
 
     @property
     def heard(self) -> NDArray[np.int16]:
@@ -345,42 +345,85 @@ def test_the_ledger_knows_how_much_of_which_response_was_heard(laptop: SoundDevi
     run_virtual(run())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ppm", [300, -300])
-def test_a_clock_that_runs_apart_is_measured_and_nothing_is_dropped_or_missing(
-    laptop: SoundDevice, ppm: float
+async def stream(listener: Listener, frames: Iterable[AudioFrame], jitter_s: float = 0.0) -> None:
+    """Let frames come live, each up to `jitter_s` late."""
+    listener.bench.context.live = True
+    loop, random = asyncio.get_running_loop(), np.random.default_rng(4)
+    due = loop.time()
+    for frame in frames:
+        late_s = random.uniform(0, jitter_s) if jitter_s else 0.0
+        await asyncio.sleep(max(0.0, due + late_s - loop.time()))
+        await listener.stage.consume(frame)
+        due += frame.samples / frame.sample_rate
+
+
+def test_a_device_that_runs_at_pace_plays_every_sample_as_it_is_however_little_waits(
+    laptop: SoundDevice,
 ) -> None:
     async def run() -> None:
+        frames = noise(seconds=40, level_dbfs=-20)
         async with listening(laptop) as listener:
-            listener.bench.context.live = True
-            listener.period_s = 0.01 / (1 + ppm * 1e-6)
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            for n, frame in enumerate(tone(seconds=300)):
-                await asyncio.sleep(max(0.0, began + n * 0.02 - loop.time()))
-                await listener.stage.consume(frame)
-                listener.blocks.clear()
-                if n > 10:
-                    assert 480 <= listener.stage._buffer.held <= 5760, n
-            measured = listener.bench.run.of_type("device.drift_measured")
-            assert measured[-1].payload()["ppm"] == pytest.approx(ppm, abs=30)
-            assert not listener.bench.run.of_type("speaker.underran")
+            await stream(listener, frames[:5])
+            taken = [listener.stream.play(BLOCK) for _ in range(3)]  # it fills its own buffer
+            listener.blocks += taken
+            await stream(listener, frames[5:], jitter_s=0.015)
+            assert listener.stage._buffer.held < 1920
+            await listener.stage.drain()
+            assert np.array_equal(sound(listener.heard)[:, 0], joined(frames)[:, 0])
+            assert listener.stage.gauge() == ""
 
     run_virtual(run())
 
 
-def test_what_has_gathered_in_a_live_stream_is_dropped_where_nobody_hears_it(
-    laptop: SoundDevice,
+@pytest.mark.slow
+@pytest.mark.parametrize(("ppm", "minutes"), [(200, 60), (-200, 15)])
+def test_for_an_hour_a_clock_that_runs_apart_is_followed_and_nothing_is_dropped_or_missing(
+    laptop: SoundDevice, ppm: float, minutes: int
+) -> None:
+    """Unless it is followed, 720 ms. At 8 kHz and in blocks of 100 ms, or it would take minutes."""
+    waits_s: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        async with listening(laptop, sample_rate=8000, prebuffer_ms=300) as listener:
+            listener.block, listener.period_s = 800, 0.1 / (1 + ppm * 1e-6)
+
+            def sounds() -> Iterator[AudioFrame]:
+                for n in range(minutes * 600):
+                    since_s = loop.time() - listener.stage._taken_at
+                    waits_s.append(listener.stage._buffer.held / 8000 - since_s)
+                    listener.blocks.clear()
+                    data = np.full(800, 5000, np.int16)
+                    yield audio.from_pcm(data, sample_rate=8000, pts=n * 800)
+
+            await stream(listener, sounds())
+            assert not listener.bench.run.of_type("speaker.underran")
+            measured = listener.bench.run.of_type("device.drift_measured")[-1].payload()["ppm"]
+            assert measured == pytest.approx(ppm, abs=15)
+            assert listener.stage.gauge() == f"{measured:+.0f} ppm"
+
+    run_virtual(run())
+    assert max(abs(each - waits_s[50]) for each in waits_s[50:]) < 0.04
+
+
+@pytest.mark.parametrize("moved_ms", [100, -30])
+def test_too_much_or_too_little_that_waits_of_a_live_stream_is_put_right_in_a_silence(
+    laptop: SoundDevice, moved_ms: int
 ) -> None:
     async def run() -> None:
         async with listening(laptop) as listener:
-            listener.bench.context.live = True
-            await consume(listener, tone(seconds=0.16))  # at once, as after a stall
-            for frame in cut(np.zeros(24_000, np.int16)):
-                await asyncio.sleep(0.02)
-                await listener.stage.consume(frame)
-            assert listener.stage._buffer.held <= 5280
-            assert len(sound(listener.heard)) == pytest.approx(7680, abs=10)
+            await stream(listener, tone(seconds=0.5))
+            if moved_ms > 0:
+                await consume(listener, tone(seconds=moved_ms / 1000))  # at once, as after a stall
+            else:
+                listener.blocks += [listener.stream.play(BLOCK) for _ in range(-moved_ms // 10)]
+            await stream(listener, tone(seconds=1))
+            held = listener.stage._buffer.held
+            assert held / 48 == pytest.approx(60 + moved_ms, abs=20), "no sound is touched"
+            await stream(listener, cut(np.zeros(4 * 48_000, np.int16)))
+            assert listener.stage._buffer.held / 48 == pytest.approx(60, abs=20)
+            spoken = 1.5 + max(moved_ms, 0) / 1000
+            assert len(sound(listener.heard)) / 48_000 == pytest.approx(spoken, abs=0.001)
 
     run_virtual(run())
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
-from rtpipe import Event, Options, PluginError, Subscriber
+from rtpipe import Event, Options, Subscriber
+from rtpipe_plugins.python_target import TargetName, function_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +18,7 @@ class PythonOptions(Options):
 
     main: ClassVar[str | None] = "target"
 
-    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
+    target: TargetName
     """`module:function`. It is given the event. A plain function is called in a thread, an
     `async def` on the event loop; one event at a time, in order."""
 
@@ -41,19 +39,7 @@ class Python(Subscriber[PythonOptions]):
         Raises:
             PluginError: There is no such module, or no such function in it.
         """
-        module, _, name = self.options.target.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in name.split("."):
-                found = getattr(found, part)
-        except Exception as error:  # importing runs code that may raise anything
-            raise PluginError(
-                f"cannot import {self.options.target}: {type(error).__name__}: {error}",
-                help="the module must be installed, or lie in a folder of PYTHONPATH",
-            ) from error
-        if not callable(found):
-            raise PluginError(f"{self.options.target} is not a function")
-        self._call = found
+        self._call = function_at(self.options.target)
 
     async def on_event(self, event: Event) -> None:
         """Call the function and wait until it is done."""
