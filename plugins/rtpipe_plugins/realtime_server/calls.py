@@ -1,4 +1,4 @@
-"""The calls that a server holds at a time."""
+"""The calls, and the sessions on WebSockets, that a server holds at a time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rtpipe_plugins.realtime_server.call import Call
+from rtpipe_plugins.realtime_server.driver import Driver
 from rtpipe_plugins.realtime_server.ids import random_text
-from rtpipe_plugins.realtime_server.session import SESSION_SECONDS
+from rtpipe_plugins.realtime_server.rejection import Rejected
+from rtpipe_plugins.realtime_server.websocket import converse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import web
+
     from rtpipe_plugins.realtime_server.brain import Brain
+    from rtpipe_plugins.realtime_server.faults_injection import CallFaults, Injector
     from rtpipe_plugins.realtime_server.session import Session
 
 
@@ -24,6 +29,7 @@ class Calls:
         loopback: Keep the calls on 127.0.0.1.
         on_note: Takes sentences for the server's log.
         lifetime_s: How long a session lasts.
+        injector: Says what goes wrong in each.
     """
 
     def __init__(
@@ -32,13 +38,17 @@ class Calls:
         *,
         loopback: bool,
         on_note: Callable[[str], None],
-        lifetime_s: float = SESSION_SECONDS,
+        lifetime_s: float,
+        injector: Injector,
     ) -> None:
         self._brain = brain
         self._loopback = loopback
         self._note = on_note
         self._lifetime_s = lifetime_s
+        self._injector = injector
         self._running: dict[str, Call] = {}
+        self._connected: set[Driver] = set()
+        """The sessions on WebSockets."""
         self._endings: set[asyncio.Task[bool]] = set()
 
     async def create(self, offer: str, session: Session) -> tuple[str, str]:
@@ -47,12 +57,13 @@ class Calls:
         Raises:
             InvalidOfferError: No call was made.
         """
+        call_id = f"rtc_u0_{random_text(21)}"
+        faults = self._injector.for_call()
         call = Call(
-            f"rtc_u0_{random_text(21)}",
-            session,
-            self._brain,
+            call_id,
+            self._driver(f"call {call_id}", session, faults, media=True),
             loopback=self._loopback,
-            lifetime_s=self._lifetime_s,
+            faults=faults,
             on_note=self._note,
             on_ended=self._forget,
         )
@@ -62,6 +73,29 @@ class Calls:
         except BaseException:
             await self.hang_up(call.id)
             raise
+
+    def find(self, call_id: str) -> Call:
+        """Return a call.
+
+        Raises:
+            Rejected: There is none with this id.
+        """
+        if call_id not in self._running:
+            raise Rejected(
+                f"No call with id '{call_id}' was found.", code="call_id_not_found", status=404
+            )
+        return self._running[call_id]
+
+    async def converse(self, ws: web.WebSocketResponse, session: Session) -> None:
+        """Hold a session on a WebSocket until it ends."""
+        faults = self._injector.for_call(most_bytes=None)
+        driver = self._driver(f"session {session.id}", session, faults, media=False)
+        self._connected.add(driver)
+        try:
+            await converse(ws, driver)
+        finally:
+            self._connected.discard(driver)
+            self._note(f"{driver.name} has ended")
 
     async def hang_up(self, call_id: str) -> bool:
         """End a call; return False when there is none with this id."""
@@ -73,9 +107,23 @@ class Calls:
         return True
 
     async def close(self) -> None:
-        """End all calls."""
-        await asyncio.gather(*(self.hang_up(call_id) for call_id in list(self._running)))
+        """End everything."""
+        await asyncio.gather(
+            *(self.hang_up(call_id) for call_id in list(self._running)),
+            *(driver.close("The server is going away.") for driver in list(self._connected)),
+        )
         await asyncio.gather(*self._endings)
+
+    def _driver(self, name: str, session: Session, faults: CallFaults, *, media: bool) -> Driver:
+        return Driver(
+            name,
+            session,
+            self._brain,
+            media=media,
+            lifetime_s=self._lifetime_s,
+            faults=faults,
+            on_note=self._note,
+        )
 
     def _forget(self, call: Call) -> None:
         ending = asyncio.create_task(self.hang_up(call.id))

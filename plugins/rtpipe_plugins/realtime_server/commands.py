@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +15,25 @@ from rtpipe import ExitCode, RtpipeError
 
 if TYPE_CHECKING:
     from rtpipe_plugins.realtime_server.brain import Brain
+    from rtpipe_plugins.realtime_server.faults import Faults
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What the command line asks for."""
+
+    host: str
+    port: int
+    api_key: str | None
+    session_s: float
+    rules: Path | None
+    model_path: Path | None
+    script: Path | None
+    fault: tuple[str, ...]
+    seed: int | None
 
 
 def add_commands(cli: click.Group) -> None:
@@ -29,23 +47,66 @@ def add_commands(cli: click.Group) -> None:
 @click.option("--rules", type=_FILE, help="YAML file with the desk's answers.")
 @click.option("--model-path", type=_FOLDER, help="Folder of a faster-whisper model.")
 @click.option("--api-key", help="The only key to accept. Without it any key will do.")
-def serve_realtime(
-    host: str, port: int, rules: Path | None, model_path: Path | None, api_key: str | None
-) -> None:
+@click.option(
+    "--session-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600,
+    show_default=True,
+    help="Seconds that a session lasts.",
+)
+@click.option("--script", type=_FILE, help="YAML file with a dialogue to follow word for word.")
+@click.option(
+    "--fault",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Something to do wrong on purpose; may be given several times.",
+)
+@click.option("--seed", type=int, help="Repeats what the faults leave to chance.")
+def serve_realtime(**given: Any) -> None:
     """Serve the OpenAI Realtime protocol over WebRTC, offline, until Ctrl-C."""
-    from rtpipe_plugins.realtime_server.desk import DeskError
-    from rtpipe_plugins.realtime_server.speech import ModelError, brain_from_options
+    from rtpipe_plugins.realtime_server.rules import DeskError
+    from rtpipe_plugins.realtime_server.speech import ModelError
 
+    serving = _Serving(**given)
+    if serving.script is not None and serving.rules is not None:
+        raise click.UsageError("--script and --rules: one of the two gives the answers")
     try:
-        asyncio.run(_serve(brain_from_options(rules, model_path), host, port, api_key))
+        brain, faults = _brain_and_faults(serving)
+        asyncio.run(_serve(serving, brain, faults))
     except (DeskError, ModelError) as error:
         raise RtpipeError(str(error), exit_code=ExitCode.CONFIGURATION) from error
 
 
-async def _serve(brain: Brain, host: str, port: int, api_key: str | None) -> None:
+def _brain_and_faults(serving: _Serving) -> tuple[Brain, Faults]:
+    from rtpipe_plugins.realtime_server.faults import from_flags
+    from rtpipe_plugins.realtime_server.speech import brain_from_options
+
+    faults = from_flags(serving.fault)
+    if serving.script is None:
+        return brain_from_options(serving.rules, serving.model_path), faults
+
+    from rtpipe_plugins.realtime_server.script import load_script
+    from rtpipe_plugins.realtime_server.script_brain import ScriptBrain
+
+    script = load_script(serving.script)
+    voice = brain_from_options(model=serving.model_path) if script.speaks else None
+    return ScriptBrain(script, voice), script.faults.overlaid(faults)
+
+
+async def _serve(serving: _Serving, brain: Brain, faults: Faults) -> None:
     from rtpipe_plugins.realtime_server.server import RealtimeServer
 
-    server = RealtimeServer(brain, host=host, port=port, api_key=api_key, on_note=_say)
+    seed = secrets.randbelow(2**31) if serving.seed is None else serving.seed
+    server = RealtimeServer(
+        brain,
+        host=serving.host,
+        port=serving.port,
+        api_key=serving.api_key,
+        session_s=serving.session_s,
+        faults=faults,
+        seed=seed,
+        on_note=_say,
+    )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -54,10 +115,12 @@ async def _serve(brain: Brain, host: str, port: int, api_key: str | None) -> Non
         if brain.notice:
             _say(brain.notice)
         # A key that was given is a secret, also from this terminal's scrollback.
-        key = "sk-local" if api_key is None else "'<the key you gave>'"
+        key = "sk-local" if serving.api_key is None else "'<the key you gave>'"
         _say(f"Listening at {server.base_url} (brain: {brain.name}). For its clients:")
         _say(f"export OPENAI_BASE_URL={server.base_url}")
         _say(f"export OPENAI_API_KEY={key}")
+        if knobs := faults.described():
+            _say(f"Faults: {knobs} (--seed {seed})")
         await stop.wait()
     finally:
         await server.close()

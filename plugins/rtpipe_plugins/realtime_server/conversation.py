@@ -33,6 +33,16 @@ class Item:
         return str(self.body["id"])
 
     @property
+    def type(self) -> str:
+        """`message`, `function_call` or `function_call_output`."""
+        return str(self.body["type"])
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is part of what a response answers."""
+        return self.role == "user" or self.type.startswith("function_call")
+
+    @property
     def role(self) -> str | None:
         """`user`, `assistant`, `system`, or None for what is no message."""
         return self.body.get("role")
@@ -52,6 +62,11 @@ class Conversation:
     def __init__(self, conversation_id: str) -> None:
         self.id = conversation_id
         self._items: list[Item] = []
+
+    @property
+    def first_id(self) -> str | None:
+        """Id of the first item, None in an empty conversation."""
+        return self._items[0].id if self._items else None
 
     @property
     def last_id(self) -> str | None:
@@ -108,12 +123,16 @@ class Conversation:
         self._items.remove(self.find(item_id, "deleting", "delete"))
 
     def unanswered(self) -> list[Item]:
-        """Return the user's items after the assistant's last one."""
+        """Return what the next response answers: the items after the last answer.
+
+        They are the user's, function calls and their outputs. What the assistant said while it
+        called a function is no answer yet.
+        """
         waiting: list[Item] = []
         for item in reversed(self._items):
-            if item.role == "assistant":
+            if item.role == "assistant" and not (waiting and waiting[0].type == "function_call"):
                 break
-            if item.role == "user":
+            if item.asks:
                 waiting.insert(0, item)
         return waiting
 

@@ -126,11 +126,15 @@ def noise_reduction(current: Any, given: Any, path: str) -> Any:
     return rule(current or {}, given, path)
 
 
-def session_type(_current: Any, given: Any, path: str) -> Any:
-    """Accept `realtime`."""
-    if given == "transcription":
-        raise Rejected("This server holds conversations only: use 'realtime'.", param=path)
-    return one_of("realtime")(None, given, path)
+def session_type(current: Any, given: Any, path: str) -> Any:
+    """Accept the kind that the session has: it is fixed when it is made."""
+    one_of("realtime", "transcription")(None, given, path)
+    if given != current:
+        raise Rejected(
+            f"Passing a {given} session update event to a {current} session is not allowed.",
+            param=path,
+        )
+    return given
 
 
 def keep(current: Any, given: Any, path: str) -> Any:

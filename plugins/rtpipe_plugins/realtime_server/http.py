@@ -1,17 +1,16 @@
-"""The server's HTTP half: client secrets, calls, hang-up, and OpenAI's error bodies."""
+"""The server's HTTP half: client secrets, calls, WebSockets, and OpenAI's error bodies."""
 
 from __future__ import annotations
 
-import hmac
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from rtpipe_plugins.realtime_server.bodies import json_body, offer_and_session, ttl_seconds
 from rtpipe_plugins.realtime_server.ids import random_id, random_text
+from rtpipe_plugins.realtime_server.keys import SUBPROTOCOL, Keys, unauthorized
 from rtpipe_plugins.realtime_server.media import InvalidOfferError
 from rtpipe_plugins.realtime_server.rejection import (
     Rejected,
@@ -19,32 +18,26 @@ from rtpipe_plugins.realtime_server.rejection import (
     unknown_parameter,
     wrong_type,
 )
-from rtpipe_plugins.realtime_server.session import DEFAULT_MODEL, SESSION_SECONDS, Session
+from rtpipe_plugins.realtime_server.session import DEFAULT_MODEL, Session
+from rtpipe_plugins.realtime_server.websocket import MOST_BYTES, Socket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from rtpipe_plugins.realtime_server.calls import Calls
+    from rtpipe_plugins.realtime_server.faults_http import HttpFaults
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED_S = 3600.0
-"""For so long an expired key is called expired, and not unknown."""
+_HEARTBEAT_S = 30.0
+_CALL = "sess_u0"
+"""Prefix of the session of a call; others are `sess`."""
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Location, X-Request-Id",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """An ephemeral key: the session that its calls begin with."""
-
-    session: dict[str, Any]
-    expires: float
-    """By the monotonic clock."""
 
 
 class Api:
@@ -53,26 +46,32 @@ class Api:
     Args:
         calls: The calls that are running.
         api_key: The only key to accept; None accepts any.
+        session_s: How long the session of a call lasts.
+        faults: What goes wrong with requests.
     """
 
-    def __init__(self, calls: Calls, *, api_key: str | None) -> None:
+    def __init__(
+        self, calls: Calls, *, api_key: str | None, session_s: float, faults: HttpFaults
+    ) -> None:
         self._calls = calls
-        self._api_key = api_key
-        self._secrets: dict[str, Secret] = {}
+        self._keys = Keys(api_key)
+        self._session_s = session_s
+        self._faults = faults
 
     def app(self) -> web.Application:
         """Return the application to serve."""
-        app = web.Application(middlewares=[_enveloped])
+        app = web.Application(middlewares=[_enveloped, self._faults.middleware])
         app.router.add_post("/v1/realtime/client_secrets", self._create_secret)
         app.router.add_post("/v1/realtime/calls", self._create_call)
         app.router.add_post("/v1/realtime/calls/{call_id}/hangup", self._hang_up)
+        app.router.add_get("/v1/realtime", self._connect)
         for path in ("", "/sessions", "/transcription_sessions"):
             app.router.add_post(f"/v1/realtime{path}", _refuse_beta)
         return app
 
     async def _create_secret(self, request: web.Request) -> web.Response:
-        if self._authorize(request) is not None:
-            raise _unauthorized("An ephemeral key cannot create client secrets.")
+        if self._keys.check(request) is not None:
+            raise unauthorized("An ephemeral key cannot create client secrets.")
         body = await json_body(request)
         for key in body:
             if key not in ("expires_after", "session"):
@@ -81,15 +80,8 @@ class Api:
         given = {"type": "realtime"} if body.get("session") is None else body["session"]
         if not isinstance(given, dict):
             raise wrong_type("session", "an object", given)
-        session = Session(given, session_id=_session_id(), expires_at=0)
-        now = time.monotonic()
-        self._secrets = {
-            key: secret
-            for key, secret in self._secrets.items()
-            if secret.expires > now - _REMEMBERED_S
-        }
-        value = random_id("ek")
-        self._secrets[value] = Secret(given, now + ttl_s)
+        session = Session(given, session_id=random_id("sess"), expires_at=0)
+        value = self._keys.make(given, ttl_s)
         return web.json_response(
             {
                 "value": value,
@@ -99,21 +91,18 @@ class Api:
         )
 
     async def _create_call(self, request: web.Request) -> web.Response:
-        secret = self._authorize(request)
+        secret = self._keys.check(request)
         offer, given = await offer_and_session(request)
         if secret is not None:
-            settings = secret.session
+            session = self._session(secret.session, _CALL)
+            if given is not None:
+                session.update(given)
         elif given is not None:
-            if "model" not in given:
+            if "model" not in given and given.get("type") != "transcription":
                 raise missing_parameter("session.model")
-            settings, given = given, None
+            session = self._session(given, _CALL)
         else:
-            settings = {"type": "realtime", "model": request.query.get("model", DEFAULT_MODEL)}
-        session = Session(
-            settings, session_id=_session_id(), expires_at=int(time.time()) + SESSION_SECONDS
-        )
-        if given is not None:
-            session.update(given)
+            session = self._session(_by_query(request), _CALL)
         try:
             call_id, answer = await self._calls.create(offer, session)
         except InvalidOfferError as error:
@@ -130,40 +119,41 @@ class Api:
         )
 
     async def _hang_up(self, request: web.Request) -> web.Response:
-        self._authorize(request)
-        call_id = request.match_info["call_id"]
-        if not await self._calls.hang_up(call_id):
-            raise Rejected(
-                f"No call with id '{call_id}' was found.", code="call_id_not_found", status=404
-            )
+        self._keys.check(request)
+        await self._calls.hang_up(self._calls.find(request.match_info["call_id"]).id)
         return web.Response()
 
-    def _authorize(self, request: web.Request) -> Secret | None:
-        """Return the secret of an ephemeral key, None for the API key."""
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
-            raise _unauthorized("You didn't provide an API key in an Authorization header.")
-        if key.startswith("ek_"):
-            secret = self._secrets.get(key)
-            if secret is None:
-                raise _unauthorized("Incorrect ephemeral token provided.")
-            if secret.expires <= time.monotonic():
-                raise _unauthorized("Ephemeral token expired.")
-            return secret
-        if self._api_key is not None and not hmac.compare_digest(
-            key.encode(), self._api_key.encode()
-        ):
-            raise _unauthorized("Incorrect API key provided.")
-        return None
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        """Open a session on a WebSocket, or the sideband of a call."""
+        secret = self._keys.check(request)
+        ws = web.WebSocketResponse(
+            protocols=(SUBPROTOCOL,),
+            max_msg_size=MOST_BYTES,
+            heartbeat=_HEARTBEAT_S,
+            compress=False,
+        )
+        if not ws.can_prepare(request):
+            raise Rejected("GET is for WebSockets: this is no upgrade.", code=None)
+        call_id = request.query.get("call_id")
+        if call_id is not None:
+            call = self._calls.find(call_id)
+            await ws.prepare(request)
+            await Socket(ws, call.driver).talk()
+        else:
+            session = self._session(secret.session if secret else _by_query(request), "sess")
+            await ws.prepare(request)
+            await self._calls.converse(ws, session)
+        return ws
+
+    def _session(self, given: dict[str, Any], prefix: str) -> Session:
+        expires_at = int(time.time() + self._session_s)
+        return Session(given, session_id=random_id(prefix), expires_at=expires_at)
 
 
-def _unauthorized(message: str) -> Rejected:
-    return Rejected(message, code="invalid_api_key", status=401)
-
-
-def _session_id() -> str:
-    return f"sess_u0_{random_text(21)}"
+def _by_query(request: web.Request) -> dict[str, Any]:
+    if request.query.get("intent") == "transcription":
+        return {"type": "transcription"}
+    return {"type": "realtime", "model": request.query.get("model", DEFAULT_MODEL)}
 
 
 async def _refuse_beta(_request: web.Request) -> web.Response:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from rtpipe_plugins.realtime_server.conversation import Item
 from rtpipe_plugins.realtime_server.grammar import Rule, mapping, nullable, one_of, section, text
 from rtpipe_plugins.realtime_server.rejection import (
-    Rejected,
     missing_parameter,
     unsupported_value,
     wrong_type,
 )
 from rtpipe_plugins.realtime_server.resample import Resampler
+from rtpipe_plugins.realtime_server.wire import decode, rate_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from rtpipe_plugins.realtime_server.ids import NewId
 
+_SOUND = {"type": "audio/pcm", "rate": 24000}
 _TYPES = ("message", "function_call", "function_call_output")
 _COMMON: dict[str, Rule] = {
     "id": nullable(text),
@@ -52,21 +47,6 @@ _PART_RULES = {
 }
 
 
-def decode_audio(encoded: str, path: str) -> NDArray[np.int16]:
-    """Return base64 audio (s16, mono, 24 kHz) as samples.
-
-    Raises:
-        Rejected: It is not base64 or not a whole number of samples.
-    """
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        data = b"?"
-    if len(data) % 2:
-        raise Rejected(f"Invalid '{path}'. Expected base64 of 16 bit samples.", param=path)
-    return np.frombuffer(data, dtype="<i2").astype(np.int16)
-
-
 def make_item(given: Any, new_id: NewId, path: str = "item") -> Item:
     """Return the item that a client describes.
 
@@ -85,10 +65,10 @@ def make_item(given: Any, new_id: NewId, path: str = "item") -> Item:
     if kind == "function_call":
         call = _CALL(None, given, path)
         body = {key: call[key] for key in ("name", "call_id", "arguments")}
-        return Item({"id": item_id, "type": kind, "status": "completed", **body})
+        return Item({"id": item_id, "type": kind, "status": "completed", **body}, words="")
     output = _CALL_OUTPUT(None, given, path)
     body = {key: output[key] for key in ("call_id", "output")}
-    return Item({"id": item_id, "type": kind, **body})
+    return Item({"id": item_id, "type": kind, **body}, words="")
 
 
 def _message(given: dict[str, Any], item_id: str, path: str) -> Item:
@@ -109,8 +89,8 @@ def _message(given: dict[str, Any], item_id: str, path: str) -> Item:
         part = _part(given_part, _PARTS[role], where)
         words.append(part.get("text") or part.get("transcript") or "")
         if part["type"] == "input_audio":
-            samples = decode_audio(part.pop("audio"), f"{where}.audio")
-            item.pcm = Resampler(24000).whole(samples)
+            samples = decode(part.pop("audio"), _SOUND, f"{where}.audio")
+            item.pcm = Resampler(rate_of(_SOUND)).whole(samples)
             part.setdefault("transcript", None)
         item.body["content"].append(part)
     untranscribed = item.pcm is not None and not any(words)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from aiortc import RTCDataChannel
     from numpy.typing import NDArray
 
+    from rtpipe_plugins.realtime_server.faults_network import FaultyNetwork
+
 CHANNEL = "oai-events"
 _RATE = 48000
 _FRAME = 960
@@ -54,9 +56,10 @@ class PacedTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, next_frame: Callable[[], NDArray[np.int16]]) -> None:
+    def __init__(self, next_frame: Callable[[], NDArray[np.int16]], drift_ppm: float) -> None:
         super().__init__()
         self._next_frame = next_frame
+        self._frame_s = _FRAME_S / (1 + drift_ppm / 1e6)
         self._pts = 0
         self._due: float | None = None
 
@@ -69,7 +72,7 @@ class PacedTrack(MediaStreamTrack):
         due = now if self._due is None else self._due
         if now - due > _MOST_LATE_S:
             due = now  # after a stall: a burst would overflow the other side's jitter buffer
-        self._due = due + _FRAME_S
+        self._due = due + self._frame_s
         if due > now:
             await asyncio.sleep(due - now)
         mono = self._next_frame()
@@ -89,11 +92,17 @@ class Peer:
     Args:
         handlers: Told what happens.
         loopback: Use 127.0.0.1 only, so that no packet leaves the machine.
+        network: What goes wrong with its packets.
+        drift_ppm: By how much the clock of its audio is fast, in parts per million.
     """
 
-    def __init__(self, handlers: PeerHandlers, *, loopback: bool) -> None:
+    def __init__(
+        self, handlers: PeerHandlers, *, loopback: bool, network: FaultyNetwork, drift_ppm: float
+    ) -> None:
         self._handlers = handlers
         self._loopback = loopback
+        self._network = network
+        self._drift_ppm = drift_ppm
         # Without servers of our own aiortc would ask Google's, and wait 5 s where it cannot.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel: RTCDataChannel | None = None
@@ -119,7 +128,7 @@ class Peer:
         # Clients may post before they know their candidates. Without an end they need not name
         # any: we answer whoever asks with the right password (peer-reflexive candidates).
         open_ended = "\r\n".join(line for line in lines if line != "a=end-of-candidates")
-        self._connection.addTrack(PacedTrack(self._handlers.next_frame))
+        self._connection.addTrack(PacedTrack(self._handlers.next_frame, self._drift_ppm))
         self._prefer_codecs()
         try:
             await self._connection.setRemoteDescription(
@@ -130,16 +139,22 @@ class Peer:
             raise InvalidOfferError from error
         with loopback_only() if self._loopback else contextlib.nullcontext():
             await self._connection.setLocalDescription(answer)
+        self._network.attach(self._connection)
         return self._connection.localDescription.sdp
 
-    def send(self, message: str) -> None:
-        """Send an event, if there is a channel to send it on.
+    def send(self, message: str | bytes) -> None:
+        """Send a message, if there is a channel to send it on.
 
         Raises:
             ValueError: It is longer than the other side accepts.
         """
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(message)
+
+    def close_channel(self) -> None:
+        """Close the channel and nothing else."""
+        if self._channel is not None:
+            self._channel.close()
 
     async def close(self) -> None:
         """Send what is waiting and end the call; may be called again."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rtpipe_plugins.realtime_server.brain import Question
     from rtpipe_plugins.realtime_server.ids import NewId
 
 Event = dict[str, Any]
@@ -28,8 +29,7 @@ class Reply:
     """Have the brain answer."""
 
     response_id: str
-    heard: str
-    instructions: str
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,10 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the call once everything put out before has been sent."""
+    """End the session once everything put out before has been sent."""
+
+    reason: str = ""
+    """For the client, where there is a place to say it."""
 
 
 Command = Transcribe | Reply | Speak | Abandon | HangUp

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from rtpipe_plugins.realtime_server.ids import MEDIA_EVENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,60 +16,67 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime_server.conversation import Item
     from rtpipe_plugins.realtime_server.outputs import Outbox
 
+RATE = 48000
 FRAME = 960
 """Samples in a frame: 20 ms, mono, 48 kHz."""
-_SAMPLES_PER_MS = 48
+TICK_S = FRAME / RATE
+SAMPLES_PER_MS = 48
 
 
-@dataclass(slots=True, eq=False)
-class Segment:
-    """One response's audio."""
+class Sound(ABC):
+    """One message's audio, released as it is generated.
 
-    response_id: str
-    item: Item | None
-    """The item that is spoken, None outside the conversation."""
-    started: bool = False
-    """The first frame has been played."""
-    ended: bool = False
-    """Nothing more will be appended."""
-    cleared: bool = False
-    """The rest will not be played."""
-    _chunks: deque[NDArray[np.int16]] = field(default_factory=deque)
-    _waiting: int = 0
-    _played: int = 0
+    Args:
+        item: The item that is spoken, None outside the conversation.
+    """
+
+    def __init__(self, item: Item | None) -> None:
+        self.item = item
+        self.ended = False
+        """Nothing more will be released."""
+        self.cleared = False
+        """The rest will not be played."""
+
+    @abstractmethod
+    def release(self, start: int, stop: int) -> None:
+        """Let out what is between two samples (at 48 kHz)."""
+
+
+class Segment(Sound):
+    """A sound that the server plays."""
+
+    def __init__(self, response_id: str, item: Item | None, pcm: NDArray[np.int16]) -> None:
+        super().__init__(item)
+        self.response_id = response_id
+        self.started = False
+        """The first frame has been played."""
+        self._pcm = pcm
+        self._released = 0
+        self._played = 0
 
     @property
     def waiting(self) -> int:
-        """Samples not yet played."""
-        return self._waiting
+        """Samples released and not yet played."""
+        return self._released - self._played
 
     @property
     def played_ms(self) -> int:
-        """Milliseconds of this response that went to the sender."""
-        return self._played // _SAMPLES_PER_MS
+        """Milliseconds that went to the sender."""
+        return self._played // SAMPLES_PER_MS
 
-    def append(self, pcm: NDArray[np.int16]) -> None:
-        """Add audio at the end."""
-        if self.cleared or not len(pcm):
+    def release(self, start: int, stop: int) -> None:
+        """Let what is between two samples be played."""
+        if self.cleared:
             return
-        self._chunks.append(pcm)
-        self._waiting += len(pcm)
+        self._released = min(stop, len(self._pcm))
         if self.item is not None:
-            self.item.spoken_ms += len(pcm) // _SAMPLES_PER_MS
+            self.item.spoken_ms += (self._released - start) // SAMPLES_PER_MS
 
     def take_frame(self) -> NDArray[np.int16]:
         """Return the next 960 samples, the last ones filled up with silence."""
+        start, self._played = self._played, min(self._released, self._played + FRAME)
         frame = np.zeros(FRAME, np.int16)
-        filled = 0
-        while filled < FRAME and self._chunks:
-            chunk = self._chunks.popleft()
-            part = chunk[: FRAME - filled]
-            frame[filled : filled + len(part)] = part
-            filled += len(part)
-            if len(part) < len(chunk):
-                self._chunks.appendleft(chunk[len(part) :])
-        self._waiting -= filled
-        self._played += filled
+        frame[: self._played - start] = self._pcm[start : self._played]
         return frame
 
 
@@ -83,9 +92,16 @@ class Playout:
         """Whether nothing is left to be played."""
         return not self._segments
 
-    def begin(self, response_id: str, item: Item | None) -> Segment:
-        """Make room for a response's audio, behind what is there."""
-        segment = Segment(response_id, item)
+    def begin(
+        self,
+        places: dict[str, Any],
+        item: Item | None,
+        pcm: NDArray[np.int16],
+        audio_format: dict[str, Any],
+    ) -> Segment:
+        """Take a message's audio (mono, 48 kHz), to be played behind what is there."""
+        del audio_format  # of events; what is played is Opus
+        segment = Segment(places["response_id"], item, pcm)
         self._segments.append(segment)
         return segment
 
@@ -116,4 +132,8 @@ class Playout:
         return dropped
 
     def _emit(self, what: str, segment: Segment) -> None:
-        self._outbox.emit(f"output_audio_buffer.{what}", response_id=segment.response_id)
+        self._outbox.emit(
+            f"output_audio_buffer.{what}",
+            event_id=self._outbox.new_id(MEDIA_EVENT),
+            response_id=segment.response_id,
+        )

@@ -1,4 +1,4 @@
-"""The Realtime protocol of one call as a state machine without input or output of its own.
+"""The Realtime protocol of one session as a state machine without input or output of its own.
 
 Client events, received audio, ticks of the outgoing audio's clock and the brain's answers go in by
 method calls; server events and commands come out of `take()`. No clock, no network, no thread.
@@ -6,53 +6,33 @@ method calls; server events and commands come out of `take()`. No clock, no netw
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from rtpipe_plugins.realtime_server import client_events
 from rtpipe_plugins.realtime_server.conversation import Conversation
+from rtpipe_plugins.realtime_server.deltas import Deltas
 from rtpipe_plugins.realtime_server.grammar import number, text
 from rtpipe_plugins.realtime_server.ids import NewId, random_id
-from rtpipe_plugins.realtime_server.items import decode_audio, make_item
+from rtpipe_plugins.realtime_server.items import make_item
 from rtpipe_plugins.realtime_server.listener import Listener
 from rtpipe_plugins.realtime_server.outputs import HangUp, Outbox, Output
-from rtpipe_plugins.realtime_server.rejection import (
-    INVALID_REQUEST,
-    Rejected,
-    missing_parameter,
-    unknown_parameter,
-    unsupported_value,
-)
+from rtpipe_plugins.realtime_server.playout import Playout
+from rtpipe_plugins.realtime_server.rejection import INVALID_REQUEST, Rejected
 from rtpipe_plugins.realtime_server.requests import make_response
 from rtpipe_plugins.realtime_server.resample import Resampler
 from rtpipe_plugins.realtime_server.responder import Responder
 from rtpipe_plugins.realtime_server.transcripts import Transcripts
+from rtpipe_plugins.realtime_server.wire import decode, rate_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.realtime_server.brain import Utterance
+    from rtpipe_plugins.realtime_server.brain import Answer, Utterance
     from rtpipe_plugins.realtime_server.detector import IsSpeech
     from rtpipe_plugins.realtime_server.session import Session
 
-_CLIENT_EVENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    kind: (frozenset(required.split()), frozenset(optional.split()))
-    for kind, required, optional in (
-        ("session.update", "session", ""),
-        ("input_audio_buffer.append", "audio", ""),
-        ("input_audio_buffer.commit", "", ""),
-        ("input_audio_buffer.clear", "", ""),
-        ("conversation.item.create", "item", "previous_item_id"),
-        ("conversation.item.retrieve", "item_id", ""),
-        ("conversation.item.truncate", "item_id content_index audio_end_ms", ""),
-        ("conversation.item.delete", "item_id", ""),
-        ("response.create", "", "response"),
-        ("response.cancel", "", "response_id"),
-        ("output_audio_buffer.clear", "", ""),
-    )
-}
-"""Every client event with its required and its optional fields, beside `type` and `event_id`."""
-
+_EXPIRED = "Your session hit the maximum duration of 60 minutes."
 _count = number(0, whole=True)
 
 
@@ -62,15 +42,29 @@ class Protocol:
     Args:
         session: The call's settings; `session.update` changes them.
         is_speech: Judges hops of received audio.
+        media: The audio travels beside the events (WebRTC), and not in them (WebSocket).
         new_id: Makes ids.
     """
 
-    def __init__(self, session: Session, *, is_speech: IsSpeech, new_id: NewId = random_id) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        is_speech: IsSpeech,
+        media: bool = True,
+        new_id: NewId = random_id,
+    ) -> None:
         self._session = session
         self._outbox = Outbox(new_id)
         self._conversation = Conversation(new_id("conv"))
         self._transcripts = Transcripts(self._outbox)
-        self._responder = Responder(self._outbox, self._conversation, self._transcripts)
+        self._media = media
+        self._responder = Responder(
+            self._outbox,
+            self._conversation,
+            self._transcripts,
+            Playout(self._outbox) if media else Deltas(self._outbox),
+        )
         self._listener = Listener(
             self._outbox,
             session,
@@ -80,7 +74,8 @@ class Protocol:
             on_started=self._on_started,
             on_turn=self._on_turn,
         )
-        self._appended = Resampler(24000)
+        self._appended = {rate: Resampler(rate) for rate in (8000, 24000)}
+        """What `input_audio_buffer.append` brings, by its rate."""
 
     def take(self) -> list[Output]:
         """Return the events and commands put out since the last call, in order."""
@@ -94,10 +89,10 @@ class Protocol:
         """Take one message of the client; what is wrong with it becomes an `error` event."""
         event_id: str | None = None
         try:
-            event = _parse(message)
+            event = client_events.parse(message)
             if isinstance(event.get("event_id"), str):
                 event_id = event["event_id"]
-            self._handle(_checked(event))
+            self._handle(client_events.check(event))
         except Rejected as rejected:
             self._outbox.emit("error", error={**rejected.body(), "event_id": event_id})
 
@@ -121,9 +116,9 @@ class Protocol:
         self._transcripts.failed(item_id)
         self._responder.ask()
 
-    def replied(self, response_id: str, words: str) -> None:
-        """Take the words of a reply."""
-        self._responder.replied(response_id, words)
+    def replied(self, response_id: str, answer: Answer) -> None:
+        """Take the brain's answer."""
+        self._responder.replied(response_id, answer)
 
     def spoken(self, response_id: str, utterance: Utterance) -> None:
         """Take the sound of a reply."""
@@ -140,9 +135,8 @@ class Protocol:
 
     def expire(self) -> None:
         """End the session: its time is up."""
-        self._emit_error(INVALID_REQUEST, "session_expired",
-                         "Your session hit the maximum duration of 60 minutes.")  # fmt: skip
-        self._outbox.command(HangUp())
+        self._emit_error(INVALID_REQUEST, "session_expired", _EXPIRED)
+        self._outbox.command(HangUp(_EXPIRED))
 
     def _emit_error(self, kind: str, code: str, message: str) -> None:
         error = {"type": kind, "code": code, "message": message, "param": None, "event_id": None}
@@ -160,6 +154,8 @@ class Protocol:
             self._create_response(None)
 
     def _create_response(self, given: Any) -> None:
+        if not self._session.answers:
+            raise Rejected("A transcription session has no responses.", param="type")
         self._responder.create(
             make_response(
                 given,
@@ -177,7 +173,9 @@ class Protocol:
                 self._outbox.emit("session.updated", session=self._session.snapshot())
             case "input_audio_buffer.append":
                 text(None, event["audio"], "audio")
-                self.hear(self._appended.samples(decode_audio(event["audio"], "audio")))
+                audio_format = self._session.input_format
+                samples = decode(event["audio"], audio_format, "audio")
+                self.hear(self._appended[rate_of(audio_format)].samples(samples))
             case "input_audio_buffer.commit":
                 self._listener.commit()
             case "input_audio_buffer.clear":
@@ -186,8 +184,10 @@ class Protocol:
                 self._create_response(event.get("response"))
             case "response.cancel":
                 self._responder.cancel(event.get("response_id"))
-            case "output_audio_buffer.clear":
+            case "output_audio_buffer.clear" if self._media:
                 self._responder.clear()
+            case "output_audio_buffer.clear":
+                raise Rejected("There is no output audio buffer on a WebSocket.", param="type")
             case _:
                 self._handle_item(event)
 
@@ -231,30 +231,3 @@ class Protocol:
         self._outbox.emit(
             "conversation.item.truncated", item_id=item.id, content_index=0, audio_end_ms=end_ms
         )
-
-
-def _parse(message: str | bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise Rejected("The event could not be parsed as JSON.", code="invalid_event") from error
-    if not isinstance(event, dict):
-        raise Rejected("The event is not a JSON object.", code="invalid_event")
-    return event
-
-
-def _checked(event: dict[str, Any]) -> dict[str, Any]:
-    kind = event.get("type")
-    if kind is None:
-        raise Rejected("The 'type' field is missing.", code="invalid_event")
-    if not isinstance(kind, str) or kind not in _CLIENT_EVENTS:
-        raise unsupported_value("type", kind, _CLIENT_EVENTS)
-    required, optional = _CLIENT_EVENTS[kind]
-    for name in sorted(required - event.keys()):
-        raise missing_parameter(name)
-    for name in sorted(event.keys() - required - optional - {"type", "event_id"}):
-        raise unknown_parameter(name)
-    for name in ("event_id", "item_id", "previous_item_id", "response_id"):
-        if event.get(name) is not None or (name == "item_id" and name in event):
-            text(None, event[name], name)
-    return event

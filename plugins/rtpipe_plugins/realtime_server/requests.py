@@ -92,15 +92,18 @@ def make_response(
         raise fields.voice_locked("response.audio.output.voice")
     in_conversation = asked.get("conversation") != "none"
     brought = asked.get("input")
+    choice = _given(asked, settings, "tool_choice")
     return Response(
         id=new_id("resp"),
         conversation_id=conversation.id if in_conversation else None,
         modality=(asked.get("output_modalities") or settings["output_modalities"])[0],
-        instructions=_first(asked.get("instructions"), settings["instructions"]),
+        instructions=_given(asked, settings, "instructions"),
         voice=_voice_name(own.get("voice", output["voice"])),
         audio_format=own.get("format", output["format"]),
-        max_output_tokens=asked.get("max_output_tokens") or settings["max_output_tokens"],
+        max_output_tokens=_given(asked, settings, "max_output_tokens"),
         metadata=asked.get("metadata"),
+        tools=_tools(_given(asked, settings, "tools"), choice),
+        must_call=choice not in ("auto", "none"),
         context=(
             conversation.unanswered()
             if brought is None
@@ -119,12 +122,21 @@ def _context(brought: list[Any], conversation: Conversation, new_id: NewId) -> l
             items.append(conversation.find(str(given["id"])))
         else:
             items.append(make_item(given, new_id, path))
-    return [item for item in items if item.role == "user"]
+    return [item for item in items if item.asks]
 
 
 def _voice_name(voice: Any) -> str:
     return str(voice["id"] if isinstance(voice, dict) else voice)
 
 
-def _first(given: str | None, otherwise: str) -> str:
-    return otherwise if given is None else given
+def _given(asked: dict[str, Any], settings: dict[str, Any], key: str) -> Any:
+    return settings[key] if asked.get(key) is None else asked[key]
+
+
+def _tools(declared: list[dict[str, Any]], choice: Any) -> tuple[dict[str, Any], ...]:
+    """Return the functions that the response may call."""
+    if choice == "none":
+        return ()
+    named = choice.get("name") if isinstance(choice, dict) else None
+    functions = (tool for tool in declared if tool["type"] == "function")
+    return tuple(tool for tool in functions if named in (None, tool["name"]))

@@ -1,4 +1,4 @@
-"""Audio of any rate to the 16 kHz that the detector and the brain listen to."""
+"""Audio of any rate to another: the 16 kHz of the detector and the brain, if no other is named."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ RATE = 16000
 
 
 class Resampler:
-    """Turns one stream into mono s16 at 16 kHz; the filter holds a millisecond back.
+    """Turns one stream into mono s16 of one rate; the filter holds a millisecond back.
 
     Args:
         rate: Of the samples that `samples` and `whole` take; frames know their own.
+        to_rate: Of the samples that come out.
     """
 
-    def __init__(self, rate: int = 48000) -> None:
+    def __init__(self, rate: int = 48000, to_rate: int = RATE) -> None:
         self._rate = rate
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=to_rate)
 
     def frame(self, frame: av.AudioFrame) -> NDArray[np.int16]:
         """Return what comes out when `frame` goes in; a hole in its pts is not filled."""

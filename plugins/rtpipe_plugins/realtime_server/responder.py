@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_plugins.realtime_server.conversation import Conversation, Item
+from rtpipe_plugins.realtime_server.brain import Utterance
+from rtpipe_plugins.realtime_server.drafts import CallDraft, Draft, MessageDraft
 from rtpipe_plugins.realtime_server.outputs import Abandon, Outbox, Reply, Speak
-from rtpipe_plugins.realtime_server.playout import Playout
 from rtpipe_plugins.realtime_server.rejection import Rejected
-from rtpipe_plugins.realtime_server.responses import Generation, Response
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.realtime_server.brain import Utterance
+    from rtpipe_plugins.realtime_server.brain import Answer
+    from rtpipe_plugins.realtime_server.conversation import Conversation
+    from rtpipe_plugins.realtime_server.deltas import Deltas
+    from rtpipe_plugins.realtime_server.playout import Playout
+    from rtpipe_plugins.realtime_server.responses import Response
     from rtpipe_plugins.realtime_server.transcripts import Transcripts
 
 _TOKENS_PER_MINUTE = 15_000_000
@@ -24,12 +27,16 @@ class Responder:
     """Owns the responses of a call and the audio that they leave to be played."""
 
     def __init__(
-        self, outbox: Outbox, conversation: Conversation, transcripts: Transcripts
+        self,
+        outbox: Outbox,
+        conversation: Conversation,
+        transcripts: Transcripts,
+        voice: Playout | Deltas,
     ) -> None:
         self._outbox = outbox
         self._conversation = conversation
         self._transcripts = transcripts
-        self._playout = Playout(outbox)
+        self._voice = voice
         self._active: dict[str, Response] = {}
         self.spoke = False
         """The assistant's voice has been heard, so it is fixed."""
@@ -42,7 +49,7 @@ class Responder:
     @property
     def idle(self) -> bool:
         """Whether nothing is being generated or played."""
-        return not self._active and self._playout.idle
+        return not self._active and self._voice.idle
 
     def create(self, response: Response) -> None:
         """Begin a response.
@@ -67,27 +74,34 @@ class Responder:
         for response in self._active.values():
             if response.ready:
                 response.asked = True
-                self._outbox.command(Reply(response.id, response.heard, response.instructions))
+                self._outbox.command(Reply(response.id, response.question))
 
-    def replied(self, response_id: str, text: str) -> None:
-        """Take the words of a reply from the brain."""
+    def replied(self, response_id: str, answer: Answer) -> None:
+        """Take the answer of the brain."""
         response = self._active.get(response_id)
         if response is None:
             return  # cancelled meanwhile
-        if response.modality == "text":
-            self._begin_output(response, Generation(text, None))
-            return
-        self._outbox.command(Speak(response_id, text, response.voice))
+        response.calls.extend(answer.calls)
+        response.ending = answer.ending
+        if not answer.words:
+            self._begin_next(response)
+        elif response.modality == "text":
+            self._begin(response, MessageDraft(self._outbox, response_id, 0, answer.words, None))
+        elif answer.sound is not None:
+            self.spoken(response_id, Utterance(answer.words, answer.sound))
+        else:
+            self._outbox.command(Speak(response_id, answer.words, response.voice))
 
     def spoken(self, response_id: str, utterance: Utterance) -> None:
-        """Take the sound of a reply from the brain."""
+        """Take the sound of an answer from the brain."""
         response = self._active.get(response_id)
         if response is None:
             return  # cancelled meanwhile
         self.spoke = True
-        self._begin_output(response, Generation(utterance.text, utterance.pcm))
-        item = response.item if response.conversation_id else None
-        response.segment = self._playout.begin(response_id, item)
+        draft = MessageDraft(self._outbox, response_id, 0, utterance.text, utterance.pcm)
+        item = draft.item if response.conversation_id else None
+        draft.sound = self._voice.begin(draft.places, item, utterance.pcm, response.audio_format)
+        self._begin(response, draft)
 
     def failed(self, response_id: str, message: str) -> None:
         """End a response that the brain could not answer."""
@@ -100,7 +114,7 @@ class Responder:
         """Let 20 ms pass and return the frame to play in it."""
         for response in list(self._active.values()):
             self._advance(response)
-        return self._playout.frame()
+        return self._voice.frame()
 
     def cancel(self, response_id: str | None) -> None:
         """Stop generating; what has been generated is still played.
@@ -117,18 +131,18 @@ class Responder:
 
     def clear(self) -> None:
         """Stop playing; what was not heard is forgotten."""
-        for segment in self._playout.clear():
-            if segment.item is None:
+        for sound in self._voice.clear():
+            if sound.item is None:
                 continue
-            segment.item.spoken_ms = segment.played_ms
+            sound.item.spoken_ms = sound.played_ms
             self._outbox.emit(
                 "conversation.item.truncated",
-                item_id=segment.item.id,
+                item_id=sound.item.id,
                 content_index=0,
-                audio_end_ms=segment.played_ms,
+                audio_end_ms=sound.played_ms,
             )
-            if segment.ended:
-                segment.item.forget_transcript()
+            if sound.ended:
+                sound.item.forget_transcript()
 
     def interrupt(self) -> None:
         """The visitor speaks: stop playing and generating."""
@@ -136,42 +150,37 @@ class Responder:
         if self.busy:
             self._cancel(self.busy, "turn_detected")
 
-    def _begin_output(self, response: Response, generation: Generation) -> None:
-        response.generation = generation
-        item_id = self._outbox.new_id("item")
-        body: dict[str, Any] = {
-            "id": item_id,
-            "type": "message",
-            "status": "in_progress",
-            "role": "assistant",
-            "content": [],
-        }
-        response.item = item = Item(body, words="")
-        self._outbox.emit(
-            "response.output_item.added",
-            response_id=response.id,
-            output_index=0,
-            item=item.snapshot(),
-        )
+    def _begin(self, response: Response, draft: Draft) -> None:
+        response.draft = draft
+        self._emit_output("added", response, draft)
         if response.conversation_id:
-            response.previous_item_id = self._conversation.add(item)
-            self._emit_item("added", response)
-        self._outbox.emit("response.content_part.added", **response.places(), part=response.part())
+            draft.previous_item_id = self._conversation.add(draft.item)
+            self._emit_item("added", draft, draft.previous_item_id)
+        draft.open()
+
+    def _begin_next(self, response: Response) -> None:
+        if response.calls:
+            call = response.calls.popleft()
+            index = len(response.output)
+            self._begin(response, CallDraft(self._outbox, response.id, index, call))
+        elif response.ending is not None:
+            self._end(response, response.ending.status, response.ending.details())
+        else:
+            self._end(response, "completed", None)
 
     def _advance(self, response: Response) -> None:
-        generation = response.generation
-        if generation is None:
+        if response.draft is None:
             return
-        if generation.finished:
+        if response.draft.finished:
             # Only now, a tick after the last sound came out: playing has begun by then.
-            self._end(response, "completed", None)
-            return
-        words, pcm = generation.advance()
-        for piece in words:
-            response.said += piece
-            self._outbox.emit_delta(f"{_text_kind(response)}.delta", piece, **response.places())
-        if response.segment is not None:
-            response.segment.append(pcm)
+            broken_off = response.ending is not None and not response.calls
+            self._finish_draft(response, "incomplete" if broken_off else "completed")
+            self._begin_next(response)
+        elif response.exhausted:
+            details = {"type": "incomplete", "reason": "max_output_tokens"}
+            self._end(response, "incomplete", details)
+        else:
+            response.draft.advance()
 
     def _cancel(self, response: Response, reason: str) -> None:
         self._outbox.command(Abandon(response.id))
@@ -179,10 +188,8 @@ class Responder:
 
     def _end(self, response: Response, status: str, details: dict[str, Any] | None) -> None:
         del self._active[response.id]
-        if response.segment is not None:
-            response.segment.ended = True
-        if response.item is not None:
-            self._finish_item(response, "completed" if status == "completed" else "incomplete")
+        if response.draft is not None:
+            self._finish_draft(response, "incomplete")
         self._outbox.emit("response.done", response=response.snapshot(status, details))
         self._outbox.emit(
             "rate_limits.updated",
@@ -196,40 +203,34 @@ class Responder:
             ],
         )
 
-    def _finish_item(self, response: Response, status: str) -> None:
-        item = response.item
-        assert item is not None
-        audio = response.modality == "audio"
-        name = "transcript" if audio else "text"
-        item.body["status"] = status
-        item.body["content"] = [{"type": f"output_{response.modality}", name: response.said}]
-        if audio:
-            self._outbox.emit("response.output_audio.done", **response.places())
-        self._outbox.emit(
-            f"{_text_kind(response)}.done", **response.places(), **{name: response.said}
-        )
-        self._outbox.emit("response.content_part.done", **response.places(), part=response.part())
+    def _finish_draft(self, response: Response, status: str) -> None:
+        draft, response.draft = response.draft, None
+        assert draft is not None
+        draft.close(status)
         if response.conversation_id:
-            self._emit_item("done", response)
-        response.output.append(item.snapshot())
-        self._outbox.emit(
-            "response.output_item.done",
-            response_id=response.id,
-            output_index=0,
-            item=item.snapshot(),
-        )
-        if response.segment is not None and response.segment.cleared:
-            item.forget_transcript()  # after its own events, which still tell what was said
+            first = draft.previous_item_id == self._conversation.first_id
+            # Recorded of OpenAI: `.added` tells the predecessor, `.done` not if it is the first.
+            self._emit_item("done", draft, None if first else draft.previous_item_id)
+        response.output.append(draft.item.snapshot())
+        response.letters_out += len(draft.said)
+        response.spoken_ms += draft.item.spoken_ms
+        self._emit_output("done", response, draft)
+        if isinstance(draft, MessageDraft) and draft.sound is not None:
+            draft.sound.ended = True
+            if draft.sound.cleared:
+                draft.item.forget_transcript()  # after its own events, which still tell it
 
-    def _emit_item(self, what: str, response: Response) -> None:
-        assert response.item is not None
+    def _emit_item(self, what: str, draft: Draft, previous_item_id: str | None) -> None:
         self._outbox.emit(
             f"conversation.item.{what}",
-            previous_item_id=response.previous_item_id,
-            item=response.item.snapshot(),
+            previous_item_id=previous_item_id,
+            item=draft.item.snapshot(),
         )
 
-
-def _text_kind(response: Response) -> str:
-    audio = response.modality == "audio"
-    return "response.output_audio_transcript" if audio else "response.output_text"
+    def _emit_output(self, what: str, response: Response, draft: Draft) -> None:
+        self._outbox.emit(
+            f"response.output_item.{what}",
+            response_id=response.id,
+            output_index=draft.index,
+            item=draft.item.snapshot(),
+        )

@@ -6,55 +6,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rtpipe_plugins.realtime_server.playout import FRAME
-from rtpipe_plugins.realtime_server.transcripts import in_pieces
+from rtpipe_plugins.realtime_server.brain import Question, ToolCall, ToolOutput
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rtpipe_plugins.realtime_server.brain import Ending
     from rtpipe_plugins.realtime_server.conversation import Item
-    from rtpipe_plugins.realtime_server.playout import Segment
+    from rtpipe_plugins.realtime_server.drafts import Draft
 
-_SPEED = 8
-"""How much faster than it is played a reply is generated."""
-_TEXT_LEAD = 4 * 48000
-"""Samples by which the words run ahead of the sound."""
 _LETTERS_PER_TOKEN = 4
 _HEARD_TOKENS_PER_S = 10
 _SPOKEN_TOKENS_PER_S = 20
-
-
-class Generation:
-    """A finished reply, let out at the pace of a model that generates it.
-
-    Args:
-        text: The words.
-        pcm: Their sound, mono 48 kHz; None for a reply in text.
-    """
-
-    def __init__(self, text: str, pcm: NDArray[np.int16] | None) -> None:
-        self._pcm = np.zeros(0, np.int16) if pcm is None else pcm
-        self._position = 0
-        self._pieces: deque[tuple[int, str]] = deque()
-        letters = 0
-        for piece in in_pieces(text):
-            self._pieces.append((len(self._pcm) * letters // max(1, len(text)), piece))
-            letters += len(piece)
-
-    @property
-    def finished(self) -> bool:
-        """Whether everything is out."""
-        return not self._pieces and self._position >= len(self._pcm)
-
-    def advance(self) -> tuple[list[str], NDArray[np.int16]]:
-        """Return the words and the sound of the next 20 ms."""
-        start, self._position = self._position, self._position + _SPEED * FRAME
-        words: list[str] = []
-        while self._pieces and self._pieces[0][0] <= self._position + _TEXT_LEAD:
-            words.append(self._pieces.popleft()[1])
-        return words, self._pcm[start : self._position]
 
 
 @dataclass(slots=True, eq=False)
@@ -71,17 +32,24 @@ class Response:
     audio_format: dict[str, Any]
     max_output_tokens: Any
     metadata: dict[str, str] | None
+    tools: tuple[dict[str, Any], ...]
+    """The functions that it may call."""
+    must_call: bool
+    """Whether it has to call one of them."""
     context: list[Item]
-    """The user's items that it answers."""
+    """What it answers: the user's items, function calls and their outputs."""
     asked: bool = False
     """The brain was asked for the reply."""
-    said: str = ""
-    """The words let out so far."""
-    item: Item | None = None
-    previous_item_id: str | None = None
-    generation: Generation | None = None
-    segment: Segment | None = None
+    calls: deque[ToolCall] = field(default_factory=deque)
+    """The calls that the brain wants made, as far as they are not let out."""
+    ending: Ending | None = None
+    """How it is to end, if it does not complete."""
+    draft: Draft | None = None
+    """The item that is being let out."""
     output: list[dict[str, Any]] = field(default_factory=list)
+    """The items that are finished."""
+    letters_out: int = 0
+    spoken_ms: int = 0
 
     @property
     def ready(self) -> bool:
@@ -89,24 +57,28 @@ class Response:
         return not self.asked and all(item.words is not None for item in self.context)
 
     @property
-    def heard(self) -> str:
-        """The words that it answers."""
-        return " ".join(item.words for item in self.context if item.words)
+    def question(self) -> Question:
+        """What the brain is asked."""
+        bodies = [item.body for item in self.context]
+        calls = {body["call_id"]: body for body in bodies if body["type"] == "function_call"}
+        outputs = [body for body in bodies if body["type"] == "function_call_output"]
+        return Question(
+            heard=" ".join(item.words for item in self.context if item.words),
+            instructions=self.instructions,
+            tools=self.tools,
+            must_call=self.must_call,
+            outputs=tuple(
+                ToolOutput(call.get("name", ""), call.get("arguments", "{}"), output["output"])
+                for output in outputs
+                for call in [calls.get(output["call_id"], {})]
+            ),
+        )
 
-    def places(self) -> dict[str, Any]:
-        """Return the fields that name the part of the output an event is about."""
-        assert self.item is not None
-        return {
-            "response_id": self.id,
-            "item_id": self.item.id,
-            "output_index": 0,
-            "content_index": 0,
-        }
-
-    def part(self) -> dict[str, str]:
-        """Return the content part as its own events show it."""
-        name = "transcript" if self.modality == "audio" else "text"
-        return {"type": self.modality, name: self.said}
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has said as much as it may."""
+        most = self.max_output_tokens
+        return most != "inf" and sum(self._tokens_out()) >= int(most)
 
     def snapshot(
         self, status: str = "in_progress", details: dict[str, Any] | None = None
@@ -133,12 +105,14 @@ class Response:
 
     def _usage(self) -> dict[str, Any]:
         samples = sum(len(item.pcm) for item in self.context if item.pcm is not None)
-        typed = sum(len(item.words or "") for item in self.context if item.pcm is None)
+        typed = sum(
+            len(item.words or item.body.get("output", ""))
+            for item in self.context
+            if item.pcm is None
+        )
         text_in = (len(self.instructions) + typed) // _LETTERS_PER_TOKEN
         audio_in = samples * _HEARD_TOKENS_PER_S // 16000
-        text_out = -(-len(self.said) // _LETTERS_PER_TOKEN)
-        spoken_ms = self.item.spoken_ms if self.item else 0
-        audio_out = spoken_ms * _SPOKEN_TOKENS_PER_S // 1000
+        text_out, audio_out = self._tokens_out()
         by_kind = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
         return {
             "total_tokens": text_in + audio_in + text_out + audio_out,
@@ -153,3 +127,11 @@ class Response:
             },
             "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
         }
+
+    def _tokens_out(self) -> tuple[int, int]:
+        """Return the tokens of text and of audio that are out, those of the draft included."""
+        letters, spoken_ms = self.letters_out, self.spoken_ms
+        if self.draft is not None:
+            letters += len(self.draft.said)
+            spoken_ms += self.draft.item.spoken_ms
+        return -(-letters // _LETTERS_PER_TOKEN), spoken_ms * _SPOKEN_TOKENS_PER_S // 1000

@@ -9,8 +9,11 @@ from aiohttp import web
 
 from rtpipe import EnvironmentProblem
 from rtpipe_plugins.realtime_server.calls import Calls
+from rtpipe_plugins.realtime_server.faults import Faults
+from rtpipe_plugins.realtime_server.faults_injection import Injector
 from rtpipe_plugins.realtime_server.http import Api
 from rtpipe_plugins.realtime_server.loopback import allow_loopback, is_loopback
+from rtpipe_plugins.realtime_server.session import SESSION_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +21,21 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime_server.brain import Brain
 
 
+_SHUTDOWN_S = 1.0
+"""For so long `close` waits for requests that are being answered."""
+
+
 class RealtimeServer:
-    """A server that speaks OpenAI's Realtime protocol over WebRTC.
+    """A server that speaks OpenAI's Realtime protocol over WebRTC and WebSockets.
 
     Args:
         brain: Listens and speaks; loaded by `start`, closed by `close`.
         host: Address to listen on. On a loopback address calls stay on 127.0.0.1 too.
         port: Port to listen on; 0 takes a free one.
         api_key: The only key to accept; None accepts any that is not empty.
+        session_s: How long a session lasts, in seconds; then it is told so and the call ends.
+        faults: What goes wrong on purpose; None: nothing.
+        seed: Decides what the faults leave to chance.
         on_note: Takes sentences for a log: calls, words, troubles.
     """
 
@@ -36,14 +46,24 @@ class RealtimeServer:
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
+        session_s: float = SESSION_SECONDS,
+        faults: Faults | None = None,
+        seed: int = 0,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         self._brain = brain
         self._host = host
         self._port = port
         note = on_note or (lambda _sentence: None)
-        self._calls = Calls(brain, loopback=is_loopback(host), on_note=note)
-        self._api = Api(self._calls, api_key=api_key)
+        injector = Injector(faults or Faults(), seed)
+        self._calls = Calls(
+            brain,
+            loopback=is_loopback(host),
+            on_note=note,
+            lifetime_s=session_s,
+            injector=injector,
+        )
+        self._api = Api(self._calls, api_key=api_key, session_s=session_s, faults=injector.http)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -59,7 +79,7 @@ class RealtimeServer:
             EnvironmentProblem: The address is taken or not ours.
         """
         allow_loopback()
-        self._runner = web.AppRunner(self._api.app(), access_log=None)
+        self._runner = web.AppRunner(self._api.app(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
         try:
             await self._runner.setup()
             await self._listen(self._runner)

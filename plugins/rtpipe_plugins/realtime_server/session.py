@@ -1,59 +1,28 @@
 """The session object of a call: defaults, `session.update`, and the shape that clients read.
 
-Accepted and echoed, without effect here: noise_reduction, speed, tools (the brain calls none),
-max_output_tokens, truncation, tracing, prompt and the formats (the wire is Opus).
+Accepted and echoed, without effect here: noise_reduction, speed, truncation, tracing, prompt.
 """
 
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.realtime_server import fields
-from rtpipe_plugins.realtime_server.grammar import (
-    Rule,
-    array,
-    boolean,
-    either,
-    mapping,
-    nullable,
-    number,
-    one_of,
-    section,
-    text,
-)
+from rtpipe_plugins.realtime_server.grammar import mapping
 from rtpipe_plugins.realtime_server.rejection import (
     missing_parameter,
     unsupported_value,
     wrong_type,
 )
+from rtpipe_plugins.realtime_server.session_shape import EAGERNESS_MS, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 SESSION_SECONDS = 3600
-
-_INSTRUCTIONS = "You are a helpful assistant. Answer in one or two short sentences."
-_FIRST_GENERATION = re.compile(r"gpt-realtime(-2025-\d\d-\d\d)?")
-_EAGERNESS_MS = {"low": 2000, "medium": 1000, "auto": 1000, "high": 600}
-"""OpenAI documents 8, 4 and 2 s as the longest waits of a model that knows when a sentence is
-complete. We have no such model: these are its ordinary waits."""
-
-_EITHER_TURN: dict[str, Rule] = {"create_response": boolean, "interrupt_response": boolean}
-_SERVER_VAD = section(
-    {
-        "type": text,
-        "threshold": number(0, 1),
-        "prefix_padding_ms": number(0, whole=True),
-        "silence_duration_ms": number(0, whole=True),
-        "idle_timeout_ms": nullable(number(5000, 30000, whole=True)),
-        **_EITHER_TURN,
-    }
-)
-_SEMANTIC_VAD = section({"type": text, "eagerness": one_of(*_EAGERNESS_MS), **_EITHER_TURN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +54,14 @@ class Session:
         model = given.get("model", DEFAULT_MODEL)
         if not isinstance(model, str) or not model:
             raise wrong_type("session.model", "a non-empty string", model)
-        first = _FIRST_GENERATION.fullmatch(model) is not None
-        self._silence_ms = 200 if first else 500
-        self._rule = self._grammar()
-        self.effective: dict[str, Any] = {
-            "type": "realtime",
-            "object": "realtime.session",
-            "id": session_id,
-            "model": model,
-            "output_modalities": ["audio"],
-            "instructions": _INSTRUCTIONS,
-            "tools": [],
-            "tool_choice": "auto",
-            "max_output_tokens": "inf",
-            "tracing": None,
-            "truncation": "auto",
-            "prompt": None,
-            "expires_at": expires_at,
-            "audio": {
-                "input": {
-                    "format": {"type": "audio/pcm", "rate": 24000},
-                    "transcription": None,
-                    "noise_reduction": None,
-                    "turn_detection": self._turn_detection(None, {"type": "server_vad"}, ""),
-                },
-                "output": {
-                    "format": {"type": "audio/pcm", "rate": 24000},
-                    "voice": "alloy" if first else "marin",
-                    "speed": 1.0,
-                },
-            },
-            "include": None,
-        }
+        kind = given.get("type", "realtime")
+        if kind not in ("realtime", "transcription"):
+            raise unsupported_value("session.type", kind, ("realtime", "transcription"))
+        self.answers: bool = kind == "realtime"
+        """Whether there are responses; a transcription session has none."""
+        shape = Shape(kind, model)
+        self._rule = shape.rule
+        self.effective = shape.fresh(session_id, expires_at)
         self.update(given)
 
     def update(self, given: Any, *, spoke: bool = False) -> None:
@@ -144,6 +89,17 @@ class Session:
         return copy.deepcopy(self.effective)
 
     @property
+    def id(self) -> str:
+        """The session's id."""
+        return str(self.effective["id"])
+
+    @property
+    def input_format(self) -> dict[str, Any]:
+        """The format of the audio in a client's events."""
+        given: dict[str, Any] = self.effective["audio"]["input"]["format"]
+        return given
+
+    @property
     def instructions(self) -> str:
         """What the brain is told to be."""
         return str(self.effective["instructions"])
@@ -166,74 +122,12 @@ class Session:
             return None
         semantic = given["type"] == "semantic_vad"
         return TurnDetection(
-            threshold=0.5 if semantic else given["threshold"],
-            prefix_padding_ms=300 if semantic else given["prefix_padding_ms"],
+            threshold=given.get("threshold", 0.5),
+            prefix_padding_ms=given.get("prefix_padding_ms", 300),
             silence_duration_ms=(
-                _EAGERNESS_MS[given["eagerness"]] if semantic else given["silence_duration_ms"]
+                EAGERNESS_MS[given["eagerness"]] if semantic else given["silence_duration_ms"]
             ),
-            idle_timeout_ms=None if semantic else given["idle_timeout_ms"],
-            create_response=given["create_response"],
-            interrupt_response=given["interrupt_response"],
+            idle_timeout_ms=given.get("idle_timeout_ms"),
+            create_response=given.get("create_response", False),
+            interrupt_response=given.get("interrupt_response", False),
         )
-
-    def _grammar(self) -> Rule:
-        return section(
-            {
-                "type": fields.session_type,
-                "model": fields.keep,
-                "instructions": text,
-                "output_modalities": fields.output_modalities,
-                "tools": array(fields.tool),
-                "tool_choice": fields.tool_choice,
-                "max_output_tokens": fields.max_output_tokens,
-                "tracing": nullable(either(("auto",), mapping)),
-                "truncation": fields.truncation,
-                "prompt": nullable(mapping),
-                "include": nullable(array(one_of("item.input_audio_transcription.logprobs"))),
-                "reasoning": mapping,
-                "parallel_tool_calls": boolean,
-                "audio": section(
-                    {
-                        "input": section(
-                            {
-                                "format": fields.audio_format,
-                                "transcription": nullable(fields.transcription),
-                                "noise_reduction": nullable(fields.noise_reduction),
-                                "turn_detection": nullable(self._turn_detection),
-                            }
-                        ),
-                        "output": section(
-                            {
-                                "format": fields.audio_format,
-                                "voice": fields.voice,
-                                "speed": number(0.25, 1.5),
-                            }
-                        ),
-                    }
-                ),
-            }
-        )
-
-    def _turn_detection(self, current: Any, given: Any, path: str) -> Any:
-        mapping(None, given, path)
-        kind = given.get("type", current and current["type"])
-        if kind is None:
-            raise missing_parameter(f"{path}.type")
-        defaults: dict[str, Any] = {"create_response": True, "interrupt_response": True}
-        if kind == "server_vad":
-            rule = _SERVER_VAD
-            defaults = {
-                "type": kind,
-                "threshold": 0.5,
-                "prefix_padding_ms": 300,
-                "silence_duration_ms": self._silence_ms,
-                "idle_timeout_ms": None,
-                **defaults,
-            }
-        elif kind == "semantic_vad":
-            rule = _SEMANTIC_VAD
-            defaults = {"type": kind, "eagerness": "auto", **defaults}
-        else:
-            raise unsupported_value(f"{path}.type", kind, ("server_vad", "semantic_vad"))
-        same = current is not None and current["type"] == kind
-        return rule(current if same else defaults, given, path)

@@ -12,7 +12,8 @@ import av
 import numpy as np
 
 from rtpipe_plugins.realtime_server.brain import Utterance
-from rtpipe_plugins.realtime_server.desk import load_desk, words
+from rtpipe_plugins.realtime_server.desk import load_desk
+from rtpipe_plugins.realtime_server.rules import words
 from rtpipe_plugins.realtime_server.tones import ToneBrain
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.realtime_server.brain import Brain
+    from rtpipe_plugins.realtime_server.brain import Answer, Brain, Question
     from rtpipe_plugins.realtime_server.desk import Desk
 
 _HEARING_RATE = 16_000
@@ -87,9 +88,9 @@ class SpeechBrain:
         run = asyncio.get_running_loop().run_in_executor
         return await run(self._ears, self._listen, pcm)
 
-    async def reply(self, heard: str, instructions: str) -> str:
+    async def reply(self, question: Question) -> Answer:
         """Return the desk's answer."""
-        return self._desk.answer(heard, instructions)
+        return self._desk.reply(question)
 
     async def speak(self, text: str, voice: str) -> Utterance:
         """Return `text` spoken, peaking at -3 dBFS; `voice` is OpenAI's name of one."""

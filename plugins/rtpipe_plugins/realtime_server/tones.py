@@ -14,6 +14,7 @@ from rtpipe_plugins.realtime_server.brain import Utterance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rtpipe_plugins.realtime_server.brain import Answer, Question
     from rtpipe_plugins.realtime_server.desk import Desk
 
 SCRIPT = (
@@ -55,9 +56,9 @@ class ToneBrain:
         """Return the script's next line, or "" for no sound at all."""
         return next(self._script) if pcm.any() else ""
 
-    async def reply(self, heard: str, instructions: str) -> str:
+    async def reply(self, question: Question) -> Answer:
         """Return the desk's answer."""
-        return self._desk.answer(heard, instructions)
+        return self._desk.reply(question)
 
     async def speak(self, text: str, voice: str) -> Utterance:
         """Return a melody of one note per word of `text`; it has but one `voice`."""

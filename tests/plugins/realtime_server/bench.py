@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plugins.realtime_server.judge import judge
-from rtpipe_plugins.realtime_server.brain import Utterance
+from rtpipe_plugins.realtime_server.brain import Answer, ToolCall, Utterance
 from rtpipe_plugins.realtime_server.outputs import Command, Reply, Speak, Transcribe
 from rtpipe_plugins.realtime_server.protocol import Protocol
 from rtpipe_plugins.realtime_server.session import Session
@@ -20,9 +20,10 @@ ANSWER = "We open at ten and close at six in the evening every day of the week."
 
 
 def session(**given: Any) -> Session:
-    return Session(
-        {"type": "realtime", "model": "gpt-realtime", **given}, session_id="sess_1", expires_at=9
-    )
+    """Return a session, a conversation with gpt-realtime if nothing else is said."""
+    if "type" not in given:
+        given = {"type": "realtime", "model": "gpt-realtime", **given}
+    return Session(given, session_id="sess_1", expires_at=9)
 
 
 def counted_ids() -> Any:
@@ -33,10 +34,14 @@ def counted_ids() -> Any:
 class Bench:
     """One call whose hops are speech exactly when they hold a sample that is not zero."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *, media: bool = True, **given: Any) -> None:
+        self.media = media
         self.session = session(**given)
         self.protocol = Protocol(
-            self.session, is_speech=lambda hop, _threshold: bool(hop.any()), new_id=counted_ids()
+            self.session,
+            is_speech=lambda hop, _threshold: bool(hop.any()),
+            media=media,
+            new_id=counted_ids(),
         )
         self.events: list[Event] = []
         self.commands: list[Command] = []
@@ -47,7 +52,7 @@ class Bench:
     def collect(self) -> None:
         for output in self.protocol.take():
             if isinstance(output, dict):
-                judge(output)
+                judge(output, media=self.media)
                 self.events.append(output)
             else:
                 self.commands.append(output)
@@ -76,7 +81,14 @@ class Bench:
             self.frames.append(self.protocol.tick())
             self.collect()
 
-    def think(self, *, words: str = QUESTION, answer: str = ANSWER, seconds: float = 2.0) -> None:
+    def think(
+        self,
+        *,
+        words: str = QUESTION,
+        answer: str = ANSWER,
+        calls: tuple[ToolCall, ...] = (),
+        seconds: float = 2.0,
+    ) -> None:
         """Be the brain until it has nothing more to do."""
         while self.commands:
             command = self.commands.pop(0)
@@ -84,7 +96,7 @@ class Bench:
                 case Transcribe(item_id):
                     self.protocol.transcribed(item_id, words)
                 case Reply(response_id):
-                    self.protocol.replied(response_id, answer)
+                    self.protocol.replied(response_id, Answer(answer, calls))
                 case Speak(response_id, text):
                     pcm = np.full(int(48000 * seconds), 1, np.int16)
                     self.protocol.spoken(response_id, Utterance(text, pcm))

@@ -25,6 +25,8 @@ from rtpipe_plugins.realtime_server.loopback import loopback_only
 
 SESSION = {"type": "realtime", "model": "gpt-realtime"}
 TIMEOUT_S = 20
+LOUDEST_SILENCE = 20
+"""Bytes of an Opus packet; the codec needs 3 for digital silence."""
 
 
 class Microphone(MediaStreamTrack):
@@ -56,16 +58,20 @@ class Microphone(MediaStreamTrack):
 
 
 class Caller:
-    def __init__(self, base_url: str, *, channel: bool = True) -> None:
+    def __init__(self, base_url: str, *, channel: bool = True, key: str = "sk-test") -> None:
         self.base_url = base_url
+        self.headers = {"Authorization": f"Bearer {key}"}
         self.microphone = Microphone()
         self.events: list[dict[str, Any]] = []
         self.frames: list[NDArray[np.int16]] = []
         self.events_at: list[float] = []
+        self.loud_at: list[float] = []
+        """When packets came in that hold a sound."""
         self.call_id = ""
         self.answer = ""
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.addTrack(self.microphone)
+        self._watch_packets()
         self.connection.on("track", self._on_track)
         self.closed = asyncio.Event()
         self._arrived = asyncio.Condition()
@@ -107,7 +113,7 @@ class Caller:
             part = form.append(body, {"Content-Type": kind})  # type: ignore[arg-type]
             part.set_content_disposition("form-data", name=name)
         async with (
-            aiohttp.ClientSession(headers={"Authorization": "Bearer sk-test"}) as http,
+            aiohttp.ClientSession(headers=self.headers) as http,
             http.post(f"{self.base_url}/realtime/calls", data=form) as response,
         ):
             self.answer = await response.text()
@@ -120,7 +126,7 @@ class Caller:
     async def hang_up(self) -> int:
         url = f"{self.base_url}/realtime/calls/{self.call_id}/hangup"
         async with (
-            aiohttp.ClientSession(headers={"Authorization": "Bearer sk-test"}) as http,
+            aiohttp.ClientSession(headers=self.headers) as http,
             http.post(url) as response,
         ):
             return response.status
@@ -164,6 +170,23 @@ class Caller:
 
     def heard(self) -> NDArray[np.int16]:
         return np.concatenate(self.frames)
+
+    def at(self, kind: str, count: int = 1) -> float:
+        """Return when the `count`-th event of a type came in."""
+        times = zip(self.events, self.events_at, strict=True)
+        return [at for event, at in times if event["type"] == kind][count - 1]
+
+    def _watch_packets(self) -> None:
+        # Before aiortc's jitter buffer, which holds each packet back for 80 ms and more.
+        receiver = self.connection.getTransceivers()[0].receiver
+        handle = receiver._handle_rtp_packet
+
+        async def watch(packet: Any, **more: Any) -> None:
+            if len(packet.payload) > LOUDEST_SILENCE:
+                self.loud_at.append(asyncio.get_running_loop().time())
+            await handle(packet, **more)
+
+        receiver._handle_rtp_packet = watch  # type: ignore[method-assign]
 
     def _on_message(self, message: str) -> None:
         self.events.append(json.loads(message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpipe_plugins.realtime_server.brain import Utterance
+from rtpipe_plugins.realtime_server.brain import Answer, Question, Utterance
 
 HEARD = "When do you open on Sunday?"
 ANSWER = "We open at ten in the morning."
@@ -31,11 +31,11 @@ class FakeBrain:
         self.received.append(pcm)
         return HEARD
 
-    async def reply(self, heard: str, instructions: str) -> str:
-        self.instructions.append(instructions)
-        if heard == "raise":
+    async def reply(self, question: Question) -> Answer:
+        self.instructions.append(question.instructions)
+        if question.heard == "raise":
             raise RuntimeError("the brain is broken")
-        return ANSWER
+        return Answer(ANSWER)
 
     async def speak(self, text: str, voice: str) -> Utterance:
         t = np.arange(int(48000 * self.seconds)) / 48000

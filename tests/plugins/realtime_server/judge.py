@@ -9,21 +9,28 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from openai.types.realtime import RealtimeServerEvent
+from openai.types.realtime import RealtimeServerEvent, RealtimeTranscriptionSessionCreateResponse
 
 _GOLDEN = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
 _MODELS = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in get_args(get_args(RealtimeServerEvent)[0])
 }
-_MEDIA_ONLY = "response.output_audio.delta"
 
 
-def judge(event: dict[str, Any]) -> None:
-    """Raise AssertionError or pydantic's ValidationError for what OpenAI would not send."""
+def judge(event: dict[str, Any], *, media: bool = True) -> None:
+    """Raise AssertionError or pydantic's ValidationError for what OpenAI would not send.
+
+    Args:
+        event: A server's event.
+        media: The audio travels beside the events (WebRTC), not in them (WebSocket).
+    """
     kind = event.get("type")
     assert kind in _MODELS, f"{kind} is no server event"
-    assert kind != _MEDIA_ONLY, "audio travels on the track"
+    if media:
+        assert kind != "response.output_audio.delta", "audio travels on the track"
+    else:
+        assert not kind.startswith("output_audio_buffer."), "the client plays the audio"
     _MODELS[kind].model_validate_json(json.dumps(event), strict=True)
     _same_keys(event, _GOLDEN["events"][kind])
     if "session" in event:
@@ -41,17 +48,32 @@ def judge(event: dict[str, Any]) -> None:
 
 def _session(session: dict[str, Any]) -> None:
     objects = _GOLDEN["objects"]
+    if session["type"] == "transcription":
+        RealtimeTranscriptionSessionCreateResponse.model_validate(session, strict=True)
+        _same_keys(session, objects["transcription"])
+        _same_keys(session["audio"], ["input"])
+        _same_keys(session["audio"]["input"], objects["transcription.audio.input"])
+        turns = session["audio"]["input"]["turn_detection"]
+        if turns and turns["type"] == "server_vad":
+            _same_keys(turns, objects["transcription/server_vad"])
+        return
     _same_keys(session, objects["session"])
     for side in ("input", "output"):
         _same_keys(session["audio"][side], objects[f"session.audio.{side}"])
-    turns = session["audio"]["input"]["turn_detection"]
-    if turns and turns["type"] == "server_vad":
-        _same_keys(turns, objects["turn_detection/server_vad"])
+    heard = session["audio"]["input"]
+    if heard["turn_detection"]:
+        _same_keys(
+            heard["turn_detection"], objects[f"turn_detection/{heard['turn_detection']['type']}"]
+        )
+    if heard["transcription"]:
+        _same_keys(heard["transcription"], objects["session.audio.input.transcription"])
 
 
 def _response(response: dict[str, Any]) -> None:
     objects = _GOLDEN["objects"]
     _same_keys(response, objects["response"])
+    _same_keys(response["audio"], ["output"])
+    _same_keys(response["audio"]["output"], objects["response.audio.output"])
     if response["status"] == "in_progress":
         assert response["usage"] is None
     else:

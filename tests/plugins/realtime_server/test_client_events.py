@@ -26,7 +26,7 @@ def user_text(text: str, **more: Any) -> dict[str, Any]:
 
 
 def asked(bench: Bench) -> list[str]:
-    return [command.heard for command in bench.commands if isinstance(command, Reply)]
+    return [command.question.heard for command in bench.commands if isinstance(command, Reply)]
 
 
 def test_a_text_turn() -> None:
@@ -42,10 +42,36 @@ def test_a_text_turn() -> None:
     bench.think()
     bench.tick(120)
     assert bench.kinds()[-1] == "output_audio_buffer.stopped"
-    assert (
-        bench.last("conversation.item.done")["previous_item_id"]
-        == (bench.all("conversation.item.added")[0]["item"]["id"])
-    )
+    typed, answer = bench.all("conversation.item.added")
+    assert answer["previous_item_id"] == typed["item"]["id"]
+    assert bench.last("conversation.item.done")["previous_item_id"] is None, "as recorded"
+    bench.send("response.create")
+    bench.think()
+    bench.tick(120)
+    for kind in ("conversation.item.added", "conversation.item.done"):
+        assert bench.last(kind)["previous_item_id"] == answer["item"]["id"]
+
+
+def test_a_reply_longer_than_max_output_tokens_is_incomplete() -> None:
+    bench = Bench(max_output_tokens=30)
+    bench.send("response.create")
+    bench.think(seconds=20.0)
+    bench.tick(150)
+    response = bench.one("response.done")["response"]
+    assert response["status"] == "incomplete"
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert response["output"][0]["status"] == "incomplete"
+    assert 30 <= response["usage"]["output_tokens"] < 40
+    assert bench.all("output_audio_buffer.stopped"), "what was generated is played"
+
+
+def test_an_update_shows_the_whole_session() -> None:
+    bench = Bench()
+    before = bench.one("session.created")["session"]
+    bench.update(audio={"input": {"turn_detection": {"silence_duration_ms": 700}}})
+    after = bench.one("session.updated")["session"]
+    before["audio"]["input"]["turn_detection"]["silence_duration_ms"] = 700
+    assert after == before
 
 
 def test_a_reply_in_text_makes_no_sound() -> None:
@@ -86,8 +112,10 @@ def test_a_response_outside_the_conversation_runs_beside_the_one_in_it() -> None
     assert beside["conversation_id"] is None
     assert beside["metadata"] == {"topic": "classify"}
     assert beside["output_modalities"] == ["text"]
-    (reply,) = [c for c in bench.commands if isinstance(c, Reply) and c.heard == "Say hello."]
-    assert reply.instructions == "One word."
+    (reply,) = [
+        c for c in bench.commands if isinstance(c, Reply) and c.question.heard == "Say hello."
+    ]
+    assert reply.question.instructions == "One word."
     bench.commands = [reply]
     bench.think(answer="greeting")
     bench.tick(3)
@@ -305,7 +333,7 @@ def test_an_expired_session_says_so_and_hangs_up() -> None:
     bench.protocol.expire()
     bench.collect()
     assert bench.error()["code"] == "session_expired"
-    assert bench.commands == [HangUp()]
+    assert bench.commands == [HangUp(bench.error()["message"])]
 
 
 def test_a_fault_of_the_server_is_an_error_event() -> None:

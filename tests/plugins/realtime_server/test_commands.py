@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from rtpipe import RtpipeError
+from rtpipe import ConfigError, RtpipeError
 from rtpipe_plugins.realtime_server.commands import add_commands
 
 COMMAND = """
@@ -21,7 +21,8 @@ import click
 from rtpipe_plugins.realtime_server.commands import add_commands
 cli = click.Group()
 add_commands(cli)
-cli(["serve-realtime", "--port", "0", "--api-key", "sk-private"])
+cli(["serve-realtime", "--port", "0", "--api-key", "sk-private", "--fault", "lose_every",
+     "--seed", "7"])
 """
 
 
@@ -41,7 +42,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(
 ) -> None:
     assert process.stderr is not None
     lines: list[str] = []
-    while not lines or "OPENAI_API_KEY" not in lines[-1]:
+    while not lines or "Faults" not in lines[-1]:
         lines.append(process.stderr.readline())
         assert lines[-1], "".join(lines)
     said = "".join(lines)
@@ -50,6 +51,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(
     )
     assert f"Listening at {url}" in said
     assert "sk-private" not in said
+    assert "Faults: lose_every=50 (--seed 7)" in said
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "", "")
@@ -69,6 +71,32 @@ def test_bad_rules_are_a_mistake_in_the_configuration(tmp_path: Path) -> None:
     assert isinstance(problem, RtpipeError)
     assert problem.exit_code == 78
     assert "desk.yaml" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("turns: [{sya: Hello}]", (), "`turns.0` of `script` has no option `sya`"),
+        ("turns: [{}]", ("--fault", "http_492"), "`fault` has no option `http_492`"),
+    ],
+)
+def test_a_mistake_in_the_script_or_a_fault_is_one_in_the_configuration(
+    tmp_path: Path, text: str, arguments: tuple[str, ...], said: str
+) -> None:
+    script = tmp_path / "dialog.yaml"
+    script.write_text(text)
+    problem = run("--script", str(script), *arguments)
+    assert isinstance(problem, ConfigError)
+    assert problem.exit_code == 78
+    assert problem.diagnostics[0].message == said
+
+
+def test_a_script_and_rules_are_one_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text("turns: [{}]")
+    problem = run("--script", str(path), "--rules", str(path))
+    assert isinstance(problem, SystemExit)
+    assert problem.code == 2
 
 
 def test_a_missing_file_is_a_mistake_in_the_usage() -> None:

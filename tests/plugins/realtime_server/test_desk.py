@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from rtpipe_plugins.realtime_server import desk as desk_module
-from rtpipe_plugins.realtime_server.desk import Desk, DeskError, load_desk, spoken_time, words
+from rtpipe_plugins.realtime_server import rules as rules_module
+from rtpipe_plugins.realtime_server.brain import Answer, Question, ToolCall, ToolOutput
+from rtpipe_plugins.realtime_server.desk import Desk, load_desk, spoken_time
+from rtpipe_plugins.realtime_server.rules import DeskError, words
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def answer(desk: Desk, heard: str, instructions: str = "") -> str:
+    return desk.reply(Question(heard, instructions)).words
+
 
 ASKED = [
     ("the café", "And where is the cafe, please?"),
@@ -61,7 +68,7 @@ def test_what_no_rule_is_about_finds_none(heard: str) -> None:
 
 def test_no_phrase_is_shadowed_by_an_earlier_rule() -> None:
     desk = load_desk()
-    rules = YAML().load(desk_module.RULES.read_text("utf-8"))["rules"]
+    rules = YAML().load(rules_module.RULES.read_text("utf-8"))["rules"]
     phrases = [(rule["about"], phrase) for rule in rules for phrase in rule["any"]]
 
     found = [(desk.rule_for(phrase.replace("*", "")), phrase) for _, phrase in phrases]
@@ -79,25 +86,25 @@ def test_words_of_a_phrase_must_stand_together() -> None:
 def test_answers_are_taken_in_turn_and_are_the_same_for_every_desk() -> None:
     desk, twin = load_desk(), load_desk()
 
-    answers = [desk.answer("how much is a ticket") for _ in range(3)]
+    answers = [answer(desk, "how much is a ticket") for _ in range(3)]
 
     assert answers[0] != answers[1]
     assert answers[0] == answers[2]
-    assert answers == [twin.answer("how much is a ticket") for _ in range(3)]
+    assert answers == [answer(twin, "how much is a ticket") for _ in range(3)]
 
 
 def test_the_time_is_the_time() -> None:
     desk = load_desk(now=lambda: datetime(2026, 11, 22, 15, 25, tzinfo=UTC))
 
-    assert desk.answer("What time is it?") == "It is 3:25 in the afternoon."
+    assert answer(desk, "What time is it?") == "It is 3:25 in the afternoon."
 
 
 def test_the_desk_has_a_clock_of_its_own() -> None:
     before = datetime.now(tz=UTC).astimezone()
-    answer = load_desk().answer("What time is it?")
+    told = answer(load_desk(), "What time is it?")
     after = datetime.now(tz=UTC).astimezone()
 
-    assert answer in {f"It is {spoken_time(moment)}." for moment in (before, after)}
+    assert told in {f"It is {spoken_time(moment)}." for moment in (before, after)}
 
 
 @pytest.mark.parametrize(
@@ -127,12 +134,12 @@ def test_a_time_is_spoken_naturally(hour: int, minute: int, spoken: str) -> None
     ],
 )
 def test_without_an_answer_the_desk_says_what_it_heard(heard: str, quoted: str) -> None:
-    assert quoted in load_desk().answer(heard)
+    assert quoted in answer(load_desk(), heard)
 
 
 @pytest.mark.parametrize("heard", ["", " ", "...", "?!"])
 def test_silence_has_an_answer(heard: str) -> None:
-    assert load_desk().answer(heard).startswith("I did not catch that.")
+    assert answer(load_desk(), heard).startswith("I did not catch that.")
 
 
 def test_words_are_plain() -> None:
@@ -159,10 +166,10 @@ def own(path: Path, text: str) -> Path:
 def test_a_user_brings_rules(tmp_path: Path) -> None:
     desk = load_desk(own(tmp_path / "own.yaml", OWN))
 
-    assert desk.answer("Two parrots!") == "Pieces of eight!"
-    assert desk.answer("pollyanna") == "Pieces of eight!"
-    assert desk.answer("What are your opening hours?") == "Arr."
-    assert desk.answer("") == "Speak up!"
+    assert answer(desk, "Two parrots!") == "Pieces of eight!"
+    assert answer(desk, "pollyanna") == "Pieces of eight!"
+    assert answer(desk, "What are your opening hours?") == "Arr."
+    assert answer(desk, "") == "Speak up!"
 
 
 @pytest.mark.parametrize(
@@ -209,16 +216,99 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_very_long_turn_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(desk_module, "_stands_in", lambda _, heard: seen.append(len(heard)))
+    monkeypatch.setattr(rules_module, "_stands_in", lambda _, heard: seen.append(len(heard)))
 
     assert isinstance(load_desk(), Desk)
-    assert load_desk().answer("lorem " * 100_000).startswith("I heard: lorem lorem")
+    assert answer(load_desk(), "lorem " * 100_000).startswith("I heard: lorem lorem")
     assert max(seen) < 100
 
 
 def test_it_says_what_it_is_told_to_say_word_for_word() -> None:
     desk = load_desk()
-    assert desk.answer("", "Say exactly this and nothing else: Good day: come in!") == (
+    assert answer(desk, "", "Say exactly this and nothing else: Good day: come in!") == (
         "Good day: come in!"
     )
-    assert desk.answer("thanks", "Be brief.") == "You are welcome. Enjoy your visit!"
+    assert answer(desk, "thanks", "Be brief.") == "You are welcome. Enjoy your visit!"
+
+
+HOURS = {"type": "function", "name": "get_opening_hours", "description": None}
+
+
+def test_a_function_that_the_client_has_is_called_before_the_answer() -> None:
+    desk = load_desk()
+    heard = "When do you open?"
+    assert desk.reply(Question(heard, tools=(HOURS,))) == Answer(
+        calls=(ToolCall("get_opening_hours"),)
+    )
+    returned = ToolOutput("get_opening_hours", "{}", "From nine to noon.")
+    assert desk.reply(Question(heard, tools=(HOURS,), outputs=(returned,))).words == (
+        "From nine to noon."
+    )
+
+
+@pytest.mark.parametrize("tools", [(), ({**HOURS, "name": "open_the_door"},)])
+def test_a_client_without_the_function_gets_the_rules_own_answer(
+    tools: tuple[dict[str, object], ...],
+) -> None:
+    assert "from ten" in load_desk().reply(Question("When do you open?", tools=tools)).words
+
+
+def test_what_a_function_returned_is_said_in_the_rules_words(tmp_path: Path) -> None:
+    call = "call: {tool: count, arguments: {kind: ara}, say: ['There are {output}, {time}.']}"
+    desk = load_desk(own(tmp_path / "own.yaml", OWN.replace("    say", f"    {call}\n    say")))
+    parrots = {**HOURS, "name": "count"}
+    asked = desk.reply(Question("Parrots?", tools=(parrots,)))
+    assert asked.calls == (ToolCall("count", {"kind": "ara"}),)
+    for name, output, said in (
+        ("count", "seven", "There are seven, "),
+        ("other", "seven", "seven"),
+        ("count", " ", "There are That is done., "),
+    ):
+        outputs = (ToolOutput(name, "{}", output),)
+        assert desk.reply(Question("Parrots?", outputs=outputs)).words.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("{tool: ''}", "at least 1 character"),
+        ("{tool: count, say: ['{outputs}']}", "may hold {time} and {heard} and {output}"),
+        ("{name: count}", "rules.0.call.tool: Field required"),
+    ],
+)
+def test_a_mistake_in_a_call_is_shown(tmp_path: Path, call: str, message: str) -> None:
+    text = OWN.replace("    say", f"    call: {call}\n    say")
+    with pytest.raises(DeskError) as caught:
+        load_desk(own(tmp_path / "own.yaml", text))
+    assert message in caught.value.message
+    assert caught.value.line == 4
+
+
+def test_a_call_that_the_client_demands_has_the_least_arguments_of_its_schema() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "unit": {"enum": ["celsius", "fahrenheit"]},
+            "days": {"type": "integer", "default": 3},
+            "where": {"anyOf": [{"type": "array"}, {"type": "null"}]},
+            "at": {"type": ["number", "null"]},
+            "box": {"type": "object", "required": ["open"], "properties": {
+                "open": {"type": "boolean"}, "colour": {"type": "string"}}},
+            "optional": {"type": "string"},
+        },
+        "required": ["city", "unit", "days", "where", "at", "box"],
+    }  # fmt: skip
+    tools = ({**HOURS, "name": "get_weather", "parameters": schema}, HOURS)
+    asked = load_desk().reply(Question("Hello!", tools=tools, must_call=True))
+    arguments = {"city": "", "unit": "celsius", "days": 3, "where": [], "at": 0,
+                 "box": {"open": False}}  # fmt: skip
+    assert asked == Answer(calls=(ToolCall("get_weather", arguments),))
+    returned = (ToolOutput("get_weather", "{}", "Rain."),)
+    told = load_desk().reply(Question("Hello!", tools=tools, must_call=True, outputs=returned))
+    assert told.words == "Rain."
+
+
+@pytest.mark.parametrize("must_call", [True, False])
+def test_a_demand_without_a_function_is_answered_in_words(*, must_call: bool) -> None:
+    assert load_desk().reply(Question("Hello!", must_call=must_call)).words

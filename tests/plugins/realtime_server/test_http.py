@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,7 +16,7 @@ from aiortc.sdp import SessionDescription
 
 from plugins.realtime_server.fake_brain import FakeBrain
 from rtpipe import EnvironmentProblem
-from rtpipe_plugins.realtime_server import http as server_http
+from rtpipe_plugins.realtime_server import keys
 from rtpipe_plugins.realtime_server.server import RealtimeServer
 
 KEY = "sk-the-right-one"
@@ -180,8 +182,8 @@ async def test_an_expired_ephemeral_key_is_refused(
     server: RealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = await secret(server, expires_after={"anchor": "created_at", "seconds": 10})
-    later = server_http.time.monotonic() + 11
-    monkeypatch.setattr(server_http.time, "monotonic", lambda: later)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 11)
+    monkeypatch.setattr(keys, "time", later)
     status, body, _ = await post(server, "/realtime/calls", key=key, data=OFFER)
     assert status == 401
     assert body["error"]["message"] == "Ephemeral token expired."
@@ -307,7 +309,7 @@ async def test_a_body_that_is_too_long_has_openais_envelope(server: RealtimeServ
 async def test_a_fault_of_the_server_is_500_with_openais_envelope(
     server: RealtimeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_http, "random_id", lambda _prefix: 1 / 0)
+    monkeypatch.setattr(keys, "random_id", lambda _prefix: 1 / 0)
     status, body, _ = await post(server, "/realtime/client_secrets", json={})
     assert status == 500
     assert body["error"]["type"] == "server_error"

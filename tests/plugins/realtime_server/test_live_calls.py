@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from plugins.realtime_server.caller import Caller
 from plugins.realtime_server.fake_brain import AMPLITUDE, ANSWER, HEARD, TONE_HZ, FakeBrain
 from plugins.realtime_server.sounds import babble, level, pcm, tone
+from rtpipe_plugins.realtime_server.brain import Answer, Question
 from rtpipe_plugins.realtime_server.server import RealtimeServer
 
 pytestmark = pytest.mark.slow
@@ -228,7 +229,7 @@ async def test_closing_the_server_ends_its_calls(server: RealtimeServer, caller:
 
 async def test_a_brain_that_still_thinks_does_not_hold_the_server_up() -> None:
     class Slow(FakeBrain):
-        async def reply(self, heard: str, instructions: str) -> str:
+        async def reply(self, question: Question) -> Answer:
             thinking.set()
             return await asyncio.Future()
 
@@ -253,8 +254,8 @@ async def test_what_was_said_before_the_end_arrives(server: RealtimeServer, call
         "type": "session.update",
         "session": {"type": "realtime", "instructions": "x" * 200_000},
     }
-    call._guard(lambda: call._protocol.receive(json.dumps(update)))
-    call._guard(call._protocol.expire)
+    call.driver.run(lambda: call.driver.protocol.receive(json.dumps(update)))
+    call.driver.run(call.driver.protocol.expire)
     await caller.until("session.updated")
     await caller.until("error")
 
@@ -270,7 +271,7 @@ async def test_an_event_too_long_for_the_channel_is_noted_and_the_call_goes_on()
         item = {"type": "message", "role": "system", "content": content}
         event = json.dumps({"type": "conversation.item.create", "item": item})
         (call,) = server._calls._running.values()
-        call._guard(lambda: call._protocol.receive(event))
+        call.driver.run(lambda: call.driver.protocol.receive(event))
         caller.send("scooby")
         await caller.until("error")
     await server.close()

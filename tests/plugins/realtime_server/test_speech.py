@@ -17,7 +17,9 @@ import pytest
 import pytest_asyncio
 import webrtcvad
 
-from rtpipe_plugins.realtime_server.desk import RULES, load_desk, words
+from rtpipe_plugins.realtime_server.brain import Question
+from rtpipe_plugins.realtime_server.desk import load_desk
+from rtpipe_plugins.realtime_server.rules import RULES, words
 from rtpipe_plugins.realtime_server.speech import (
     ModelError,
     SpeechBrain,
@@ -226,7 +228,7 @@ async def test_a_spoken_question_is_understood_and_finds_its_rule(
     rule = load_desk().rule_for(heard)
     assert rule is not None
     assert rule.about == about
-    assert await brain.reply(heard, "ignored")
+    assert await brain.reply(Question(heard, "ignored"))
 
 
 @pytest.mark.slow

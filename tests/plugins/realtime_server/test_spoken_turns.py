@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from plugins.realtime_server.bench import ANSWER, QUESTION, Bench
+from rtpipe_plugins.realtime_server.brain import Answer
 from rtpipe_plugins.realtime_server.outputs import Abandon, Reply, Speak, Transcribe
 
 HEAD = [
@@ -73,7 +74,7 @@ def test_without_transcription_the_words_reach_the_brain_and_not_the_client() ->
     bench.collect()
     (reply,) = bench.commands
     assert isinstance(reply, Reply)
-    assert reply.heard == QUESTION
+    assert reply.question.heard == QUESTION
     assert not bench.all(TRANSCRIPTION[1])
 
 
@@ -94,7 +95,7 @@ def test_what_was_answered_is_not_answered_again() -> None:
         assert isinstance(transcribe, Transcribe)
         bench.protocol.transcribed(transcribe.item_id, words)
         bench.collect()
-        assert [c.heard for c in bench.commands if isinstance(c, Reply)] == [words]
+        assert [c.question.heard for c in bench.commands if isinstance(c, Reply)] == [words]
         bench.think()
         bench.tick(150)
 
@@ -258,7 +259,7 @@ def test_speech_while_the_brain_thinks_cancels_the_reply_and_the_next_hears_both
     bench.commands.clear()
     bench.protocol.transcribed(transcribe.item_id, "open today")
     bench.collect()
-    assert [(c.response_id, c.heard) for c in bench.commands if isinstance(c, Reply)] == [
+    assert [(c.response_id, c.question.heard) for c in bench.commands if isinstance(c, Reply)] == [
         (second, "when do you open today")
     ]
 
@@ -268,7 +269,7 @@ def test_speech_while_the_brain_speaks_makes_its_late_sound_go_unheard() -> None
     bench.say()
     bench.protocol.transcribed(bench.commands.pop().item_id, QUESTION)  # type: ignore[union-attr]
     bench.collect()
-    bench.protocol.replied(bench.commands.pop().response_id, ANSWER)  # type: ignore[union-attr]
+    bench.protocol.replied(bench.commands.pop().response_id, Answer(ANSWER))  # type: ignore[union-attr]
     bench.collect()
     assert isinstance(bench.commands[0], Speak)
     speak = bench.commands.copy()
@@ -332,7 +333,7 @@ def test_an_unintelligible_turn_is_answered_all_the_same() -> None:
     bench.collect()
     failed = bench.one("conversation.item.input_audio_transcription.failed")
     assert failed["error"]["code"] == "audio_unintelligible"
-    assert [c.heard for c in bench.commands if isinstance(c, Reply)] == [""]
+    assert [c.question.heard for c in bench.commands if isinstance(c, Reply)] == [""]
 
 
 def test_quiet_for_idle_timeout_ms_is_taken_for_a_turn() -> None:
@@ -362,6 +363,6 @@ def test_the_brain_is_told_the_voice(voice: object) -> None:
     bench.say()
     bench.protocol.transcribed(bench.commands.pop().item_id, QUESTION)  # type: ignore[union-attr]
     bench.collect()
-    bench.protocol.replied(bench.commands.pop().response_id, ANSWER)  # type: ignore[union-attr]
+    bench.protocol.replied(bench.commands.pop().response_id, Answer(ANSWER))  # type: ignore[union-attr]
     bench.collect()
     assert [c.voice for c in bench.commands if isinstance(c, Speak)] in (["coral"], ["voice_1"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtpipe_plugins.realtime_server import speech
+from rtpipe_plugins.realtime_server.brain import Question
 from rtpipe_plugins.realtime_server.desk import load_desk
 from rtpipe_plugins.realtime_server.tones import SCRIPT, ToneBrain, melody
 
@@ -45,7 +46,7 @@ async def test_a_whole_conversation_by_script() -> None:
     await brain.load()
 
     heard = [await brain.transcribe(SOUND) for _ in (*SCRIPT, "again")]
-    replies = [await brain.reply(line, "") for line in SCRIPT]
+    replies = [(await brain.reply(Question(line))).words for line in SCRIPT]
     utterance = await brain.speak(replies[0], "marin")
     await brain.close()
 
@@ -64,17 +65,19 @@ async def test_silence_is_not_taken_for_words() -> None:
 
 
 def test_a_melody_is_as_long_as_its_text() -> None:
-    short, answer = melody("Goodbye."), melody(load_desk().answer("opening hours"))
+    short, answer = melody("Goodbye."), melody(load_desk().reply(Question("opening hours")).words)
 
     assert short.dtype == answer.dtype == np.int16
     assert 0.3 < len(short) / 48_000 < 1
     assert 3 < len(answer) / 48_000 < 6
     assert melody("").size
-    np.testing.assert_array_equal(answer, melody(load_desk().answer("opening hours")))
+    np.testing.assert_array_equal(
+        answer, melody(load_desk().reply(Question("opening hours")).words)
+    )
 
 
 def test_a_melody_is_audible_and_neither_clips_nor_clicks() -> None:
-    sound = melody(load_desk().answer("tickets")).astype(np.int32)
+    sound = melody(load_desk().reply(Question("tickets")).words).astype(np.int32)
 
     assert 0.1 < np.abs(sound).max() / 32768 <= 0.25
     assert np.sqrt(np.mean((sound / 32768) ** 2)) > 0.02

@@ -1,0 +1,98 @@
+"""A client on a WebSocket: with a session of its own, or on the sideband of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+from aiohttp import WSCloseCode, WSMsgType
+
+from rtpipe_plugins.realtime_server.playout import TICK_S
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from rtpipe_plugins.realtime_server.driver import Driver
+    from rtpipe_plugins.realtime_server.outputs import Event
+
+MOST_BYTES = 24 * 1024 * 1024
+"""Longest message to accept: 15 MB of audio in base64, and its event."""
+_MOST_REASON_BYTES = 123  # all that a closing frame has room for
+
+
+class Socket:
+    """Sends a session's events to one client, and takes the client's.
+
+    Args:
+        ws: The connection, accepted. Its heartbeat ends a client that does not read.
+        driver: The session.
+    """
+
+    def __init__(self, ws: web.WebSocketResponse, driver: Driver) -> None:
+        self._ws = ws
+        self._driver = driver
+        self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._reason = ""
+        driver.attach(self)
+
+    def send(self, event: Event) -> None:
+        """Send an event."""
+        self._waiting.put_nowait(json.dumps(event))
+
+    def send_raw(self, message: str | bytes) -> None:
+        """Send what is no event."""
+        self._waiting.put_nowait(message)
+
+    def hang_up(self, reason: str) -> None:
+        """Close once everything has been sent."""
+        self._reason = self._reason or reason
+        self._waiting.put_nowait(None)
+
+    async def talk(self) -> None:
+        """Carry events both ways until one side ends."""
+        sending = asyncio.create_task(self._send_all())
+        try:
+            async for message in self._ws:
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    self._receive(message.data)
+        finally:
+            self._driver.detach(self)
+            self.hang_up("")
+            await sending
+
+    def _receive(self, message: str | bytes) -> None:
+        self._driver.run(lambda: self._driver.protocol.receive(message))
+
+    async def _send_all(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the client is gone, which `talk` sees too
+            while (message := await self._waiting.get()) is not None:
+                await self._ws.send_frame(
+                    message if isinstance(message, bytes) else message.encode(),
+                    WSMsgType.BINARY if isinstance(message, bytes) else WSMsgType.TEXT,
+                )
+            reason = self._reason.encode()[:_MOST_REASON_BYTES]
+            await self._ws.close(code=WSCloseCode.GOING_AWAY, message=reason)
+
+
+async def converse(ws: web.WebSocketResponse, driver: Driver) -> None:
+    """Hold a session on a WebSocket until one side ends it."""
+    socket = Socket(ws, driver)
+    driver.open()
+    clock = asyncio.create_task(_let_time_pass(driver))
+    try:
+        await socket.talk()
+    finally:
+        clock.cancel()
+        await asyncio.gather(clock, return_exceptions=True)
+        await driver.close()
+
+
+async def _let_time_pass(driver: Driver) -> None:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        driver.run(driver.protocol.tick)
+        due = max(due + TICK_S, loop.time())
+        await asyncio.sleep(due - loop.time())
