@@ -6,6 +6,7 @@ A comment above a block says how the block is tested; it is not seen by readers:
     <!-- overlay: FILE -->         it is put on top of FILE
     <!-- wrong on purpose -->      it must not be valid
     <!-- rules of serve-realtime -->
+    <!-- script of serve-realtime -->
     <!-- slow -->                  run with the slow tests
     <!-- not run: WHY -->          neither run nor validated
     <!-- run by TEST: WHY -->      another test does

@@ -13,12 +13,20 @@ from aiortc import (
     RTCDataChannel,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
 
 from rtpipe import NotConnected, StageError
+from rtpipe_plugins.realtime.options import JitterOptions, OpusOptions
+from rtpipe_plugins.realtime.opus import opus_encoder
+from rtpipe_plugins.realtime.reception import asking_for_fec, divert, opus_payload_types
+from rtpipe_plugins.realtime.statistics import MediaStatistics, media_statistics
 from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack, Pace
+from rtpipe_plugins.realtime.transport import unless_lost
+from rtpipe_plugins.realtime.watchdog import FarEnd, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,8 +37,6 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime.dialect import Answer
     from rtpipe_plugins.realtime.options import IceServer
 
-_WATCH_S = 1.0
-_SILENT_WATCHES = 5
 _CHANNEL_LIMIT_HELP = "send less: the far end takes no larger event"
 
 
@@ -46,6 +52,8 @@ class Call:
         ice_servers: STUN and TURN servers.
         on_message: Called with each message of the far end's.
         log: The stage's.
+        jitter: How what comes is put in order.
+        opus: How what is sent is encoded.
     """
 
     def __init__(
@@ -55,22 +63,28 @@ class Call:
         ice_servers: list[IceServer],
         on_message: Callable[[str | bytes], None],
         log: Logger,
+        *,
+        jitter: JitterOptions | None = None,
+        opus: OpusOptions | None = None,
     ) -> None:
         servers = [_ice_server(server) for server in ice_servers]
         # Without a list aiortc asks Google's STUN server, which costs 5 s where it is unreachable.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._on_message = on_message
         self._log = log
+        self._jitter = jitter or JitterOptions()
+        self._opus = opus or OpusOptions()
+        self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Why the call ended, when it has."""
         self.outgoing = OutgoingTrack(clock, self.lose)
-        self.incoming = IncomingAudio(clock, log)
+        self.incoming = IncomingAudio(clock, log, self._jitter)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_state)
-        self._connection.addTrack(self.outgoing)
+        self._prefer_opus(self._connection.addTrack(self.outgoing))
         self._channel: RTCDataChannel = self._connection.createDataChannel(channel_label)
         self._channel.on("open", self._opened.set)
         self._channel.on("message", self._on_text)
@@ -79,7 +93,7 @@ class Call:
     async def offer(self) -> str:
         """Return our half of the connection, all candidates in it."""
         await self._connection.setLocalDescription(await self._connection.createOffer())
-        return self._connection.localDescription.sdp
+        return asking_for_fec(self._connection.localDescription.sdp)
 
     async def accept(self, answer: Answer) -> None:
         """Take the far end's half.
@@ -88,6 +102,9 @@ class Call:
             StageError: It cannot be used.
         """
         description = RTCSessionDescription(sdp=answer.sdp, type="answer")
+        self._opus_types = opus_payload_types(answer.sdp)
+        if self._opus_types:
+            self.outgoing.encoder = opus_encoder(self._opus)
         try:
             await self._connection.setRemoteDescription(description)
         except Exception as error:
@@ -102,19 +119,8 @@ class Call:
         Raises:
             NotConnected: The call ended before.
         """
-        await self.wait(self._opened)
+        await unless_lost(self.lost, self._opened)
         self._spawn(self._watch())
-
-    async def wait(self, event: asyncio.Event) -> None:
-        """Wait for `event`; raises why the call ended if that comes first."""
-        waiting = asyncio.ensure_future(event.wait())
-        either: list[asyncio.Future[Any]] = [waiting, self.lost]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-        if self.lost.done():
-            raise self.lost.result()
 
     def transmit(self, text: str) -> None:
         """Send an event.
@@ -129,6 +135,10 @@ class Call:
             raise NotConnected("the event channel is not open") from error
         except ValueError as error:
             raise StageError(str(error), help=_CHANNEL_LIMIT_HELP) from error
+
+    async def statistics(self) -> MediaStatistics:
+        """Return how the media fare."""
+        return media_statistics(await self._connection.getStats(), self.incoming.buffer)
 
     def lose(self, why: BaseException) -> None:
         """End the call; the first reason counts."""
@@ -155,9 +165,29 @@ class Call:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.lose(error)
 
+    def _prefer_opus(self, sender: RTCRtpSender) -> None:
+        """Have aiortc send Opus wherever the far end takes it: it sends the first codec of both."""
+        codecs = RTCRtpSender.getCapabilities("audio").codecs
+        codecs.sort(key=lambda codec: codec.mimeType.lower() != "audio/opus")
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.sender is sender:
+                transceiver.setCodecPreferences(codecs)
+
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio":
-            self._spawn(self._pump(track))
+        if track.kind != "audio":
+            return
+        if self._jitter.engine == "rtpipe" and self._opus_types:
+            for receiver in self._connection.getReceivers():
+                if receiver.track is track:
+                    self._divert(receiver)
+        self._spawn(self._pump(track))
+
+    def _divert(self, receiver: RTCRtpReceiver) -> None:
+        take = self.incoming.playout.receive
+        if not divert(receiver, self._opus_types, take, self.lose):
+            self._log.warning(
+                "this version of aiortc is not known: a lost packet will cost 200 ms of delay"
+            )
 
     async def _pump(self, track: MediaStreamTrack) -> None:
         await self.incoming.pump(track)
@@ -179,20 +209,7 @@ class Call:
             self.lose(error)
 
     async def _watch(self) -> None:
-        """Notice a far end that has died without a word, which ICE takes half a minute to do.
-
-        Anything counts that arrives, so a server may be silent: it still sends RTCP.
-        """
-        seen, silent = 0, 0
-        while silent < _SILENT_WATCHES:
-            await asyncio.sleep(_WATCH_S)
-            report = await self._connection.getStats()
-            received = sum(
-                stats.packetsReceived for stats in report.values() if stats.type == "transport"
-            )
-            silent = silent + 1 if received == seen else 0
-            seen = received
-        self.lose(NotConnected(f"nothing has come from the server for {_SILENT_WATCHES} s"))
+        self.lose(await watch(FarEnd(self._connection)))
 
 
 def _ice_server(server: IceServer) -> RTCIceServer:

@@ -1,8 +1,8 @@
 """The seam between the stage and what is spoken with the server.
 
-OpenAI has more than one real-time protocol, and will have others. A dialect is a pair: how a call
-is placed (`Signaling`, over HTTP) and what is said in it (`Conversation`, which does no input or
-output of its own: text in, `Output`s out).
+OpenAI has more than one real-time protocol, and will have others. What is said is a `Conversation`,
+which does no input or output of its own: text in, `Output`s out. How it travels is a `Transport`;
+one that begins with an offer has a `Signaling` to place it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from rtpipe import Event, RtpipeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rtpipe import AudioFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,31 @@ class Ended:
     problem: RtpipeError
 
 
-Output: TypeAlias = Event | Command | Ended
-"""For the bus, for the server, or the end."""
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """What the model has said so far and nobody has heard yet is to be thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model calls a function that is run here; `Conversation.answer` takes its output.
+
+    Attributes:
+        call_id: Which call.
+        name: The function's.
+        arguments: JSON, as the model wrote it: it need not be right.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+Happening: TypeAlias = Event | Hushed | ToolCall
+"""What matters beyond the call: a fact for the bus, an interruption, a function to be run."""
+
+Output: TypeAlias = Happening | Command | Ended
+"""What is to be done: outside, by the server, or no more."""
 
 
 class Conversation(Protocol):
@@ -87,8 +112,36 @@ class Conversation(Protocol):
         """Have the model take its turn; `response` overrides the session for this once."""
         ...
 
+    def image(self, url: str, text: str) -> list[Output]:
+        """Show the model a picture (a data URL); if there is a `text`, have that answered."""
+        ...
+
+    def interrupt(self) -> list[Output]:
+        """Silence the model if it has the word: the visitor speaks."""
+        ...
+
     def cancel(self) -> list[Output]:
         """Silence the model and forget what it was still to say."""
+        ...
+
+    def press(self) -> list[Output]:
+        """Begin the visitor's turn: the model falls silent."""
+        ...
+
+    def release(self) -> list[Output]:
+        """End the turn that `press` began and have it answered, unless it was too short."""
+        ...
+
+    def answer(self, call_id: str, output: str) -> list[Output]:
+        """Give the model what a function has returned; it goes on when it has all it called."""
+        ...
+
+    def elapsed(self, ms: float) -> list[Output]:
+        """So much of the model's audio has come, audible or not."""
+        ...
+
+    def listen(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return what may be heard now that `frame` has come: nothing of a broken-off answer."""
         ...
 
     def clear(self) -> list[Output]:
@@ -115,10 +168,12 @@ class Answer:
     Attributes:
         sdp: Its half of the connection.
         call_id: Its name for the call, if it gave one.
+        server_time_s: Its own clock when it answered (Unix seconds), if it told.
     """
 
     sdp: str
     call_id: str | None
+    server_time_s: float | None = None
 
 
 class Signaling(Protocol):
@@ -136,18 +191,3 @@ class Signaling(Protocol):
     async def hang_up(self, call_id: str) -> None:
         """Tell the server that the call is over; failure is logged."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """One of the protocols.
-
-    Attributes:
-        channel_label: Name of the data channel, which the client opens.
-        signaling: Places the call.
-        conversation: Holds it.
-    """
-
-    channel_label: str
-    signaling: Signaling
-    conversation: Conversation

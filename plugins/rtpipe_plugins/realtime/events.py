@@ -28,13 +28,24 @@ class ServerEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RealtimeConnected(Event):
-    """The call stands and the session is the one that was asked for."""
+    """The call stands and the session is the one that was asked for.
+
+    Attributes:
+        call_id: The server's name for the call.
+        provider: `openai`, `azure` or `embedded`.
+        model: The model.
+        host: The server.
+        outage_s: For how long there was no call, when one was lost before.
+        unsent_ms: How much of the visitor's audio was dropped meanwhile.
+    """
 
     type: str = "realtime.connected"
     call_id: str | None
     provider: str
     model: str
     host: str
+    outage_s: float = 0.0
+    unsent_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +54,80 @@ class RealtimeDisconnected(Event):
 
     type: str = "realtime.disconnected"
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeReconnecting(Event):
+    """The call was lost and is about to be called again; the conversation goes on.
+
+    Attributes:
+        attempt: How often it will then have been tried; 1 after the loss.
+        reason: Why there is no call: what ended it, or what the last attempt met.
+        pause_s: How long until the attempt.
+    """
+
+    type: str = "realtime.reconnecting"
+    attempt: int
+    reason: str
+    pause_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeRolledOver(Event):
+    """Another call has taken over, since the session of the one before was about to expire.
+
+    Attributes:
+        call_id: The server's name for the new call.
+        items: How many items of the conversation it was told.
+        forced: Whether somebody was speaking, or an answer was owed.
+    """
+
+    type: str = "realtime.rolled_over"
+    call_id: str | None
+    items: int
+    forced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeBudgetSpent(Event):
+    """The conversation has cost what it may cost; the stage hangs up and fails with exit code 75.
+
+    Attributes:
+        reason: Which limit was reached.
+    """
+
+    type: str = "realtime.budget_spent"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeMedia(Event):
+    """How the sound of a WebRTC call fares; told every 5 s. Counts are since the call began.
+
+    With aiortc's own jitter buffer, which tells nothing, only losses and the round trip are known.
+
+    Attributes:
+        rtt_ms: Round trip time by RTCP; None until the far end has reported.
+        jitter_ms: How unevenly packets come (RFC 3550).
+        packets_received: Packets that came.
+        packets_lost: Packets that were not there when they were needed.
+        packets_recovered: Those of them that were made up from the next packet.
+        concealed_ms: Sound that was made up without anything to go by.
+        buffer_ms: How long packets are being kept back.
+        target_ms: How long they should be.
+        remote_lost: Packets of ours that the far end says it misses.
+    """
+
+    type: str = "realtime.media_measured"
+    rtt_ms: float | None
+    jitter_ms: float
+    packets_received: int
+    packets_lost: int
+    packets_recovered: int
+    concealed_ms: float
+    buffer_ms: float
+    target_ms: float
+    remote_lost: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +153,42 @@ class AssistantTranscript(Event):
     item_id: str
     response_id: str
     interrupted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCalled(Event):
+    """A function or a command runs, because the model asked for it.
+
+    Attributes:
+        arguments: An object; the text, where what the model wrote is none.
+    """
+
+    type: str = "tool.called"
+    call_id: str
+    name: str
+    arguments: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolReturned(Event):
+    """It is done; `output` is what the model is told."""
+
+    type: str = "tool.returned"
+    call_id: str
+    name: str
+    duration_ms: float
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolFailed(Event):
+    """It failed, took too long or was broken off; the model is told why."""
+
+    type: str = "tool.failed"
+    call_id: str
+    name: str
+    duration_ms: float
+    reason: str
 
 
 SERVER_EVENTS = (

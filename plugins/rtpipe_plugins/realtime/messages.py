@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 1_048_576
 """What is longer is not read: no event of a spoken conversation comes near it."""
 
+_HUGE = 1e15  # Python's integers know no bounds, its floats do
 _TYPE = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _OURS = {
     "link",
@@ -23,6 +24,7 @@ _OURS = {
     "route",
     "stage",
     "subscriber",
+    "tool",
     "transcript",
     "vad",
 }
@@ -49,6 +51,12 @@ def text_of(values: Mapping[str, Any], key: str) -> str:
     """Return the string under `key`; "" where there is none."""
     value = values.get(key)
     return value if isinstance(value, str) else ""
+
+
+def number_of(values: Mapping[str, Any], key: str) -> float:
+    """Return the number under `key`; 0 where there is none."""
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) and abs(value) < _HUGE else 0.0
 
 
 def object_of(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from rtpipe import InputPath, Options
 from rtpipe_plugins.realtime.account import http_root
+from rtpipe_plugins.realtime.budget import Budget
+from rtpipe_plugins.realtime.pause import FalseInterruptions
+from rtpipe_plugins.realtime.reconnect import Reconnect
+from rtpipe_plugins.realtime.roll_over import RollOver
+from rtpipe_plugins.realtime.tools import ServerTool, Tool, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_OURS = {"interrupt_response": False, "create_response": False}
+"""Who judges noises interrupts and answers himself."""
 
 
 class IceServer(Options):
@@ -24,8 +33,53 @@ class IceServer(Options):
     """For TURN."""
 
 
+class JitterOptions(Options):
+    """How what comes over the network unevenly is evened out."""
+
+    engine: Literal["rtpipe", "aiortc"] = "rtpipe"
+    """`rtpipe` adapts to the network and conceals what is lost. `aiortc` is that library's own
+    buffer, which keeps 80 ms back, loses five packets with each lost one and stays 200 ms late."""
+    target_ms: float | None = Field(default=None, ge=0, le=1000)
+    """How long packets are kept back. Default: as long as the network has demanded of late."""
+    max_ms: float = Field(default=200.0, ge=20, le=2000)
+    """The most that packets are kept back; beyond that the oldest are dropped."""
+
+
+class OpusOptions(Options):
+    """How the visitor's voice is encoded."""
+
+    bitrate: int = Field(default=48_000, ge=6000, le=510_000)
+    """Bits a second."""
+    complexity: int = Field(default=5, ge=0, le=10)
+    """More sounds better and costs CPU."""
+    application: Literal["lowdelay", "voip", "audio"] = "lowdelay"
+    """As libopus calls them: `voip` sounds better below 32000 bits a second, comes 4 ms later and
+    costs three times the CPU."""
+    fec: bool = False
+    """Send a rough copy of each packet with the next, so that a lost one can be made up: for a
+    network that loses packets. Needs `application: voip`."""
+    dtx: bool = False
+    """Send next to nothing in silence."""
+
+    @model_validator(mode="after")
+    def _has_room_for_copies(self) -> Self:
+        if self.fec and self.application != "voip":
+            raise ValueError("`fec` needs `application: voip`")
+        return self
+
+
+class FalseInterruption(Options):
+    """What is taken for words, and what for a cough."""
+
+    min_speech_ms: float = Field(default=500.0, ge=0, le=10_000)
+    """What lasts so long is words."""
+    words_ms: float = Field(default=1000.0, ge=0, le=10_000)
+    """How long after a shorter noise its transcript is waited for; one with a word in it
+    interrupts. Without `transcription` nothing is waited for."""
+
+
 class RealtimeOptions(Options):
-    """A conversation with a Realtime model over WebRTC."""
+    """A conversation with a Realtime model."""
 
     main: ClassVar[str | None] = "model"
 
@@ -39,6 +93,8 @@ class RealtimeOptions(Options):
     maker has already chosen the session."""
     ephemeral: bool = False
     """Make the call with an ephemeral key that is asked for first. Azure always does."""
+    transport: Literal["webrtc", "websocket"] = "webrtc"
+    """How the call travels: `webrtc` bears a bad network, `websocket` passes where UDP does not."""
     model: str = "gpt-realtime-2.1"
     """The model; Azure: the deployment."""
     voice: str | None = None
@@ -50,8 +106,14 @@ class RealtimeOptions(Options):
     to `commit` and `respond`. Default: the server's own."""
     transcription: dict[str, Any] | None = Field(default={"model": "gpt-transcribe"})
     """How the visitor's words become text; `null` switches that off."""
-    tools: list[dict[str, Any]] = Field(default=[])
-    """Functions that the model may call, as in OpenAI's session object."""
+    tools: Annotated[list[Tool], AfterValidator(distinct)] = Field(default=[])
+    """What the model may call: Python functions, commands, tools as in OpenAI's session object."""
+    interrupt_on: str | tuple[str, ...] = ()
+    """Events (names or globs) at which the model falls silent at once, as `vad.speech_started` of a
+    `vad` before it. The server's own `speech_started` always does, unless the session has
+    `interrupt_response: false`."""
+    false_interruption: FalseInterruption | None = None
+    """Pause at a noise, and go on where it was a cough. Needs `server_vad`."""
     session: dict[str, Any] = Field(default={})
     """Any other key of OpenAI's session object under its own name; it wins over the options above.
     """
@@ -59,8 +121,22 @@ class RealtimeOptions(Options):
     """What the model says first, without being spoken to."""
     ice_servers: list[IceServer] = Field(default=[])
     """STUN and TURN servers. OpenAI needs none, and an unreachable one delays each call by 5 s."""
+    jitter: JitterOptions = Field(default=JitterOptions())
+    """How the model's voice is put in order. WebRTC only."""
+    opus: OpusOptions = Field(default=OpusOptions())
+    """How the visitor's voice is encoded. WebRTC only."""
     connect_timeout_s: float = Field(default=10.0, gt=0)
-    """How long setting up the call may take, from the offer to the session."""
+    """How long setting up the call may take, from the offer to the session. Whatever may pass (429,
+    5xx, no connection) is tried again meanwhile."""
+    reconnect: Reconnect | Literal[False] = Reconnect()
+    """How a lost call is called again; `false`: the stage fails with it, and `on_error` decides."""
+    roll_over: RollOver | Literal[False] = RollOver()
+    """How the next call takes over before the server ends this one; `false`: it does not."""
+    history_items: int = Field(default=40, ge=0, le=1000)
+    """How much of the conversation the next call is told, in items: what somebody said, a function
+    call, its result."""
+    budget: Budget | None = None
+    """When to hang up for good, so that a forgotten call costs no fortune."""
     rules: InputPath | None = None
     """`embedded`: the answers, a YAML file. Default: a museum's information desk."""
     model_path: InputPath | None = None
@@ -74,11 +150,22 @@ class RealtimeOptions(Options):
                 raise ValueError(f"`{key}` does not belong here: the stage sets it")
         return session
 
+    @model_validator(mode="after")
+    def _can_tell_coughs(self) -> Self:
+        chosen = "turn_detection" in self.model_fields_set
+        detection = self.turn_detection if chosen else {}
+        sort = None if detection is None else detection.get("type", "server_vad")
+        if self.false_interruption is not None and sort != "server_vad":
+            raise ValueError("`false_interruption` needs `turn_detection: {type: server_vad}`")
+        return self
+
     def session_object(self) -> dict[str, Any]:
         """Return OpenAI's session object with what the options say and nothing else."""
         heard: dict[str, Any] = {"transcription": self.transcription}
         if "turn_detection" in self.model_fields_set:
             heard["turn_detection"] = self.turn_detection
+        if self.false_interruption is not None:
+            heard["turn_detection"] = {"type": "server_vad", **(self.turn_detection or {}), **_OURS}
         wanted: dict[str, Any] = {
             "type": "realtime",
             "model": self.model,
@@ -89,13 +176,26 @@ class RealtimeOptions(Options):
         if self.instructions is not None:
             wanted["instructions"] = self.instructions
         if self.tools:
-            wanted["tools"] = self.tools
+            wanted["tools"] = [tool.declaration() for tool in self.tools]
         return merged(wanted, self.session)
+
+    def own_tools(self) -> list[str]:
+        """Return the names of the functions that are run here."""
+        own = (tool for tool in self.tools if not isinstance(tool, ServerTool))
+        return [tool.called for tool in own]
+
+    def judge(self) -> FalseInterruptions | None:
+        """Return what tells words from coughs in one call, if that is wanted."""
+        wanted = self.false_interruption
+        if wanted is None:
+            return None
+        return FalseInterruptions(wanted.min_speech_ms, wanted.words_ms)
 
     def secrets(self) -> list[str]:
         """Return what must not be seen in texts that come back from the server."""
-        found = [tool["authorization"] for tool in self.tools if "authorization" in tool]
-        for tool in self.tools:
+        declared = [tool.declaration() for tool in self.tools]
+        found = [tool["authorization"] for tool in declared if "authorization" in tool]
+        for tool in declared:
             headers = tool.get("headers")
             if isinstance(headers, dict):
                 found += headers.values()

@@ -9,24 +9,26 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import ExitCode, NotConnected
-from rtpipe_plugins.realtime.dialect import Command, Ended, Output
-from rtpipe_plugins.realtime.errors import CallRefused
+from rtpipe import NotConnected
+from rtpipe_plugins.realtime.dialect import Ended, Output
+from rtpipe_plugins.realtime.errors import FATAL_CODES, CallRefused
 from rtpipe_plugins.realtime.events import ServerEvent, UserTranscript
 from rtpipe_plugins.realtime.messages import (
-    difference,
+    number_of,
     object_of,
     objects_of,
     parsed,
     place_of,
     text_of,
 )
-from rtpipe_plugins.realtime.responses import Responses
-from rtpipe_plugins.realtime.sequencer import ALREADY_ACTIVE, Sequencer
-from rtpipe_plugins.realtime.turns import Turns
+from rtpipe_plugins.realtime.opening import Opening
+from rtpipe_plugins.realtime.orders import Orders
+from rtpipe_plugins.realtime.sequencer import ALREADY_ACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+    from rtpipe_plugins.realtime.pause import FalseInterruptions
 
 _BENIGN = {
     ALREADY_ACTIVE,
@@ -36,15 +38,8 @@ _BENIGN = {
 }
 """Races that everybody loses now and then."""
 
-_FATAL = {
-    "insufficient_quota": ExitCode.TEMPORARY,
-    "billing_hard_limit_reached": ExitCode.TEMPORARY,
-    "account_deactivated": ExitCode.NO_PERMISSION,
-    "invalid_api_key": ExitCode.NO_PERMISSION,
-}
 
-
-class RealtimeProtocol:
+class RealtimeProtocol(Orders):
     """One conversation in OpenAI's Realtime protocol; see `Conversation`.
 
     Args:
@@ -53,6 +48,9 @@ class RealtimeProtocol:
             server's answer differs; if not, all of it is sent once the session is there.
         mask: Takes secrets out of what the server says.
         log: The stage's.
+        tools: Names of the functions that are run here.
+        false_interruptions: Where the model is to pause at a noise, and not to stop. The session
+            must leave both interrupting and answering to us.
     """
 
     def __init__(
@@ -62,25 +60,30 @@ class RealtimeProtocol:
         given: bool,
         mask: Callable[[str], str],
         log: logging.Logger,
+        tools: Collection[str] = (),
+        false_interruptions: FalseInterruptions | None = None,
     ) -> None:
-        self._wanted = {key: value for key, value in wanted.items() if key != "model"}
-        self._given = given
+        super().__init__(wanted, Opening(wanted, given=given), tools, false_interruptions)
         self._mask = mask
         self._log = log
-        self._responses = Responses()
-        self._sequencer = Sequencer()
-        self._turns = Turns(wanted)
-        self._sent = 0
-        self._opening_update: str | None = None
-        self.announced = False
-        self.established = False
         self.malformed = 0
         """Messages that were not events."""
 
     @property
+    def announced(self) -> bool:
+        """See `Conversation.announced`."""
+        return self._opening.announced
+
+    @property
+    def established(self) -> bool:
+        """See `Conversation.established`."""
+        return self._opening.over
+
+    @property
     def idle(self) -> bool:
         """See `Conversation.idle`."""
-        return not (self._turns.open or self._sequencer.pending or self._responses.busy)
+        waiting = self._turns.open or self._sequencer.pending or self._calls.pending
+        return not (waiting or self._responses.busy)
 
     @property
     def transcribing(self) -> bool:
@@ -114,72 +117,17 @@ class RealtimeProtocol:
 
     def give_up_waiting(self) -> list[Output]:
         """See `Conversation.give_up_waiting`."""
-        self.established = True
-        self._opening_update = None
+        self._opening.end()
         return self._next_response()
-
-    def say(self, text: str) -> list[Output]:
-        """See `Conversation.say`."""
-        return self.respond({"instructions": f"Say exactly this and nothing else: {text}"})
-
-    def text(self, text: str) -> list[Output]:
-        """See `Conversation.text`."""
-        content = [{"type": "input_text", "text": text}]
-        item = {"type": "message", "role": "user", "content": content}
-        return [self._command("conversation.item.create", item=item), *self.respond({})]
-
-    def respond(self, response: Mapping[str, Any]) -> list[Output]:
-        """See `Conversation.respond`."""
-        self._sequencer.want(response)
-        return self._next_response()
-
-    def cancel(self) -> list[Output]:
-        """See `Conversation.cancel`."""
-        self._sequencer.forget()
-        stop = [self._command("response.cancel")] if self._responses.generating else []
-        return [*stop, self._command("output_audio_buffer.clear")]
-
-    def clear(self) -> list[Output]:
-        """See `Conversation.clear`."""
-        return [self._command("input_audio_buffer.clear")]
-
-    def commit(self) -> list[Output]:
-        """See `Conversation.commit`."""
-        command = self._command("input_audio_buffer.commit")
-        self._turns.we_commit(str(command.data["event_id"]))
-        return [command]
-
-    def update(self, session: Mapping[str, Any]) -> list[Output]:
-        """See `Conversation.update`."""
-        return [self._command("session.update", session={**session, "type": "realtime"})]
-
-    def close(self) -> list[Output]:
-        """See `Conversation.close`."""
-        return list(self._responses.close())
-
-    def _command(self, type: str, **fields: Any) -> Command:
-        self._sent += 1
-        return Command({"type": type, "event_id": f"rtpipe_{self._sent}", **fields})
-
-    def _next_response(self) -> list[Output]:
-        if not self.established:
-            return []
-        response = self._sequencer.due(f"rtpipe_{self._sent + 1}", busy=self._responses.generating)
-        if response is None:
-            return []
-        return [self._command("response.create", **({"response": response} if response else {}))]
 
     def _session_created(self, event: Mapping[str, Any]) -> list[Output]:
         session = object_of(event, "session")
         self._turns.session(session)
-        self.announced = True
-        if self.established or self._opening_update is not None:
-            return []
-        missing = difference(self._wanted, session) if self._given else self._wanted
+        missing = self._opening.shown(session)
         if not missing:
-            return self.give_up_waiting()
+            return [] if self._opening.waiting else self.give_up_waiting()
         update = self._command("session.update", session={**missing, "type": "realtime"})
-        self._opening_update = str(update.data["event_id"])
+        self._opening.asked(str(update.data["event_id"]))
         return [update]
 
     def _session_updated(self, event: Mapping[str, Any]) -> list[Output]:
@@ -192,43 +140,63 @@ class RealtimeProtocol:
         cause = text_of(error, "event_id")
         if code == "session_expired":
             return [Ended(NotConnected(f"the session has expired: {message}"))]
-        if code in _FATAL:
+        if code in FATAL_CODES:
             return [_fatal(code, message)]
         level = logging.DEBUG if code in _BENIGN else logging.WARNING
         self._log.log(level, "the server reports %s: %s", code or "an error", message)
         self._turns.refused(cause)
         if self._sequencer.refused(cause, code):
             return self._next_response()
-        if cause and cause == self._opening_update:
-            if self._given:  # it has had the session before and took it then
+        if self._opening.refused(cause):
+            if self._opening.survives:
                 return self.give_up_waiting()
             problem = CallRefused(f"the server refuses the session: {message}", code=code or None)
             return [Ended(problem)]
         return []
 
-    def _speech_started(self, _event: Mapping[str, Any]) -> list[Output]:
-        self._turns.speech_started()
-        return []
+    def _speech_started(self, event: Mapping[str, Any]) -> list[Output]:
+        self._turns.speech_started(number_of(event, "audio_start_ms"))
+        if not self._has_word:
+            return []
+        if self._noises is not None:
+            self._noises.started(text_of(event, "item_id"), self._turns.hangover_s * 1000)
+            return []
+        return self._hushed(self._audible) if self._turns.interrupts else []
 
-    def _speech_stopped(self, _event: Mapping[str, Any]) -> list[Output]:
-        self._turns.speech_stopped()
-        return []
+    def _speech_stopped(self, event: Mapping[str, Any]) -> list[Output]:
+        speech_ms = self._turns.speech_stopped(number_of(event, "audio_end_ms"))
+        if self._noises is None:
+            return []
+        return self._ruled(self._noises.stopped(speech_ms, transcribes=self._turns.transcribes))
 
     def _committed(self, event: Mapping[str, Any]) -> list[Output]:
-        self._turns.committed(text_of(event, "item_id"))
-        return []
+        ours, item_id = self._turns.committing, text_of(event, "item_id")
+        if self._turns.committed(item_id):
+            return self.respond({})
+        if self._noises is None or ours:
+            return []
+        return self._ruled(self._noises.committed(item_id))
 
     def _input_cleared(self, _event: Mapping[str, Any]) -> list[Output]:
         self._turns.cleared()
         return []
 
     def _transcribed(self, event: Mapping[str, Any]) -> list[Output]:
-        item_id = text_of(event, "item_id")
-        return self._visitor_said(item_id, text_of(event, "transcript"))
+        item_id, text = text_of(event, "item_id"), text_of(event, "transcript")
+        return [*self._visitor_said(item_id, text), *self._rule_on(item_id, text, whole=True)]
+
+    def _transcribing(self, event: Mapping[str, Any]) -> list[Output]:
+        return self._rule_on(text_of(event, "item_id"), text_of(event, "delta"), whole=False)
 
     def _not_transcribed(self, event: Mapping[str, Any]) -> list[Output]:
-        self._turns.transcribed(text_of(event, "item_id"))
-        return []
+        item_id = text_of(event, "item_id")
+        self._turns.transcribed(item_id)
+        return self._rule_on(item_id, "", whole=True)
+
+    def _rule_on(self, item_id: str, text: str, *, whole: bool) -> list[Output]:
+        if self._noises is None:
+            return []
+        return self._ruled(self._noises.heard(item_id, text, whole=whole))
 
     def _item_done(self, event: Mapping[str, Any]) -> list[Output]:
         item = object_of(event, "item")
@@ -247,9 +215,10 @@ class RealtimeProtocol:
     def _response_created(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")
         in_band = response.get("conversation_id", "") is not None
-        self._sequencer.created()
+        self._sequencer.created(in_band=in_band)
         if in_band:
             self._turns.answered()
+            self._floor.created(text_of(response, "id"))
         return list(self._responses.created(text_of(response, "id"), in_band=in_band))
 
     def _delta(self, event: Mapping[str, Any]) -> list[Output]:
@@ -267,19 +236,26 @@ class RealtimeProtocol:
         failure = object_of(object_of(response, "status_details"), "error")
         if failure:
             code, message = text_of(failure, "code"), text_of(failure, "message")
-            if code in _FATAL:
+            if code in FATAL_CODES:
                 return [*outputs, _fatal(code, message)]
             self._log.warning("the model could not answer: %s", message or code)
-        return outputs + self._next_response()
+        interrupted = self._floor.interrupted(text_of(response, "id"))
+        asked = self._calls.asked(response, interrupted=interrupted)
+        return [*outputs, *asked, *self._next_response()]
 
     def _playing(self, event: Mapping[str, Any]) -> list[Output]:
-        return list(self._responses.started(text_of(event, "response_id")))
+        id = text_of(event, "response_id")
+        if self._responses.may_start(id):
+            self._floor.started(id)
+        return list(self._responses.started(id))
 
     def _played(self, event: Mapping[str, Any]) -> list[Output]:
         return list(self._responses.ended(text_of(event, "response_id"), cut_off=False))
 
     def _cut_off(self, event: Mapping[str, Any]) -> list[Output]:
-        return list(self._responses.ended(text_of(event, "response_id"), cut_off=True))
+        id = text_of(event, "response_id")
+        hushed = self._hushed([id]) if id in self._audible else []
+        return [*hushed, *self._responses.ended(id, cut_off=True)]
 
     _REACTIONS: Mapping[str, Callable[..., list[Output]]] = {
         "session.created": _session_created,
@@ -290,6 +266,7 @@ class RealtimeProtocol:
         "input_audio_buffer.committed": _committed,
         "input_audio_buffer.cleared": _input_cleared,
         "conversation.item.input_audio_transcription.completed": _transcribed,
+        "conversation.item.input_audio_transcription.delta": _transcribing,
         "conversation.item.input_audio_transcription.failed": _not_transcribed,
         "conversation.item.done": _item_done,
         "response.created": _response_created,
@@ -305,4 +282,6 @@ class RealtimeProtocol:
 
 
 def _fatal(code: str, message: str) -> Ended:
-    return Ended(CallRefused(f"the server ends it: {message}", code=code, exit_code=_FATAL[code]))
+    return Ended(
+        CallRefused(f"the server ends it: {message}", code=code, exit_code=FATAL_CODES[code])
+    )

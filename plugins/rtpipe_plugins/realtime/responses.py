@@ -16,7 +16,7 @@ from rtpipe_plugins.realtime.events import AssistantTranscript
 from rtpipe_plugins.realtime.messages import objects_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _REMEMBERED = 64  # responses; late events of older ones are as good as unknown
 
@@ -76,6 +76,16 @@ class Responses:
         """Whether anything is generated, in band or not, or played."""
         return self.speaking or any(r.generating for r in self._by_id.values())
 
+    @property
+    def sounding(self) -> list[str]:
+        """The responses that are heard, or may be: generated, awaited or played."""
+        return [
+            r.id
+            for r in self._by_id.values()
+            if r.playing in {Playing.NOW, Playing.AWAITED}
+            or (r.generating and r.playing is not Playing.CUT_OFF)
+        ]
+
     def created(self, id: str, *, in_band: bool) -> Iterator[AssistantTranscript]:
         """A response has begun."""
         for earlier in list(self._by_id.values()):
@@ -105,11 +115,15 @@ class Responses:
             known.playing = Playing.AWAITED
         yield from self._report(known)
 
+    def may_start(self, id: str) -> bool:
+        """Whether it is no late news that a response is being played."""
+        return self._known(id).playing not in {Playing.OVER, Playing.CUT_OFF}
+
     def started(self, id: str) -> Iterator[AssistantTranscript]:
         """A response is being played."""
         known = self._known(id)
-        if known.playing in {Playing.OVER, Playing.CUT_OFF}:
-            return  # late news
+        if not self.may_start(id):
+            return
         known.playing = Playing.NOW
         for other in list(self._by_id.values()):
             if other is not known and other.playing is Playing.NOW:
@@ -122,6 +136,14 @@ class Responses:
         if known.playing is not Playing.CUT_OFF:
             known.playing = Playing.CUT_OFF if cut_off else Playing.OVER
         yield from self._report(known)
+
+    def interrupted(self, ids: Iterable[str]) -> Iterator[AssistantTranscript]:
+        """Nothing more of these will be heard; how much was, the server says if it played any."""
+        for id in ids:
+            known = self._known(id)
+            if known.playing is not Playing.NOW:
+                known.playing = Playing.CUT_OFF
+                yield from self._report(known)
 
     def close(self) -> Iterator[AssistantTranscript]:
         """The call is over."""

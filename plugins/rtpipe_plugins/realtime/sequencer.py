@@ -1,4 +1,7 @@
-"""One `response.create` at a time: a second one while a response runs is an error at the server."""
+"""One `response.create` at a time: a second one while a response runs is an error at the server.
+
+Except for those outside the conversation (`conversation: none`), which may run beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,17 @@ _TRIES = 3
 _REMEMBERED = 16
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """A response that somebody wants."""
 
     response: Mapping[str, Any]
     tries: int = 0
+
+    @property
+    def in_band(self) -> bool:
+        """Whether it belongs to the conversation."""
+        return self.response.get("conversation") != "none"
 
 
 class Sequencer:
@@ -33,11 +41,12 @@ class Sequencer:
         self._waiting: deque[Request] = deque()
         self._sent: OrderedDict[str, Request] = OrderedDict()
         self._unanswered: str | None = None
+        self._beside: deque[str] = deque()
 
     @property
     def pending(self) -> bool:
         """Whether a request waits, or its response has not begun."""
-        return bool(self._waiting) or self._unanswered is not None
+        return bool(self._waiting or self._beside) or self._unanswered is not None
 
     def want(self, response: Mapping[str, Any]) -> None:
         """Ask for a response."""
@@ -54,19 +63,27 @@ class Sequencer:
             event_id: What an error about the request will name.
             busy: Whether a response of the conversation is being generated.
         """
-        if busy or self._unanswered is not None or not self._waiting:
+        taken = busy or self._unanswered is not None
+        request = next((r for r in self._waiting if not (taken and r.in_band)), None)
+        if request is None:
             return None
-        request = self._waiting.popleft()
+        self._waiting.remove(request)
         request.tries += 1
-        self._unanswered = event_id
+        if request.in_band:
+            self._unanswered = event_id
+        else:
+            self._beside.append(event_id)
         self._sent[event_id] = request
         if len(self._sent) > _REMEMBERED:
             self._sent.popitem(last=False)
         return request.response
 
-    def created(self) -> None:
+    def created(self, *, in_band: bool) -> None:
         """A response has begun; the server does not say on whose request."""
-        self._unanswered = None
+        if in_band:
+            self._unanswered = None
+        elif self._beside:
+            self._beside.popleft()
 
     def refused(self, event_id: str, code: str | None) -> bool:
         """Take an error; returns whether it was about a request.
@@ -78,6 +95,8 @@ class Sequencer:
             return False
         if self._unanswered == event_id:
             self._unanswered = None
+        elif event_id in self._beside:
+            self._beside.remove(event_id)
         if code == ALREADY_ACTIVE and request.tries < _TRIES:
             self._waiting.appendleft(request)
         return True

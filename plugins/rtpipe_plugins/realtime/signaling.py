@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class _Reply:
     status: int
     body: str
     location: str
+    server_time_s: float | None
 
 
 class RealtimeSignaling:
@@ -96,7 +98,8 @@ class RealtimeSignaling:
                 help="is base_url the root of a Realtime API (…/v1)?",
             )
         call_id = reply.location.partition("?")[0].rstrip("/").rpartition("/")[2]
-        return Answer(reply.body, call_id if _CALL_ID.fullmatch(call_id) else None)
+        known = _CALL_ID.fullmatch(call_id) is not None
+        return Answer(reply.body, call_id if known else None, reply.server_time_s)
 
     async def hang_up(self, call_id: str) -> None:
         """End the call at the server too, so that it does not wait for us to vanish."""
@@ -108,6 +111,19 @@ class RealtimeSignaling:
             self._log.debug(
                 "hanging up %s: %s", call_id, error
             )  # the call ends with its media anyway
+
+    async def authorization(self) -> dict[str, str]:
+        """Return the headers that open a connection: with our own key, or an ephemeral one.
+
+        Raises:
+            CallRefused: An ephemeral key is wanted and refused.
+            EnvironmentProblem: The server cannot give one now, or cannot be reached.
+        """
+        if self._account.has_ephemeral_key:
+            return {"Authorization": f"Bearer {self._account.key.get_secret_value()}"}
+        if self._ephemeral:
+            return {"Authorization": f"Bearer {await self._ephemeral_key()}"}
+        return self._own_key()
 
     async def _ephemeral_key(self) -> str:
         body = json.dumps({"session": self._session})
@@ -153,54 +169,91 @@ class RealtimeSignaling:
                 client.post(url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 status = response.status
-                text = await _limited_text(response)
-                location = response.headers.get("Location", "")
+                text = await limited_text(response)
+                headers = response.headers
         except TimeoutError:
             raise EnvironmentProblem(
                 f"no answer from {host} within {timeout_s or self._timeout_s:g} s",
                 help="is it the right address, and is the network up?",
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise EnvironmentProblem(
-                f"cannot reach {host}: {self._mask(_reason(error))}",
-                help="is it the right address, and is the network up?",
-            ) from None
+            raise unreachable(host, error, self._mask) from None
         if status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-            raise self._refusal(status, text or "")
+            raise refusal(host, status, text or "", self._mask, headers)
         if text is None:
             raise CallRefused(f"{host} sends more than {_BODY_LIMIT} bytes", status=status)
-        return _Reply(status, text, location)
+        return _Reply(status, text, headers.get("Location", ""), server_time_s(headers))
 
-    def _refusal(self, status: int, body: str) -> CallRefused | CallUnavailable:
-        host = self._account.host
-        message, code = _error_in(body)
-        said = f": {self._mask(message)}" if message else ""
-        if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return CallUnavailable(
-                f"{host} cannot take the call now (HTTP {status}){said}", status=status, code=code
-            )
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return CallRefused(
-                f"{host} refuses the key (HTTP {status}){said}",
-                status=status,
-                code=code,
-                exit_code=ExitCode.NO_PERMISSION,
-                help="check `api_key`, or the variable it comes from",
-            )
-        if status < HTTPStatus.BAD_REQUEST:
-            return CallRefused(
-                f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
-                status=status,
-                help="set base_url to the API's final address",
-            )
-        return CallRefused(
-            f"{host} refuses the call (HTTP {status}){said}",
+
+def refusal(
+    host: str,
+    status: int,
+    body: str,
+    mask: Callable[[str], str],
+    headers: Mapping[str, str],
+) -> CallRefused | CallUnavailable:
+    """Return what an answer with this status and body means."""
+    message, code = _error_in(body)
+    said = f": {mask(message)}" if message else ""
+    if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return CallUnavailable(
+            f"{host} cannot take the call now (HTTP {status}){said}",
             status=status,
             code=code,
-            help="is base_url the root of a Realtime API (…/v1)?"
-            if status == HTTPStatus.NOT_FOUND
-            else None,
+            retry_after_s=_retry_after_s(headers),
         )
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return CallRefused(
+            f"{host} refuses the key (HTTP {status}){said}",
+            status=status,
+            code=code,
+            exit_code=ExitCode.NO_PERMISSION,
+            help="check `api_key`, or the variable it comes from; a key `ek_…` lasts minutes, and "
+            "only `ephemeral: true` with an API key gets a fresh one for each call",
+        )
+    if status < HTTPStatus.BAD_REQUEST:
+        return CallRefused(
+            f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
+            status=status,
+            help="set base_url to the API's final address",
+        )
+    return CallRefused(
+        f"{host} refuses the call (HTTP {status}){said}",
+        status=status,
+        code=code,
+        help="is base_url the root of a Realtime API (…/v1)?"
+        if status == HTTPStatus.NOT_FOUND
+        else None,
+    )
+
+
+def server_time_s(headers: Mapping[str, str]) -> float | None:
+    """Return the server's clock (Unix seconds) when it answered; None where it does not tell."""
+    return _moment(headers.get("Date", ""))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the server wants to be left alone: it says so in seconds or as a date."""
+    wanted = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", wanted, re.ASCII):
+        return float(wanted)
+    until, now = _moment(wanted), server_time_s(headers)
+    return max(until - now, 0.0) if until is not None and now is not None else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def unreachable(host: str, error: Exception, mask: Callable[[str], str]) -> EnvironmentProblem:
+    """Return what it means that no connection came about."""
+    return EnvironmentProblem(
+        f"cannot reach {host}: {mask(_reason(error))}",
+        help="is it the right address, and is the network up?",
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -213,7 +266,7 @@ def _reason(error: Exception) -> str:
     return str(cause) or type(cause).__name__
 
 
-async def _limited_text(response: aiohttp.ClientResponse) -> str | None:
+async def limited_text(response: aiohttp.ClientResponse) -> str | None:
     """Return the body; None when it is over the limit, of which no more is ever held."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(65_536):

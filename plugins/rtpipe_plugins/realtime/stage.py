@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import os
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe import (
     CANONICAL,
     AudioFormat,
-    EnvironmentProblem,
     Event,
     Link,
     NotConnected,
-    Peer,
     QueuePolicy,
     Send,
     StageContext,
     action,
     audio,
 )
-from rtpipe_plugins.realtime.account import Account, Mask, account_of
-from rtpipe_plugins.realtime.dialect import Command, Conversation, Dialect, Ended, Output
-from rtpipe_plugins.realtime.embedded import EmbeddedServer
-from rtpipe_plugins.realtime.ending import Ending
+from rtpipe_plugins.realtime.account import Mask
+from rtpipe_plugins.realtime.actions import Actions
+from rtpipe_plugins.realtime.dialect import Happening, Hushed, ToolCall
+from rtpipe_plugins.realtime.dialling import Dialler
 from rtpipe_plugins.realtime.events import (
     SERVER_EVENTS,
     AssistantTranscript,
+    RealtimeBudgetSpent,
     RealtimeConnected,
     RealtimeDisconnected,
+    RealtimeMedia,
+    RealtimeReconnecting,
+    RealtimeRolledOver,
+    ToolCalled,
+    ToolFailed,
+    ToolReturned,
     UserTranscript,
 )
-from rtpipe_plugins.realtime.options import RealtimeOptions
-from rtpipe_plugins.realtime.protocol import RealtimeProtocol
-from rtpipe_plugins.realtime.signaling import RealtimeSignaling
-from rtpipe_plugins.realtime_server.loopback import allow_loopback, is_loopback
+from rtpipe_plugins.realtime.keeper import Keeper
+from rtpipe_plugins.realtime.latency import TurnMeasured
+from rtpipe_plugins.realtime.latency_meter import LatencyMeter
+from rtpipe_plugins.realtime.splice import Splice
+from rtpipe_plugins.realtime.toolbox import Toolbox
+from rtpipe_plugins.realtime.websocket_heard import PLAYBACK_EVENTS, Loudspeaker
 
 if TYPE_CHECKING:
-    from logging import Logger
+    from rtpipe_plugins.realtime.line import Line
+    from rtpipe_plugins.realtime.options import RealtimeOptions
 
-    from rtpipe_plugins.realtime.call import Call
-
-_CONFIRM_S = 5.0
-_LOOK_S = 0.1
-_DRAIN_S = 0.1
-_SPEAKS = "output_audio_buffer.started"
-_CONNECTING = "connecting the media"
-_UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
+_MEASURE_S = 5.0
 
 
-class Realtime(Peer[RealtimeOptions]):
-    """Holds a spoken conversation with a model over the OpenAI Realtime API (WebRTC).
+class Realtime(Actions):
+    """Holds a spoken conversation with a model over the OpenAI Realtime API.
 
     The call stands when `open` returns. At the end of the input the conversation goes on until the
     last answer has been played.
@@ -72,22 +75,29 @@ class Realtime(Peer[RealtimeOptions]):
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         RealtimeConnected,
         RealtimeDisconnected,
+        RealtimeMedia,
+        RealtimeReconnecting,
+        RealtimeRolledOver,
+        RealtimeBudgetSpent,
         UserTranscript,
         AssistantTranscript,
+        ToolCalled,
+        ToolReturned,
+        ToolFailed,
+        TurnMeasured,
         *SERVER_EVENTS,
     )
 
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._embedded = EmbeddedServer(ctx.log)
-        self._dialect: Dialect | None = None
-        self._call: Call | None = None
-        self._call_id: str | None = None
-        self._connected = False
-        self._established = asyncio.Event()
-        self._step = ""
-        self._news_at = 0.0
-        self._response_id: str | None = None
+        self._gauge = ""
+        self._loudspeaker = Loudspeaker()
+        self._dialler = Dialler(
+            options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
+        )
+        self._meter = LatencyMeter(ctx)
+        self._keeper = Keeper(options, ctx, self._dialler, self._meter)
+        self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
     @classmethod
     def has_clock(cls, options: RealtimeOptions) -> bool:  # noqa: ARG003 - a call always has one
@@ -102,226 +112,97 @@ class Realtime(Peer[RealtimeOptions]):
             CallRefused: The server will not have it.
             StageError: The server's answer cannot be used.
         """
-        if self.options.provider == "embedded":
-            account = await self._embedded.start(self.options)
-        else:
-            account = account_of(self.options, os.environ)
-        if is_loopback(account.hostname):
-            allow_loopback()
-        elif account.base_url.startswith("http:"):
-            self.ctx.log.warning("the key travels to %s unencrypted", account.host)
-        limit_s = self.options.connect_timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._connect(account)
-        except TimeoutError:
-            raise EnvironmentProblem(
-                f"no call with {account.host} within {limit_s:g} s: {self._step}",
-                help=_UDP_HELP if self._step == _CONNECTING else None,
-            ) from None
-        except NotConnected as lost:
-            raise EnvironmentProblem(
-                f"the call with {account.host} was lost while {self._step}: {lost}"
-            ) from lost
-
-    async def _connect(self, account: Account) -> None:
-        from rtpipe_plugins.realtime.call import Call
-
-        self._dialect = dialect = _realtime(self.options, account, self.ctx.log)
-        self._call = call = Call(
-            self.ctx.clock,
-            dialect.channel_label,
-            self.options.ice_servers,
-            self._on_message,
-            self.ctx.log,
-        )
-        self._step = "gathering our addresses"
-        offer = await call.offer()
-        self._step = "waiting for the answer to our offer"
-        answer = await dialect.signaling.place(offer)
-        self._call_id = answer.call_id
-        self._step = _CONNECTING
-        await call.accept(answer)
-        await call.opened()
-        self._step = "waiting for the session"
-        await self._session(call, dialect.conversation)
-        self._connected = True
-        self.ctx.publish(
-            RealtimeConnected(
-                call_id=answer.call_id,
-                provider=account.provider,
-                model=self.options.model,
-                host=account.host,
-            )
-        )
-
-    async def _session(self, call: Call, conversation: Conversation) -> None:
-        """Wait until the session is the one that was asked for; at last do without its word."""
-        try:
-            async with asyncio.timeout(min(_CONFIRM_S, self.options.connect_timeout_s / 2)):
-                await call.wait(self._established)
-        except TimeoutError:
-            if conversation.announced:
-                self.ctx.log.warning("the server does not confirm the session; going on without")
-                self._carry_out(conversation.give_up_waiting())
-            else:
-                await call.wait(self._established)
+        self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
+        self._meter.begin(lambda: self._keeper.line)
+        if self.options.interrupt_on:
+            self.ctx.on(self.options.interrupt_on, self._interrupt)
+        await self._keeper.open()
 
     async def converse(self, inlet: Link, send: Send) -> None:
         """Send `inlet`, forward what comes back, and end when the last word has been played.
 
         Raises:
-            NotConnected: The far end is gone.
+            NotConnected: The far end is gone, with `reconnect: false`.
             CallRefused: The server has ended the conversation for good.
+            EnvironmentProblem: No other call could be had.
+            BudgetSpent: The conversation has cost enough.
         """
-        dialect, call = self._in_call()
-        call.incoming.begin()
-        call.outgoing.attach(inlet)
+        line = self._in_call()
         if self.options.greeting:
-            self._carry_out(dialect.conversation.say(self.options.greeting))
-        forwarding = asyncio.create_task(self._forward(call.incoming.received, send))
-        either: list[asyncio.Future[Any]] = [forwarding, call.lost]
-        ending = Ending()
+            line.carry_out(line.conversation.say(self.options.greeting))
+        measuring = asyncio.create_task(self._measure())
         try:
-            while not self._over(ending, call, dialect.conversation):
-                await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                if call.lost.done():
-                    raise call.lost.result()
-                if forwarding.done():
-                    forwarding.result()
-            call.incoming.received.close()
-            await asyncio.wait({forwarding}, timeout=_DRAIN_S)
-            if forwarding.done():
-                forwarding.result()
+            await self._keeper.converse(inlet, Splice(self.ctx.clock, send), self._forward)
         finally:
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
 
-    async def _forward(self, received: Link, send: Send) -> None:
-        """Send on what has come, each frame with the name of the response that is being spoken."""
-        async for frame in received:
-            if self._response_id is not None:
-                audio.meta(frame).extra["response_id"] = self._response_id
-            await send(frame)
+    async def _forward(self, line: Line, splice: Splice) -> None:
+        """Send on what has come and may be heard."""
+        conversation = line.conversation
+        async for frame in line.transport.incoming.received:
+            line.carry_out(conversation.elapsed(audio.duration_ms(frame)))
+            for heard in conversation.listen(frame):
+                self._meter.arrived(line, heard)
+                await splice.send(heard)
+
+    async def _measure(self) -> None:
+        """Tell from time to time how the media fare."""
+        while True:
+            await self.ctx.clock.sleep_until(self.ctx.now() + _MEASURE_S)
+            line = self._keeper.line
+            media = await line.transport.statistics() if line is not None else None
+            self._gauge = "" if media is None else str(media)
+            if media is not None:
+                self.ctx.publish(RealtimeMedia(**asdict(media)))
+
+    def gauge(self) -> str:
+        """Return how the media fare."""
+        return self._gauge
 
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
-        call, self._call = self._call, None
-        try:
-            if call is not None:
-                await self._hang_up(call)
-        finally:
-            await self._embedded.close()
-
-    async def _hang_up(self, call: Call) -> None:
-        lost = call.lost.result() if call.lost.done() else None
-        dialect, call_id = self._dialect, self._call_id
-        try:
-            if dialect is not None and self._connected:
-                self._connected = False
-                self._carry_out(dialect.conversation.close())
-                self.ctx.publish(RealtimeDisconnected(reason=str(lost or "we hung up")))
-            if dialect is not None and call_id is not None and lost is None:
-                await dialect.signaling.hang_up(call_id)
-        finally:
-            await call.close()
+        self._meter.end()
+        await self._toolbox.close()
+        await self._keeper.close()
 
     def reset(self) -> None:
         """Drop what has come from the model and was not sent on."""
-        if self._call is not None:
-            self._call.incoming.reset()
-
-    @action
-    def say(self, text: str) -> None:
-        """Have the model speak this text."""
-        self._carry_out(self._in_call()[0].conversation.say(text))
-
-    @action
-    def text(self, text: str) -> None:
-        """Put this text to the model as the visitor's words, and have it answered."""
-        self._carry_out(self._in_call()[0].conversation.text(text))
-
-    @action
-    def respond(self, **response: Any) -> None:
-        """Have the model take its turn; keys of OpenAI's response object override the session."""
-        self._carry_out(self._in_call()[0].conversation.respond(response))
-
-    @action
-    def cancel(self) -> None:
-        """Silence the model: stop the answer and throw away what was not yet played."""
-        self._carry_out(self._in_call()[0].conversation.cancel())
-
-    @action
-    def clear(self) -> None:
-        """Forget what the visitor has said in this turn: a push-to-talk key goes down."""
-        self._carry_out(self._in_call()[0].conversation.clear())
-
-    @action
-    def commit(self) -> None:
-        """End the visitor's turn: a push-to-talk key goes up; `respond` comes next."""
-        self._carry_out(self._in_call()[0].conversation.commit())
+        if self._keeper.line is not None:
+            self._keeper.line.transport.incoming.reset()
 
     @action
     def update(self, **session: Any) -> None:
         """Change the session; keys of OpenAI's session object."""
-        self._carry_out(self._in_call()[0].conversation.update(session))
+        line = self._in_call()
+        self._dialler.update(session)
+        line.carry_out(line.conversation.update(session))
 
-    def _in_call(self) -> tuple[Dialect, Call]:
-        if self._dialect is None or self._call is None or not self._connected:
+    def _in_call(self) -> Line:
+        if self._keeper.line is None:
             raise NotConnected("there is no call")
-        return self._dialect, self._call
+        return self._keeper.line
 
-    def _on_message(self, message: str | bytes) -> None:
-        assert self._dialect is not None
-        self._news_at = self.ctx.now()
-        self._carry_out(self._dialect.conversation.receive(message))
-        if self._dialect.conversation.established:
-            self._established.set()
+    def _happened(self, line: Line, what: Happening) -> None:
+        """Do what a line cannot do alone."""
+        match what:
+            case Hushed():
+                line.transport.incoming.reset()
+                if line is self._keeper.line:
+                    self.ctx.flush_after()
+            case ToolCall():
+                self._toolbox.run(what, partial(self._answer, line, what.call_id))
+            case _:
+                self._keeper.take(line, what)
+                self.ctx.publish(what)
 
-    def _carry_out(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Event():
-                    if output.type == _SPEAKS:  # its audio is behind this, in the jitter buffer
-                        self._response_id = output.payload().get("response_id")
-                    self.ctx.publish(output)
-                case Command() if self._call is not None:
-                    self._call.transmit(output.text())
-                case Ended(problem) if self._call is not None:
-                    self._call.lose(problem)
+    def _answer(self, line: Line, call_id: str, output: str) -> None:
+        """Give the model what it called for, if it is still there."""
+        if line is self._keeper.line:
+            with suppress(NotConnected):  # the next call is told what was said, and asks again
+                line.carry_out(line.conversation.answer(call_id, output))
 
-    def _over(self, ending: Ending, call: Call, conversation: Conversation) -> bool:
-        if self.ctx.stopping:
-            return True
-        over = call.outgoing.inlet_ended and ending.reached(
-            self.ctx.now(),
-            idle=conversation.idle,
-            transcribing=conversation.transcribing,
-            hangover_s=conversation.hangover_s,
-            sent_at=call.outgoing.audible_at,
-            heard_at=call.incoming.audible_at,
-            news_at=self._news_at,
-        )
-        if over and ending.gave_up:
-            self.ctx.log.warning("gave up waiting for the last answer")
-        return over
-
-
-def _realtime(options: RealtimeOptions, account: Account, log: Logger) -> Dialect:
-    """Return OpenAI's Realtime API (GA)."""
-    session = options.session_object()
-    mask = Mask([account.key.get_secret_value(), *options.secrets()])
-    return Dialect(
-        channel_label="oai-events",
-        signaling=RealtimeSignaling(
-            account,
-            session,
-            ephemeral=options.ephemeral or account.provider == "azure",
-            timeout_s=options.connect_timeout_s,
-            mask=mask,
-            log=log,
-        ),
-        conversation=RealtimeProtocol(
-            session, given=not account.has_ephemeral_key, mask=mask, log=log
-        ),
-    )
+    def _interrupt(self, _event: Event) -> None:
+        if (line := self._keeper.line) is not None:
+            with suppress(NotConnected):  # whoever published the event must not suffer for it
+                line.carry_out(line.conversation.interrupt())

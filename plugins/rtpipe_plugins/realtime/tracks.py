@@ -5,10 +5,14 @@ Imports aiortc; imported only when there is a call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+import contextlib
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av.packet import Packet
 
 from rtpipe import (
     CANONICAL,
@@ -20,6 +24,10 @@ from rtpipe import (
     WhenFull,
     audio,
 )
+from rtpipe_plugins.realtime.jitter_buffer import JitterBuffer
+from rtpipe_plugins.realtime.options import JitterOptions
+from rtpipe_plugins.realtime.opus import opus_decoder
+from rtpipe_plugins.realtime.playout import Playout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import AudioFrame
+    from rtpipe_plugins.realtime.libopus import Encoder
+    from rtpipe_plugins.realtime.transport import Inlet
 
 RATE = 48_000
 SLOT_SAMPLES = 960
@@ -36,6 +46,9 @@ _LATE_SLOTS = 10
 _AUDIBLE_OUT = 100  # of 32767: -50 dBFS, below which no voice detector listens
 _AUDIBLE_IN = 33  # -60 dBFS
 _OUT_OF_STEP = RATE // 2
+_ROUNDING = RATE // 1000
+_TIME_BASE = Fraction(1, RATE)
+_SILENCE: NDArray[np.int16] = np.zeros(SLOT_SAMPLES, np.int16)
 _RECEIVED = QueuePolicy(max_ms=1000.0, when_full=WhenFull.DROP_OLDEST, trim=False)
 
 
@@ -77,9 +90,11 @@ class Slots:
 
 
 class OutgoingTrack(MediaStreamTrack):
-    """The visitor's audio as aiortc wants it: 20 ms, s16, stereo, 48 kHz, and never a pause.
+    """The visitor's audio as aiortc wants it: 20 ms at a time, and never a pause.
 
-    Silence where the inlet has nothing: a far end that gets no frames hears no end of speech.
+    Opus packets where we have an encoder, which aiortc sends as they are; otherwise frames, s16,
+    stereo, 48 kHz, which it encodes. Silence where the inlet has nothing: a far end that gets no
+    frames hears no end of speech.
 
     Args:
         clock: Paces the track.
@@ -93,38 +108,50 @@ class OutgoingTrack(MediaStreamTrack):
         self._clock = clock
         self._slots = Slots(clock)
         self._on_failure = on_failure
-        self._inlet: Link | None = None
+        self._inlet: Inlet | None = None
+        self.encoder: Encoder | None = None
+        """Makes the packets; None: aiortc encodes."""
         self.inlet_ended = False
         """Whether all of the inlet has been sent."""
         self.audible_at = clock.now()
         """When something audible was last sent."""
 
-    def attach(self, inlet: Link) -> None:
+    def attach(self, inlet: Inlet) -> None:
         """Send what comes out of `inlet` from now on."""
         self._inlet = inlet
 
-    async def recv(self) -> AudioFrame:
-        """Return the frame of the next slot; aiortc sends as fast as this returns."""
+    async def recv(self) -> AudioFrame | Packet[Any]:
+        """Return what the next slot holds; aiortc sends as fast as this returns."""
         if self.readyState != "live":
             raise MediaStreamError
         pts = await self._slots.next() * SLOT_SAMPLES
+        if self.readyState != "live":
+            raise MediaStreamError  # what is in the inlet belongs to the next call
         try:
-            return self._frame(pts)
+            mono = self._heard()
+            return self._packet(self.encoder, mono, pts) if self.encoder else _stereo(mono, pts)
         except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
             self._on_failure(error)
             raise MediaStreamError from error
 
-    def _frame(self, pts: int) -> AudioFrame:
-        heard = self._pull()
-        if heard is None:
-            return audio.silence(SLOT_SAMPLES, pts=pts, layout="stereo")
-        if heard.samples != SLOT_SAMPLES or not CANONICAL.admits(heard):
+    def _heard(self) -> NDArray[np.int16]:
+        """Return what the visitor says in this slot."""
+        frame = self._pull()
+        if frame is None:
+            return _SILENCE
+        if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
             raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
-        mono = audio.pcm(heard)
+        mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
         if _peak(mono) >= _AUDIBLE_OUT:
             self.audible_at = self._clock.now()
-        stereo = np.repeat(mono, 2, axis=1)  # aiortc's own way from mono to stereo loses 3 dB
-        return audio.from_pcm(stereo, sample_rate=RATE, pts=pts)
+        return mono
+
+    @staticmethod
+    def _packet(encoder: Encoder, mono: NDArray[np.int16], pts: int) -> Packet[Any]:
+        packet: Packet[Any] = Packet(encoder.encode(mono))
+        packet.pts = pts
+        packet.time_base = _TIME_BASE
+        return packet
 
     def _pull(self) -> AudioFrame | None:
         if self._inlet is None or self.inlet_ended:
@@ -134,6 +161,11 @@ class OutgoingTrack(MediaStreamTrack):
         except LinkClosed:
             self.inlet_ended = True
             return None
+
+
+def _stereo(mono: NDArray[np.int16], pts: int) -> AudioFrame:
+    # aiortc's own way from mono to stereo loses 3 dB.
+    return audio.from_pcm(np.repeat(mono[:, None], 2, axis=1), sample_rate=RATE, pts=pts)
 
 
 class Timeline:
@@ -168,51 +200,94 @@ class Timeline:
 
 
 class IncomingAudio:
-    """The model's audio: always taken from aiortc, whose own queue has no bounds.
+    """The model's audio, put in order by a jitter buffer of ours or, where need be, by aiortc's.
 
     `received` holds at most a second of it for `forward`; older audio is dropped, which is logged.
+
+    Args:
+        clock: The pipeline's time.
+        log: The stage's.
+        jitter: How the buffer is to be.
     """
 
-    def __init__(self, clock: Pace, log: Logger) -> None:
+    def __init__(self, clock: Pace, log: Logger, jitter: JitterOptions | None = None) -> None:
+        jitter = jitter or JitterOptions()
+        target_ms = jitter.target_ms
         self._clock = clock
         self._log = log
         self._start: float | None = None
+        self._next = 0
         self._timeline = Timeline()
         self._converter = Converter(CANONICAL)
+        self.buffer = JitterBuffer(
+            target_s=None if target_ms is None else target_ms / 1000, max_s=jitter.max_ms / 1000
+        )
+        self.playout = Playout(clock, self.buffer, opus_decoder(), self._play)
         self.received = Link("call -> realtime", _RECEIVED, on_drop=self._dropped)
         self.audible_at = clock.now()
-        """When something audible last arrived."""
+        """When something audible was last played."""
+
+    @property
+    def kept_s(self) -> float:
+        """See `Incoming.kept_s`."""
+        return max(self.buffer.delay_s, 0.0)
 
     def begin(self) -> None:
-        """Keep what arrives from now on; the stream's time begins here."""
+        """Keep what is played from now on; the stream's time begins here."""
         self._start = self._clock.now()
 
     def reset(self) -> None:
-        """Forget what has arrived and was not taken."""
+        """Forget what has arrived and was not taken, played or not."""
+        self.buffer.clear()
         self.received.flush()
 
     async def pump(self, track: MediaStreamTrack) -> None:
-        """Take frames from `track` until it ends."""
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                break
-            self.take(frame)  # type: ignore[arg-type]  # an audio track's frames
+        """Play what comes of `track` until it ends."""
+        playing = asyncio.create_task(self.playout.run())
+        taking = asyncio.create_task(self._take_from(track))
+        try:
+            await asyncio.wait({playing, taking}, return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()  # before its end only a mistake of ours ends it
+            self.playout.end()
+            await asyncio.gather(playing, taking)
+        finally:
+            playing.cancel()
+            taking.cancel()
         self.received.close()
 
+    async def _take_from(self, track: MediaStreamTrack) -> None:
+        """Take what aiortc gives, always: its own queue has no bounds."""
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                self.take(await track.recv())  # type: ignore[arg-type]  # an audio track's frames
+
     def take(self, frame: AudioFrame) -> None:
-        """Take one frame of the far end's."""
+        """Take a frame that aiortc has put in order and decoded."""
         if self._start is None or frame.pts is None:
             return
-        now = self._clock.now()
         rate = frame.sample_rate
-        pts = self._timeline.place(frame.pts, frame.samples, round((now - self._start) * rate))
+        now = round((self._clock.now() - self._start) * rate)
+        pts = self._timeline.place(frame.pts, frame.samples, now)
         for ours in self._converter.process(audio.stamp(frame, sample_rate=rate, pts=pts)):
-            audio.meta(ours).captured_at = now
-            if _peak(audio.pcm(ours)) >= _AUDIBLE_IN:
-                self.audible_at = now
-            self.received.offer(ours)
+            self._offer(ours)
+
+    def _play(self, pcm: NDArray[np.int16], at: float) -> None:
+        """Take samples that are played at second `at`."""
+        if self._start is None or at < self._start:
+            return
+        pts = round((at - self._start) * RATE)
+        if pts - self._next < _ROUNDING:
+            pts = self._next
+        self._next = pts + len(pcm)
+        self._offer(audio.from_pcm(pcm, sample_rate=RATE, pts=pts))
+
+    def _offer(self, frame: AudioFrame) -> None:
+        now = self._clock.now()
+        audio.meta(frame).captured_at = now
+        if _peak(audio.pcm(frame)) >= _AUDIBLE_IN:
+            self.audible_at = now
+        self.received.offer(frame)
 
     def _dropped(self, _: float) -> None:
         if self.received.statistics.frames_dropped == 1:

@@ -99,7 +99,10 @@ SESSION = {
 
 
 class Answerer:
-    """Takes one call at a time; says what the test tells it to and echoes audio when asked to."""
+    """Takes calls; in the newest says what the test tells it to and echoes audio when asked to.
+
+    `refusals` are status and headers of what it answers instead, to as many calls.
+    """
 
     def __init__(self) -> None:
         from aiohttp import web
@@ -113,6 +116,8 @@ class Answerer:
         self.heard: list[Any] = []
         self.offer = ""
         self.call: Any = None
+        self.calls: list[Any] = []
+        self.refusals: list[tuple[int, dict[str, str]]] = []
         self.channel: Any = None
         self.base_url = ""
         self._runner: Any = None
@@ -135,8 +140,8 @@ class Answerer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.call is not None:
-            await self.call.close()
+        for call in self.calls:
+            await call.close()
         await self._runner.cleanup()
 
     def send(self, event: dict[str, Any]) -> None:
@@ -172,7 +177,11 @@ class Answerer:
         body = await request.read()
         self.requests.append((request.path, dict(request.headers), body))
         self.offer = body[body.index(b"v=0") :].decode().split("\r\n--")[0] + "\r\n"
+        if self.refusals:
+            status, headers = self.refusals.pop(0)
+            return self._web.Response(status=status, headers=headers)
         self.call = call = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.calls.append(call)
         self.track = _echo_track()
         call.addTrack(self.track)
         call.on("track", self._on_track)
@@ -182,7 +191,7 @@ class Answerer:
         return self._web.Response(
             status=201,
             text=call.localDescription.sdp,
-            headers={"Location": "/v1/realtime/calls/rtc_test_1"},
+            headers={"Location": f"/v1/realtime/calls/rtc_test_{len(self.calls)}"},
         )
 
     def _on_track(self, track: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 class ScriptedBrain:
-    """Hears one sentence, gives one answer, in a tone of 0.8 s."""
+    """Hears one sentence, gives one answer, in a tone of `answer_s`."""
 
     name = "script"
     notice = "this brain is a script"
 
     def __init__(self) -> None:
         self.heard_s: list[float] = []
+        self.answer_s = 0.8
 
     async def load(self) -> None: ...
 
@@ -29,13 +31,15 @@ class ScriptedBrain:
         self.heard_s.append(len(pcm) / 16_000)
         return "Where is the café?"
 
-    async def reply(self, heard: str, instructions: str) -> str:
-        return f"You said: {heard}"
+    async def reply(self, question: Any) -> Any:
+        from rtpipe_plugins.realtime_server.brain import Answer
+
+        return Answer(f"You said: {question.heard}")
 
     async def speak(self, text: str, voice: str) -> Any:
         from rtpipe_plugins.realtime_server.brain import Utterance
 
-        return Utterance(text, sine(0.8, 600.0))
+        return Utterance(text, sine(self.answer_s, 600.0))
 
     async def close(self) -> None: ...
 
@@ -120,3 +124,71 @@ async def test_the_model_speaks_first_when_it_is_told_to(
     assert published.of("transcript.assistant")
     assert not published.of("transcript.user")
     assert np.abs(pcm).max() > 4000
+
+
+@contextlib.asynccontextmanager
+async def in_call(ctx: Any, inlet: Any, **options: Any) -> Any:
+    """Be in a call; yields the stage and the frames that it gives out."""
+    stage = Realtime(RealtimeOptions(provider="embedded", **options), ctx)
+    frames: list[Any] = []
+
+    async def send(frame: Any) -> None:
+        frames.append(frame)
+
+    talking = None
+    try:
+        await stage.open()
+        talking = asyncio.create_task(stage.converse(inlet, send))
+        yield stage, frames
+    finally:
+        if talking is not None:
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+        await stage.close()
+
+
+async def test_a_key_makes_a_turn_and_too_short_a_press_makes_none(
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+) -> None:
+    async with in_call(ctx, patient_link, turn_detection=None) as (stage, _):
+        stage.press()
+        stage.release()
+        refused = await published.wait_for("error")
+        assert refused.payload()["error"]["code"] == "input_audio_buffer_commit_empty"
+        stage.press()
+        await published.wait_for("input_audio_buffer.cleared", 2)
+        sound.fill(patient_link, speech_like(1.0))
+        await asyncio.sleep(1.2)  # it is being spoken
+        stage.release()
+        await published.wait_for("transcript.assistant")
+    assert len(published.of("response.created")) == 1
+    assert brain.heard_s == [pytest.approx(1.2, abs=0.4)]
+    assert not published.of("input_audio_buffer.speech_started")
+
+
+async def test_a_visitor_who_speaks_again_silences_the_answer(
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+) -> None:
+    """Check 20, with a server that detects, cancels, clears and truncates for real."""
+    brain.answer_s = 6.0
+    async with in_call(ctx, patient_link, greeting="Welcome.") as (_, frames):
+        await published.wait_for("output_audio_buffer.started")
+        sound.fill(patient_link, np.concatenate([np.zeros(24_000, np.int16), speech_like(1.0)]))
+        await published.wait_for("input_audio_buffer.speech_started")
+        before = len(frames)
+        await published.wait_for("output_audio_buffer.cleared")
+        cleared = len(frames)
+        brain.answer_s = 0.5
+        await published.wait_for("output_audio_buffer.stopped")
+        await asyncio.sleep(0.2)  # the jitter buffer's
+    greeting, answer = published.of("transcript.assistant")
+    assert (greeting.interrupted, answer.interrupted) == (True, False)
+    levels = [int(np.abs(audio.pcm(frame)).max()) for frame in frames]
+    assert max(levels[before // 2 : before]) > 4000
+    names = [audio.meta(frame).extra.get("response_id") for frame in frames[before:]]
+    assert greeting.response_id not in names
+    loud = [n for n, level in enumerate(levels) if level > 1000 and n >= before]
+    assert loud
+    assert loud[0] > cleared
+    heard_s = sum(frames[n].samples for n in loud) / 48_000
+    assert heard_s == pytest.approx(0.5, abs=0.06)

@@ -153,7 +153,8 @@ def test_the_stage_says_what_it_is() -> None:
     assert Realtime.options_type is RealtimeOptions
     assert Realtime.has_clock(RealtimeOptions())
     assert set(Realtime.actions()) == {
-        "say", "text", "respond", "cancel", "clear", "commit", "update",
+        "say", "text", "image", "respond", "cancel", "press", "release", "clear", "commit",
+        "update",
     }  # fmt: skip
 
 

@@ -1,4 +1,11 @@
-"""The protocol without a network: recorded sequences in, facts and commands out."""
+"""The protocol without a network: recorded sequences in, facts and commands out.
+
+Of the thirty checks of a client these are here: 19 `a_spoken_turn` (an answer is over when it has
+been played), 21 `any_order_of_cleared…`, 22 `late_news_of_an_old…`, 23 `response.create, one at a
+time`, 24 `cancel_stops_what_is…` and `errors_that_happen…`, 25 `an_unknown_event…`, 26 `what_is_no_
+event…`, 28 `a_transcription_that_fails…`. 20 to 22 for the sound are in `test_floor` and
+`test_interruptions`; 27, an exception of a subscriber's, is the framework's: `test_supervisor`.
+"""
 
 from __future__ import annotations
 
@@ -389,6 +396,24 @@ def test_a_refused_request_frees_the_slot_and_is_not_repeated_for_ever() -> None
             error("conversation_already_has_active_response", talk.commands()[-1]["event_id"])
         )
     assert creates(talk) == 4
+    assert talk.protocol.idle
+
+
+def test_responses_outside_the_conversation_run_beside_it() -> None:
+    talk = Talk()
+    talk.take(talk.protocol.respond({}))
+    talk.take(talk.protocol.respond({"instructions": "Next."}))
+    talk.take(talk.protocol.respond({"conversation": "none"}))
+    talk.take(talk.protocol.respond({"conversation": "none", "input": []}))
+    assert creates(talk) == 3
+    talk.hear(created("oob", conversation_id=None))
+    talk.take(talk.protocol.respond({"instructions": "Last."}))
+    assert creates(talk) == 3  # the slot of the conversation is not free by that
+    talk.hear(created("a"), created("oob2", conversation_id=None), done("oob2"))
+    assert creates(talk) == 3
+    talk.hear(done("a"))
+    assert creates(talk) == 4
+    talk.hear(created("b"), done("b"), created("c"), done("c"), done("oob"))
     assert talk.protocol.idle
 
 

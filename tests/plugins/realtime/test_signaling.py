@@ -145,6 +145,44 @@ async def test_a_refusal_says_status_code_and_message(
     assert isinstance(error, EnvironmentProblem) is (kind is CallUnavailable)
 
 
+NOON = "Sun, 22 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause_s"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 12:00:30 GMT", "Date": NOON}, 30.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 11:00:00 GMT", "Date": NOON}, 0.0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "9" * 400}, None),
+    ],
+    ids=range(7),
+)
+async def test_the_server_says_when_to_come_back(
+    server: Server, headers: dict[str, str], pause_s: float | None
+) -> None:
+    server.reply("calls", 429, "", **headers)
+    with pytest.raises(CallUnavailable) as raised:
+        await server.signaling().place(OFFER)
+    assert raised.value.retry_after_s == pause_s
+
+
+async def test_the_servers_clock_is_read(server: Server) -> None:
+    server.reply("calls", Date=NOON)
+    assert (await server.signaling().place(OFFER)).server_time_s == 1_795_348_800
+
+
+async def test_a_key_that_has_expired_is_named(server: Server) -> None:
+    server.error(401, "Ephemeral token expired", None)
+    with pytest.raises(CallRefused, match="Ephemeral token expired") as raised:
+        await server.signaling("ek_0123456789").place(OFFER)
+    assert raised.value.exit_code is ExitCode.NO_PERMISSION
+    assert "ephemeral: true" in str(raised.value.help)
+
+
 @pytest.mark.parametrize(
     "body",
     ["<html>Bad gateway</html>", "", "[1]", '{"error": "text"}', '{"error": {"code": {}}}'],

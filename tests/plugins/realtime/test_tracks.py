@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,14 @@ import pytest
 from aiortc.codecs.opus import OpusDecoder, OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtpipe import Link, QueuePolicy, WhenFull, audio
+from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio
+from rtpipe.testing import run_virtual
+from rtpipe_plugins.realtime.options import JitterOptions, OpusOptions
+from rtpipe_plugins.realtime.opus import opus_decoder, opus_encoder
 from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack, Slots, Timeline
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -140,6 +147,38 @@ async def test_a_frame_that_would_break_the_sound_is_an_error_that_is_heard_of(
     ]
 
 
+async def test_with_an_encoder_it_gives_packets(clock: FakeClock, sound: Any) -> None:
+    track = OutgoingTrack(clock, never)
+    track.encoder = opus_encoder(OpusOptions())
+    inlet = link()
+    track.attach(inlet)
+    tone = sound.tone(2.0, hz=1000.0, peak=0.5)
+    sound.fill(inlet, tone)
+    packets = [await track.recv() for _ in range(100)]
+    assert all(isinstance(packet, Packet) for packet in packets)
+    assert [packet.pts for packet in packets] == [960 * n for n in range(100)]
+    assert {packet.time_base for packet in packets} == {Fraction(1, 48_000)}
+    payloads, timestamp = OpusEncoder().pack(packets[3])  # how aiortc sends it
+    assert (payloads, timestamp) == ([bytes(packets[3])], 2880)
+    heard = np.concatenate([opus_decoder().decode(bytes(packet)) for packet in packets])
+    assert np.abs(heard).max() == pytest.approx(np.abs(tone).max(), rel=0.2)
+    assert track.audible_at > 100.0
+
+
+async def test_a_track_that_is_stopped_while_it_waits_leaves_the_inlet_alone() -> None:
+    class Stopping(FakeClock):
+        async def sleep_until(self, at: float) -> None:
+            track.stop()
+
+    track = OutgoingTrack(Stopping(), never)
+    inlet = link()
+    track.attach(inlet)
+    inlet.offer(audio.silence(960, pts=0))
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    assert inlet.depth_ms == 20
+
+
 async def test_a_stopped_track_gives_nothing(clock: FakeClock) -> None:
     track = OutgoingTrack(clock, never)
     track.stop()
@@ -260,6 +299,183 @@ def test_it_knows_when_the_model_was_last_audible(clock: FakeClock) -> None:
         clock.time = 200.0 + n
         incoming.take(remote_frame(960 * n, value))
     assert incoming.audible_at == 202.0
+
+
+def opus_packets(count: int, hz: float = 440.0, **options: Any) -> list[bytes]:
+    encoder = opus_encoder(OpusOptions(**options))
+    assert encoder is not None
+    t = np.arange(960 * count) / 48_000
+    buzz = sum(np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 12))
+    pcm = np.rint(5000 * buzz).astype(np.int16)
+    return [encoder.encode(pcm[at : at + 960]) for at in range(0, len(pcm), 960)]
+
+
+class Silent(MediaStreamTrack):
+    """A track of which aiortc gives nothing, since its packets are taken out before."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    async def recv(self) -> Any:
+        await self.ended.wait()
+        raise MediaStreamError
+
+
+async def played(incoming: IncomingAudio, clock: Clock, packets: list[bytes | None]) -> list[Any]:
+    """Have packets come in time, 960 samples each; None is lost; return what `received` held."""
+    track = Silent()
+    pump = asyncio.create_task(incoming.pump(track))
+    for n, payload in enumerate(packets):
+        await clock.sleep_until(n * 0.02)
+        if payload is not None:
+            incoming.playout.receive(7, 1000 + n, 960 * n, payload)
+    track.ended.set()
+    await pump
+    return [frame async for frame in incoming.received]
+
+
+def test_packets_are_played_to_the_last_with_an_even_step() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        incoming.begin()
+        frames = await played(incoming, clock, [*opus_packets(50)])
+        previous = None
+        for frame in frames:
+            audio.check_frame(frame, previous)
+            if previous is not None:
+                assert frame.pts == previous.pts + previous.samples
+            previous = frame
+        assert frames[0].pts == pytest.approx(960, abs=100)  # kept back by the first target
+        assert sum(frame.samples for frame in frames) == pytest.approx(48_000, abs=1000)
+        for frame in frames:
+            assert audio.meta(frame).captured_at == pytest.approx(frame.pts / 48_000, abs=1e-4)
+        assert incoming.audible_at == pytest.approx(1.0, abs=0.03)
+
+    run_virtual(call())
+
+
+def test_a_lost_packet_is_no_hole() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        incoming.begin()
+        packets: list[bytes | None] = [*opus_packets(50)]
+        packets[20] = None
+        frames = await played(incoming, clock, packets)
+        heard = np.concatenate([audio.pcm(frame)[:, 0] for frame in frames]).astype(float)
+        assert len(heard) == pytest.approx(48_000, abs=1000)
+        power = [np.mean(part**2) for part in np.split(heard[2400:45600], 90)]
+        assert min(power) > 0.5 * np.median(power)
+        assert incoming.buffer.statistics.lost == 1
+
+    run_virtual(call())
+
+
+def test_what_waits_when_the_track_ends_is_still_played() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG, JitterOptions(target_ms=150))
+        incoming.begin()
+        frames = await played(incoming, clock, [*opus_packets(50)])
+        assert sum(frame.samples for frame in frames) == pytest.approx(48_000, abs=500)
+        assert incoming.received.closed
+
+    run_virtual(call())
+
+
+def test_a_copy_that_comes_in_time_is_used() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG, JitterOptions(target_ms=60))
+        incoming.begin()
+        packets: list[bytes | None] = [
+            *opus_packets(100, 140.0, application="voip", fec=True, bitrate=24_000)
+        ]
+        packets[4:24:2] = [None] * 10  # a buzz that goes on is noise, of which there are no copies
+        await played(incoming, clock, packets)
+        counted = incoming.buffer.statistics
+        assert counted.lost == 10
+        assert counted.recovered >= 5
+        assert counted.recovered + counted.concealed / 960 == 10
+
+    run_virtual(call())
+
+
+def test_what_is_played_before_anybody_listens_is_dropped() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        asyncio.get_running_loop().call_later(0.5, incoming.begin)
+        frames = await played(incoming, clock, [*opus_packets(50)])
+        assert sum(frame.samples for frame in frames) == pytest.approx(24_000, abs=2000)
+        assert 0 <= frames[0].pts < 960
+
+    run_virtual(call())
+
+
+def test_a_pause_of_the_far_end_is_a_hole_of_its_length() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        incoming.begin()
+        packets: list[bytes | None] = [*opus_packets(100)]
+        packets[20:70] = [None] * 50
+        frames = await played(incoming, clock, packets)
+        holes = [
+            b.pts - a.pts - a.samples for a, b in pairwise(frames) if b.pts > a.pts + a.samples
+        ]
+        assert len(holes) == 1
+        assert holes[0] == pytest.approx(50 * 960 - 6 * 960, abs=1500)
+
+    run_virtual(call())
+
+
+def test_a_reset_leaves_nothing_of_what_has_come() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG, JitterOptions(target_ms=150))
+        incoming.begin()
+        old, new = opus_packets(50, hz=440.0), opus_packets(50, hz=1000.0)
+        asyncio.get_running_loop().call_later(0.99, incoming.reset)
+        frames = await played(incoming, clock, [*old, *new])
+        heard = np.concatenate([audio.pcm(frame)[:, 0] for frame in frames]).astype(float)
+        spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard)))) ** 2
+        hz = np.fft.rfftfreq(len(heard), 1 / 48_000)
+        of_old = spectrum[(hz > 400) & (hz < 480)].sum() / spectrum.sum()
+        assert of_old < 0.01
+        assert len(heard) == pytest.approx(48_000, abs=1500)
+        assert incoming.buffer.statistics.lost == 0
+
+    run_virtual(call())
+
+
+def test_rubbish_in_a_packet_is_made_up_for() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        incoming.begin()
+        packets: list[bytes | None] = [*opus_packets(50)]
+        packets[20], packets[30] = b"", b"\xfb\x81\xff\xff"
+        frames = await played(incoming, clock, packets)
+        assert sum(frame.samples for frame in frames) == pytest.approx(48_000, abs=2000)
+
+    run_virtual(call())
+
+
+def test_a_mistake_of_ours_in_playing_ends_the_pump() -> None:
+    async def call() -> None:
+        clock = Clock()
+        incoming = IncomingAudio(clock, LOG)
+        incoming.begin()
+        incoming.received.offer = None  # type: ignore[assignment,method-assign]
+        with pytest.raises(TypeError):
+            await played(incoming, clock, [*opus_packets(5)])
+
+    run_virtual(call())
 
 
 async def test_the_pump_ends_with_the_track(clock: FakeClock) -> None:

@@ -1,0 +1,56 @@
+"""Making speech a little shorter or longer at its own pitch: whole periods go, or come twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SHORTEST, _LONGEST = 120, 480
+"""Periods (samples at 48 kHz): 400 and 100 Hz."""
+_COMPARED = 240
+_ALIKE = 0.7
+_SILENT = 60
+"""Of 32767: -55 dBFS, below which nobody hears what is cut."""
+
+
+def stretched(pcm: NDArray[np.int16], surplus: int) -> NDArray[np.int16]:
+    """Return `pcm` shorter by up to `surplus` samples, or longer if that is below 0.
+
+    Unchanged where it has no period that could go unheard.
+
+    Args:
+        pcm: Samples, mono, 48 kHz.
+        surplus: Samples.
+    """
+    most = min(abs(surplus), _LONGEST, len(pcm) // 2) if surplus > 0 else _LONGEST
+    if surplus == 0 or most < _SHORTEST or len(pcm) < 2 * _LONGEST:
+        return pcm
+    lag = _period(pcm, most)
+    if lag is None:
+        return pcm
+    fade = np.linspace(0.0, 1.0, lag)
+    first, second = pcm[:lag], pcm[lag : 2 * lag]
+    if surplus > 0:
+        blend = first * (1.0 - fade) + second * fade
+        return np.concatenate((np.rint(blend).astype(np.int16), pcm[2 * lag :]))
+    blend = second * (1.0 - fade) + first * fade
+    return np.concatenate((first, np.rint(blend).astype(np.int16), pcm[lag:]))
+
+
+def _period(pcm: NDArray[np.int16], most: int) -> int | None:
+    """Return after how many samples `pcm` repeats itself, `most` at the most."""
+    if np.abs(pcm).max() <= _SILENT:
+        return most
+    x = pcm[: 2 * most].astype(np.float64)
+    model = x[:_COMPARED]
+    lags = np.arange(_SHORTEST, most + 1)
+    products = np.correlate(x[_SHORTEST : most + _COMPARED], model)
+    power = np.concatenate(([0.0], np.cumsum(x * x)))
+    powers = power[lags + _COMPARED] - power[lags]
+    likeness = products / np.sqrt(powers * power[_COMPARED] + 1.0)
+    best = int(np.argmax(likeness))
+    return int(lags[best]) if likeness[best] >= _ALIKE else None
