@@ -29,6 +29,7 @@ from documentation import (
     shown_as,
     write_files,
 )
+from peers.javascript import node
 from rtpipe.cli import cli
 from rtpipe.cli.options import PipelineRequest
 from rtpipe.errors import ConfigError, EnvironmentProblem
@@ -89,6 +90,10 @@ def test_a_yaml_block_is_valid(block: Block, work: Path) -> None:
         from rtpipe_plugins.realtime_server.desk import load_desk
 
         load_desk(_written(block, work))
+    elif block.note("script of serve-realtime") is not None:
+        from rtpipe_plugins.realtime_server.script import load_script
+
+        load_script(_written(block, work))
     elif block.note("wrong on purpose") is not None:
         with pytest.raises(ConfigError):
             load([_written(block, work)])
@@ -312,8 +317,16 @@ def test_what_is_left_out_says_why(block: Block) -> None:
         assert block.note(name) != ""
 
 
+@pytest.mark.parametrize("block", blocks("js"), ids=str)
+def test_a_browser_could_read_it(block: Block) -> None:
+    """That it works is shown by `tests/peers`, whose pages do the same."""
+    command = [node(), "--input-type=module", "--check"]
+    run = subprocess.run(command, input=block.text, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 def test_every_block_says_its_language() -> None:
-    known = {"yaml", "python", "sh", "console", "text", "toml", "ini"}
+    known = {"yaml", "python", "sh", "console", "text", "toml", "ini", "js"}
     fences = re.compile(r"^```(.*)$", re.MULTILINE)
     for page in pages():
         opening = fences.findall(page.read_text("utf-8"))[::2]

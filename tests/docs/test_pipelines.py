@@ -176,6 +176,30 @@ def test_transcribe(runs: dict[str, Run]) -> None:
 
 
 @pytest.mark.slow
+def test_tools(runs: dict[str, Run]) -> None:
+    """What a function returned is what the visitor is told."""
+    run = runs["tools"]
+    events = run.events("tools.jsonl")
+    (returned,) = [event for event in events if event["type"] == "tool.returned"]
+    assert returned["name"] == "get_opening_hours"
+    assert returned["output"] in run.said
+    assert _level_dbfs(samples(run.file("tools-answer.wav"))) > -45
+
+
+@pytest.mark.slow
+def test_push_to_talk(runs: dict[str, Run]) -> None:
+    """Each press is a turn, nothing else is."""
+    run = runs["push_to_talk"]
+    events = [event["type"] for event in run.events("push-to-talk.jsonl")]
+    assert events.count("mute_gate.opened") == len(QUESTIONS)
+    assert events.count("input_audio_buffer.committed") == len(QUESTIONS)
+    assert events.count("response.done") == len(QUESTIONS)
+    assert "input_audio_buffer.speech_started" not in events
+    assert "ten in the morning" in run.said
+    assert "ground floor" in run.said
+
+
+@pytest.mark.slow
 def test_kiosk(runs: dict[str, Run]) -> None:
     """Two questions and two answers, heard, seen, recorded apart and written down."""
     run = runs["kiosk"]
