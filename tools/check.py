@@ -19,8 +19,10 @@ CHECKS: dict[str, list[str]] = {
     "pyright": ["pyright"],
     "fast tests": ["pytest", "-q", "-m", "not slow", "-n", "2"],
     # They wait in real time more than they work: two files beside each other, never more.
-    "slow tests": ["pytest", "-q", "-m", "slow", "-n", "2", "--dist", "loadfile"],
+    "slow tests": ["pytest", "-q", "-m", "slow and not alone", "-n", "2", "--dist", "loadfile"],
+    "tests that measure": ["pytest", "-q", "-m", "alone"],
 }
+_SLOW = {"slow tests", "tests that measure"}
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
     bin_folder = Path(sys.executable).parent
     failed: list[str] = []
     for name, command in CHECKS.items():
-        if name == "slow tests" and "--fast" in sys.argv[1:]:
+        if name in _SLOW and "--fast" in sys.argv[1:]:
             continue
         started = time.monotonic()
         print(f"== {name}", flush=True)

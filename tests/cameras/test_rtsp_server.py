@@ -71,6 +71,7 @@ async def received(url: str, seconds: float, **options: Any) -> list[AudioFrame]
     return bench.run.frames
 
 
+@pytest.mark.alone
 async def test_every_codec_and_every_guard_in_time(camera: Any) -> None:
     cases = [(path, "", "tcp") for path in ("aac", "opus", "pcmu", "pcma", "av", "two")]
     cases += [(path, guard, "tcp") for guard in ("basic", "digest") for path in ("pcma", "av")]

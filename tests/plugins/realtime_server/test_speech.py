@@ -246,7 +246,7 @@ async def test_an_answer_is_short_and_recognisable(brain: SpeechBrain, sentence:
 
 @pytest.mark.slow
 async def test_the_answer_to_the_unknown_is_recognisable(brain: SpeechBrain) -> None:
-    answer = load_desk().answer("Do you sell umbrellas?")
+    answer = load_desk().reply(Question("Do you sell umbrellas?")).words
 
     heard = await hear(brain, (await brain.speak(answer, "marin")).pcm)
 
@@ -269,7 +269,7 @@ async def test_visitor_wav_asks_the_two_questions(brain: SpeechBrain) -> None:
 @pytest.mark.parametrize("hour", [0, 3, 9, 12, 15, 20])
 async def test_the_time_is_spoken_and_heard(brain: SpeechBrain, hour: int) -> None:
     moment = datetime(2026, 11, 22, hour, 40, tzinfo=UTC)
-    answer = load_desk(now=lambda: moment).answer("What time is it?")
+    answer = load_desk(now=lambda: moment).reply(Question("What time is it?")).words
 
     heard = await hear(brain, (await brain.speak(answer, "marin")).pcm)
 
