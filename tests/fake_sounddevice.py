@@ -37,10 +37,10 @@ class Stream:
 
     def close(self) -> None:
         self.state = "closed"
-        self.options["finished_callback"]()
+        self.vanish()
 
     def vanish(self) -> None:
-        self.options["finished_callback"]()
+        self.options.get("finished_callback", lambda: None)()
 
     def hear(self, data: NDArray[np.int16], *, late_s: float = 0.0, overflow: bool = False) -> None:
         """Hand `data`, shape (samples, channels), to the stage."""
@@ -85,6 +85,8 @@ class SoundDevice:
     def check_input_settings(self, device: int, **settings: Any) -> None:
         if not self.mono_possible:
             raise PortAudioError("Invalid number of channels", -9998)
+
+    check_output_settings = check_input_settings
 
     def _opened(self, **options: Any) -> Stream:
         if self.refusal is not None:

@@ -81,7 +81,8 @@ def desk_speech(seconds: float) -> NDArray[np.int16]:
 def interruption() -> NDArray[np.int16]:
     """Return a visitor who asks for the café, 4 dB louder than `questions`.
 
-    Who speaks over a voice raises his own.
+    Who speaks over a voice raises his own. As loud as `questions` he does interrupt, but in one run
+    of eleven the recogniser did not believe what the canceller had left of his words.
     """
     said = spoken("cedar", "Excuse me, where is the café, please?")
     return np.rint(said * 10 ** (-5 / 20)).astype(np.int16)

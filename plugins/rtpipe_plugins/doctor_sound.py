@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtpipe import RtpipeError
+from rtpipe import EnvironmentProblem, RtpipeError
 from rtpipe_plugins import portaudio
 from rtpipe_plugins.doctor_checks import Finding, fitting_channels
 from rtpipe_plugins.speaker import BLOCK_MS, DEVICE_S
@@ -108,7 +108,7 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[Recording,
     """Return what is heard of a chirp, and when the loudspeaker took its first sample (s).
 
     Raises:
-        RtpipeError: A device is not there or does not open.
+        RtpipeError: A device is not there, does not open or does not begin.
     """
     sounddevice = portaudio.load()
     into = portaudio.find_device(sounddevice, mic.device, "input")
@@ -116,10 +116,12 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[Recording,
     ears = fitting_channels(sounddevice, into, "input", mic.sample_rate)
     mouths = fitting_channels(sounddevice, out, "output", speaker.sample_rate)
     heard, mouth = Recording(mic.sample_rate), _Mouth(speaker.sample_rate, mouths)
+    listening = threading.Event()
 
     def hear(data: Any, samples: int, *_: object) -> None:
         now = time.monotonic()
         heard.add(np.frombuffer(bytes(data), np.int16).reshape(samples, ears)[:, 0], now)
+        listening.set()
 
     with ExitStack() as streams:
         with portaudio.opening(sounddevice, into, "input", mic.sample_rate):
@@ -134,6 +136,7 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[Recording,
             )
             streams.callback(hearing.close)
             hearing.start()
+        _wait_for(listening, f"{into} gives no sound")
         with portaudio.opening(sounddevice, out, "output", speaker.sample_rate):
             playing = sounddevice.RawOutputStream(
                 device=out.index,
@@ -146,9 +149,20 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[Recording,
             )
             streams.callback(playing.close)
             playing.start()
-        mouth.begun.wait(_PATIENCE_S)  # a sound server may take its time to start a stream
+        _wait_for(mouth.begun, f"{out} takes no sound")
         time.sleep(_LISTEN_S)
     return heard, mouth.chirped_at
+
+
+def _wait_for(begun: threading.Event, otherwise: str) -> None:
+    """Wait for a stream to begin: a sound server may take its time.
+
+    Raises:
+        EnvironmentProblem: It has not begun.
+    """
+    if not begun.wait(_PATIENCE_S):
+        remedy = "is it plugged in, and does the sound server run?"
+        raise EnvironmentProblem(f"{otherwise} for {_PATIENCE_S:g} s", help=remedy)
 
 
 class _Mouth:

@@ -142,14 +142,23 @@ class Ear:
         return np.frombuffer(data[: len(data) // 2 * 2], np.int16)
 
 
-@pytest.fixture
-def pulse() -> Iterator[PulseAudio]:
-    """A running sound server."""
+@contextmanager
+def sound_server() -> Iterator[PulseAudio]:
+    """Run a sound server."""
     if not all(shutil.which(command) for command in ("pulseaudio", "pactl", "pacat", "parec")):
         if os.environ.get("CI") == "true":
             pytest.fail(f"no PulseAudio: {APT}")
         pytest.skip(f"no PulseAudio: {APT}")
     server = PulseAudio()
-    yield server
-    server.kill()
-    shutil.rmtree(server.folder)
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def pulse() -> Iterator[PulseAudio]:
+    """A running sound server."""
+    with sound_server() as server:
+        yield server

@@ -15,11 +15,13 @@ from pydantic import SecretStr
 
 import fake_sounddevice
 from rtpipe import ConfigError, ExitCode, RtpipeError
-from rtpipe_plugins import doctor, doctor_loopback
+from rtpipe_plugins import doctor, doctor_loopback, doctor_sound
 from rtpipe_plugins import doctor_checks as checks
 from rtpipe_plugins.doctor_loopback import Loopback, call_oneself, tone_snr_db
-from rtpipe_plugins.doctor_sound import Recording, chirp, judged
+from rtpipe_plugins.doctor_sound import Recording, chirp, judged, round_trip
+from rtpipe_plugins.mic import MicOptions
 from rtpipe_plugins.realtime.options import RealtimeOptions
+from rtpipe_plugins.speaker import SpeakerOptions
 
 KEY = "sk-not-to-be-seen-123456"
 
@@ -71,7 +73,7 @@ def test_what_the_pipeline_cannot_do_without_is_fatal(
     monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[str], Path]
 ) -> None:
     fake = fake_sounddevice.install(monkeypatch)
-    monkeypatch.setattr(fake, "check_output_settings", lambda *_, **__: None, raising=False)
+    monkeypatch.setattr(fake, "check_output_settings", lambda *_, **__: None)
     file = pipeline("[mic: {device: Turntable}, realtime, speaker: {device: headset}]")
     result = run(file, "--json")
     assert isinstance(result.exception, RtpipeError)
@@ -96,7 +98,7 @@ def test_a_device_must_take_the_rate_in_mono_or_in_all_its_channels(
         if channels < least_channels:
             raise fake.PortAudioError("Error: Invalid sample rate", -9997)
 
-    monkeypatch.setattr(fake, "check_output_settings", check, raising=False)
+    monkeypatch.setattr(fake, "check_output_settings", check)
     finding = checks.device("loudspeaker", "Built-in", "output", 16_000, needed=True)
     assert finding.status == status
     if status == "missing":
@@ -246,3 +248,24 @@ def test_a_round_trip_is_judged_by_what_the_microphone_hears_and_when() -> None:
     assert judged(recorded(room), 100.0).status == "unknown"
     muted = judged(recorded(np.zeros(48_000)), 100.0)
     assert (muted.status, muted.detail) == ("missing", "the microphone gives digital silence")
+
+
+def test_a_device_that_does_not_begin_is_told_from_a_silent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Ear(fake_sounddevice.Stream):
+        def start(self) -> None:
+            self.hear(np.zeros((960, 1), np.int16))
+
+    monkeypatch.setattr(doctor_sound, "_PATIENCE_S", 0.01)
+    fake = fake_sounddevice.install(monkeypatch)
+    devices = SpeakerOptions(device="Headset"), MicOptions(device="Headset")
+    deaf = round_trip(*devices)
+    assert deaf.detail == "USB Headset: Audio (hw:1,0) gives no sound for 0.01 s"
+    assert "sound server" in deaf.remedy
+    monkeypatch.setattr(fake, "RawInputStream", Ear)
+    mute = round_trip(*devices)
+    assert (mute.status, mute.detail) == (
+        "unknown",
+        "USB Headset: Audio (hw:1,0) takes no sound for 0.01 s",
+    )

@@ -20,11 +20,12 @@ from aiortc import (
 from aiortc.exceptions import InvalidStateError
 
 from rtpipe import NotConnected, StageError
+from rtpipe_plugins import peer_connection
 from rtpipe_plugins.realtime.options import JitterOptions, OpusOptions
 from rtpipe_plugins.realtime.opus import opus_encoder
 from rtpipe_plugins.realtime.reception import asking_for_fec, divert, opus_payload_types
 from rtpipe_plugins.realtime.statistics import MediaStatistics, media_statistics
-from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack, Pace
+from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.realtime.transport import unless_lost
 from rtpipe_plugins.realtime.watchdog import FarEnd, watch
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.realtime.dialect import Answer
     from rtpipe_plugins.realtime.options import IceServer
+    from rtpipe_plugins.realtime.pace import Pace
 
 _CHANNEL_LIMIT_HELP = "send less: the far end takes no larger event"
 
@@ -123,15 +125,12 @@ class Call:
         self._spawn(self._watch())
 
     def transmit(self, text: str) -> None:
-        """Send an event.
-
-        Raises:
-            NotConnected: The call is not up.
-            StageError: The event is larger than the far end takes.
-        """
+        """Send an event; see `Transport.transmit`."""
         try:
             self._channel.send(text)
         except InvalidStateError as error:
+            # aiortc closes in steps: whoever meets the first must not be taken for the failure.
+            self.lose(NotConnected("the event channel is not open"))
             raise NotConnected("the event channel is not open") from error
         except ValueError as error:
             raise StageError(str(error), help=_CHANNEL_LIMIT_HELP) from error
@@ -149,7 +148,7 @@ class Call:
         """Let go of the connection, its tasks and its threads; may be called again."""
         self._closing = True
         self.outgoing.stop()
-        await self._connection.close()
+        await peer_connection.close(self._connection)
         self.incoming.received.close()
         for task in self._tasks:
             task.cancel()

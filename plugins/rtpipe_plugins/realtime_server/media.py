@@ -13,6 +13,7 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from rtpipe_plugins import peer_connection
 from rtpipe_plugins.realtime_server.loopback import loopback_only
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Peer:
             if self._channel is None or not self._channel.bufferedAmount:
                 break
             await asyncio.sleep(_DRAIN_STEP_S)
-        await self._connection.close()
+        await peer_connection.close(self._connection)
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
