@@ -99,7 +99,7 @@ async def take(pulse: PulseAudio, folder: Path, transport: str, questions: int) 
 
 def _visitor(path: Path, questions: int) -> Path:
     """Write what the visitor says: questions that end suddenly, and time for the answers."""
-    question = _voice(1.0)
+    question = voice(1.0)
     rest = np.zeros(round(2.4 * RATE), np.int16)
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
@@ -109,7 +109,7 @@ def _visitor(path: Path, questions: int) -> Path:
     return path
 
 
-def _voice(seconds: float) -> NDArray[np.int16]:
+def voice(seconds: float) -> NDArray[np.int16]:
     """Return a buzz through moving formants, in syllables and noise: every detector's speech."""
     rng = np.random.default_rng(1)
     t = np.arange(round(seconds * RATE)) / RATE

@@ -82,12 +82,16 @@ class Meta:
 
     Attributes:
         captured_at: Pipeline second at which the frame's first sample was heard, if live.
+        read_at: Pipeline second at which its source gave it, if live.
+        queued_at: Pipeline second at which it entered the queue that it was last in, if live.
         speech: From a `vad` upstream, one verdict for each of `slice_ends(frame)`: was somebody
             speaking then? None where no `vad` saw the frame.
         extra: For plugins, under names of their own.
     """
 
     captured_at: float | None = None
+    read_at: float | None = None
+    queued_at: float | None = None
     speech: tuple[bool, ...] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 

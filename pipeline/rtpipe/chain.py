@@ -10,6 +10,7 @@ from rtpipe.audio import AudioFrame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from rtpipe.clock import Clock
     from rtpipe.link import Link
     from rtpipe.stage import Processed
 
@@ -111,10 +112,16 @@ class Branch:
 
 
 class Outlet:
-    """All that hangs on one task's output."""
+    """All that hangs on one task's output.
 
-    def __init__(self, branches: Sequence[Branch]) -> None:
+    Args:
+        branches: Where it leads.
+        clock: The pipeline's time, where the stream is live: frames say when they were queued.
+    """
+
+    def __init__(self, branches: Sequence[Branch], clock: Clock | None = None) -> None:
         self._branches = tuple(branches)
+        self._clock = clock
 
     async def send(self, frame: AudioFrame) -> None:
         """Carry `frame` to every link below; waits where a full link says so."""
@@ -133,9 +140,11 @@ class Outlet:
             for link in branch.links():
                 link.close()
 
-    @staticmethod
-    async def _deliver(out: Deliveries) -> None:
+    async def _deliver(self, out: Deliveries) -> None:
+        now = self._clock.now() if self._clock is not None else None
         for link, frame in out:
+            if now is not None:
+                audio.meta(frame).queued_at = now
             if not link.offer(frame):
                 await link.put(frame)
 

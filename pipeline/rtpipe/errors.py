@@ -53,13 +53,15 @@ class RtpipeError(Exception):
 
 
 class ConfigError(RtpipeError):
-    """The pipeline file is wrong; holds every diagnostic found, not only the first."""
+    """A file is wrong; holds every diagnostic found, and tells the first in its message."""
 
     exit_code = ExitCode.CONFIGURATION
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        count = len(diagnostics)
-        super().__init__(f"{count} problem{'s' * (count != 1)} in the pipeline file")
+        first, *others = diagnostics
+        where = f"{first.span.path}:{first.span.line}: " if first.span else ""
+        more = f" (and {len(others)} more)" if others else ""
+        super().__init__(f"{where}{first.message}{more}")
         self.diagnostics = tuple(diagnostics)
 
 

@@ -234,7 +234,8 @@ class Pipeline:
             slot.ctx.frame_ms = self.plan.frame_ms
             slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
             if not isinstance(slot, InlineSlot):
-                self._outlets[id] = Outlet(self._branches(id))
+                clock = self.clock if id in self.plan.live else None
+                self._outlets[id] = Outlet(self._branches(id), clock)
 
     @staticmethod
     async def _open_slot(slot: Slot) -> None:

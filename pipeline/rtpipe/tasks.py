@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.spec import Drop
 from rtpipe.supervisor import Status
@@ -36,9 +37,11 @@ class Timeline:
         self._shift_s = 0.0
 
     def stamp(self, frame: AudioFrame) -> None:
-        """Move `frame` to its place in the whole stream."""
-        if self._began_at is None and self._clock is not None:
-            self._began_at = self._clock.now()
+        """Move `frame` to its place in the whole stream, and note when it came if that is live."""
+        if self._clock is not None:
+            audio.meta(frame).read_at = now = self._clock.now()
+            if self._began_at is None:
+                self._began_at = now
         if self._shift_s:
             frame.pts = (frame.pts or 0) + round(self._shift_s * frame.sample_rate)
         self._end_s = ((frame.pts or 0) + frame.samples) / frame.sample_rate

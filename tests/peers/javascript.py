@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import importlib.util
@@ -38,16 +39,22 @@ def node() -> Path:
 def packages() -> Path:
     """Return the folder with `node_modules` and `sdk.js`, the agents' SDK bundled for a browser.
 
-    Made once for each lock file; a half-made one never has its final name.
+    Made once for each lock file, by one worker at a time; a half-made one never has its final name.
     """
     digest = hashlib.sha256(_SDK.encode())
     for name in ("package.json", "package-lock.json"):
         digest.update((HERE / name).read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtpipe-tests"
     folder = cache / f"peers-{digest.hexdigest()[:16]}"
-    if folder.is_dir():
-        return folder
     cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "peers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _install(cache, folder)
+    return folder
+
+
+def _install(cache: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         made = Path(scratch) / "peers"
         made.mkdir()
@@ -59,9 +66,7 @@ def packages() -> Path:
         (made / "entry.mjs").write_text(_SDK)
         _run(made, made / "node_modules" / "esbuild" / "bin" / "esbuild", "entry.mjs", "--bundle",
              "--format=esm", "--outfile=sdk.js", "--log-level=warning")  # fmt: skip
-        if not folder.is_dir():
-            made.rename(folder)
-    return folder
+        made.rename(folder)
 
 
 def _run(folder: Path, *command: str | Path) -> None:

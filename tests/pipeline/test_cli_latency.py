@@ -32,5 +32,11 @@ def test_a_turn_is_one_line_and_all_of_them_a_table() -> None:
     ]
 
 
+def test_one_turn_is_no_turns() -> None:
+    report = LatencyReport()
+    report.line(Turn(at=1, total_ms=30.0, ears_ms=10.0, mouth_ms=20.0))
+    assert report.table().split()[:4] == ["latency", "of", "1", "turn"]
+
+
 def test_no_turn_is_no_table() -> None:
     assert LatencyReport().table() == ""

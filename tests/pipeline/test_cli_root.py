@@ -15,7 +15,7 @@ from rtpipe import EnvironmentProblem, ExitCode, PluginError, hookimpl
 from rtpipe.cli import cli
 from rtpipe.cli.options import PipelineRequest, pipeline_options, read_env_file
 from rtpipe.cli.root import RtpipeGroup
-from rtpipe.cli.settings import Settings
+from rtpipe.cli.settings import Settings, add_common_options
 from rtpipe.errors import ConfigError
 from rtpipe.plugins import Registry
 from specimens import registry
@@ -226,6 +226,21 @@ def test_an_env_file_that_is_none_does_not_show_its_lines() -> None:
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "canary" not in result.output
     assert run("validate", "a.yaml", "--env-file", "no.env").exit_code == ExitCode.CONFIGURATION
+
+
+def test_a_command_of_a_plugin_takes_the_common_options_that_it_leaves_free() -> None:
+    plain = click.Command("plain", callback=lambda: click.echo(Settings.current().verbosity))
+    own = click.Option(["-v", "--vendor"], is_flag=True)
+    choosy = click.Command("choosy", params=[own], callback=lambda **_: None)
+    group = RtpipeGroup()
+    group.add_command(plain)
+    group.add_command(choosy)
+    group._add_plugin_commands()
+    assert CliRunner().invoke(group, ["plain", "-v"]).output == "1\n"
+    assert [option.opts[0] for option in choosy.params] == ["-v", "-q", "--debug"]
+    for _ in range(2):  # a second group must not add them again
+        add_common_options(plain)
+    assert [option.opts[0] for option in plain.params] == ["-v", "-q", "--debug"]
 
 
 def test_standard_input() -> None:

@@ -67,3 +67,11 @@ def test_each_mistake_has_its_place_and_its_remedy(
 def test_every_mistake_is_told_at_once() -> None:
     shown = mistakes("nmae: Cake\nparts: [{grams: x}]")
     assert [code in shown for code in ("E102", "E103", "E104")] == [True, True, True]
+
+
+def test_the_message_names_the_first_mistake_and_counts_the_others() -> None:
+    with pytest.raises(ConfigError) as problem:
+        read_document_text("nmae: 1\nparts: 2\n", Path("cake.yaml"), Recipe, name="recipe")
+    first, *others = problem.value.diagnostics
+    assert str(problem.value) == f"cake.yaml:1: {first.message} (and {len(others)} more)"
+    assert others

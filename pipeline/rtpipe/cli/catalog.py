@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.catalog import describe_events, describe_stage, stage_summary
-from rtpipe.cli.options import json_option, plugins_dir_option
+from rtpipe.cli.options import json_option, plugins_dir_option, print_json
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.diagnostics import did_you_mean
 from rtpipe.errors import ExitCode
@@ -55,7 +54,7 @@ def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, as_json: bool) -
         if kind in {None, name}
     }
     if as_json:
-        _print_json(list(pages.values()) if kind is None else pages[kind])
+        print_json(list(pages.values()) if kind is None else pages[kind])
     elif kind is not None:
         click.echo(_page(pages[kind]))
     else:
@@ -76,7 +75,7 @@ def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
     """List the events that stages publish, for `match:` in a pipeline file."""
     found = describe_events(_registry(plugins_dirs))
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [
         (
@@ -96,7 +95,7 @@ def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
     """List the plugins, where they come from, and what became of them."""
     registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"name": r.name, "origin": r.origin, "kinds": list(r.kinds), "error": r.error}
                 for r in registry.records
@@ -123,7 +122,7 @@ def schema(plugins_dirs: tuple[Path, ...]) -> None:
     `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
     `# yaml-language-server: $schema=./rtpipe.schema.json`.
     """
-    _print_json(make_schema(_registry(plugins_dirs)))
+    print_json(make_schema(_registry(plugins_dirs)))
 
 
 def _page(stage: dict[str, Any]) -> str:
@@ -183,7 +182,3 @@ def _wrapped(text: str, head: str, indent: str | None = None) -> str:
         break_on_hyphens=False,
     )
     return filled or head.rstrip()
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

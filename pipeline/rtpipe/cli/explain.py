@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from rtpipe.cli.options import json_option
+from rtpipe.cli.options import json_option, print_json
 from rtpipe.cli.settings import common_options
 from rtpipe.diagnostics import did_you_mean
 from rtpipe.explain import pages
@@ -21,7 +19,7 @@ def explain(code: str | None, *, as_json: bool) -> None:
     known = pages()
     if code is None:
         if as_json:
-            click.echo(json.dumps({key: page.title for key, page in known.items()}, indent=2))
+            print_json({key: page.title for key, page in known.items()})
             return
         for key, page in known.items():
             click.echo(f"{key}  {page.title}")
@@ -32,6 +30,6 @@ def explain(code: str | None, *, as_json: bool) -> None:
         raise click.UsageError(f"no code `{code}`; {hint}")
     page = known[key]
     if as_json:
-        click.echo(json.dumps({"code": key, "title": page.title, "text": page.text}, indent=2))
+        print_json({"code": key, "title": page.title, "text": page.text})
     else:
         click.echo(f"{key}: {page.title}\n\n{page.text}")

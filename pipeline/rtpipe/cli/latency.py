@@ -42,7 +42,9 @@ class LatencyReport:
         if not self._turns:
             return ""
         names = [name for name in self._turns[0] if name != _TOTAL]
-        rows = [f"{f'latency of {len(self._turns)} turns':24}{'p50':>10}{'p95':>10}"]
+        count = len(self._turns)
+        title = f"latency of {count} turn{'s' * (count != 1)}"
+        rows = [f"{title:24}{'p50':>10}{'p95':>10}"]
         for name in [*names, _TOTAL]:
             p50, p95 = np.percentile([turn.get(name, 0.0) for turn in self._turns], [50, 95])
             rows.append(f"  {name:22}{p50:7.0f} ms{p95:7.0f} ms")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -166,6 +167,11 @@ def plugins_dir_option(command: F) -> F:
 def json_option(command: F) -> F:
     """Add `--json`, given as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def print_json(value: Any) -> None:
+    """Print what `--json` asks for."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def read_env_file(path: Path) -> dict[str, str]:

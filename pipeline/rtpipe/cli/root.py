@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from rtpipe.cli.settings import Settings, common_options
+from rtpipe.cli.settings import Settings, add_common_options, common_options
 from rtpipe.diagnostics import did_you_mean
 from rtpipe.errors import ConfigError, ExitCode, RtpipeError
 from rtpipe.plugins import Registry
@@ -98,6 +98,8 @@ class RtpipeGroup(click.Group):
         self._with_plugins = True
         registry = Registry.discover()
         registry.add_commands(self)
+        for command in self.commands.values():
+            add_common_options(command)
         for record in registry.faulty:
             click.echo(
                 f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "

@@ -45,16 +45,17 @@ class Settings:
 
 def common_options(command: F) -> F:
     """Add `-v`, `-q` and `--debug`; they may stand before or after the command's name."""
-    for option in (
-        click.option("--debug", is_flag=True, expose_value=False, callback=_debug,
-                     help="Show tracebacks; check every frame."),
-        click.option("-q", "--quiet", count=True, expose_value=False, callback=_quiet,
-                     help="Say less."),
-        click.option("-v", "--verbose", count=True, expose_value=False, callback=_verbose,
-                     help="Say more."),
-    ):  # fmt: skip
+    for _, option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def add_common_options(command: click.Command) -> None:
+    """Let a plugin's command take them, too, but for what it has a use of its own for."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    for names, option in _OPTIONS:
+        if taken.isdisjoint(names):
+            option(command)
 
 
 def _debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
@@ -74,3 +75,14 @@ def _louder(ctx: click.Context, steps: int) -> None:
     settings = ctx.ensure_object(Settings)
     settings.verbosity += steps
     logging.getLogger("rtpipe").setLevel(settings.log_level)
+
+
+def _option(*names: str, **attributes: Any) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
+    return names, click.option(*names, expose_value=False, **attributes)
+
+
+_OPTIONS: tuple[tuple[tuple[str, ...], Callable[[Any], Any]], ...] = (
+    _option("-v", "--verbose", count=True, callback=_verbose, help="Say more."),
+    _option("-q", "--quiet", count=True, callback=_quiet, help="Say less."),
+    _option("--debug", is_flag=True, callback=_debug, help="Show tracebacks; check every frame."),
+)

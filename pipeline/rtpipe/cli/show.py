@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options
+from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options, print_json
 from rtpipe.language.flow import block
 from rtpipe.plan import make_plan
 from rtpipe.stage import family
@@ -29,7 +29,7 @@ def print_(pipeline: PipelineRequest, *, as_json: bool) -> None:
     """
     resolved = pipeline.load().resolved
     if as_json:
-        click.echo(json.dumps(resolved, indent=2, ensure_ascii=False))
+        print_json(resolved)
     else:
         click.echo(block(resolved), nl=False)
 

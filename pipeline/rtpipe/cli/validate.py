@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from rtpipe.cli.options import PipelineRequest, pipeline_options
+from rtpipe.cli.options import PipelineRequest, pipeline_options, print_json
 from rtpipe.errors import ConfigError, ExitCode
 from rtpipe.rendering import as_github, as_json, tally
 
@@ -44,7 +43,7 @@ def validate(pipeline: PipelineRequest, form: str) -> None:
         found, failed = error.diagnostics, True
     if form == "json":
         report = {"ok": not failed, "diagnostics": [as_json(each) for each in found]}
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        print_json(report)
     else:
         for each in found:
             click.echo(as_github(each))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -203,11 +204,15 @@ def _list(base: Any) -> str:
 
 
 def _plural(wanted: Any) -> str:
-    first, *rest = described(wanted).split(" ")
+    return " or ".join(_several(each) for each in re.split(" or (?=a )", described(wanted)))
+
+
+def _several(one: str) -> str:
+    first, *rest = one.split(" ")
     if first == "a" and rest:
         noun = next((word for word in ("number", "path", "mapping", "list") if word in rest), None)
         return " ".join(f"{word}s" if word == noun else word for word in rest)
-    return " ".join([first, *rest])
+    return one
 
 
 def _bound(extra: Any, *names: str) -> float | None:

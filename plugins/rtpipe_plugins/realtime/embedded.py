@@ -25,14 +25,20 @@ class EmbeddedServer:
 
     async def start(self, options: RealtimeOptions) -> Account:
         """Start the server and return the account that it knows."""
+        from rtpipe_plugins.realtime_server.brains import brain_and_faults
+        from rtpipe_plugins.realtime_server.faults import Faults
         from rtpipe_plugins.realtime_server.server import RealtimeServer
-        from rtpipe_plugins.realtime_server.speech import brain_from_options
 
-        brain = brain_from_options(rules=options.rules, model=options.model_path)
+        brain, faults = brain_and_faults(
+            rules=options.rules,
+            model=options.model_path,
+            script=options.script,
+            faults=options.faults or Faults(),
+        )
         if brain.notice:
             self._log.warning("%s", brain.notice)
         key = f"sk-{secrets.token_urlsafe(24)}"
-        self._server = RealtimeServer(brain, api_key=key, on_note=self._log.debug)
+        self._server = RealtimeServer(brain, api_key=key, faults=faults, on_note=self._log.debug)
         await self._server.start()
         return Account("embedded", self._server.base_url, SecretStr(key))
 

@@ -90,7 +90,7 @@ class RealtimeRolledOver(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RealtimeBudgetSpent(Event):
-    """The conversation has cost what it may cost; the stage hangs up and fails with exit code 75.
+    """The conversation has cost what it may cost; the stage hangs up and fails with exit code 77.
 
     Attributes:
         reason: Which limit was reached.

@@ -195,10 +195,12 @@ class Keeper:
     async def _successor_is_due(self, line: Line) -> bool:
         if self._successor is None:
             return False
-        conversation = line.conversation
-        quiet_s = self._ctx.now() - line.transport.outgoing.audible_at
-        idle = conversation.idle and not conversation.transcribing
-        return await self._successor.due(idle=idle, quiet_s=quiet_s)
+        conversation, transport, now = line.conversation, line.transport, self._ctx.now()
+        return await self._successor.due(
+            idle=conversation.idle and not conversation.transcribing,
+            quiet_s=now - transport.outgoing.audible_at,
+            heard_s=now - transport.incoming.audible_at,
+        )
 
     # -- from one line to the next -----------------------------------------------------------------
 

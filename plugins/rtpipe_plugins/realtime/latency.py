@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtpipe import Event, audio
+from rtpipe_plugins.realtime.voices import AUDIBLE_IN, AUDIBLE_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +32,7 @@ TURN_EVENTS = (
 """What `Latency.take` wants to hear of the stage itself."""
 
 _REMEMBERED_S = 15.0  # no server waits for longer before it takes a turn for finished
-_AUDIBLE_OUT = 100  # of 32767: -50 dBFS, below which no voice detector listens
 _BELOW_PEAK = 32  # what is 30 dB softer than the loudest is the room, and not the voice
-_AUDIBLE_IN = 33  # -60 dBFS
 _PAUSE_S = 0.1
 
 
@@ -44,7 +43,9 @@ class TurnMeasured(Event):
     Attributes:
         response_id: The answer.
         total_ms: All of it, the sum of what follows.
-        input_ms: The microphone, what stands between it and the call, its queue.
+        device_ms: From the air to the pipeline: the microphone, its blocks.
+        dsp_ms: What stands between the microphone and the call.
+        queue_ms: Waiting for the call to take it.
         hangover_ms: The silence by which the server knows that a turn is over.
         network_ms: Encoding, the way there and back, and the server's own block lengths.
         model_ms: From the end of the turn to the beginning of the answer's audio.
@@ -56,7 +57,9 @@ class TurnMeasured(Event):
     type: str = "latency.turn_measured"
     response_id: str
     total_ms: float
-    input_ms: float
+    device_ms: float
+    dsp_ms: float
+    queue_ms: float
     hangover_ms: float
     network_ms: float
     model_ms: float
@@ -70,8 +73,10 @@ class _Sent:
     """A frame of the visitor's that went to the server, and its loudness (peak) by milliseconds."""
 
     captured_at: float
+    read_at: float
+    queued_at: float
     sent_at: float
-    peaks: NDArray[np.int16]
+    peaks: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -79,7 +84,8 @@ class _Turn:
     """One turn: the moments that are known so far (pipeline seconds)."""
 
     spoken_at: float
-    sent_at: float
+    last: _Sent
+    """The frame with the visitor's last sound."""
     ended_at: float
     hangover_s: float
     response_id: str | None = None
@@ -101,11 +107,14 @@ class Latency:
 
     def sent(self, frame: AudioFrame, now: float) -> None:
         """Take a frame of the visitor's that goes to the server now."""
-        captured_at = audio.meta(frame).captured_at
+        known = audio.meta(frame)
+        captured_at = now if known.captured_at is None else known.captured_at
+        queued_at = now if known.queued_at is None else known.queued_at
+        read_at = queued_at if known.read_at is None else known.read_at
         pcm = np.abs(audio.pcm(frame)[:, 0].astype(np.int32))
         starts = np.arange(0, len(pcm), max(frame.sample_rate // 1000, 1))
-        peaks = np.maximum.reduceat(pcm, starts).astype(np.int16)
-        self._sent.append(_Sent(now if captured_at is None else captured_at, now, peaks))
+        peaks = np.maximum.reduceat(pcm, starts)  # int32: -32768 has no int16 without its sign
+        self._sent.append(_Sent(captured_at, read_at, queued_at, now, peaks))
         while self._sent[0].sent_at < now - _REMEMBERED_S:
             self._sent.popleft()
 
@@ -136,7 +145,7 @@ class Latency:
             kept_s: How long it was kept back for others that might come late.
         """
         pcm = audio.pcm(frame)
-        loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= _AUDIBLE_IN)
+        loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= AUDIBLE_IN)
         captured_at = audio.meta(frame).captured_at
         if not len(loud) or captured_at is None:
             return
@@ -175,24 +184,30 @@ class Latency:
         """Return the turn that was ended at `at`; None where nothing was heard of it."""
         heard = [one for one in self._sent if one.sent_at <= at]
         loudest = max((int(one.peaks.max()) for one in heard), default=0)
-        threshold = max(_AUDIBLE_OUT, loudest // _BELOW_PEAK)
+        threshold = max(AUDIBLE_OUT, loudest // _BELOW_PEAK)
         for one in reversed(heard):
             loud = np.flatnonzero(one.peaks >= threshold)
             if len(loud):
                 spoken_at = one.captured_at + (int(loud[-1]) + 1) / 1000
                 if self._model_heard_at > at - _PAUSE_S:
                     return None  # the model still speaks: its next sound is not the answer's
-                return _Turn(spoken_at, max(one.sent_at, spoken_at), at, hangover_s)
+                return _Turn(spoken_at, one, at, hangover_s)
         return None
 
 
 def _measured(turn: _Turn, arrived_at: float, heard_at: float | None) -> TurnMeasured:
-    ended_at = max(turn.ended_at, turn.sent_at)
+    # A file's frames are read when they begin, and so before their last sound.
+    read_at = max(turn.last.read_at, turn.spoken_at)
+    queued_at = max(turn.last.queued_at, read_at)
+    sent_at = max(turn.last.sent_at, queued_at)
+    ended_at = max(turn.ended_at, sent_at)
     started_at = min(max(turn.started_at, ended_at), arrived_at)
-    there_s, back_s = ended_at - turn.sent_at, arrived_at - started_at
+    there_s, back_s = ended_at - sent_at, arrived_at - started_at
     hangover_s, kept_s = min(turn.hangover_s, there_s), min(turn.kept_s, back_s)
     parts_s = (
-        turn.sent_at - turn.spoken_at,
+        read_at - turn.spoken_at,
+        queued_at - read_at,
+        sent_at - queued_at,
         hangover_s,
         there_s - hangover_s + back_s - kept_s,
         started_at - ended_at,
@@ -200,11 +215,13 @@ def _measured(turn: _Turn, arrived_at: float, heard_at: float | None) -> TurnMea
         0.0 if heard_at is None else heard_at - arrived_at,
     )
     parts_ms = [round(part_s * 1000, 1) for part_s in parts_s]
-    input_ms, hangover_ms, network_ms, model_ms, jitter_ms, playout_ms = parts_ms
+    device_ms, dsp_ms, queue_ms, hangover_ms, network_ms, model_ms, jitter_ms, playout_ms = parts_ms
     return TurnMeasured(
         response_id=turn.response_id or "",
         total_ms=round(sum(parts_ms), 1),
-        input_ms=input_ms,
+        device_ms=device_ms,
+        dsp_ms=dsp_ms,
+        queue_ms=queue_ms,
         hangover_ms=hangover_ms,
         network_ms=network_ms,
         model_ms=model_ms,

@@ -127,8 +127,8 @@ class Line:
                 case Hushed() | ToolCall():
                     self._on_event(self, output)
                 case Command():
-                    self._note(output.data)
                     self.transport.transmit(output.text())
+                    self._note(output.data)
                 case Ended(problem):
                     self.transport.lose(problem)
 

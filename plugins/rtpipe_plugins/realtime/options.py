@@ -13,6 +13,7 @@ from rtpipe_plugins.realtime.pause import FalseInterruptions
 from rtpipe_plugins.realtime.reconnect import Reconnect
 from rtpipe_plugins.realtime.roll_over import RollOver
 from rtpipe_plugins.realtime.tools import ServerTool, Tool, distinct
+from rtpipe_plugins.realtime_server.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,6 +142,10 @@ class RealtimeOptions(Options):
     """`embedded`: the answers, a YAML file. Default: a museum's information desk."""
     model_path: InputPath | None = None
     """`embedded`: the folder of the recogniser's model. Default: the one that `speech` installs."""
+    script: InputPath | None = None
+    """`embedded`: a dialogue to follow word for word, a YAML file; in place of `rules`."""
+    faults: Faults | None = None
+    """`embedded`: what the server does wrong on purpose, to rehearse a bad day."""
 
     @field_validator("session")
     @classmethod
@@ -149,6 +154,12 @@ class RealtimeOptions(Options):
             if key in session:
                 raise ValueError(f"`{key}` does not belong here: the stage sets it")
         return session
+
+    @model_validator(mode="after")
+    def _one_gives_the_answers(self) -> Self:
+        if self.rules is not None and self.script is not None:
+            raise ValueError("either `rules` or `script` gives the answers")
+        return self
 
     @model_validator(mode="after")
     def _can_tell_coughs(self) -> Self:

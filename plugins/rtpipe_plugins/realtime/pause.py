@@ -9,14 +9,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import audio
+from rtpipe_plugins.realtime.voices import AUDIBLE_IN, peak
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
 
-_AUDIBLE = 33  # of 32767: -60 dBFS
 _LONGEST_SILENCE_MS = 200.0
 """Longer ones are shortened to this, to make up for a pause."""
 
@@ -176,14 +174,10 @@ class Pause:
     def _caught_up(self) -> AudioFrame:
         """Return the frame that is due, leaving out silence that lasts."""
         frame = self._held.popleft()
-        while not _audible(frame):
+        while peak(audio.pcm(frame)) < AUDIBLE_IN:
             self._quiet_ms += audio.duration_ms(frame)
             if self._quiet_ms <= _LONGEST_SILENCE_MS or not self._held:
                 return frame
             frame = self._held.popleft()
         self._quiet_ms = 0.0
         return frame
-
-
-def _audible(frame: AudioFrame) -> bool:
-    return int(np.abs(audio.pcm(frame).astype(np.int32)).max()) >= _AUDIBLE

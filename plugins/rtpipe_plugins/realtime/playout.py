@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.realtime.tracks import Pace
+    from rtpipe_plugins.realtime.pace import Pace
 
 _LATEST_S = 0.06
 """Until then what should have been played is played at once; later, time has jumped."""

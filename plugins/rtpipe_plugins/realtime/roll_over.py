@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from rtpipe import Options
+from rtpipe_plugins.realtime.ending import TAIL_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,17 +58,20 @@ class Schedule:
         self.force_at = max(expires_at - latest_s, self.dial_at)
         self._hurry_at = (self.dial_at + self.force_at) / 2
 
-    def may_swap(self, now: float, *, idle: bool, quiet_s: float) -> bool:
+    def may_swap(self, now: float, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
         """Return whether this is the moment.
 
         Args:
             now: The time.
             idle: Whether nobody speaks and no answer is owed, as far as the server has said.
             quiet_s: For how long nothing audible has been sent.
+            heard_s: For how long nothing audible has been heard: when the server has said that an
+                answer is over, its last sound still is in our jitter buffer.
         """
         if now >= self.force_at:
             return True
-        return idle and (quiet_s >= _QUIET_S or now >= self._hurry_at)
+        over = idle and heard_s >= TAIL_S
+        return over and (quiet_s >= _QUIET_S or now >= self._hurry_at)
 
 
 class Successor:
@@ -95,8 +99,11 @@ class Successor:
         self._dialling: asyncio.Task[Line] | None = None
         self._next_at = schedule.dial_at
 
-    async def due(self, *, idle: bool, quiet_s: float) -> bool:
-        """Return whether it stands and this is the moment; sees to it that it is being made."""
+    async def due(self, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
+        """Return whether it stands and this is the moment; sees to it that it is being made.
+
+        See `Schedule.may_swap`.
+        """
         now = self._clock.now()
         if self._dialling is None:
             if now >= self._next_at:
@@ -112,7 +119,7 @@ class Successor:
             self._log.warning("the next call could not be made beforehand: %s", problem)
             self._dialling, self._next_at = None, now + _AGAIN_S
             return False
-        return self._schedule.may_swap(now, idle=idle, quiet_s=quiet_s)
+        return self._schedule.may_swap(now, idle=idle, quiet_s=quiet_s, heard_s=heard_s)
 
     def take(self) -> Line | None:
         """Return the line, where it stands; the next one is made by another successor."""

@@ -129,7 +129,8 @@ class Realtime(Actions):
         """
         line = self._in_call()
         if self.options.greeting:
-            line.carry_out(line.conversation.say(self.options.greeting))
+            with suppress(NotConnected):  # lost while others opened; the next call goes on
+                line.carry_out(line.conversation.say(self.options.greeting))
         measuring = asyncio.create_task(self._measure())
         try:
             await self._keeper.converse(inlet, Splice(self.ctx.clock, send), self._forward)
@@ -163,8 +164,10 @@ class Realtime(Actions):
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
         self._meter.end()
-        await self._toolbox.close()
-        await self._keeper.close()
+        try:
+            await self._keeper.close()
+        finally:
+            await self._toolbox.close()  # until its calls are gone the model may ask for more
 
     def reset(self) -> None:
         """Drop what has come from the model and was not sent on."""

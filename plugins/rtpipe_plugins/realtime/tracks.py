@@ -8,26 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 
-from rtpipe import (
-    CANONICAL,
-    Converter,
-    FormatError,
-    Link,
-    LinkClosed,
-    QueuePolicy,
-    WhenFull,
-    audio,
-)
+from rtpipe import CANONICAL, Converter, FormatError, audio
 from rtpipe_plugins.realtime.jitter_buffer import JitterBuffer
 from rtpipe_plugins.realtime.options import JitterOptions
 from rtpipe_plugins.realtime.opus import opus_decoder
+from rtpipe_plugins.realtime.pace import RATE, SLOT_SAMPLES, Slots
 from rtpipe_plugins.realtime.playout import Playout
+from rtpipe_plugins.realtime.voices import ModelVoice, VisitorVoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,59 +30,15 @@ if TYPE_CHECKING:
 
     from rtpipe import AudioFrame
     from rtpipe_plugins.realtime.libopus import Encoder
-    from rtpipe_plugins.realtime.transport import Inlet
+    from rtpipe_plugins.realtime.pace import Pace
 
-RATE = 48_000
-SLOT_SAMPLES = 960
-SLOT_S = SLOT_SAMPLES / RATE
-_LATE_SLOTS = 10
-_AUDIBLE_OUT = 100  # of 32767: -50 dBFS, below which no voice detector listens
-_AUDIBLE_IN = 33  # -60 dBFS
 _OUT_OF_STEP = RATE // 2
 _ROUNDING = RATE // 1000
 _TIME_BASE = Fraction(1, RATE)
 _SILENCE: NDArray[np.int16] = np.zeros(SLOT_SAMPLES, np.int16)
-_RECEIVED = QueuePolicy(max_ms=1000.0, when_full=WhenFull.DROP_OLDEST, trim=False)
 
 
-class Pace(Protocol):
-    """The clock that frames are paced by; `rtpipe.Clock` is one."""
-
-    def now(self) -> float:
-        """Return seconds."""
-        ...
-
-    async def sleep_until(self, at: float) -> None:
-        """Wait until second `at`."""
-        ...
-
-
-class Slots:
-    """Hands out 20 ms slots of a clock, each once, none early.
-
-    A slot that is more than 200 ms late is skipped together with those up to now: the far end gets
-    a jump in time instead of a burst, which it would have to buffer for ever.
-    """
-
-    def __init__(self, clock: Pace) -> None:
-        self._clock = clock
-        self._start: float | None = None
-        self._next = 0
-
-    async def next(self) -> int:
-        """Wait for the next slot and return its number."""
-        if self._start is None:
-            self._start = self._clock.now()
-        now = int((self._clock.now() - self._start) / SLOT_S)
-        if now - self._next > _LATE_SLOTS:
-            self._next = now
-        slot = self._next
-        self._next += 1
-        await self._clock.sleep_until(self._start + slot * SLOT_S)
-        return slot
-
-
-class OutgoingTrack(MediaStreamTrack):
+class OutgoingTrack(VisitorVoice, MediaStreamTrack):
     """The visitor's audio as aiortc wants it: 20 ms at a time, and never a pause.
 
     Opus packets where we have an encoder, which aiortc sends as they are; otherwise frames, s16,
@@ -104,21 +53,12 @@ class OutgoingTrack(MediaStreamTrack):
     kind = "audio"
 
     def __init__(self, clock: Pace, on_failure: Callable[[Exception], None]) -> None:
-        super().__init__()
-        self._clock = clock
+        MediaStreamTrack.__init__(self)
+        VisitorVoice.__init__(self, clock)
         self._slots = Slots(clock)
         self._on_failure = on_failure
-        self._inlet: Inlet | None = None
         self.encoder: Encoder | None = None
         """Makes the packets; None: aiortc encodes."""
-        self.inlet_ended = False
-        """Whether all of the inlet has been sent."""
-        self.audible_at = clock.now()
-        """When something audible was last sent."""
-
-    def attach(self, inlet: Inlet) -> None:
-        """Send what comes out of `inlet` from now on."""
-        self._inlet = inlet
 
     async def recv(self) -> AudioFrame | Packet[Any]:
         """Return what the next slot holds; aiortc sends as fast as this returns."""
@@ -142,8 +82,6 @@ class OutgoingTrack(MediaStreamTrack):
         if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
             raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
         mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
-        if _peak(mono) >= _AUDIBLE_OUT:
-            self.audible_at = self._clock.now()
         return mono
 
     @staticmethod
@@ -152,15 +90,6 @@ class OutgoingTrack(MediaStreamTrack):
         packet.pts = pts
         packet.time_base = _TIME_BASE
         return packet
-
-    def _pull(self) -> AudioFrame | None:
-        if self._inlet is None or self.inlet_ended:
-            return None
-        try:
-            return self._inlet.get_nowait()
-        except LinkClosed:
-            self.inlet_ended = True
-            return None
 
 
 def _stereo(mono: NDArray[np.int16], pts: int) -> AudioFrame:
@@ -199,10 +128,8 @@ class Timeline:
         return pts
 
 
-class IncomingAudio:
+class IncomingAudio(ModelVoice):
     """The model's audio, put in order by a jitter buffer of ours or, where need be, by aiortc's.
-
-    `received` holds at most a second of it for `forward`; older audio is dropped, which is logged.
 
     Args:
         clock: The pipeline's time.
@@ -211,10 +138,9 @@ class IncomingAudio:
     """
 
     def __init__(self, clock: Pace, log: Logger, jitter: JitterOptions | None = None) -> None:
+        super().__init__(clock, log)
         jitter = jitter or JitterOptions()
         target_ms = jitter.target_ms
-        self._clock = clock
-        self._log = log
         self._start: float | None = None
         self._next = 0
         self._timeline = Timeline()
@@ -223,9 +149,6 @@ class IncomingAudio:
             target_s=None if target_ms is None else target_ms / 1000, max_s=jitter.max_ms / 1000
         )
         self.playout = Playout(clock, self.buffer, opus_decoder(), self._play)
-        self.received = Link("call -> realtime", _RECEIVED, on_drop=self._dropped)
-        self.audible_at = clock.now()
-        """When something audible was last played."""
 
     @property
     def kept_s(self) -> float:
@@ -270,7 +193,7 @@ class IncomingAudio:
         now = round((self._clock.now() - self._start) * rate)
         pts = self._timeline.place(frame.pts, frame.samples, now)
         for ours in self._converter.process(audio.stamp(frame, sample_rate=rate, pts=pts)):
-            self._offer(ours)
+            self._hand_out(ours)
 
     def _play(self, pcm: NDArray[np.int16], at: float) -> None:
         """Take samples that are played at second `at`."""
@@ -280,21 +203,4 @@ class IncomingAudio:
         if pts - self._next < _ROUNDING:
             pts = self._next
         self._next = pts + len(pcm)
-        self._offer(audio.from_pcm(pcm, sample_rate=RATE, pts=pts))
-
-    def _offer(self, frame: AudioFrame) -> None:
-        now = self._clock.now()
-        audio.meta(frame).captured_at = now
-        if _peak(audio.pcm(frame)) >= _AUDIBLE_IN:
-            self.audible_at = now
-        self.received.offer(frame)
-
-    def _dropped(self, _: float) -> None:
-        if self.received.statistics.frames_dropped == 1:
-            self._log.warning(
-                "what follows the call is too slow: the model's audio is being dropped"
-            )
-
-
-def _peak(pcm: NDArray[np.int16]) -> int:
-    return max(int(pcm.max()), -int(pcm.min()))
+        self._hand_out(audio.from_pcm(pcm, sample_rate=RATE, pts=pts))

@@ -42,7 +42,7 @@ class Incoming(Protocol):
 
     @property
     def received(self) -> Link:
-        """What has arrived since `begin`: canonical frames of 20 ms, closed at the end."""
+        """What has arrived since `begin`: canonical frames of any length, closed at the end."""
         ...
 
     @property
@@ -128,7 +128,7 @@ class Transport(Protocol):
         """Send an event.
 
         Raises:
-            NotConnected: The call is not up.
+            NotConnected: The call is not up, which also ends it: `lost` says so.
             StageError: The event is larger than the far end takes.
         """
         ...

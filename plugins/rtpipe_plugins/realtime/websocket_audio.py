@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import CANONICAL, AudioFormat, Converter, Link, LinkClosed, QueuePolicy, WhenFull, audio
-from rtpipe_plugins.realtime.tracks import SLOT_SAMPLES
-from rtpipe_plugins.realtime.websocket_playout import BLOCK, RATE, peak
+from rtpipe import CANONICAL, AudioFormat, Converter, audio
+from rtpipe_plugins.realtime.pace import SLOT_SAMPLES
+from rtpipe_plugins.realtime.voices import ModelVoice, VisitorVoice
+from rtpipe_plugins.realtime.websocket_playout import BLOCK, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import AudioFrame
-    from rtpipe_plugins.realtime.tracks import Pace
-    from rtpipe_plugins.realtime.transport import Inlet
+    from rtpipe_plugins.realtime.pace import Pace
 
 _WIRE = AudioFormat(RATE, "mono", "s16")
-_AUDIBLE_OUT = 100  # of 32767: -50 dBFS, below which no voice detector listens
-_AUDIBLE_IN = 33  # -60 dBFS
-_RECEIVED = QueuePolicy(max_ms=1000.0, when_full=WhenFull.DROP_OLDEST, trim=False)
 
 
-class OutgoingAudio:
+class OutgoingAudio(VisitorVoice):
     """The visitor's audio as events want it; see `Outgoing`.
 
     Silence where the inlet has nothing: a far end that gets no audio hears no end of speech.
@@ -35,19 +32,10 @@ class OutgoingAudio:
     """
 
     def __init__(self, clock: Pace) -> None:
-        self._clock = clock
-        self._inlet: Inlet | None = None
+        super().__init__(clock)
         self._stopped = False
         self._converter = Converter(_WIRE)
         self._sent = 0
-        self.inlet_ended = False
-        """See `Outgoing.inlet_ended`."""
-        self.audible_at = clock.now()
-        """See `Outgoing.audible_at`."""
-
-    def attach(self, inlet: Inlet) -> None:
-        """See `Outgoing.attach`."""
-        self._inlet = inlet
 
     def stop(self) -> None:
         """See `Outgoing.stop`."""
@@ -64,25 +52,14 @@ class OutgoingAudio:
         frame = self._pull()
         if frame is None:
             frame = audio.silence(SLOT_SAMPLES, pts=0)
-        elif peak(audio.pcm(frame)) >= _AUDIBLE_OUT:
-            self.audible_at = self._clock.now()
         samples = audio.copy(frame)  # others may hold the frame, whose pts is not this stream's
         audio.stamp(samples, sample_rate=frame.sample_rate, pts=self._sent)
         self._sent += frame.samples
         for chunk in self._converter.process(samples):
             yield audio.pcm(chunk).tobytes(), audio.duration_ms(chunk)
 
-    def _pull(self) -> AudioFrame | None:
-        if self._inlet is None or self.inlet_ended:
-            return None
-        try:
-            return self._inlet.get_nowait()
-        except LinkClosed:
-            self.inlet_ended = True
-            return None
 
-
-class IncomingAudio:
+class IncomingAudio(ModelVoice):
     """The model's audio as stages want it; see `Incoming`.
 
     Args:
@@ -91,16 +68,11 @@ class IncomingAudio:
     """
 
     def __init__(self, clock: Pace, log: Logger) -> None:
-        self._clock = clock
-        self._log = log
+        super().__init__(clock, log)
         self._wanted = False
         self._first: int | None = None
         self._converter = Converter(CANONICAL)
         self._blocks = 0
-        self.received = Link("call -> realtime", _RECEIVED, on_drop=self._dropped)
-        """See `Incoming.received`."""
-        self.audible_at = clock.now()
-        """See `Incoming.audible_at`."""
         self.kept_s = 0.0
         """See `Incoming.kept_s`; here the order is kept by TCP, and nothing is waited for."""
         # The resampler's delay falls into this silence, so that every block makes one whole frame.
@@ -121,20 +93,10 @@ class IncomingAudio:
         if self._first is None:
             self._first = slot
         block = audio.from_pcm(pcm, sample_rate=RATE, pts=self._blocks * BLOCK)
-        now = self._clock.now()
         for frame in self._converted(block):
             pts = (slot - self._first) * SLOT_SAMPLES
-            audio.meta(audio.stamp(frame, sample_rate=frame.sample_rate, pts=pts)).captured_at = now
-            if peak(audio.pcm(frame)) >= _AUDIBLE_IN:
-                self.audible_at = now
-            self.received.offer(frame)
+            self._hand_out(audio.stamp(frame, sample_rate=frame.sample_rate, pts=pts))
 
     def _converted(self, block: AudioFrame) -> list[AudioFrame]:
         self._blocks += 1
         return self._converter.process(block)
-
-    def _dropped(self, _: float) -> None:
-        if self.received.statistics.frames_dropped == 1:
-            self._log.warning(
-                "what follows the call is too slow: the model's audio is being dropped"
-            )

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType
 
 from rtpipe import NotConnected
 from rtpipe_plugins.realtime.dialect import Command
-from rtpipe_plugins.realtime.tracks import Slots
+from rtpipe_plugins.realtime.pace import Slots
 from rtpipe_plugins.realtime.transport import Placed
 from rtpipe_plugins.realtime.websocket_audio import IncomingAudio, OutgoingAudio
 from rtpipe_plugins.realtime.websocket_outbox import Outbox
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from rtpipe_plugins.realtime.pace import Pace
     from rtpipe_plugins.realtime.signaling import RealtimeSignaling
-    from rtpipe_plugins.realtime.tracks import Pace
     from rtpipe_plugins.realtime.websocket_handshake import Handshake
     from rtpipe_plugins.realtime.websocket_heard import Loudspeaker
     from rtpipe_plugins.realtime.websocket_playout import Step
@@ -93,6 +93,7 @@ class WebSocketCall:
     def transmit(self, text: str) -> None:
         """See `Transport.transmit`."""
         if self._socket is None or self._socket.closed:
+            self.lose(NotConnected("the WebSocket is not open"))
             raise NotConnected("the WebSocket is not open")
         self._do(self._playout.commanded(text))
 

@@ -50,7 +50,9 @@ class Loudspeaker:
             return  # a chime, or a loudspeaker that does not know whose audio it plays
         if event.type == "playback.started":
             if response_id != self._response_id:
-                self._response_id, self._began_at = response_id, event.at
+                heard_at = said.get("heard_at")
+                self._began_at = event.at if heard_at is None else float(heard_at)
+                self._response_id = response_id
             self._played_ms = None
         elif response_id == self._response_id:
             self._played_ms = float(said["played_ms"])

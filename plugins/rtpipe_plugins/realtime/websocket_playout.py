@@ -18,6 +18,7 @@ import numpy as np
 
 from rtpipe_plugins.realtime.dialect import Command
 from rtpipe_plugins.realtime.messages import object_of, place_of, text_of
+from rtpipe_plugins.realtime.voices import AUDIBLE_IN, peak
 from rtpipe_plugins.realtime.websocket_heard import Handed
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ WIRE_SESSION = {"audio": {"input": _FORMAT, "output": _FORMAT}}
 """What the session must be for its audio to be understood."""
 _WIDTH = 2  # bytes in a sample
 _MOST_MS = 600_000  # that wait; no model speaks for longer in one turn
-_AUDIBLE = 33  # of 32767: -60 dBFS
 _REMEMBERED = 64  # responses
 
 Step: TypeAlias = str | bytes | Command
@@ -153,7 +153,7 @@ class Playout:
         """Take up to `most` bytes of `part`, whole samples."""
         taken = part.waiting[: min(most, len(part.waiting) // _WIDTH * _WIDTH)]
         samples = np.frombuffer(bytes(taken), np.int16)
-        if self._sound_at is None and len(samples) and peak(samples) >= _AUDIBLE:
+        if self._sound_at is None and len(samples) and peak(samples) >= AUDIBLE_IN:
             self._sound_at, part.sound_from = now, part.handed
         self.gaps += self._dry
         self._dry = False
@@ -238,11 +238,6 @@ class Playout:
                 "response_id": response_id,
             }
         )
-
-
-def peak(pcm: NDArray[np.int16]) -> int:
-    """Return the largest absolute value of at least one sample."""
-    return max(int(pcm.max()), -int(pcm.min()))
 
 
 def _ms(pcm: bytes | bytearray) -> float:

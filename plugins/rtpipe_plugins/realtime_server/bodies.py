@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import BodyPartReader
 from aiohttp.http_exceptions import HttpProcessingError
 
+from rtpipe_plugins.realtime_server import strict_json
 from rtpipe_plugins.realtime_server.rejection import Rejected, missing_parameter, wrong_type
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     """Return a request's JSON object; an empty body is an empty one."""
     raw = await request.read()
     try:
-        body = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
+        body = strict_json.loads(raw or b"{}")
+    except ValueError:
         body = None
     if not isinstance(body, dict):
         raise Rejected("The request's body is not a JSON object.", code="invalid_json")
@@ -66,15 +66,15 @@ async def offer_and_session(request: web.Request) -> tuple[str, dict[str, Any] |
         while (part := await reader.next()) is not None:
             if isinstance(part, BodyPartReader) and part.name in ("sdp", "session"):
                 parts[part.name] = _text(await part.read(decode=True))
-    except (ValueError, HttpProcessingError) as error:
+    except (ValueError, RuntimeError, HttpProcessingError) as error:  # an unknown encoding: Runtime
         raise Rejected("The multipart body could not be read.", code="invalid_body") from error
     if "sdp" not in parts:
         raise missing_parameter("sdp")
     if "session" not in parts:
         return parts["sdp"], None
     try:
-        session = json.loads(parts["session"])
-    except (ValueError, RecursionError) as error:
+        session = strict_json.loads(parts["session"])
+    except ValueError as error:
         raise Rejected("The part 'session' is not JSON.", param="session") from error
     if not isinstance(session, dict):
         raise wrong_type("session", "an object", session)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from rtpipe_plugins.realtime_server import strict_json
 from rtpipe_plugins.realtime_server.grammar import text
 from rtpipe_plugins.realtime_server.rejection import (
     Rejected,
@@ -39,8 +39,8 @@ def parse(message: str | bytes) -> dict[str, Any]:
         Rejected: It holds none.
     """
     try:
-        event = json.loads(message)
-    except (ValueError, RecursionError) as error:
+        event = strict_json.loads(message)
+    except ValueError as error:
         raise Rejected("The event could not be parsed as JSON.", code="invalid_event") from error
     if not isinstance(event, dict):
         raise Rejected("The event is not a JSON object.", code="invalid_event")

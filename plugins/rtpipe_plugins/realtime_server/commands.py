@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from rtpipe import ExitCode, RtpipeError
-
-if TYPE_CHECKING:
-    from rtpipe_plugins.realtime_server.brain import Brain
-    from rtpipe_plugins.realtime_server.faults import Faults
-
+_log = logging.getLogger("rtpipe.serve_realtime")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -43,7 +40,13 @@ def add_commands(cli: click.Group) -> None:
 
 @click.command("serve-realtime")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option("--rules", type=_FILE, help="YAML file with the desk's answers.")
 @click.option("--model-path", type=_FOLDER, help="Folder of a faster-whisper model.")
 @click.option("--api-key", help="The only key to accept. Without it any key will do.")
@@ -63,38 +66,27 @@ def add_commands(cli: click.Group) -> None:
 )
 @click.option("--seed", type=int, help="Repeats what the faults leave to chance.")
 def serve_realtime(**given: Any) -> None:
-    """Serve the OpenAI Realtime protocol over WebRTC, offline, until Ctrl-C."""
-    from rtpipe_plugins.realtime_server.rules import DeskError
-    from rtpipe_plugins.realtime_server.speech import ModelError
+    """Serve the OpenAI Realtime protocol over WebRTC and WebSockets, offline, until Ctrl-C.
 
+    Calls and what is said in them are told on stderr; not with -q.
+    """
     serving = _Serving(**given)
     if serving.script is not None and serving.rules is not None:
         raise click.UsageError("--script and --rules: one of the two gives the answers")
-    try:
-        brain, faults = _brain_and_faults(serving)
-        asyncio.run(_serve(serving, brain, faults))
-    except (DeskError, ModelError) as error:
-        raise RtpipeError(str(error), exit_code=ExitCode.CONFIGURATION) from error
+    asyncio.run(_serve(serving))
 
 
-def _brain_and_faults(serving: _Serving) -> tuple[Brain, Faults]:
+async def _serve(serving: _Serving) -> None:
+    from rtpipe_plugins.realtime_server.brains import brain_and_faults
     from rtpipe_plugins.realtime_server.faults import from_flags
-    from rtpipe_plugins.realtime_server.speech import brain_from_options
-
-    faults = from_flags(serving.fault)
-    if serving.script is None:
-        return brain_from_options(serving.rules, serving.model_path), faults
-
-    from rtpipe_plugins.realtime_server.script import load_script
-    from rtpipe_plugins.realtime_server.script_brain import ScriptBrain
-
-    script = load_script(serving.script)
-    voice = brain_from_options(model=serving.model_path) if script.speaks else None
-    return ScriptBrain(script, voice), script.faults.overlaid(faults)
-
-
-async def _serve(serving: _Serving, brain: Brain, faults: Faults) -> None:
     from rtpipe_plugins.realtime_server.server import RealtimeServer
+
+    brain, faults = brain_and_faults(
+        rules=serving.rules,
+        model=serving.model_path,
+        script=serving.script,
+        faults=from_flags(serving.fault),
+    )
 
     seed = secrets.randbelow(2**31) if serving.seed is None else serving.seed
     server = RealtimeServer(
@@ -105,11 +97,17 @@ async def _serve(serving: _Serving, brain: Brain, faults: Faults) -> None:
         session_s=serving.session_s,
         faults=faults,
         seed=seed,
-        on_note=_say,
+        on_note=_note,
     )
     stop = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # asked twice: whatever holds up the end is not waited for
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
     try:
         await server.start()
         if brain.notice:
@@ -124,6 +122,12 @@ async def _serve(serving: _Serving, brain: Brain, faults: Faults) -> None:
         await stop.wait()
     finally:
         await server.close()
+
+
+def _note(sentence: str) -> None:
+    """Say what the server has to tell, unless `-q` wants less."""
+    if _log.isEnabledFor(logging.INFO):
+        _say(sentence)
 
 
 def _say(sentence: str) -> None:

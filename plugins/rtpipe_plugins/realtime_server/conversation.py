@@ -23,7 +23,9 @@ class Item:
     words: str | None = None
     """What a user's item says; None while its audio has not been transcribed."""
     pcm: NDArray[np.int16] | None = None
-    """A user's audio: mono, 16 kHz."""
+    """A user's audio as long as its words are not known: mono, 16 kHz."""
+    heard_samples: int = 0
+    """Length of a user's audio."""
     spoken_ms: int = 0
     """Length of an assistant's audio as far as it was generated."""
 
@@ -51,6 +53,15 @@ class Item:
         """Return the item as events show it now."""
         return copy.deepcopy(self.body)
 
+    def record(self, pcm: NDArray[np.int16]) -> None:
+        """Take a user's audio; a long conversation has no room for what nobody asks for again."""
+        self.heard_samples = len(pcm)
+        self.pcm = pcm if self.words is None else None
+
+    def understand(self, words: str) -> None:
+        """Take the words of a user's audio."""
+        self.words, self.pcm = words, None
+
     def forget_transcript(self) -> None:
         """Forget the words that were cut off: they were not heard, so they were not said."""
         self.body["content"][0]["transcript"] = ""
@@ -62,6 +73,7 @@ class Conversation:
     def __init__(self, conversation_id: str) -> None:
         self.id = conversation_id
         self._items: list[Item] = []
+        self._by_id: dict[str, Item] = {}
 
     @property
     def first_id(self) -> str | None:
@@ -83,24 +95,24 @@ class Conversation:
         Raises:
             Rejected: The predecessor does not exist or the id is taken.
         """
-        if self._index(item.id) is not None:
+        if item.id in self._by_id:
             raise Rejected(
                 f"Error adding item: an item with id '{item.id}' already exists.", param="item.id"
             )
-        index: int | None = len(self._items)
+        index = len(self._items)
         if previous_item_id == ROOT:
             index = 0
         elif previous_item_id is not None:
-            index = self._index(previous_item_id)
-            if index is None:
+            previous = self._by_id.get(previous_item_id)
+            if previous is None:
                 raise Rejected(
                     "Error adding item: the previous item with id "
                     f"'{previous_item_id}' does not exist.",
                     param="previous_item_id",
                 )
-            index += 1
-        assert index is not None
+            index = self._items.index(previous) + 1
         self._items.insert(index, item)
+        self._by_id[item.id] = item
         return self._items[index - 1].id if index else None
 
     def find(self, item_id: str, doing: str = "retrieving", verb: str = "retrieve") -> Item:
@@ -109,18 +121,33 @@ class Conversation:
         Raises:
             Rejected: There is none; the code names the `verb`.
         """
-        index = self._index(item_id)
-        if index is None:
+        item = self._by_id.get(item_id)
+        if item is None:
             raise Rejected(
                 f"Error {doing} item: the item with id '{item_id}' does not exist.",
                 code=f"item_{verb}_invalid_item_id",
                 param="item_id",
             )
-        return self._items[index]
+        return item
+
+    def check_output(self, item: Item) -> None:
+        """Refuse what a function returned that nobody called.
+
+        Raises:
+            Rejected: `item` is an output, and its call is not here.
+        """
+        call_id = item.body.get("call_id")
+        calls = (other for other in reversed(self._items) if other.type == "function_call")
+        called = (call.body["call_id"] for call in calls)
+        if item.type == "function_call_output" and call_id not in called:
+            raise Rejected(
+                f"Tool call ID '{call_id}' not found in conversation.", code="invalid_tool_call_id"
+            )
 
     def delete(self, item_id: str) -> None:
         """Remove the item with `item_id`."""
         self._items.remove(self.find(item_id, "deleting", "delete"))
+        del self._by_id[item_id]
 
     def unanswered(self) -> list[Item]:
         """Return what the next response answers: the items after the last answer.
@@ -130,11 +157,8 @@ class Conversation:
         """
         waiting: list[Item] = []
         for item in reversed(self._items):
-            if item.role == "assistant" and not (waiting and waiting[0].type == "function_call"):
+            if item.role == "assistant" and not (waiting and waiting[-1].type == "function_call"):
                 break
             if item.asks:
-                waiting.insert(0, item)
-        return waiting
-
-    def _index(self, item_id: str) -> int | None:
-        return next((i for i, item in enumerate(self._items) if item.id == item_id), None)
+                waiting.append(item)
+        return waiting[::-1]

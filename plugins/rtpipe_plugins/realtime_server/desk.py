@@ -94,7 +94,7 @@ def load_desk(path: Path | None = None, now: Callable[[], datetime] | None = Non
         now: As for `Desk`.
 
     Raises:
-        DeskError: If the file cannot be read, is no YAML or breaks a rule of its form.
+        ConfigError: With everything that is wrong in it, and where.
     """
     return Desk(load_rules(path), now)
 

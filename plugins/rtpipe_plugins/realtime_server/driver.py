@@ -23,11 +23,11 @@ from rtpipe_plugins.realtime_server.protocol import Protocol as RealtimeProtocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rtpipe_plugins.realtime_server.brain import Brain
+    from rtpipe_plugins.realtime_server.brain import Answer, Brain
     from rtpipe_plugins.realtime_server.faults_injection import CallFaults
     from rtpipe_plugins.realtime_server.session import Session
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 
 class Line(Protocol):
@@ -81,6 +81,8 @@ class Driver:
         self._thoughts: dict[asyncio.Task[None], str] = {}
         """What the brain is doing, with the id of the item or response it is for."""
         self._ended = False
+        self.busy = asyncio.Event()
+        """Set while the session's time has to pass: something is being answered or played."""
 
     def attach(self, line: Line) -> None:
         """Send on `line` too what comes from now on."""
@@ -115,6 +117,10 @@ class Driver:
             self._note(f"{self.name}: a fault of the server: {error!r}")
             self.protocol.report_failure()
         self._pass_on(self.protocol.take())
+        if self.protocol.idle:
+            self.busy.clear()
+        else:
+            self.busy.set()
 
     async def close(self, reason: str = "") -> None:
         """End the session and everything that runs for it; may be called again."""
@@ -156,25 +162,23 @@ class Driver:
             case Transcribe(item_id, pcm):
                 self._think(
                     item_id,
-                    brain.transcribe(pcm),
+                    lambda: brain.transcribe(pcm),
                     lambda words: self._transcribed(item_id, words),
                     lambda: protocol.transcription_failed(item_id),
                 )
             case Reply(response_id, question):
-                self._note(f"{self.name} heard: {question.heard}")
+                if question.heard:
+                    self._note(f"{self.name} heard: {question.heard}")
                 self._think(
                     response_id,
-                    brain.reply(question),
-                    lambda answer: protocol.replied(
-                        response_id, spoilt(answer, self._faults.knobs)
-                    ),
+                    lambda: brain.reply(question),
+                    lambda answer: self._replied(response_id, answer),
                     lambda: protocol.response_failed(response_id),
                 )
             case Speak(response_id, text, voice):
-                self._note(f"{self.name} says: {text}")
                 self._think(
                     response_id,
-                    brain.speak(text, voice),
+                    lambda: brain.speak(text, voice),
                     lambda utterance: protocol.spoken(response_id, utterance),
                     lambda: protocol.response_failed(response_id),
                 )
@@ -185,6 +189,14 @@ class Driver:
             case HangUp(reason):
                 self._end(reason)
 
+    def _replied(self, response_id: str, answer: Answer) -> None:
+        answer = spoilt(answer, self._faults.knobs)
+        if answer.words:
+            self._note(f"{self.name} says: {answer.words}")
+        for call in answer.calls:
+            self._note(f"{self.name} calls: {call.name}")
+        self.protocol.replied(response_id, answer)
+
     def _transcribed(self, item_id: str, words: str) -> None:
         if isinstance(words, Reported):
             self._faults.events.report(item_id, words.how)
@@ -193,13 +205,13 @@ class Driver:
     def _think(
         self,
         owner: str,
-        answer: Awaitable[Answer],
-        then: Callable[[Answer], None],
+        ask: Callable[[], Awaitable[Found]],
+        then: Callable[[Found], None],
         otherwise: Callable[[], None],
     ) -> None:
         async def think() -> None:
             try:
-                found = await answer
+                found = await ask()
             except Exception as error:  # noqa: BLE001 - a brain is anybody's; the session goes on
                 self._note(f"{self.name}: the brain failed: {error!r}")
                 self.run(otherwise)

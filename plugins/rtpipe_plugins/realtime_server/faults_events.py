@@ -161,9 +161,11 @@ class EventFaults:
         """Yield an event, or what was held back and may go now."""
         kind: str = event["type"]
         if kind.startswith(_TRANSCRIPTION):
-            how = self._reports.get(event["item_id"], self._faults.transcription)
+            last = not kind.endswith(".delta")
+            look_up = self._reports.pop if last else self._reports.get
+            how = look_up(event["item_id"], self._faults.transcription)
             if how == "failed":
-                if kind.endswith(".completed"):
+                if last:
                     yield self._untranscribed(event)
             elif how == "late":
                 self._held.append(event)

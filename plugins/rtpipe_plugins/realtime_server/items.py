@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rtpipe_plugins.realtime_server.conversation import Item
 from rtpipe_plugins.realtime_server.grammar import Rule, mapping, nullable, one_of, section, text
 from rtpipe_plugins.realtime_server.rejection import (
@@ -15,6 +17,8 @@ from rtpipe_plugins.realtime_server.resample import Resampler
 from rtpipe_plugins.realtime_server.wire import decode, rate_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rtpipe_plugins.realtime_server.ids import NewId
 
 _SOUND = {"type": "audio/pcm", "rate": 24000}
@@ -84,17 +88,20 @@ def _message(given: dict[str, Any], item_id: str, path: str) -> Item:
         {"id": item_id, "type": "message", "status": "completed", "role": role, "content": []}
     )
     words: list[str] = []
+    sounds: list[NDArray[np.int16]] = []
     for index, given_part in enumerate(content):
         where = f"{path}.content[{index}]"
         part = _part(given_part, _PARTS[role], where)
         words.append(part.get("text") or part.get("transcript") or "")
         if part["type"] == "input_audio":
             samples = decode(part.pop("audio"), _SOUND, f"{where}.audio")
-            item.pcm = Resampler(rate_of(_SOUND)).whole(samples)
+            sounds.append(Resampler(rate_of(_SOUND)).whole(samples))
             part.setdefault("transcript", None)
         item.body["content"].append(part)
-    untranscribed = item.pcm is not None and not any(words)
+    untranscribed = sounds and not any(words)
     item.words = None if untranscribed else " ".join(word for word in words if word)
+    if sounds:
+        item.record(np.concatenate(sounds))
     return item
 
 

@@ -185,7 +185,8 @@ class Listener:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
-        item = Item(body, words=words, pcm=pcm)
+        item = Item(body, words=words)
+        item.record(pcm)
         previous = self._conversation.add(item)
         for what in ("added", "done"):
             self._outbox.emit(

@@ -77,6 +77,11 @@ class Protocol:
         self._appended = {rate: Resampler(rate) for rate in (8000, 24000)}
         """What `input_audio_buffer.append` brings, by its rate."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether ticks change nothing: nothing is being answered or played."""
+        return self._responder.idle
+
     def take(self) -> list[Output]:
         """Return the events and commands put out since the last call, in order."""
         return self._outbox.take()
@@ -169,7 +174,7 @@ class Protocol:
     def _handle(self, event: dict[str, Any]) -> None:
         match event["type"]:
             case "session.update":
-                self._session.update(event["session"], spoke=self._responder.spoke)
+                self._session.update(event["session"], begun=True, spoke=self._responder.spoke)
                 self._outbox.emit("session.updated", session=self._session.snapshot())
             case "input_audio_buffer.append":
                 text(None, event["audio"], "audio")
@@ -207,6 +212,7 @@ class Protocol:
 
     def _create_item(self, event: dict[str, Any]) -> None:
         item = make_item(event["item"], self._outbox.new_id)
+        self._conversation.check_output(item)
         previous = self._conversation.add(item, event.get("previous_item_id"))
         for what in ("added", "done"):
             self._outbox.emit(

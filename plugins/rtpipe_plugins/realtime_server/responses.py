@@ -104,11 +104,11 @@ class Response:
         }
 
     def _usage(self) -> dict[str, Any]:
-        samples = sum(len(item.pcm) for item in self.context if item.pcm is not None)
+        samples = sum(item.heard_samples for item in self.context)
         typed = sum(
             len(item.words or item.body.get("output", ""))
             for item in self.context
-            if item.pcm is None
+            if not item.heard_samples
         )
         text_in = (len(self.instructions) + typed) // _LETTERS_PER_TOKEN
         audio_in = samples * _HEARD_TOKENS_PER_S // 16000

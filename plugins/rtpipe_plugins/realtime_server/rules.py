@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import AfterValidator, Field
+
+from rtpipe import Options
+from rtpipe.documents import read_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,22 +25,6 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 _ALIKE = 0.85  # difflib's ratio: "tickets" is a ticket and "caffe" a cafe, "prime" is no price
 _SHORTEST_ALIKE = 4  # a shorter word must be heard exactly
-
-
-class DeskError(ValueError):
-    """A rules file that cannot be used.
-
-    Attributes:
-        path: The file.
-        line: The line at fault, from 1.
-        message: What is wrong there.
-    """
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
-        self.path = path
-        self.line = line
-        self.message = message
 
 
 def words(text: str) -> list[str]:
@@ -76,23 +60,19 @@ _Sentences = Annotated[list[_Sentence], Field(min_length=1)]
 _Report = Annotated[str, AfterValidator(_worded), _fillable("time", "heard", "output")]
 
 
-class Call(BaseModel):
+class Call(Options):
     """A function of the client's that is called for an answer, if the client declared it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tool: Annotated[str, Field(min_length=1)]
     """The function's name."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """What it is given."""
-    say: Annotated[list[_Report], Field(min_length=1)] = ["{output}"]
+    say: Annotated[list[_Report], Field(min_length=1)] = Field(default=["{output}"])
     """Answers, taken in turn, when it has returned `{output}`."""
 
 
-class Rule(BaseModel):
+class Rule(Options):
     """What the desk says when one of several phrases is heard."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     about: _Phrase
     """The subject, in words for people."""
@@ -108,10 +88,8 @@ class Rule(BaseModel):
         return any(_stands_in(words(phrase), heard) for phrase in self.any)
 
 
-class Rules(BaseModel):
+class Rules(Options):
     """A rules file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: Annotated[list[Rule], Field(min_length=1)]
     """Tried from first to last."""
@@ -128,37 +106,9 @@ def load_rules(path: Path | None = None) -> Rules:
         path: The file; None takes the museum desk that ships.
 
     Raises:
-        DeskError: If the file cannot be read, is no YAML or breaks a rule of its form.
+        ConfigError: With everything that is wrong in it, and where.
     """
-    path = path or RULES
-    document: Any = None
-    try:
-        document = YAML().load(path.read_text(encoding="utf-8"))
-        return Rules.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DeskError(path, _line(document, first["loc"]), f"{where}: {first['msg']}") from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DeskError(path, line, error.problem or "not YAML") from error
-    except OSError as error:
-        raise DeskError(path, 1, error.strerror or "cannot be read") from error
-    except (YAMLError, UnicodeError) as error:
-        raise DeskError(path, 1, str(error)) from error
-
-
-def _line(document: Any, loc: Sequence[int | str]) -> int:
-    """Return the line of the value at `loc`, or of the nearest one around it that exists."""
-    line = 1
-    for key in loc:
-        if not isinstance(document, CommentedMap | CommentedSeq):
-            break
-        if key not in (document.lc.data or {}):
-            break
-        line = document.lc.data[key][0] + 1
-        document = document[key]
-    return line
+    return read_document(path or RULES, Rules, name="desk")
 
 
 def _stands_in(phrase: Sequence[str], heard: Sequence[str]) -> bool:

@@ -123,10 +123,12 @@ def _read(path: Path) -> NDArray[np.int16]:
             frames = [
                 piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)
             ]
-            frames += resampler.resample(None)
-    except (FFmpegError, IndexError) as error:
+            pcm = np.concatenate(
+                [frame.to_ndarray()[0] for frame in [*frames, *resampler.resample(None)]]
+            )
+    except (FFmpegError, IndexError, ValueError) as error:  # no stream, or nothing in it
         reason = error.strerror if isinstance(error, FFmpegError) else "it holds no audio"
         raise EnvironmentProblem(
             f"Cannot read {path}: {reason}.", help="Name a sound file: `sound: {wav: answer.wav}`."
         ) from error
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    return pcm

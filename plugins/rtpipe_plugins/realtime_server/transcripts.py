@@ -55,7 +55,7 @@ class Transcripts:
         item = self._pending.pop(item_id, None)
         if item is None:
             return
-        item.words = words
+        item.understand(words)
         if item_id not in self._reported:
             return
         self._reported.discard(item_id)
@@ -63,7 +63,7 @@ class Transcripts:
         for piece in in_pieces(words):
             self._outbox.emit_delta(f"{_KIND}.delta", piece, **where)
         _audio_part(item)["transcript"] = words
-        usage = {"type": "duration", "seconds": math.ceil(_samples(item) / RATE)}
+        usage = {"type": "duration", "seconds": math.ceil(item.heard_samples / RATE)}
         self._outbox.emit(f"{_KIND}.completed", **where, transcript=words, usage=usage)
 
     def failed(self, item_id: str) -> None:
@@ -71,7 +71,7 @@ class Transcripts:
         item = self._pending.pop(item_id, None)
         if item is None:
             return
-        item.words = ""
+        item.understand("")
         if item_id in self._reported:
             self._reported.discard(item_id)
             self._outbox.emit(
@@ -92,7 +92,3 @@ def _audio_part(item: Item) -> dict[str, str | None]:
         part for part in item.body["content"] if part["type"] == "input_audio"
     )
     return part
-
-
-def _samples(item: Item) -> int:
-    return 0 if item.pcm is None else len(item.pcm)

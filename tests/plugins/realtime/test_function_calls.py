@@ -151,3 +151,10 @@ def test_who_speaks_while_the_model_waits_interrupts_nothing() -> None:
     talk.hear(SPEECH)
     talk.answer("call_1", "one")
     assert talk.sent() == ["one", "response.create"]
+
+
+def test_an_answer_that_was_interrupted_and_generated_all_the_same_is_not_gone_on_with() -> None:
+    talk = Talk("f")
+    talk.hear(created("a"), STARTED, SPEECH, done("a", SAYING, call(1)))
+    talk.answer("call_1", "one")
+    assert talk.sent() == ["one"]

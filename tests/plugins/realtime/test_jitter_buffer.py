@@ -348,6 +348,16 @@ def test_what_is_cleared_is_never_played_and_what_comes_next_is() -> None:
     assert buffer.statistics.lost == 0
 
 
+def test_what_was_still_on_its_way_when_all_was_cleared_is_not_played() -> None:
+    buffer = JitterBuffer(target_s=0.1)
+    late, *rest = stream(steady, 3)
+    for packet in rest:
+        buffer.put(packet)
+    buffer.clear()
+    buffer.put(late)
+    assert buffer.take(10.0) == Wait(None)
+
+
 def test_a_flood_is_bounded() -> None:
     buffer = JitterBuffer()
     for packet in stream(lambda n: 0.01 - n * SLOT_S, 5000):

@@ -59,19 +59,26 @@ def test_a_session_of_any_length_leaves_time_for_both(life_s: float) -> None:
 
 def test_they_change_places_when_nobody_speaks() -> None:
     schedule = an_hour()
-    assert not schedule.may_swap(3645.0, idle=False, quiet_s=60.0)
-    assert not schedule.may_swap(3645.0, idle=True, quiet_s=0.5)
-    assert schedule.may_swap(3645.0, idle=True, quiet_s=0.7)
+    assert not schedule.may_swap(3645.0, idle=False, quiet_s=60.0, heard_s=60.0)
+    assert not schedule.may_swap(3645.0, idle=True, quiet_s=0.5, heard_s=60.0)
+    assert schedule.may_swap(3645.0, idle=True, quiet_s=0.7, heard_s=60.0)
 
 
 def test_in_a_loud_room_the_servers_word_is_enough_after_a_while() -> None:
-    assert not an_hour().may_swap(3662.0, idle=True, quiet_s=0.0)
-    assert an_hour().may_swap(3663.0, idle=True, quiet_s=0.0)
+    assert not an_hour().may_swap(3662.0, idle=True, quiet_s=0.0, heard_s=60.0)
+    assert an_hour().may_swap(3663.0, idle=True, quiet_s=0.0, heard_s=60.0)
+
+
+def test_the_last_sound_of_an_answer_is_waited_for_but_not_for_ever() -> None:
+    for now in (3645.0, 3663.0):
+        assert not an_hour().may_swap(now, idle=True, quiet_s=60.0, heard_s=0.2)
+        assert an_hour().may_swap(now, idle=True, quiet_s=60.0, heard_s=0.3)
+    assert an_hour().may_swap(3685.0, idle=True, quiet_s=60.0, heard_s=0.0)
 
 
 def test_at_last_they_change_places_whoever_speaks() -> None:
-    assert not an_hour().may_swap(3684.9, idle=False, quiet_s=0.0)
-    assert an_hour().may_swap(3685.0, idle=False, quiet_s=0.0)
+    assert not an_hour().may_swap(3684.9, idle=False, quiet_s=0.0, heard_s=60.0)
+    assert an_hour().may_swap(3685.0, idle=False, quiet_s=0.0, heard_s=60.0)
 
 
 # -- the budget --------------------------------------------------------------------------------

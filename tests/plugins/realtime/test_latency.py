@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rtpipe import audio
+from rtpipe import Bus, Clock, StageContext, audio
 from rtpipe_plugins.playback import PlaybackStarted
 from rtpipe_plugins.realtime.events import ServerEvent
 from rtpipe_plugins.realtime.latency import Latency, TurnMeasured
+from rtpipe_plugins.realtime.latency_meter import LatencyMeter
 
 HANGOVER_S = 0.5
 SLOT = 960
@@ -29,7 +31,9 @@ class Conversation:
         for start in range(0, len(pcm), SLOT):
             frame = audio.from_pcm(pcm[start : start + SLOT], sample_rate=48_000, pts=start)
             captured_at = begin_s + start / 48_000
-            audio.meta(frame).captured_at = captured_at
+            known = audio.meta(frame)
+            known.captured_at = captured_at
+            known.read_at, known.queued_at = captured_at + 0.022, captured_at + 0.025
             self.latency.sent(frame, captured_at + sent_after_s)
 
     def event(self, type: str, at: float, **data: Any) -> None:
@@ -81,7 +85,9 @@ def test_each_part_is_measured_and_they_sum_to_the_whole(conversation: Conversat
     (turn,) = conversation.measured
     assert turn.total_ms == pytest.approx((12.21 - 11.005) * 1000, abs=0.1)  # 10 ms into its frame
     assert parts(turn) == {
-        "input_ms": pytest.approx(40.0, abs=0.1),  # sent at 11.045: the frame that begins at 11.0
+        "device_ms": pytest.approx(17.0, abs=0.1),  # the frame that begins at 11.0 ends in silence
+        "dsp_ms": pytest.approx(3.0, abs=0.1),
+        "queue_ms": pytest.approx(20.0, abs=0.1),
         "hangover_ms": pytest.approx(500.0),
         "network_ms": pytest.approx(100.0 + 70.0 - 30.0, abs=0.1),
         "model_ms": pytest.approx(355.0, abs=0.1),
@@ -156,6 +162,17 @@ def test_news_that_overtake_each_other_make_no_part_negative(conversation: Conve
     assert turn.total_ms == pytest.approx((10.7 - 10.02) * 1000, abs=0.1)
 
 
+def test_a_microphone_that_clips_is_loud(conversation: Conversation) -> None:
+    conversation.event("input_audio_buffer.speech_started", 10.2)
+    clipped = np.full(4800, -32768, np.int16)
+    conversation.visitor(10.0, np.concatenate([loud(4800), clipped, quiet(0.7)]), sent_after_s=0.0)
+    conversation.event("input_audio_buffer.committed", 10.9)
+    conversation.event("output_audio_buffer.started", 11.0, response_id="resp_1")
+    conversation.model(11.05, pcm=loud(480))
+    conversation.loudspeaker(11.2, "resp_1")
+    assert conversation.measured[0].total_ms == pytest.approx(1000, abs=1)
+
+
 def test_a_turn_in_the_middle_of_the_models_own_is_left_out(conversation: Conversation) -> None:
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.02)
     conversation.model(10.55, pcm=loud(SLOT))
@@ -164,3 +181,26 @@ def test_a_turn_in_the_middle_of_the_models_own_is_left_out(conversation: Conver
     conversation.event("output_audio_buffer.started", 10.9, response_id="resp_1")
     conversation.loudspeaker(11.0, "resp_1")
     assert conversation.measured == []
+
+
+@pytest.mark.parametrize(("source", "turns"), [("realtime", 1), ("another", 0)])
+async def test_the_turns_of_another_stage_are_not_ours(
+    bus: Bus, published: Any, patient_link: Any, source: str, turns: int
+) -> None:
+    ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe)
+    line: Any = SimpleNamespace(
+        conversation=SimpleNamespace(hangover_s=0.0),
+        transport=SimpleNamespace(incoming=SimpleNamespace(kept_s=0.0)),
+    )
+    meter = LatencyMeter(ctx)
+    meter.begin(lambda: line)
+    patient_link.offer(audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0))
+    assert meter.listened(patient_link).get_nowait() is not None
+    for type in ("input_audio_buffer.committed", "output_audio_buffer.started"):
+        data = {"response_id": "resp_1"}
+        bus.publish(ServerEvent(type=type, source=source, at=ctx.now(), data=data))
+    frame = audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0)
+    audio.meta(frame).captured_at = ctx.now()
+    meter.arrived(line, frame)
+    meter.end()
+    assert len(published.of("latency.turn_measured")) == turns

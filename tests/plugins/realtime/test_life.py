@@ -178,9 +178,12 @@ class Life:
 
     async def begin(self) -> ScriptedTransport:
         await self.stage.open()
+        await self.begin_talking()
+        return self.far_end.call
+
+    async def begin_talking(self) -> None:
         self.talking = asyncio.create_task(self.stage.converse(self.inlet, self._send))
         await asyncio.sleep(0.05)
-        return self.far_end.call
 
     async def end(self) -> None:
         assert self.talking is not None
@@ -327,6 +330,23 @@ def test_what_will_not_pass_is_not_tried_again(far_end: FarEnd, problem: Excepti
     assert len(far_end.attempts_at) == 1
 
 
+@virtually
+async def test_what_is_asked_for_while_we_hang_up_is_broken_off_too(far_end: FarEnd) -> None:
+    life = Life(far_end, tools=[{"python": "asyncio:sleep"}])
+    call = await life.begin()
+
+    async def hang_up() -> None:
+        wanted = {"type": "function_call", "call_id": "c1", "name": "sleep"}
+        output = [{**wanted, "arguments": '{"delay": 1000}'}]
+        call.say("response.done", response={"id": "r", "status": "completed", "output": output})
+        await asyncio.sleep(0.5)
+
+    call.hang_up = hang_up  # type: ignore[method-assign]
+    await life.stop()
+    assert life.of("tool.failed")
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("tool")]
+
+
 # -- losing the call ---------------------------------------------------------------------------
 
 
@@ -356,6 +376,19 @@ async def test_the_conversation_goes_on_in_another_call(far_end: FarEnd) -> None
     (lost, _), (again,) = life.of("realtime.disconnected"), life.of("realtime.reconnecting")
     assert lost["reason"] == again["reason"] == "the server has closed the event channel"
     assert again["attempt"] == 1
+
+
+@virtually
+async def test_a_call_that_is_lost_before_the_greeting_is_followed_by_another(
+    far_end: FarEnd,
+) -> None:
+    life = Life(far_end, greeting="Welcome!")
+    await life.stage.open()
+    far_end.call.closed = True  # while other stages were being opened
+    far_end.call.lose(NotConnected("gone"))
+    await life.begin_talking()
+    await far_end.called(2)
+    await life.stop()
 
 
 @virtually
@@ -602,7 +635,7 @@ async def test_the_models_audio_is_one_stream_with_a_hole(far_end: FarEnd) -> No
         audio.check_frame(frame, previous)
         previous = frame
     assert len(life.frames) == 10
-    assert life.frames[5].pts / 48_000 == pytest.approx(2.6, abs=0.5)
+    assert 2.6 < life.frames[5].pts / 48_000 < 3.3  # the first pause is up to 0.5 s
 
 
 # -- rolling over ------------------------------------------------------------------------------

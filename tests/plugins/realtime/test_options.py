@@ -158,6 +158,16 @@ def test_the_stage_says_what_it_is() -> None:
     }  # fmt: skip
 
 
+def test_what_the_command_line_says_about_it_is_english() -> None:
+    from click.testing import CliRunner
+
+    from rtpipe.cli import cli
+
+    said = " ".join(CliRunner().invoke(cli, ["stages", "realtime"]).stdout.split())
+    assert "a list of mappings with python," in said
+    assert "a mappings" not in said
+
+
 def test_looking_at_the_stage_loads_no_heavy_library() -> None:
     import subprocess
     import sys
@@ -165,7 +175,9 @@ def test_looking_at_the_stage_loads_no_heavy_library() -> None:
     code = (
         "import sys, rtpipe_plugins.realtime as r;"
         "r.RealtimeOptions(); r.Realtime.actions();"
-        "print([m for m in ('aiortc', 'aiohttp', 'faster_whisper') if m in sys.modules])"
+        "print([m for m in ('aiortc', 'aiohttp', 'faster_whisper') if m in sys.modules]);"
+        "import rtpipe_plugins.realtime.websocket_call;"
+        "print('aiortc' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "False"]

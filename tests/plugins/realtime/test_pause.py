@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rtpipe import audio
 from rtpipe_plugins.realtime import RealtimeOptions
 from rtpipe_plugins.realtime.dialect import Command, Hushed
+from rtpipe_plugins.realtime.pause import Pause
 from rtpipe_plugins.realtime.protocol import RealtimeProtocol
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -188,3 +189,15 @@ def test_a_turn_while_nobody_else_speaks_is_answered_by_our_asking() -> None:
     talk.noise(200)
     assert talk.sent() == ["response.create"]
     assert QUIET not in talk.levels
+
+
+def test_a_short_silence_in_what_was_held_is_kept() -> None:
+    pause = Pause()
+    frames = [audio.from_pcm(np.full(960, level, np.int16), sample_rate=48_000, pts=960 * n)
+              for n, level in enumerate((9, 5000, 0, 0, 0, 6000, 0, 0, 0, 0))]  # fmt: skip
+    pause.begin()
+    for frame in frames[:3]:
+        pause.take(frame)
+    pause.end()
+    heard = [int(audio.pcm(pause.take(frame)).max()) for frame in frames[3:]]
+    assert heard == [9, 5000, 0, 0, 0, 6000, 0]

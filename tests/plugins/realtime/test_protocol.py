@@ -1,11 +1,4 @@
-"""The protocol without a network: recorded sequences in, facts and commands out.
-
-Of the thirty checks of a client these are here: 19 `a_spoken_turn` (an answer is over when it has
-been played), 21 `any_order_of_cleared…`, 22 `late_news_of_an_old…`, 23 `response.create, one at a
-time`, 24 `cancel_stops_what_is…` and `errors_that_happen…`, 25 `an_unknown_event…`, 26 `what_is_no_
-event…`, 28 `a_transcription_that_fails…`. 20 to 22 for the sound are in `test_floor` and
-`test_interruptions`; 27, an exception of a subscriber's, is the framework's: `test_supervisor`.
-"""
+"""The protocol without a network: recorded sequences in, facts and commands out."""
 
 from __future__ import annotations
 
@@ -109,6 +102,21 @@ def test_a_session_that_is_as_asked_for_stands_at_once() -> None:
     assert talk.protocol.announced
     assert talk.protocol.established
     assert talk.commands() == []
+
+
+def test_a_session_that_stands_is_not_asked_for_again() -> None:
+    talk = Talk()
+    talk.hear(shown(instructions="Be rude."))
+    assert talk.commands() == []
+
+
+def test_a_request_that_is_made_again_comes_before_those_behind_it() -> None:
+    talk = Talk()
+    for instructions in ("first", "second"):
+        talk.take(talk.protocol.respond({"instructions": instructions}))
+    (request,) = talk.commands()
+    talk.hear(error("conversation_already_has_active_response", request["event_id"]))
+    assert [sent["response"]["instructions"] for sent in talk.commands()] == ["first", "first"]
 
 
 def test_what_the_server_shows_differently_is_asked_for_again() -> None:

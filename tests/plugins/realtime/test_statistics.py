@@ -9,9 +9,9 @@ from rtpipe_plugins.realtime.jitter_buffer import JitterBuffer, Packet
 from rtpipe_plugins.realtime.statistics import media_statistics
 
 
-def report(**remote: Any) -> dict[str, Any]:
+def report(lost: int = 7, **remote: Any) -> dict[str, Any]:
     """Return what aiortc says, as far as it is looked at."""
-    inbound = SimpleNamespace(type="inbound-rtp", packetsReceived=90, packetsLost=7)
+    inbound = SimpleNamespace(type="inbound-rtp", packetsReceived=90, packetsLost=lost)
     found = {"in": inbound}
     if remote:
         found["out"] = SimpleNamespace(type="remote-inbound-rtp", **remote)
@@ -47,3 +47,7 @@ def test_with_aiortcs_buffer_its_counts_are_told() -> None:
 def test_before_anything_has_come_nothing_is_wrong() -> None:
     media = media_statistics({}, JitterBuffer())
     assert (media.packets_received, media.packets_lost, media.rtt_ms) == (0, 0, None)
+
+
+def test_packets_that_come_twice_are_no_negative_loss() -> None:
+    assert media_statistics(report(lost=-3), JitterBuffer()).packets_lost == 0

@@ -217,6 +217,17 @@ def test_a_loudspeaker_that_is_late_has_played_less(call: Call) -> None:
     assert call.sent[-1]["audio_end_ms"] == pytest.approx(400 - 90, abs=1)
 
 
+def test_a_loudspeaker_that_knows_the_moment_is_believed(call: Call) -> None:
+    call.respond()
+    call.delta(sound(100))
+    call.hear(20)
+    call.loudspeaker.take(
+        PlaybackStarted(response_id="resp_1", at=0.08, position_s=0.0, heard_at=0.11)
+    )
+    call.command("output_audio_buffer.clear")
+    assert call.sent[-1]["audio_end_ms"] == 290
+
+
 def test_a_loudspeaker_that_has_stopped_says_how_much_it_played(call: Call) -> None:
     call.respond()
     call.delta(np.concatenate([sound(5, 0), sound(100)]))
@@ -295,6 +306,14 @@ def test_a_session_that_is_not_to_be_interrupted_is_not(
     call.server("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_U")
     assert call.sent == []
     assert call.hear(5).all()
+
+
+def test_an_answer_that_is_interrupted_before_its_sound_comes_is_not_heard(call: Call) -> None:
+    call.respond()
+    call.server("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_U")
+    call.delta(sound(5))
+    assert not call.hear(5).any()
+    assert call.buffer() == []
 
 
 def test_an_interruption_leaves_what_is_asked_beside_the_conversation(call: Call) -> None:

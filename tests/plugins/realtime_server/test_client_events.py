@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
 from plugins.realtime_server.bench import ANSWER, Bench
+from rtpipe_plugins.realtime_server.listener import InputBuffer
 from rtpipe_plugins.realtime_server.outputs import HangUp, Reply, Transcribe
 
 TEXT_DONE = [
@@ -263,15 +265,17 @@ def test_appended_audio_is_heard() -> None:
     assert abs(int(np.median(transcribe.pcm)) - 500) <= 1
 
 
-def test_an_item_of_audio_is_transcribed_when_it_is_answered() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_item_of_audio_is_transcribed_when_it_is_answered(count: int) -> None:
     bench = Bench()
-    sound = base64.b64encode(np.full(24000, 500, "<i2").tobytes()).decode()
-    part = {"type": "input_audio", "audio": sound}
+    sound = base64.b64encode(np.full(24000 // count, 500, "<i2").tobytes()).decode()
+    parts = count * [{"type": "input_audio", "audio": sound}]
     bench.send(
-        "conversation.item.create", item={"type": "message", "role": "user", "content": [part]}
+        "conversation.item.create", item={"type": "message", "role": "user", "content": parts}
     )
     assert bench.commands == []
-    assert bench.events[-1]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    heard = {"type": "input_audio", "transcript": None}
+    assert bench.events[-1]["item"]["content"] == count * [heard]
     bench.send("response.create")
     (transcribe,) = bench.commands
     assert isinstance(transcribe, Transcribe)
@@ -298,19 +302,91 @@ def test_deleted_items_are_not_answered() -> None:
     bench.send("conversation.item.create", item=user_text("gone", id="x"))
     bench.send("conversation.item.delete", item_id="x")
     assert bench.one("conversation.item.deleted")["item_id"] == "x"
+    bench.send("conversation.item.retrieve", item_id="x")
+    assert bench.error()["code"] == "item_retrieve_invalid_item_id"
     bench.send("response.create")
     assert asked(bench) == [""]
 
 
 def test_tool_outputs_are_kept_without_a_status() -> None:
     bench = Bench()
-    bench.send(
-        "conversation.item.create",
-        item={"type": "function_call_output", "call_id": "call_1", "output": "12 degrees"},
-    )
-    item = bench.one("conversation.item.done")["item"]
+    call = {"call_id": "call_1", "name": "get_weather", "arguments": "{}"}
+    bench.send("conversation.item.create", item={"type": "function_call", **call})
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "12 degrees"}
+    bench.send("conversation.item.create", item=output)
+    item = bench.last("conversation.item.done")["item"]
     assert item["output"] == "12 degrees"
     assert "status" not in item
+
+
+def test_an_output_of_a_call_that_nobody_made_is_refused() -> None:
+    bench = Bench()
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "12 degrees"}
+    bench.send("conversation.item.create", item=output)
+    assert bench.error() == {
+        "type": "invalid_request_error",
+        "code": "invalid_tool_call_id",
+        "message": "Tool call ID 'call_1' not found in conversation.",
+        "param": None,
+        "event_id": None,
+    }
+    assert not bench.all("conversation.item.added")
+
+
+def test_audio_is_kept_only_until_its_words_are_known() -> None:
+    bench = Bench()
+    bench.hear(20, speech=True)
+    bench.hear(20, speech=False)
+    (transcribe,) = bench.commands
+    assert isinstance(transcribe, Transcribe)
+    kept = weakref.ref(transcribe.pcm)
+    del transcribe
+    bench.think()
+    bench.tick(150)
+    assert kept() is None
+    usage = bench.one("response.done")["response"]["usage"]
+    assert usage["input_token_details"]["audio_tokens"] > 5, "its length is not forgotten"
+
+
+def test_of_what_nobody_commits_five_minutes_are_kept() -> None:
+    buffer = InputBuffer()
+    for _ in range(310):
+        buffer.append(np.zeros(16_000, np.int16))
+    assert buffer.milliseconds == 300_000
+    assert len(buffer.take(from_ms=309_000)) == 16_000
+
+
+def test_on_a_websocket_an_interrupted_answer_keeps_nobody_busy() -> None:
+    bench = Bench(media=False)
+    bench.send("response.create")
+    bench.think(seconds=20.0)
+    bench.tick(30)
+    bench.hear(5, speech=True)
+    assert bench.one("response.done")["response"]["status"] == "cancelled"
+    assert bench.protocol.idle
+
+
+def test_tracing_that_is_on_stays_as_it_is() -> None:
+    bench = Bench()
+    bench.update(tracing={"workflow_name": "desk"})
+    bench.update(tracing={"workflow_name": "desk"}, instructions="Hi")
+    for other in (None, "auto"):
+        bench.update(tracing=other, instructions="Ho")
+        assert bench.error()["param"] == "session.tracing"
+    assert bench.session.snapshot()["tracing"] == {"workflow_name": "desk"}
+    assert bench.session.instructions == "Hi", "all of an update or nothing"
+
+
+def test_a_session_is_idle_until_something_is_answered_and_after_it_was_played() -> None:
+    bench = Bench()
+    assert bench.protocol.idle
+    bench.send("response.create")
+    assert not bench.protocol.idle
+    bench.think(seconds=0.2)
+    while bench.frames == [] or bench.all("output_audio_buffer.stopped") == []:
+        assert not bench.protocol.idle
+        bench.tick()
+    assert bench.protocol.idle
 
 
 def test_what_the_client_truncates_is_forgotten() -> None:
@@ -343,7 +419,15 @@ def test_a_fault_of_the_server_is_an_error_event() -> None:
     assert bench.error()["type"] == "server_error"
 
 
-@pytest.mark.parametrize("message", ["{", b"\x00\xff\xfe", "[" * 100_000, "[]", "{}"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("{", b"\x00\xff\xfe", "[" * 100_000, "[]", "{}"),
+        '{"type": "response.create", "event_id": NaN}',
+        f'{{"type": "response.create", "response": {"[" * 100}{"]" * 100}}}',
+    ],
+    ids=["cut", "binary", "endless", "array", "nothing", "NaN", "deep"],
+)
 def test_what_is_no_event_is_an_error_event_and_the_call_goes_on(message: str | bytes) -> None:
     bench = Bench()
     bench.send_raw(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from listening import require_speech
 from rtpipe import ConfigError, RtpipeError
+from rtpipe_plugins.realtime_server import commands
 from rtpipe_plugins.realtime_server.commands import add_commands
 
 COMMAND = """
@@ -57,6 +60,35 @@ def test_it_says_where_it_listens_and_ends_when_asked(
     assert (process.returncode, out, err) == (0, "", "")
 
 
+STUCK = """
+import asyncio
+from rtpipe_plugins.realtime_server.server import RealtimeServer
+async def close(self):
+    print("closing", flush=True)
+    await asyncio.sleep(600)
+RealtimeServer.close = close
+"""
+
+
+@pytest.mark.slow
+def test_who_asks_twice_does_not_wait_for_the_end() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK + COMMAND],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr is not None
+            assert process.stdout is not None
+            while "Faults" not in (line := process.stderr.readline()):
+                assert line
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "closing\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 130
+        finally:
+            process.kill()
+
+
 def run(*arguments: str) -> BaseException | None:
     cli = click.Group()
     add_commands(cli)
@@ -70,7 +102,30 @@ def test_bad_rules_are_a_mistake_in_the_configuration(tmp_path: Path) -> None:
     problem = run("--rules", str(rules))
     assert isinstance(problem, RtpipeError)
     assert problem.exit_code == 78
-    assert "desk.yaml" in str(problem)
+    assert "desk.yaml:1: " in str(problem)
+
+
+def test_a_folder_without_a_model_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    require_speech()
+    problem = run("--port", "0", "--model-path", str(tmp_path))
+    assert isinstance(problem, RtpipeError)
+    assert problem.exit_code == 78
+
+
+@pytest.mark.parametrize("port", ["65536", "-1"])
+def test_a_port_that_is_none_is_a_mistake_in_the_usage(port: str) -> None:
+    problem = run("--port", port)
+    assert isinstance(problem, SystemExit)
+    assert problem.code == 2
+
+
+@pytest.mark.parametrize(("level", "notes"), [(logging.INFO, 1), (logging.WARNING, 0)])
+def test_what_happens_is_told_unless_less_is_wanted(
+    level: int, notes: int, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(level, "rtpipe")
+    commands._note("call rtc_1 is open")
+    assert capsys.readouterr().err.count("call rtc_1 is open") == notes
 
 
 @pytest.mark.parametrize(

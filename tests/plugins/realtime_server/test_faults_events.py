@@ -222,6 +222,19 @@ def test_the_words_never_come() -> None:
     assert bench.one(DONE)["response"]["status"] == "completed"
 
 
+def test_words_that_were_not_found_are_not_said_to_be_found_later() -> None:
+    for how in (None, "late", "failed"):
+        bench = FaultyBench(Faults(transcription=how))
+        bench.say()
+        item_id = bench.last("input_audio_buffer.committed")["item_id"]
+        bench.protocol.transcription_failed(item_id)
+        bench.collect()
+        bench.commands.pop(0)
+        bench.think()
+        bench.tick(120)
+        assert bench.one(f"{TRANSCRIPTION}.failed")["item_id"] == item_id, how
+
+
 def test_one_item_alone_can_be_reported_late() -> None:
     bench = FaultyBench(Faults())
     bench.say()
@@ -232,6 +245,7 @@ def test_one_item_alone_can_be_reported_late() -> None:
     bench.tick(120)
     kinds = [event["type"] for event in bench.events]
     assert kinds.index(f"{TRANSCRIPTION}.completed") > kinds.index(DONE)
+    assert bench.faults._reports == {}, "of a long call nothing is kept"
 
 
 def test_a_flood_follows_response_created() -> None:

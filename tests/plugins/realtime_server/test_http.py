@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import time
@@ -16,7 +17,7 @@ from aiortc.sdp import SessionDescription
 
 from plugins.realtime_server.fake_brain import FakeBrain
 from rtpipe import EnvironmentProblem
-from rtpipe_plugins.realtime_server import keys
+from rtpipe_plugins.realtime_server import call, keys
 from rtpipe_plugins.realtime_server.server import RealtimeServer
 
 KEY = "sk-the-right-one"
@@ -51,6 +52,7 @@ OFFER = "\r\n".join(
     ]
 )
 SESSION = {"type": "realtime", "model": "gpt-realtime"}
+SDP = {"Content-Type": "application/sdp"}
 
 
 @pytest.fixture
@@ -260,6 +262,9 @@ async def test_a_call_names_its_model(client: openai.AsyncOpenAI) -> None:
          "invalid_offer"),
         ({"data": b"--b\r\nnonsense", "headers": {
             "Content-Type": "multipart/form-data; boundary=b"}}, None),
+        ({"data": b'--b\r\nContent-Disposition: form-data; name="sdp"\r\n'
+                  b"Content-Transfer-Encoding: x-rot13\r\n\r\nv=0\r\n--b--\r\n",
+          "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, "invalid_body"),
         ({"data": aiohttp.FormData({"session": "{}"}, default_to_multipart=True)},
          "missing_required_parameter"),
         ({"data": aiohttp.FormData({"sdp": OFFER, "session": "{"}, default_to_multipart=True)},
@@ -267,7 +272,8 @@ async def test_a_call_names_its_model(client: openai.AsyncOpenAI) -> None:
         ({"data": aiohttp.FormData({"sdp": OFFER, "session": "[]"}, default_to_multipart=True)},
          "invalid_value"),
     ],
-    ids=["type", "no boundary", "no text", "broken", "no offer", "no json", "no object"],
+    ids=["type", "no boundary", "no text", "broken", "encoding", "no offer", "no json",
+         "no object"],
 )  # fmt: skip
 async def test_bad_bodies_are_refused(
     server: RealtimeServer, request_: dict[str, Any], code: str | None
@@ -346,3 +352,28 @@ async def test_a_port_in_use_is_one_sentence(server: RealtimeServer) -> None:
     assert str(problem.value) == f"Cannot listen on 127.0.0.1:{port}: Address already in use."
     assert problem.value.exit_code == 69
     await second.close()
+
+
+async def test_of_a_call_that_came_to_nothing_nothing_stays(
+    server: RealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await post(server, "/realtime/calls", data="hello", headers=SDP))[0] == 400
+    assert server._calls._running == {}
+
+    notes: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(call, "_CONNECT_S", 0.01)
+    monkeypatch.setattr(server._calls, "_note", notes.put_nowait)
+    assert (await post(server, "/realtime/calls", data=OFFER, headers=SDP))[0] == 201
+    async with asyncio.timeout(10):
+        assert (await notes.get()).endswith("was not connected within 0.01 s")
+        assert (await notes.get()).endswith("has ended")
+    assert server._calls._running == {}
+
+
+def test_keys_that_nobody_asks_for_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now))
+    known = keys.Keys(None)
+    for now in (0.0, 60.0, 60.0 + 600 + 3600):  # noqa: B007 - read by the clock
+        known.make({}, 600)
+    assert len(known._secrets) == 1

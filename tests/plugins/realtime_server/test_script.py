@@ -85,6 +85,13 @@ async def test_a_sound_file_that_is_none_is_said_at_the_start(
         await brain({"sound": {"wav": str(path)}}).load()
 
 
+async def test_a_sound_file_without_a_sample_is_said_at_the_start(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "answer.wav"), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+    with pytest.raises(EnvironmentProblem, match="it holds no audio"):
+        await brain({"sound": {"wav": str(tmp_path / "answer.wav")}}).load()
+
+
 async def test_a_spoken_turn_is_said_by_the_voice() -> None:
     voice = FakeBrain(seconds=0.1)
     script = Script.model_validate({"turns": [{"say": "Hello.", "sound": {"spoken": True}}]})

@@ -19,12 +19,12 @@ import webrtcvad
 
 from rtpipe_plugins.realtime_server.brain import Question
 from rtpipe_plugins.realtime_server.desk import load_desk
+from rtpipe_plugins.realtime_server.resample import Resampler
 from rtpipe_plugins.realtime_server.rules import RULES, words
 from rtpipe_plugins.realtime_server.speech import (
     ModelError,
     SpeechBrain,
     brain_from_options,
-    resample,
     understood,
 )
 
@@ -145,7 +145,7 @@ def test_only_speech_is_understood(segments: list[object], text: str) -> None:
 def test_resampling_keeps_the_tail() -> None:
     ramp = np.linspace(0, 20_000, 24_000).astype(np.int16)
 
-    out = resample(ramp, 24_000, 48_000)
+    out = Resampler(24_000, 48_000).whole(ramp)
 
     assert abs(len(out) - 48_000) <= 1
     assert abs(int(out[-60]) - 20_000) < 200
@@ -205,7 +205,7 @@ async def brain() -> AsyncIterator[SpeechBrain]:
 
 
 async def hear(brain: SpeechBrain, pcm: NDArray[np.int16]) -> str:
-    return await brain.transcribe(resample(pcm, 48_000, 16_000))
+    return await brain.transcribe(Resampler(48_000, 16_000).whole(pcm))
 
 
 @pytest.mark.slow

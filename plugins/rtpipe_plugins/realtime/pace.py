@@ -1,0 +1,47 @@
+"""The pace of a call: the same 20 ms for everything that leaves."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+RATE = 48_000
+SLOT_SAMPLES = 960
+SLOT_S = SLOT_SAMPLES / RATE
+_LATE_SLOTS = 10
+
+
+class Pace(Protocol):
+    """The clock that frames are paced by; `rtpipe.Clock` is one."""
+
+    def now(self) -> float:
+        """Return seconds."""
+        ...
+
+    async def sleep_until(self, at: float) -> None:
+        """Wait until second `at`."""
+        ...
+
+
+class Slots:
+    """Hands out 20 ms slots of a clock, each once, none early.
+
+    A slot that is more than 200 ms late is skipped together with those up to now: the far end gets
+    a jump in time instead of a burst, which it would have to buffer for ever.
+    """
+
+    def __init__(self, clock: Pace) -> None:
+        self._clock = clock
+        self._start: float | None = None
+        self._next = 0
+
+    async def next(self) -> int:
+        """Wait for the next slot and return its number."""
+        if self._start is None:
+            self._start = self._clock.now()
+        now = int((self._clock.now() - self._start) / SLOT_S)
+        if now - self._next > _LATE_SLOTS:
+            self._next = now
+        slot = self._next
+        self._next += 1
+        await self._clock.sleep_until(self._start + slot * SLOT_S)
+        return slot
