@@ -93,7 +93,7 @@ bad_days = st.one_of(
     endured(extra_fields=whenever, missing_fields=whenever, null_usage=whenever),
     endured(lose_percent=st.floats(1, 20), jitter_ms=st.integers(1, 100)),
     endured(no_end_of_candidates=st.just(value=True), answer_delay_s=soon),
-    lost("the server has closed the event channel", close_channel_s=soon),
+    lost("event channel", close_channel_s=soon),
     lost("the connection is closed|the server has ended its audio|event channel", hang_up_s=soon),
     lost(NO_ANSWER, vanish_s=soon),
     frozen(),

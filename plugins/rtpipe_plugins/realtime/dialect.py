@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from rtpipe import Event, RtpipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rtpipe import AudioFrame
 
@@ -154,6 +154,10 @@ class Conversation(Protocol):
 
     def update(self, session: Mapping[str, Any]) -> list[Output]:
         """Change the session."""
+        ...
+
+    def unsent(self, commands: Sequence[Command]) -> None:
+        """Take back commands that could not be sent: nobody will answer them."""
         ...
 
     def close(self) -> list[Output]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import Event
+from rtpipe import Event, StageError
 from rtpipe_plugins.realtime.dialect import Command, Ended, Hushed, Output, ToolCall
 from rtpipe_plugins.realtime.messages import object_of, text_of
 from rtpipe_plugins.realtime.transport import Placed, Transport, unless_lost
@@ -119,18 +119,18 @@ class Line:
                 self.carry_out(self.conversation.give_up_waiting())
 
     def carry_out(self, outputs: Iterable[Output]) -> None:
-        """Do what the conversation says is to be done."""
-        for output in outputs:
-            match output:
-                case Event():
-                    self._tell(output)
-                case Hushed() | ToolCall():
-                    self._on_event(self, output)
-                case Command():
-                    self.transport.transmit(output.text())
-                    self._note(output.data)
-                case Ended(problem):
-                    self.transport.lose(problem)
+        """Do what the conversation says is to be done.
+
+        Raises:
+            StageError: A command is larger than the far end takes; those behind it are not sent.
+        """
+        rest = iter(outputs)
+        try:
+            for output in rest:
+                self._carry_out(output)
+        except StageError:
+            self.conversation.unsent([left for left in rest if isinstance(left, Command)])
+            raise
 
     def replay(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Tell the server what was said before; that it repeats it is nobody's news."""
@@ -157,6 +157,18 @@ class Line:
             await self.transport.hang_up()
         finally:
             await self.transport.close()
+
+    def _carry_out(self, output: Output) -> None:
+        match output:
+            case Event():
+                self._tell(output)
+            case Hushed() | ToolCall():
+                self._on_event(self, output)
+            case Command():
+                self.transport.transmit(output.text())
+                self._note(output.data)
+            case Ended(problem):
+                self.transport.lose(problem)
 
     def _note(self, command: Mapping[str, Any]) -> None:
         item = object_of(command, "item")

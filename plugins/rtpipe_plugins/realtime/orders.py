@@ -16,7 +16,7 @@ from rtpipe_plugins.realtime.sequencer import Sequencer
 from rtpipe_plugins.realtime.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from rtpipe import AudioFrame
     from rtpipe_plugins.realtime.opening import Opening
@@ -113,6 +113,11 @@ class Orders:
     def update(self, session: Mapping[str, Any]) -> list[Output]:
         """See `Conversation.update`."""
         return [self._command("session.update", session={**session, "type": "realtime"})]
+
+    def unsent(self, commands: Sequence[Command]) -> None:
+        """See `Conversation.unsent`."""
+        for command in commands:
+            self._sequencer.refused(str(command.data.get("event_id")), None)
 
     def close(self) -> list[Output]:
         """See `Conversation.close`."""

@@ -20,6 +20,7 @@ from rtpipe import (
     NotConnected,
     QueuePolicy,
     StageContext,
+    StageError,
     WhenFull,
     audio,
 )
@@ -91,6 +92,7 @@ class ScriptedTransport:
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.incoming = Incoming()
         self.outgoing = Outgoing()
+        self.too_large: StageError | None = None
         self.sent: list[dict[str, Any]] = []
         self.hung_up = False
         self.closed = False
@@ -116,6 +118,8 @@ class ScriptedTransport:
     def transmit(self, text: str) -> None:
         if self.closed:
             raise NotConnected("closed")
+        if self.too_large is not None:
+            raise self.too_large
         self.sent.append(json.loads(text))
 
     def types(self) -> list[str]:
@@ -455,6 +459,21 @@ async def test_what_was_typed_and_perhaps_never_arrived_is_put_to_the_next_call(
     third = await far_end.called(3)
     await life.stop()
     assert [e["item"] for e in third.sent if "item" in e] == [created], "once, from the history"
+
+
+@virtually
+async def test_what_is_too_large_to_be_sent_does_not_silence_the_model_for_good(
+    far_end: FarEnd,
+) -> None:
+    life = Life(far_end)
+    call = await life.begin()
+    call.too_large = StageError("the far end takes no larger event")
+    with pytest.raises(StageError):
+        life.stage.text("A very long story")
+    call.too_large = None
+    life.stage.text("A short one")
+    await life.stop()
+    assert call.types() == ["conversation.item.create", "response.create"]
 
 
 @virtually
