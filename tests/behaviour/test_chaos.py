@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from aiohttp.web_app import _cached_build_middleware
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,9 @@ LONG = {"turns": [{"sound": {"duration_s": 30}}]}
 MOST_KB_A_DAY = 60
 """Of growth in the median of the batches after the first third: a leak grows with each, while a
 worst day (a flood, ten huge events at once) raises the mark once, and for good."""
+
+MOST_OBJECTS_A_DAY = 30
+"""Likewise. Hypothesis and yarl's cache of URLs keep a dozen; a call that is kept is hundreds."""
 
 
 @dataclass(frozen=True)
@@ -203,13 +207,16 @@ class Remains:
     def __init__(self) -> None:
         self.days = 0
         self.had: list[tuple[int, int, int]] = []
+        self.objects: list[int] = []
         self.kilobytes: list[tuple[int, int]] = []
 
     def count(self, days: int) -> None:
+        _cached_build_middleware.cache_clear()  # aiohttp remembers the last thousand servers
         gc.collect()
         self.days += days
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         self.had.append((self.days, descriptors, threading.active_count()))
+        self.objects.append(len(gc.get_objects()))
         resident = int(Path("/proc/self/statm").read_text().split()[1])
         self.kilobytes.append((self.days, resident * os.sysconf("SC_PAGESIZE") // 1024))
 
@@ -218,6 +225,9 @@ class Remains:
         worst = max(self.had, key=lambda had: had[1:])
         assert worst[1] <= descriptors, f"sockets or files: {self.had}"
         assert all(had[2] <= threads for had in self.had), f"threads: {self.had}"
+        later = self.objects[len(self.objects) // 3 :]
+        more = median(after - before for before, after in pairwise(later)) / AT_ONCE
+        assert more <= MOST_OBJECTS_A_DAY, f"{more:.0f} objects a day: {self.objects}"
         settled = [kilobytes for _, kilobytes in self.kilobytes[len(self.kilobytes) // 3 :]]
         grown = median(after - before for before, after in pairwise(settled)) / AT_ONCE
         assert grown <= MOST_KB_A_DAY, f"{grown:.0f} kB a day: {self.kilobytes}"
