@@ -24,7 +24,7 @@ from rtpipe_plugins import peer_connection
 from rtpipe_plugins.realtime.options import JitterOptions, OpusOptions
 from rtpipe_plugins.realtime.opus import opus_encoder
 from rtpipe_plugins.realtime.reception import asking_for_fec, divert, opus_payload_types
-from rtpipe_plugins.realtime.statistics import MediaStatistics, media_statistics
+from rtpipe_plugins.realtime.statistics import media_statistics
 from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.realtime.transport import unless_lost
 from rtpipe_plugins.realtime.watchdog import FarEnd, watch
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
     from rtpipe_plugins.realtime.dialect import Answer
+    from rtpipe_plugins.realtime.events import RealtimeMedia
     from rtpipe_plugins.realtime.options import IceServer
     from rtpipe_plugins.realtime.pace import Pace
 
@@ -135,7 +136,7 @@ class Call:
         except ValueError as error:
             raise StageError(str(error), help=_CHANNEL_LIMIT_HELP) from error
 
-    async def statistics(self) -> MediaStatistics:
+    async def statistics(self) -> RealtimeMedia:
         """Return how the media fare."""
         return media_statistics(await self._connection.getStats(), self.incoming.buffer)
 

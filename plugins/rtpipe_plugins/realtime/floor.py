@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from rtpipe import audio
+from rtpipe_plugins.realtime.voices import AUDIBLE_IN, peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rtpipe import AudioFrame
 
 _REMEMBERED = 64  # interrupted responses
-_AUDIBLE = 33  # of 32767: -60 dBFS
 _PAUSE_MS = 40.0
 """So much silence lies between two answers and seldom within one."""
 _GAP_MS = 500.0
@@ -115,7 +115,7 @@ class Floor:
 
     def _muted(self, frame: AudioFrame) -> list[AudioFrame]:
         length_ms = audio.duration_ms(frame)
-        audible = _audible(frame)
+        audible = peak(audio.pcm(frame)) >= AUDIBLE_IN
         after_pause = self._quiet_ms >= _PAUSE_MS
         self._quiet_ms = 0.0 if audible else self._quiet_ms + length_ms
         if self._gate is _Gate.DRAINING:
@@ -148,11 +148,6 @@ class Floor:
         self._early.clear()
         self._early_ms = 0.0
         self._quiet_ms = 0.0
-
-
-def _audible(frame: AudioFrame) -> bool:
-    pcm = audio.pcm(frame)
-    return max(int(pcm.max()), -int(pcm.min())) >= _AUDIBLE
 
 
 def _silenced(frame: AudioFrame) -> AudioFrame:

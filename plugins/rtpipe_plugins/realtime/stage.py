@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,6 +41,7 @@ from rtpipe_plugins.realtime.keeper import Keeper
 from rtpipe_plugins.realtime.latency import TurnMeasured
 from rtpipe_plugins.realtime.latency_meter import LatencyMeter
 from rtpipe_plugins.realtime.splice import Splice
+from rtpipe_plugins.realtime.statistics import gauge
 from rtpipe_plugins.realtime.toolbox import Toolbox
 from rtpipe_plugins.realtime.websocket_heard import PLAYBACK_EVENTS, Loudspeaker
 
@@ -153,9 +153,9 @@ class Realtime(Actions):
             await self.ctx.clock.sleep_until(self.ctx.now() + _MEASURE_S)
             line = self._keeper.line
             media = await line.transport.statistics() if line is not None else None
-            self._gauge = "" if media is None else str(media)
+            self._gauge = "" if media is None else gauge(media)
             if media is not None:
-                self.ctx.publish(RealtimeMedia(**asdict(media)))
+                self.ctx.publish(media)
 
     def gauge(self) -> str:
         """Return how the media fare."""

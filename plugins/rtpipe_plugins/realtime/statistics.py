@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rtpipe_plugins.realtime.events import RealtimeMedia
 from rtpipe_plugins.realtime.jitter_buffer import RATE
 
 if TYPE_CHECKING:
@@ -13,29 +13,16 @@ if TYPE_CHECKING:
     from rtpipe_plugins.realtime.jitter_buffer import JitterBuffer
 
 
-@dataclass(frozen=True, slots=True)
-class MediaStatistics:
-    """The state of a call's media; the event `RealtimeMedia` says what each figure is."""
-
-    rtt_ms: float | None
-    jitter_ms: float
-    packets_received: int
-    packets_lost: int
-    packets_recovered: int
-    concealed_ms: float
-    buffer_ms: float
-    target_ms: float
-    remote_lost: int
-
-    def __str__(self) -> str:
-        rtt = "" if self.rtt_ms is None else f"rtt {self.rtt_ms:.0f} ms, "
-        share = self.packets_lost / max(1, self.packets_received + self.packets_lost)
-        return (
-            f"{rtt}jitter {self.jitter_ms:.0f} ms, lost {share:.1%}, buffer {self.buffer_ms:.0f} ms"
-        )
+def gauge(media: RealtimeMedia) -> str:
+    """Return the figures that fit into a status line."""
+    rtt = "" if media.rtt_ms is None else f"rtt {media.rtt_ms:.0f} ms, "
+    share = media.packets_lost / max(1, media.packets_received + media.packets_lost)
+    return (
+        f"{rtt}jitter {media.jitter_ms:.0f} ms, lost {share:.1%}, buffer {media.buffer_ms:.0f} ms"
+    )
 
 
-def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> MediaStatistics:
+def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> RealtimeMedia:
     """Return what aiortc's report and our jitter buffer know."""
     of_type = {stats.type: stats for stats in report.values()}
     remote = of_type.get("remote-inbound-rtp")
@@ -45,7 +32,7 @@ def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> MediaSt
     inbound = of_type.get("inbound-rtp")
     if received == 0 and inbound is not None:  # aiortc's own buffer has them all
         received, lost = inbound.packetsReceived, max(0, inbound.packetsLost)
-    return MediaStatistics(
+    return RealtimeMedia(
         rtt_ms=None if rtt_s is None else max(0.0, rtt_s * 1000),
         jitter_ms=buffer.transit.jitter_s * 1000,
         packets_received=received,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame, Link
-    from rtpipe_plugins.realtime.statistics import MediaStatistics
+    from rtpipe_plugins.realtime.events import RealtimeMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Transport(Protocol):
         """
         ...
 
-    async def statistics(self) -> MediaStatistics | None:
+    async def statistics(self) -> RealtimeMedia | None:
         """Return how the media fare; None where the transport cannot tell."""
         ...
 

@@ -10,7 +10,7 @@ from rtpipe_plugins.realtime.transport import Placed
 if TYPE_CHECKING:
     from rtpipe_plugins.realtime.call import Call
     from rtpipe_plugins.realtime.dialect import Signaling
-    from rtpipe_plugins.realtime.statistics import MediaStatistics
+    from rtpipe_plugins.realtime.events import RealtimeMedia
     from rtpipe_plugins.realtime.tracks import IncomingAudio, OutgoingTrack
 
 
@@ -64,7 +64,7 @@ class WebRtc:
         """See `Transport.transmit`."""
         self._call.transmit(text)
 
-    async def statistics(self) -> MediaStatistics:
+    async def statistics(self) -> RealtimeMedia:
         """See `Transport.statistics`."""
         return await self._call.statistics()
 

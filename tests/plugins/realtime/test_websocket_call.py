@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
 
+from plugins.realtime.visiting import KEY, Visit
 from rtpipe import EnvironmentProblem, ExitCode, NotConnected, audio
-from rtpipe_plugins.realtime import Realtime, RealtimeOptions
 from rtpipe_plugins.realtime.errors import CallRefused, CallUnavailable
-
-KEY = "sk-canary-0123456789"
 
 
 class Server:
@@ -106,50 +104,15 @@ async def server() -> Any:
     await far_end.close()
 
 
-class Visit:
-    """A stage in a call, its inlet, and what it sends on."""
-
-    def __init__(self, server: Server, ctx: Any, inlet: Any, **options: Any) -> None:
-        settings: dict[str, Any] = {
-            "base_url": server.base_url,
-            "api_key": KEY,
-            "transport": "websocket",
-            "reconnect": False,
-        }
-        self.stage = Realtime(RealtimeOptions(**settings | options), ctx)
-        self.inlet = inlet
-        self.frames: list[Any] = []
-        self._talking: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._talking is not None:
-            self._talking.cancel()
-            await asyncio.gather(self._talking, return_exceptions=True)
-        await self.stage.close()
-
-    async def begin(self) -> None:
-        await self.stage.open()
-        self._talking = asyncio.create_task(self.stage.converse(self.inlet, self._send))
-
-    async def over(self) -> None:
-        assert self._talking is not None
-        async with asyncio.timeout(30):
-            await self._talking
-
-    async def _send(self, frame: Any) -> None:
-        self.frames.append(frame)
-
-    def pcm(self) -> np.ndarray:
-        return np.concatenate([audio.pcm(frame)[:, 0] for frame in self.frames])
-
-
 @pytest.fixture
 def visit(server: Server, ctx: Any, patient_link: Any) -> Any:
     def make(**options: Any) -> Visit:
-        return Visit(server, ctx, patient_link, **options)
+        return Visit(
+            server,
+            ctx,
+            patient_link,
+            **{"transport": "websocket", "reconnect": False} | options,
+        )
 
     return make
 
