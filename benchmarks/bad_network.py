@@ -18,13 +18,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calling import Heard, called
-from network import Weather
+from helpers.calling import Heard, called
+from helpers.network import Weather
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from beacon import Reading
+    from helpers.beacon import Reading
 
 _WARM_UP_S = 3.0
 _STOCK_S = 30.0

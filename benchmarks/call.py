@@ -19,12 +19,12 @@ import time
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from beacon import Beacon
+from helpers.beacon import Beacon
 from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio
-from rtpipe_plugins.realtime.call import Call
-from rtpipe_plugins.realtime.dialect import Answer
-from rtpipe_plugins.realtime.options import JitterOptions, OpusOptions
-from rtpipe_plugins.realtime_server.loopback import allow_loopback
+from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
+from rtpipe_plugins.peers.realtime.options import JitterOptions, OpusOptions
+from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
+from rtpipe_webrtc.loopback import allow_loopback
 
 RATE = 48_000
 FRAME = 960
@@ -59,10 +59,10 @@ async def cost_ms(kind: str, seconds: float, count: int) -> float:
     calls = []
     for _ in range(count):
         log = logging.getLogger("benchmark")
-        call = Call(Clock(), "test", [], lambda _: None, log, jitter=jitter, opus=opus)
+        call = WebRtcConnection(Clock(), "test", [], lambda _: None, log, jitter=jitter, opus=opus)
         calls.append(call)
         far_end.stdin.write(json.dumps(await call.offer()).encode() + b"\n")
-        await call.accept(Answer(json.loads(await far_end.stdout.readline()), None))
+        await call.accept(SdpAnswer(json.loads(await far_end.stdout.readline()), None))
         if opus is None:
             call.outgoing.encoder = None
         await call.opened()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtpipe.testing import Bench, cut, joined, run_virtual, speech_like
-from rtpipe_plugins.echo_cancel import EchoCancel
+from rtpipe_plugins.transforms.echo_cancel.stage import EchoCancel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,10 +25,10 @@ import numpy as np
 from scripted import RATE, runs, serving, voice
 
 from rtpipe import CANONICAL, Options, Sink, Source, audio, hookimpl
-from rtpipe.load import from_text
-from rtpipe.plugins import Registry
-from rtpipe.runtime import Pipeline
-from rtpipe_plugins.realtime_server.script import turn_hz
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.language.loading import from_text
+from rtpipe.running.runtime import Pipeline
+from rtpipe_realtime_server.brains.script import turn_hz
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/latency.py [--turns 10] [--transport webrtc websocket]
 
-Real devices, by a private PulseAudio: see `tests/latency_room.py`. The far end is the embedded
-server with a brain that answers at once, so what is left of `model` is the server's own. Needs
-pulseaudio, pulseaudio-utils, libasound2-plugins, libportaudio2.
+Real devices, by a private PulseAudio: see `tests/helpers/latency_room.py`. The far end is the
+embedded server with a brain that answers at once, so what is left of `model` is the server's own.
+Needs pulseaudio, pulseaudio-utils, libasound2-plugins, libportaudio2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from devices.pulse import PulseAudio
-from latency_room import take
+from helpers.latency_room import take
 
 TURN_S = 3.2
 

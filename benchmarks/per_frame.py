@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe import AudioFrame, Options, Source, audio, hookimpl
-from rtpipe.load import from_text
-from rtpipe.plugins import Registry
-from rtpipe.runtime import Pipeline
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.language.loading import from_text
+from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -27,10 +27,10 @@ import aiohttp
 import numpy as np
 from scripted import RATE, Run, runs, serving, voice, write
 
-from listening import tracks
-from rtpipe.load import from_text
-from rtpipe.runtime import Pipeline
-from rtpipe_plugins.realtime_server.script import turn_hz
+from helpers.listening import tracks
+from rtpipe.language.loading import from_text
+from rtpipe.running.runtime import Pipeline
+from rtpipe_realtime_server.brains.script import turn_hz
 
 if TYPE_CHECKING:
     from rtpipe import Event

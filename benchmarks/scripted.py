@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import latency_room
-from command import running
+from helpers import latency_room
+from helpers.command import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from rtpipe.diagnostics import Findings, listed
 from rtpipe.errors import ConfigError
 from rtpipe.language.checking import check_document
 from rtpipe.language.nodes import MapNode, what
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.stage import Options
+from rtpipe.wording.diagnostics import Findings, listed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from rtpipe.graph import Graph
+    from rtpipe.language.graph import Graph
     from rtpipe.stage import Stage
 
 PROJECT = "rtpipe"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rtpipe_plugins.realtime_server.desk import load_desk
-from rtpipe_plugins.realtime_server.speech import SpeechBrain
+from rtpipe_realtime_server.brains.desk import load_desk
+from rtpipe_realtime_server.brains.speech import SpeechBrain
 
 # A comma, because after "Hello!" the voice rests long enough for the desk to answer the greeting.
 QUESTIONS = ("Hello, what are your opening hours today?", "And where is the café, please?")

@@ -5,34 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import hookimpl
-from rtpipe_plugins.blackhole import Blackhole
-from rtpipe_plugins.chime import Chime
-from rtpipe_plugins.delay import Delay
-from rtpipe_plugins.echo_cancel import EchoCancel
-from rtpipe_plugins.file import File
-from rtpipe_plugins.file_sink import FileSink
-from rtpipe_plugins.filter import Filter
-from rtpipe_plugins.gain import Gain
-from rtpipe_plugins.level import Level
-from rtpipe_plugins.mic import Mic
-from rtpipe_plugins.mix import Mix
-from rtpipe_plugins.mute_gate import MuteGate
-from rtpipe_plugins.process import Process, ProcessSink
-from rtpipe_plugins.realtime.stage import Realtime
-from rtpipe_plugins.recorder import Recorder
-from rtpipe_plugins.resample import Resample
-from rtpipe_plugins.rtsp import Rtsp, Url
-from rtpipe_plugins.speaker import Speaker
-from rtpipe_plugins.stream import Stream
+from rtpipe_plugins.peers.realtime.stage import Realtime
+from rtpipe_plugins.sinks.blackhole import Blackhole
+from rtpipe_plugins.sinks.file_sink import FileSink
+from rtpipe_plugins.sinks.process import ProcessSink
+from rtpipe_plugins.sinks.recorder.stage import Recorder
+from rtpipe_plugins.sinks.speaker.stage import Speaker
+from rtpipe_plugins.sinks.stream.stage import Stream
+from rtpipe_plugins.sources.file import File
+from rtpipe_plugins.sources.mic import Mic
+from rtpipe_plugins.sources.process import Process
+from rtpipe_plugins.sources.rtsp.stage import Rtsp, Url
+from rtpipe_plugins.sources.tone import Tone
 from rtpipe_plugins.subscribers.exec import Exec
 from rtpipe_plugins.subscribers.jsonl import Jsonl
 from rtpipe_plugins.subscribers.log import Log
 from rtpipe_plugins.subscribers.mqtt import Mqtt
 from rtpipe_plugins.subscribers.python import Python
-from rtpipe_plugins.subscribers.transcript import Transcript
+from rtpipe_plugins.subscribers.transcript.stage import Transcript
 from rtpipe_plugins.subscribers.webhook import Webhook
-from rtpipe_plugins.tone import Tone
-from rtpipe_plugins.vad import Vad
+from rtpipe_plugins.transforms.chime import Chime
+from rtpipe_plugins.transforms.delay import Delay
+from rtpipe_plugins.transforms.echo_cancel.stage import EchoCancel
+from rtpipe_plugins.transforms.filter import Filter
+from rtpipe_plugins.transforms.gain import Gain
+from rtpipe_plugins.transforms.level import Level
+from rtpipe_plugins.transforms.mix.stage import Mix
+from rtpipe_plugins.transforms.mute_gate.stage import MuteGate
+from rtpipe_plugins.transforms.resample import Resample
+from rtpipe_plugins.transforms.vad import Vad
 
 if TYPE_CHECKING:
     import click
@@ -79,10 +80,9 @@ def rtpipe_stages() -> list[type[Stage[Any]]]:
 
 @hookimpl
 def rtpipe_commands(cli: click.Group) -> None:
-    """Add `devices`, `doctor` and `serve-realtime`."""
-    from rtpipe_plugins import devices, doctor
-    from rtpipe_plugins.realtime_server import commands
+    """Add `devices` and `doctor`."""
+    from rtpipe_plugins.commands import devices
+    from rtpipe_plugins.commands.doctor import command as doctor
 
     devices.add_commands(cli)
     doctor.add_commands(cli)
-    commands.add_commands(cli)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import rtpipe
+from helpers.command import rtpipe
 
 PIPELINE = """
 version: 1

@@ -11,23 +11,23 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from command import environment
-from conversing import conversation
+from helpers.command import environment
+from helpers.conversing import conversation
 
 pytestmark = pytest.mark.slow
 
 SERVER = """
 import asyncio, sys
 import numpy as np
-from rtpipe_plugins.realtime_server.brain import Answer, Utterance
-from rtpipe_plugins.realtime_server.server import RealtimeServer
+from rtpipe_realtime_server.talk.brain import BrainAnswer, Utterance
+from rtpipe_realtime_server.server import RealtimeServer
 
 class Brain:
     name, notice = "script", None
     async def load(self): ...
     async def close(self): ...
     async def transcribe(self, pcm): return "Hm."
-    async def reply(self, question): return Answer(f"You said {question.heard}")
+    async def reply(self, question): return BrainAnswer(f"You said {question.heard}")
     async def speak(self, text, voice):
         seconds = 6.0 if "story" in text else 0.3
         t = np.arange(round(seconds * 48_000)) / 48_000

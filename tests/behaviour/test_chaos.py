@@ -25,12 +25,12 @@ from aiohttp.web_app import _cached_build_middleware
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from conversing import Conversation, conversation
+from helpers.conversing import Conversation, conversation
 from rtpipe import ExitCode, NotConnected, RtpipeError
-from rtpipe_plugins.realtime_server.faults import Faults
-from rtpipe_plugins.realtime_server.script import Script
-from rtpipe_plugins.realtime_server.script_brain import ScriptBrain
-from rtpipe_plugins.realtime_server.server import RealtimeServer
+from rtpipe_realtime_server.brains.script import Script
+from rtpipe_realtime_server.brains.script_brain import ScriptBrain
+from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.server import RealtimeServer
 
 pytestmark = pytest.mark.slow
 

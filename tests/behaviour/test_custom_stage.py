@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import ROOT, environment, rtpipe
-from listening import tracks
+from helpers.command import ROOT, environment, rtpipe
+from helpers.listening import tracks
 
 TREMOLO = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
 PIPELINE = """

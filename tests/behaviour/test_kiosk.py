@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import Ended, copy_pipelines, rtpipe, running
-from listening import require_speech, tracks, words
+from helpers.command import Ended, copy_pipelines, rtpipe, running
+from helpers.listening import require_speech, tracks, words
 
 pytestmark = pytest.mark.slow
 KEY = "sk-canary-7f3a"

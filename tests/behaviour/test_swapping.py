@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command import rtpipe
+from helpers.command import rtpipe
 
 DEVICES = """
 version: 1

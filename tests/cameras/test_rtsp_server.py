@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from command import rtpipe
+from helpers.command import rtpipe
 from rtpipe import AudioFrame, audio
 from rtpipe.testing import Bench, joined
-from rtpipe_plugins.rtsp import Rtsp
+from rtpipe_plugins.sources.rtsp.stage import Rtsp
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from command import ROOT, copy_pipelines, running
-from listening import require_speech, tracks, words
+from helpers.command import ROOT, copy_pipelines, running
+from helpers.listening import require_speech, tracks, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from command import rtpipe, running
 from devices.pulse import PulseAudio, sound_server
 from devices.test_pulse import events_in, wait_for_events, write_wav
-from listening import require_speech
-from room import ECHO_DB, RATE, interruption, questions
+from helpers.command import rtpipe, running
+from helpers.listening import require_speech
+from helpers.room import ECHO_DB, RATE, interruption, questions
 
 pytestmark = pytest.mark.slow
 DELAY_MS = 120

@@ -16,7 +16,7 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from documentation import (
+from helpers.documentation import (
     ROOT,
     Block,
     anchors,
@@ -30,13 +30,13 @@ from documentation import (
     write_files,
 )
 from peers.javascript import node
+from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import cli
 from rtpipe.cli.options import PipelineRequest
 from rtpipe.errors import ConfigError, EnvironmentProblem
-from rtpipe.load import load
-from rtpipe.plugins import Registry
-from rtpipe.rendering import render
+from rtpipe.language.loading import load
 from rtpipe.stage import family
+from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,11 +87,11 @@ def test_a_yaml_block_is_valid(block: Block, work: Path) -> None:
     write_files(block.page, work, before=block.line)
     base = block.note("overlay")
     if block.note("rules of serve-realtime") is not None:
-        from rtpipe_plugins.realtime_server.desk import load_desk
+        from rtpipe_realtime_server.brains.desk import load_desk
 
         load_desk(_written(block, work))
     elif block.note("script of serve-realtime") is not None:
-        from rtpipe_plugins.realtime_server.script import load_script
+        from rtpipe_realtime_server.brains.script import load_script
 
         load_script(_written(block, work))
     elif block.note("wrong on purpose") is not None:
@@ -258,7 +258,7 @@ def test_the_commands_print_what_the_page_shows(page: Path, work: Path) -> None:
 
 
 def _needs_a_machine_without_devices() -> None:
-    from rtpipe_plugins.devices import listing
+    from rtpipe_plugins.commands.devices import listing
 
     try:
         devices = listing()

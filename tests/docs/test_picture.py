@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from documentation import ROOT
+from helpers.documentation import ROOT
 
 PICTURE = ROOT / "docs" / "kiosk.svg"
 

@@ -15,9 +15,9 @@ import av
 import numpy as np
 import pytest
 
-from documentation import ROOT, Block, blocks, exchanges, shown_as
+from helpers.documentation import ROOT, Block, blocks, exchanges, shown_as
 from rtpipe.errors import EnvironmentProblem
-from rtpipe.load import load
+from rtpipe.language.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Run:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
     """Every pipeline, run at the same time: most of them only wait for the clock."""
-    from rtpipe_plugins.devices import listing
+    from rtpipe_plugins.commands.devices import listing
 
     try:
         if listing():

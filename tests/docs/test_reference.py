@@ -13,14 +13,14 @@ import pytest
 
 import rtpipe
 import rtpipe.testing
-from documentation import ROOT
+from helpers.documentation import ROOT
 from rtpipe import ExitCode, hookspecs
-from rtpipe.catalog import describe_events, describe_options
+from rtpipe.catalogue.describe import describe_events, describe_options
+from rtpipe.catalogue.explain import pages
+from rtpipe.catalogue.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS, Registry
+from rtpipe.catalogue.schema import make_schema
 from rtpipe.cli import cli
-from rtpipe.explain import pages
 from rtpipe.link import WhenFull
-from rtpipe.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS, Registry
-from rtpipe.schema import make_schema
 from rtpipe.stage import offered_actions
 
 REFERENCE = ROOT / "docs" / "reference"

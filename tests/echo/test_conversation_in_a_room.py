@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from listening import require_speech
-from room import RATE, impulse_response, interruption, questions
+from helpers.listening import require_speech
+from helpers.room import RATE, impulse_response, interruption, questions
 from rtpipe import AudioFrame, Event, Options, Source, audio, hookimpl
-from rtpipe.load import from_text
-from rtpipe.plugins import Registry
-from rtpipe.runtime import Pipeline
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.language.loading import from_text
+from rtpipe.running.runtime import Pipeline
 
 pytestmark = pytest.mark.slow
 DELAY_MS = 120  # from the frame that the loudspeaker takes to its echo at the microphone

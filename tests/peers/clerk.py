@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from plugins.realtime_server.fake_brain import ANSWER, FakeBrain
-from rtpipe_plugins.realtime_server.brain import Answer, Question, ToolCall
+from realtime_server.fake_brain import ANSWER, FakeBrain
+from rtpipe_realtime_server.talk.brain import BrainAnswer, FunctionCall, Question
 
 TOOL = "get_opening_hours"
 
 
 class Clerk(FakeBrain):
-    async def reply(self, question: Question) -> Answer:
+    async def reply(self, question: Question) -> BrainAnswer:
         if question.outputs:
-            return Answer(f"{ANSWER} {question.outputs[-1].output}")
+            return BrainAnswer(f"{ANSWER} {question.outputs[-1].output}")
         if question.may_call(TOOL):
-            return Answer(calls=(ToolCall(TOOL),))
-        return Answer(ANSWER)
+            return BrainAnswer(calls=(FunctionCall(TOOL),))
+        return BrainAnswer(ANSWER)

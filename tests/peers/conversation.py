@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from plugins.realtime_server.bench import Bench
-from rtpipe_plugins.realtime_server.brain import ToolCall
-from rtpipe_plugins.realtime_server.outputs import Transcribe
+from realtime_server.bench import Bench
+from rtpipe_realtime_server.talk.brain import FunctionCall
+from rtpipe_realtime_server.talk.outputs import Transcribe
 
 UPDATES = 2
 _TOOL = {
@@ -60,7 +60,7 @@ def _interrupt(call: Bench) -> None:
 
 
 def _lend_a_tool(call: Bench) -> None:
-    call.think(answer="", calls=(ToolCall("lamp", {"on": True}),))
+    call.think(answer="", calls=(FunctionCall("lamp", {"on": True}),))
     call.tick(20)
     (asked,) = call.all("response.function_call_arguments.done")
     output = {"type": "function_call_output", "call_id": asked["call_id"], "output": "on"}

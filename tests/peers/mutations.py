@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtpipe_plugins.realtime_server.http import Api
-from rtpipe_plugins.realtime_server.outputs import Outbox
+from rtpipe_realtime_server.calls.http import Api
+from rtpipe_realtime_server.talk.outputs import OutputList
 
 Event = dict[str, Any]
 Mutation = Callable[[Event], list[Event]]
@@ -191,15 +191,15 @@ ANSWERS: dict[str, Spoil] = {
 
 def break_events(patch: pytest.MonkeyPatch, mutation: Mutation) -> None:
     """Have every call of this process send mutated events."""
-    take = Outbox.take
+    take = OutputList.take
 
-    def mutated(outbox: Outbox) -> list[Any]:
+    def mutated(outbox: OutputList) -> list[Any]:
         outputs: list[Any] = []
         for output in take(outbox):
             outputs += mutation(output) if isinstance(output, dict) else [output]
         return outputs
 
-    patch.setattr(Outbox, "take", mutated)
+    patch.setattr(OutputList, "take", mutated)
 
 
 def break_answers(patch: pytest.MonkeyPatch, spoil: Spoil) -> None:

@@ -11,8 +11,8 @@ import openai
 from numpy.typing import NDArray
 
 from peers.browser import pages
-from rtpipe_plugins.realtime_server.brain import Brain
-from rtpipe_plugins.realtime_server.server import RealtimeServer
+from rtpipe_realtime_server.server import RealtimeServer
+from rtpipe_realtime_server.talk.brain import Brain
 
 SESSION = {"type": "realtime", "model": "gpt-realtime-2.1"}
 Token = Callable[[], Awaitable[dict[str, Any]]]

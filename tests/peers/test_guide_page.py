@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Error
 
-from listening import require_speech
+from helpers.listening import require_speech
 from peers.browser import TIMEOUT_S, tab
 from peers.clerk import Clerk
 from peers.mutations import ANSWERS, break_answers
 from peers.order import judge_order
 from peers.serving import serving
-from plugins.realtime_server.fake_brain import ANSWER
-from plugins.realtime_server.judge import judge
-from rtpipe_plugins.realtime_server.brain import Brain, Utterance
-from rtpipe_plugins.realtime_server.desk import load_desk
-from rtpipe_plugins.realtime_server.speech import SpeechBrain
+from realtime_server.fake_brain import ANSWER
+from realtime_server.judge import judge
+from rtpipe_realtime_server.brains.desk import load_desk
+from rtpipe_realtime_server.brains.speech import SpeechBrain
+from rtpipe_realtime_server.talk.brain import Brain, Utterance
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 

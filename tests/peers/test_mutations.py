@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from peers.conversation import UPDATES, converse
 from peers.mutations import EVENTS, break_events
 from peers.order import judge_order
-from plugins.realtime_server import judge as judging
-from plugins.realtime_server.judge import judge
+from realtime_server import judge as judging
+from realtime_server.judge import judge
 
 GOLDEN = json.loads((Path(judging.__file__).with_name("golden_keys.json")).read_text())
 NOT_IN_A_CALL = {"response.output_audio.delta"}

@@ -11,16 +11,16 @@ import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Error
 
-from listening import require_speech
+from helpers.listening import require_speech
 from peers.browser import TIMEOUT_S, Tab, tab
 from peers.clerk import TOOL, Clerk
 from peers.javascript import packages
 from peers.mutations import ANSWERS, EVENTS, break_answers, break_events
 from peers.order import judge_order
 from peers.serving import Token, serving
-from plugins.realtime_server.judge import judge
-from rtpipe_plugins.realtime_server.desk import load_desk
-from rtpipe_plugins.realtime_server.speech import SpeechBrain
+from realtime_server.judge import judge
+from rtpipe_realtime_server.brains.desk import load_desk
+from rtpipe_realtime_server.brains.speech import SpeechBrain
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 

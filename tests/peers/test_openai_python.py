@@ -22,12 +22,12 @@ from pydantic import ValidationError
 from peers.clerk import TOOL, Clerk
 from peers.mutations import ANSWERS, EVENTS, break_answers, break_events
 from peers.order import judge_order
-from plugins.realtime_server.caller import Caller
-from plugins.realtime_server.fake_brain import ANSWER
-from plugins.realtime_server.judge import judge
-from plugins.realtime_server.sounds import babble, level, pcm
-from rtpipe_plugins.realtime_server.faults import Faults
-from rtpipe_plugins.realtime_server.server import RealtimeServer
+from realtime_server.caller import Caller
+from realtime_server.fake_brain import ANSWER
+from realtime_server.judge import judge
+from realtime_server.sounds import babble, level, pcm
+from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.server import RealtimeServer
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rtpipe import ConfigError, InputPath, Options
 from rtpipe.documents import read_document, read_document_text
-from rtpipe.rendering import render
+from rtpipe.wording.rendering import render
 
 
 class Part(Options):

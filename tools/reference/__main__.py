@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rtpipe.plugins import Registry
+from rtpipe.catalogue.plugins import Registry
 from tools.reference.commands import commands_page
 from tools.reference.diagnostics import diagnostics_page
 from tools.reference.markdown import page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from rtpipe.explain import pages
+from rtpipe.catalogue.explain import pages
 from tools.reference.markdown import fenced, table
 
 if TYPE_CHECKING:

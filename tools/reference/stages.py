@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.catalog import describe_events, describe_stage, stage_summary
+from rtpipe.catalogue.describe import describe_events, describe_stage, stage_summary
 from rtpipe.stage import FAMILIES
 from tools.reference.markdown import fenced, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rtpipe.plugins import Registry
+    from rtpipe.catalogue.plugins import Registry
 
 
 _OPENAI = re.compile(

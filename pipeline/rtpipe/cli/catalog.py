@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.catalog import describe_events, describe_stage, stage_summary
+from rtpipe.catalogue.describe import describe_events, describe_stage, stage_summary
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.catalogue.schema import make_schema
 from rtpipe.cli.options import json_option, plugins_dir_option, print_json
 from rtpipe.cli.settings import Settings, common_options
-from rtpipe.diagnostics import did_you_mean
 from rtpipe.errors import ExitCode
-from rtpipe.plugins import Registry
-from rtpipe.schema import make_schema
 from rtpipe.stage import FAMILIES
+from rtpipe.wording.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,8 +119,8 @@ def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
 def schema(plugins_dirs: tuple[Path, ...]) -> None:
     """Print the JSON Schema of a pipeline file, for the plugins that are installed.
 
-    `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
-    `# yaml-language-server: $schema=./rtpipe.schema.json`.
+    `rtpipe schema > rtpipe.catalogue.schema.json`; an editor finds it by the file's first line,
+    `# yaml-language-server: $schema=./rtpipe.catalogue.schema.json`.
     """
     print_json(make_schema(_registry(plugins_dirs)))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rtpipe.cli.narration import Line
     from rtpipe.events import Event
-    from rtpipe.runtime import Pipeline, StageState
+    from rtpipe.running.runtime import Pipeline, StageState
 
 _REFRESH_S = 0.1
 _METER = " ▁▂▃▄▅▆▇█"

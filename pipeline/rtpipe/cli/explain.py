@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from rtpipe.catalogue.explain import pages
 from rtpipe.cli.options import json_option, print_json
 from rtpipe.cli.settings import common_options
-from rtpipe.diagnostics import did_you_mean
-from rtpipe.explain import pages
+from rtpipe.wording.diagnostics import did_you_mean
 
 
 @click.command()

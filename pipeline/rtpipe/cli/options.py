@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rtpipe.cli.settings import Settings, common_options
-from rtpipe.diagnostics import Findings, Span
 from rtpipe.errors import ConfigError
+from rtpipe.language.loading import Loaded, from_expression, from_text, load
 from rtpipe.language.reader import decode, read_bytes
-from rtpipe.load import Loaded, from_expression, from_text, load
-from rtpipe.rendering import render
+from rtpipe.wording.diagnostics import Findings, Span
+from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtpipe.load import Choices
+    from rtpipe.language.loading import Choices
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.settings import Settings, add_common_options, common_options
-from rtpipe.diagnostics import did_you_mean
 from rtpipe.errors import ConfigError, ExitCode, RtpipeError
-from rtpipe.plugins import Registry
-from rtpipe.rendering import render, tally
+from rtpipe.wording.diagnostics import did_you_mean
+from rtpipe.wording.rendering import render, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,11 @@ from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
 from rtpipe.cli.show import draw_text
-from rtpipe.runtime import Pipeline
-from rtpipe.watchdog import Watchdog
+from rtpipe.cli.watchdog import Watchdog
+from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
-    from rtpipe.graph import Graph
+    from rtpipe.language.graph import Graph
 
 
 @click.command()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options, print_json
-from rtpipe.language.flow import block
-from rtpipe.plan import make_plan
+from rtpipe.running.plan import make_plan
 from rtpipe.stage import family
+from rtpipe.wording.flow import block
 
 if TYPE_CHECKING:
-    from rtpipe.load import Loaded
-    from rtpipe.plan import Edge, Plan
+    from rtpipe.language.loading import Loaded
+    from rtpipe.running.plan import Edge, Plan
 
 _SHAPES = {"source": "([{}])", "transform": "[{}]", "peer": "{{{{{}}}}}", "sink": "[/{}/]"}
 

@@ -8,12 +8,12 @@ import click
 
 from rtpipe.cli.options import PipelineRequest, pipeline_options, print_json
 from rtpipe.errors import ConfigError, ExitCode
-from rtpipe.rendering import as_github, as_json, tally
+from rtpipe.wording.rendering import as_github, as_json, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rtpipe.diagnostics import Diagnostic
+    from rtpipe.wording.diagnostics import Diagnostic
 
 
 @click.command()

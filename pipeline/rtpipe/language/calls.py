@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rtpipe.diagnostics import Span, did_you_mean
-from rtpipe.language.fields import described
-from rtpipe.language.flow import snippet
+from rtpipe.catalogue.fields import described
 from rtpipe.language.reader import read_value
+from rtpipe.wording.diagnostics import Span, did_you_mean
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
-    from rtpipe.diagnostics import Findings
     from rtpipe.language.nodes import Node, ScalarNode
     from rtpipe.stage import ActionSpec
+    from rtpipe.wording.diagnostics import Findings
 
 _CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
@@ -35,7 +35,7 @@ _EXAMPLE = "for example `speaker.flush` or `gain.set(gain_db=-6)`"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class WrittenCall:
     """An action call as written: the values of its arguments are not resolved yet."""
 
     stage: str
@@ -45,7 +45,7 @@ class Call:
     span: Span
 
 
-def read_call(node: ScalarNode, findings: Findings) -> Call | None:
+def read_call(node: ScalarNode, findings: Findings) -> WrittenCall | None:
     """Return the call that a text is, or None with the reason in `findings`.
 
     The text is taken apart before `${...}` is filled, so that a value cannot become a call.
@@ -77,11 +77,11 @@ def read_call(node: ScalarNode, findings: Findings) -> Call | None:
             return None
         else:
             args.append(value)
-    return Call(found.group(1), found.group(2), tuple(args), kwargs, node.span)
+    return WrittenCall(found.group(1), found.group(2), tuple(args), kwargs, node.span)
 
 
 def bound(
-    call: Call,
+    call: WrittenCall,
     action: ActionSpec,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rtpipe.diagnostics import MASK, did_you_mean, listed
-from rtpipe.language import fields
-from rtpipe.language.flow import snippet
+from rtpipe.catalogue import fields
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -22,13 +20,15 @@ from rtpipe.language.nodes import (
     plain,
     unresolved,
 )
+from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-    from rtpipe.diagnostics import Findings, Span
     from rtpipe.stage import Options, Stage
+    from rtpipe.wording.diagnostics import Findings, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import did_you_mean, listed
-from rtpipe.language.items import Item, ItemReader, Patch, with_ids
+from rtpipe.catalogue.plugins import RESERVED_KEYS
+from rtpipe.language.items import ItemReader, Patch, StageItem, with_ids
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
-from rtpipe.plugins import RESERVED_KEYS
+from rtpipe.wording.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.overrides import Override
-    from rtpipe.plugins import Registry
+    from rtpipe.wording.diagnostics import Findings, Span
 
 TOP_KEYS = (
     "version",
@@ -40,7 +40,7 @@ class Document:
     """The merged file: top-level values, and the stages with their ids."""
 
     values: dict[str, Entry] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
+    items: list[StageItem] = field(default_factory=list)
     stages_span: Span | None = None
 
     def get(self, key: str) -> Node | None:
@@ -151,7 +151,7 @@ class Merger:
         else:
             self._value(head, entry)
 
-    def _patch_of(self, override: Override, rest: tuple[str, ...], item: Item) -> Patch | None:
+    def _patch_of(self, override: Override, rest: tuple[str, ...], item: StageItem) -> Patch | None:
         """Return what `--set ID.rest=value` changes in the stage `ID`."""
         span = override.key_span
         if not rest:
@@ -161,7 +161,7 @@ class Merger:
             return Patch(None, {rest[0]: nested}, span)
         return Patch(None, {}, span, MapNode({nested.key: nested}, span))
 
-    def _whole(self, override: Override, item: Item) -> Patch | None:
+    def _whole(self, override: Override, item: StageItem) -> Patch | None:
         value = override.value
         if isinstance(value, ScalarNode) and value.value not in self._registry.kinds:
             return Patch(Entry(item.kind, override.key_span, value), {}, value.span)

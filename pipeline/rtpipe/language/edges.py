@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import did_you_mean, listed
-from rtpipe.graph import in_order
-from rtpipe.spec import Ref
+from rtpipe.language.graph import in_order
+from rtpipe.language.spec import Ref
+from rtpipe.wording.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.wording.diagnostics import Findings, Span
 
 PORT = "out"
 """The one port that stages have so far."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import did_you_mean
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, folder, what
 from rtpipe.language.reader import read_file
+from rtpipe.wording.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rtpipe.diagnostics import Findings
+    from rtpipe.wording.diagnostics import Findings
 
 
 def with_includes(

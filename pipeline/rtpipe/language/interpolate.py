@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rtpipe.diagnostics import did_you_mean
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -21,11 +20,12 @@ from rtpipe.language.nodes import (
 )
 from rtpipe.language.reader import decode, read_bytes
 from rtpipe.language.syntax import quoted
+from rtpipe.wording.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.wording.diagnostics import Findings, Span
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)

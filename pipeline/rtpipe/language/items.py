@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean, listed, suggest
-from rtpipe.language.flow import snippet
+from rtpipe.catalogue.plugins import RESERVED_KEYS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
-from rtpipe.plugins import RESERVED_KEYS
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rtpipe.diagnostics import Findings, Span
-    from rtpipe.plugins import Registry
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.stage import Stage
+    from rtpipe.wording.diagnostics import Findings, Span
 
 ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 KIND_FORMS = "an item is `mic`, `gain: 3` or `mic: {device: USB}`"
@@ -25,7 +25,7 @@ _KEPT_BY_ANOTHER_KIND = ("from", "enabled")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StageItem:
     """A stage as written, merged, not yet checked.
 
     Attributes:
@@ -68,7 +68,7 @@ class ItemReader:
         self._registry = registry
         self._findings = findings
 
-    def item(self, node: Node, reserved: Iterable[str] = RESERVED_KEYS) -> Item | None:
+    def item(self, node: Node, reserved: Iterable[str] = RESERVED_KEYS) -> StageItem | None:
         """Return the item that `node` is; None, with the reason in the findings, if it is none."""
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
             entry = Entry(node.value, node.span, ScalarNode(None, node.span))
@@ -114,7 +114,7 @@ class ItemReader:
                 self._beside(entry, kind, tuple(reserved), two_kinds=entry in known)
         return kind, beside
 
-    def apply(self, item: Item, patch: Patch) -> Item:
+    def apply(self, item: StageItem, patch: Patch) -> StageItem:
         """Return `item` changed: the same kind merges its options, another replaces the stage."""
         if patch.kind is None:
             options = item.options
@@ -133,10 +133,10 @@ class ItemReader:
             fresh, id=item.id, reserved={**kept, **patch.reserved}, was=(*item.was, item.kind)
         )
 
-    def _of_kind(self, kind: Entry, reserved: dict[str, Entry]) -> Item:
+    def _of_kind(self, kind: Entry, reserved: dict[str, Entry]) -> StageItem:
         stage_type = self._registry.kinds.get(kind.key)
         options = self._options(kind, stage_type)
-        return Item(kind.key, stage_type, options, reserved, kind.key_span)
+        return StageItem(kind.key, stage_type, options, reserved, kind.key_span)
 
     def _options(self, kind: Entry, stage_type: type[Stage[Any]] | None) -> MapNode:
         value = kind.value
@@ -216,7 +216,9 @@ def _merged(base: dict[str, Entry], patch: dict[str, Entry]) -> dict[str, Entry]
     return entries
 
 
-def with_ids(items: Iterable[Item], findings: Findings, others: Iterable[str] = ()) -> list[Item]:
+def with_ids(
+    items: Iterable[StageItem], findings: Findings, others: Iterable[str] = ()
+) -> list[StageItem]:
     """Return the items with their ids: `id:` if given, else the kind, numbered from the second.
 
     Args:
@@ -250,7 +252,7 @@ def with_ids(items: Iterable[Item], findings: Findings, others: Iterable[str] = 
         else:
             taken.add(name)
             given[index] = name
-    named: list[Item] = []
+    named: list[StageItem] = []
     for index, item in enumerate(listed):
         name = given.get(index) or _free(item.kind, taken)
         taken.add(name)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from rtpipe.diagnostics import Span
+    from rtpipe.wording.diagnostics import Span
 
 ScalarValue: TypeAlias = "str | int | float | bool | None"
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtpipe.diagnostics import Span
+from rtpipe.catalogue.plugins import RESERVED_KEYS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.language.reader import read_value
 from rtpipe.language.syntax import quoted
-from rtpipe.plugins import RESERVED_KEYS
+from rtpipe.wording.diagnostics import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rtpipe.diagnostics import Findings
+    from rtpipe.wording.diagnostics import Findings
 
 SET = Path("--set")
 EXPRESSION = Path("-x")

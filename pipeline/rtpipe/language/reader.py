@@ -22,16 +22,16 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from rtpipe.diagnostics import Related, Span, split_lines
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
-from rtpipe.language.scalars import typed
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
+from rtpipe.wording.diagnostics import Related, Span, split_lines
+from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rtpipe.diagnostics import Findings
+    from rtpipe.wording.diagnostics import Findings
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
-from rtpipe.language.scalars import typed
+from rtpipe.language.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
 from rtpipe.link import WhenFull
-from rtpipe.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
+from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
-    from rtpipe.diagnostics import Findings
+    from rtpipe.wording.diagnostics import Findings
 
 _QUEUE_KEYS = ("max_ms", "when_full")
 _RESTART_KEYS = ("backoff_s", "tries", "within_s")

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import Related, Span, mask
 from rtpipe.language.edges import Vertex, connect
 from rtpipe.language.interpolate import Interpolator
 from rtpipe.language.nodes import ListNode, Node, ScalarNode, plain, what
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
 from rtpipe.language.sink_ids import check_sink_ids
+from rtpipe.language.spec import PipelineSpec
 from rtpipe.language.stage_maker import StageMaker
-from rtpipe.spec import PipelineSpec
 from rtpipe.stage import family
+from rtpipe.wording.diagnostics import Related, Span, mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from rtpipe.diagnostics import Findings
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.document import Document
-    from rtpipe.language.items import Item
-    from rtpipe.plugins import Registry
-    from rtpipe.spec import RouteSpec, StageSpec
+    from rtpipe.language.items import StageItem
+    from rtpipe.language.spec import RouteSpec, StageSpec
+    from rtpipe.wording.diagnostics import Findings
 
 _AUDIO = ("source", "transform", "peer", "sink")
 
@@ -148,7 +148,7 @@ class _Checks:
                 help="the smallest one is `stages: [tone, speaker]`",
             )
 
-    def _vertex(self, item: Item) -> Vertex:
+    def _vertex(self, item: StageItem) -> Vertex:
         enabled = self._reserved.flag(
             self._values.optional(item.get("enabled")), "enabled", default=True
         )
@@ -170,7 +170,7 @@ class _Checks:
         many = item.stage_type is not None and item.stage_type.many_inlets
         return Vertex(item.id, kind, many, refs, item.span, enabled)
 
-    def _check_owner(self, item: Item) -> None:
+    def _check_owner(self, item: StageItem) -> None:
         """Report a kind that two plugins claim: which one is meant cannot be known."""
         for record in self._registry.records:
             if item.kind in record.duplicates:
@@ -218,7 +218,7 @@ class _Checks:
                 related=[Related(first.span, "has it")],
             )
 
-    def _shown_item(self, item: Item) -> Any:
+    def _shown_item(self, item: StageItem) -> Any:
         node = self._maker.nodes.get((item.id, item.kind), item.options)
         options = plain(node)
         reserved = {

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean, listed, suggest
-from rtpipe.language.calls import Call, bound, read_call
-from rtpipe.language.flow import snippet
-from rtpipe.language.items import Item, ItemReader, with_ids
+from rtpipe.language.calls import WrittenCall, bound, read_call
+from rtpipe.language.items import ItemReader, StageItem, with_ids
 from rtpipe.language.known_events import CORE, is_glob, overlap, published_by
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
 from rtpipe.language.reserved import ReservedReader
-from rtpipe.spec import ActionCall, RouteSpec
+from rtpipe.language.spec import ActionCall, RouteSpec
 from rtpipe.stage import family, offered_actions
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.interpolate import Interpolator
     from rtpipe.language.stage_maker import StageMaker
-    from rtpipe.plugins import Registry
     from rtpipe.stage import ActionSpec, Stage
+    from rtpipe.wording.diagnostics import Findings, Span
 
 _BESIDE_A_SUBSCRIBER = ("match", "where", "from", "id", "enabled", "label", "on_error")
 _BESIDE_DO = ("match", "where", "from", "do", "enabled", "label")
@@ -46,7 +46,7 @@ class RouteReader:
         values: Interpolator,
         maker: StageMaker,
         findings: Findings,
-        items: Sequence[Item],
+        items: Sequence[StageItem],
         enabled: set[str],
     ) -> None:
         self._registry = registry
@@ -61,8 +61,8 @@ class RouteReader:
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
-        subscribers: list[Item] = []
-        slots: list[tuple[Node, Item | None]] = []
+        subscribers: list[StageItem] = []
+        slots: list[tuple[Node, StageItem | None]] = []
         for node in nodes:
             if isinstance(node, MapNode) and "do" in node.entries:
                 slots.append((node, None))
@@ -92,7 +92,7 @@ class RouteReader:
             found += [self._registry.kinds[key] for key in keys if key in self._registry.kinds]
         return found
 
-    def _subscriber(self, node: Node) -> Item | None:
+    def _subscriber(self, node: Node) -> StageItem | None:
         """Return the item that names a route's subscriber."""
         if isinstance(node, MapNode) and not set(node.entries) - set(_BESIDE_A_SUBSCRIBER):
             self._findings.error(
@@ -120,7 +120,7 @@ class RouteReader:
             return None
         return item
 
-    def _route(self, node: Node, item: Item | None) -> RouteSpec | None:
+    def _route(self, node: Node, item: StageItem | None) -> RouteSpec | None:
         entries = node.entries if isinstance(node, MapNode) else {}
         got = {
             key: self._values.resolve(entry.value)
@@ -236,7 +236,7 @@ class RouteReader:
                 calls.append(checked)
         return tuple(calls)
 
-    def _call(self, call: Call) -> ActionCall | None:
+    def _call(self, call: WrittenCall) -> ActionCall | None:
         stage = self._stages.get(call.stage)
         if stage is None:
             self._unknown_stage(call.stage, call.span)
@@ -268,12 +268,12 @@ class RouteReader:
             return None
         return ActionCall(call.stage, call.name, *fitting, call.span)
 
-    def _had(self, stage: Item, action: str) -> bool:
+    def _had(self, stage: StageItem, action: str) -> bool:
         """Whether a kind that was replaced by `--set`, a profile or another file had the action."""
         kinds = (self._registry.kinds.get(kind) for kind in stage.was)
         return any(kind is not None and action in offered_actions(kind) for kind in kinds)
 
-    def _skipped(self, call: Call, why: str) -> None:
+    def _skipped(self, call: WrittenCall, why: str) -> None:
         self._findings.warning(
             "E707",
             f"`{call.stage}.{call.name}` does nothing: {why}",
@@ -281,7 +281,9 @@ class RouteReader:
             label="left out",
         )
 
-    def _unknown_action(self, call: Call, kind: str, actions: Mapping[str, ActionSpec]) -> None:
+    def _unknown_action(
+        self, call: WrittenCall, kind: str, actions: Mapping[str, ActionSpec]
+    ) -> None:
         names = [f"{call.stage}.{name}" for name in actions]
         self._findings.error(
             "E704",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.diagnostics import did_you_mean, listed
-from rtpipe.language.fields import inside, names_a_sink
+from rtpipe.catalogue.fields import inside, names_a_sink
 from rtpipe.language.nodes import ListNode, MapNode, Node, unresolved
+from rtpipe.wording.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rtpipe.diagnostics import Findings
     from rtpipe.language.edges import Vertex
     from rtpipe.language.nodes import ScalarNode
+    from rtpipe.wording.diagnostics import Findings
 
 
 def check_sink_ids(

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from rtpipe.diagnostics import did_you_mean, listed
 from rtpipe.language.checking import check_options
-from rtpipe.language.flow import snippet
 from rtpipe.language.items import ItemReader
 from rtpipe.language.nodes import MapNode, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
-from rtpipe.language.scalars import typed
-from rtpipe.spec import StageSpec
+from rtpipe.language.spec import StageSpec
 from rtpipe.stage import Source, Subscriber, family
+from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.flow import snippet
+from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
-    from rtpipe.diagnostics import Findings, Span
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.interpolate import Interpolator
-    from rtpipe.language.items import Item
+    from rtpipe.language.items import StageItem
     from rtpipe.language.nodes import Node
-    from rtpipe.plugins import Registry
-    from rtpipe.spec import Ref
+    from rtpipe.language.spec import Ref
+    from rtpipe.wording.diagnostics import Findings, Span
 
 _NOT_ON_A_FALLBACK = ("id", "from", "enabled", "label")
 _HIGHEST_RATE = 768_000
@@ -45,7 +45,7 @@ class StageMaker:
         self._items = ItemReader(registry, findings)
         self._reserved = ReservedReader(findings)
 
-    def make(self, item: Item, inputs: tuple[Ref, ...] = ()) -> StageSpec | None:
+    def make(self, item: StageItem, inputs: tuple[Ref, ...] = ()) -> StageSpec | None:
         """Return the stage that `item` describes; None if it describes none."""
         if item.stage_type is None:
             return None
@@ -81,7 +81,7 @@ class StageMaker:
             label=label,
         )
 
-    def unknown_kind(self, item: Item, families: tuple[str, ...]) -> None:
+    def unknown_kind(self, item: StageItem, families: tuple[str, ...]) -> None:
         """Report that no plugin has the item's kind."""
         kinds = sorted(kind for name in families for kind in self._registry.of_family(name))
         owners = [
@@ -108,10 +108,10 @@ class StageMaker:
             notes=[*broken, "`rtpipe stages` lists what is installed"],
         )
 
-    def _value(self, item: Item, key: str) -> Node | None:
+    def _value(self, item: StageItem, key: str) -> Node | None:
         return self._values.optional(item.get(key))
 
-    def _fallback(self, item: Item, inputs: tuple[Ref, ...]) -> StageSpec | None:
+    def _fallback(self, item: StageItem, inputs: tuple[Ref, ...]) -> StageSpec | None:
         node = item.get("fallback")
         if node is None or (isinstance(node, ScalarNode) and node.value is None):
             return None
@@ -145,12 +145,12 @@ class StageMaker:
             return None
         return self.make(replace(other, id=item.id), inputs)
 
-    def _alike(self, item: Item) -> list[str]:
+    def _alike(self, item: StageItem) -> list[str]:
         assert item.stage_type is not None
         shape = _shape(item.stage_type)
         return sorted(k for k, stage in self._registry.kinds.items() if _shape(stage) == shape)
 
-    def _check_format(self, item: Item, wanted: AudioFormat, options: MapNode) -> None:
+    def _check_format(self, item: StageItem, wanted: AudioFormat, options: MapNode) -> None:
         """Report a format that no converter can give."""
         for name, value in (
             ("format", wanted.format),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from rtpipe.diagnostics import Diagnostic, Related, Span
+from rtpipe.catalogue.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS
 from rtpipe.language.nodes import ScalarNode
-from rtpipe.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS
+from rtpipe.wording.diagnostics import Diagnostic, Related, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Subscribers that ship: what events become outside the pipeline."""
+"""Subscribers: what may stand under `events:`."""

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from rtpipe import EnvironmentProblem, Event, Options, StageContext, Subscriber
-from rtpipe_plugins.child_process import ChildProcess
+from rtpipe_plugins.child.command import Command, words_of
+from rtpipe_plugins.child.process import ChildProcess
 
 _GRACE_S = 1.0
-
-
-def _not_empty(command: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    words = shlex.split(command) if isinstance(command, str) else command
-    if not words or not words[0]:
-        raise ValueError("the command is empty")
-    return command
-
-
-Command: TypeAlias = Annotated[str | tuple[str, ...], AfterValidator(_not_empty)]
 
 
 class ExecOptions(Options):
@@ -73,8 +63,7 @@ class Exec(Subscriber[ExecOptions]):
 
     def __init__(self, options: ExecOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        command = options.command
-        self._words = tuple(shlex.split(command)) if isinstance(command, str) else command
+        self._words = words_of(options.command)
         self._free = asyncio.Semaphore(options.concurrency)
         self._running: set[asyncio.Task[None]] = set()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rtpipe import EnvironmentProblem, Event, ExitCode, Options, OutputPath, StageError, Subscriber
-from rtpipe_plugins.subscribers.appending import append
+from rtpipe_plugins.disk.appending import append
 
 if TYPE_CHECKING:
     from io import FileIO

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from rtpipe import EnvironmentProblem, InputPath
 from rtpipe.events import SubscriberOverflowed
-from rtpipe_plugins.subscribers.delivery import (
+from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
     Delivery,
     DeliveryOptions,
@@ -22,8 +22,8 @@ from rtpipe_plugins.subscribers.delivery import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rtpipe_plugins.subscribers.delivery import Send
-    from rtpipe_plugins.subscribers.outbox import Letter
+    from rtpipe_plugins.subscribers.delivery.outbox import Message
+    from rtpipe_plugins.subscribers.delivery.worker import Send
 
 _NOT_IN_A_TOPIC = str.maketrans({"+": "_", "#": "_", "\0": "_"})
 
@@ -138,7 +138,7 @@ class Mqtt(Delivery[MqttOptions]):
             tls_context=self._tls,
         )
 
-        async def send(letter: Letter) -> None:
+        async def send(letter: Message) -> None:
             topic = options.topic.replace("{type}", letter.type.translate(_NOT_IN_A_TOPIC))
             await client.publish(topic, letter.body.encode(), options.qos, options.retain)
 

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe import Event, Options, Subscriber
-from rtpipe_plugins.python_target import TargetName, function_at
+from rtpipe_plugins.child.function import TargetName, function_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from rtpipe import Event
 from rtpipe.events import SubscriberOverflowed
-from rtpipe_plugins.subscribers.delivery import (
+from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
     Delivery,
     DeliveryOptions,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientError, ClientResponse, ClientSession
 
-    from rtpipe_plugins.subscribers.delivery import Send
-    from rtpipe_plugins.subscribers.outbox import Letter
+    from rtpipe_plugins.subscribers.delivery.outbox import Message
+    from rtpipe_plugins.subscribers.delivery.worker import Send
 
 _TOKEN = frozenset(f"!#$%&'*+-.^_`|~{ascii_letters}{digits}")
 """What the name of a header consists of."""
@@ -171,7 +171,7 @@ class Webhook(Delivery[WebhookOptions]):
         timeout = ClientTimeout(total=self.options.timeout_s)
         async with ClientSession(headers=headers, timeout=timeout) as session:
 
-            async def send(letter: Letter) -> None:
+            async def send(letter: Message) -> None:
                 try:
                     await self._send(session, letter)
                 except TimeoutError:
@@ -181,7 +181,7 @@ class Webhook(Delivery[WebhookOptions]):
 
             yield send
 
-    async def _send(self, session: ClientSession, letter: Letter) -> None:
+    async def _send(self, session: ClientSession, letter: Message) -> None:
         async with session.request(
             self.options.method,
             self.options.address,

@@ -1,0 +1,1 @@
+"""What is installed: plugins and kinds, and how they are described to people and editors."""

@@ -1,0 +1,146 @@
+"""What is installed, as data: the pages of `rtpipe stages`, `events` and the reference."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.catalogue import fields
+from rtpipe.events import CORE_EVENTS, Event, event_type
+from rtpipe.stage import FAMILIES, Options, family, offered_actions, summary
+from rtpipe.wording.flow import flow
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from rtpipe.catalogue.plugins import Registry
+    from rtpipe.stage import ActionSpec, Stage
+
+_SECTIONS = re.compile(r"\n\n(?:Attributes|Args|Raises|Examples?):\n")
+_BASES = frozenset(inspect.getdoc(base) or "" for base in (*FAMILIES.values(), Options))
+
+
+def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, Any]:
+    """Return everything that can be said of a kind, JSON-ready."""
+    options = stage_type.options_type
+    accepts = stage_type.accepts
+    description, written = _described(stage_type)
+    return {
+        "kind": stage_type.kind,
+        "family": family(stage_type),
+        "summary": stage_summary(stage_type),
+        "description": description,
+        "plugin": origin,
+        "accepts": None if accepts is None else str(accepts),
+        "frame_ms": stage_type.exact_ms,
+        "many_inlets": stage_type.many_inlets,
+        "main": options.main,
+        "options": describe_options(options),
+        "events": [describe_event(event) for event in stage_type.publishes],
+        "actions": [
+            {"name": name, "call": _call(spec), "summary": spec.summary}
+            for name, spec in sorted(offered_actions(stage_type).items())
+        ],
+        "example": written or example(stage_type),
+    }
+
+
+def _described(stage_type: type[Stage[Any]]) -> tuple[str, str]:
+    """Return what a kind's docstring says to a user, and the example in it, if there is one.
+
+    What only a programmer reads (`Attributes:`) is left out. A paragraph that begins as an item of
+    a list is the example.
+    """
+    told = _SECTIONS.split(_own_doc(stage_type))[0]
+    paragraphs = told.split("\n\n")
+    examples = [text for text in paragraphs if text.startswith("- ")]
+    return "\n\n".join(text for text in paragraphs if text not in examples), "\n".join(examples)
+
+
+def stage_summary(stage_type: type[Stage[Any]]) -> str:
+    """Return what a kind does, in a sentence; "" where its author wrote nothing."""
+    first = _own_doc(stage_type).split("\n\n", 1)[0]
+    return " ".join(first.split())
+
+
+def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
+    """Return an options model's fields, those of nested models under dotted names."""
+    found: list[dict[str, Any]] = []
+    for name, field in model.model_fields.items():
+        wanted = fields.annotation(field)
+        inner = fields.model_of(wanted)
+        found.append(
+            {
+                "name": prefix + name,
+                "type": "a mapping" if inner is not None else fields.described(wanted),
+                "default": fields.shown_default(field),
+                "required": field.is_required(),
+                "description": " ".join((field.description or "").split()),
+            }
+        )
+        if inner is not None and not issubclass(inner, model):
+            found += describe_options(inner, f"{prefix}{name}.")
+    return found
+
+
+def describe_event(event: type[Event] | str) -> dict[str, Any]:
+    """Return an event's name, what it says, and the fields it carries."""
+    if isinstance(event, str):
+        return {"type": event, "summary": "", "fields": []}
+    known = {"type", "source", "at"}
+    names = [name for name in event.__dataclass_fields__ if name not in known]
+    return {"type": event_type(event), "summary": summary(event), "fields": names}
+
+
+def describe_events(registry: Registry) -> list[dict[str, Any]]:
+    """Return every event that the framework or a kind publishes, by name, with who does."""
+    found: dict[str, dict[str, Any]] = {}
+    sources: list[tuple[str, type[Event] | str]] = [("rtpipe", event) for event in CORE_EVENTS]
+    for kind, stage_type in sorted(registry.kinds.items()):
+        sources += [(kind, event) for event in stage_type.publishes]
+    for publisher, event in sources:
+        entry = found.setdefault(event_type(event), {**describe_event(event), "published_by": []})
+        if publisher not in entry["published_by"]:
+            entry["published_by"].append(publisher)
+    return [found[name] for name in sorted(found)]
+
+
+def example(stage_type: type[Stage[Any]]) -> str:
+    """Return an item of this kind as a pipeline file has it, where its author wrote none."""
+    model = stage_type.options_type
+    needed = {
+        name: fields.example(fields.annotation(field))
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    }
+    main = model.main
+    if not needed and main is not None:
+        field = model.model_fields[main]
+        needed = {main: fields.example(fields.annotation(field), field.default)}
+    kind = stage_type.kind
+    if main is not None and list(needed) == [main]:
+        return f"- {kind}: {flow(needed[main])}"
+    return f"- {kind}: {flow(needed)}" if needed else f"- {kind}"
+
+
+def _call(action: ActionSpec) -> str:
+    """Return an action with its parameters; annotations are texts there and would be quoted."""
+    shown = []
+    for parameter in action.signature.parameters.values():
+        text = str(parameter.replace(annotation=inspect.Parameter.empty))
+        annotation = parameter.annotation
+        if isinstance(annotation, str):
+            name, equals, default = text.partition("=")
+            text = f"{name}: {annotation}{f' = {default}' if equals else ''}"
+        shown.append(text)
+    return f"{action.name}({', '.join(shown)})"
+
+
+def _own_doc(stage_type: type[Stage[Any]]) -> str:
+    """Return what the author wrote about the stage, or else about its options."""
+    for documented in (stage_type, stage_type.options_type):
+        text = inspect.getdoc(documented) or ""
+        if text not in _BASES:
+            return text
+    return ""

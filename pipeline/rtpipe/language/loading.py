@@ -1,0 +1,222 @@
+"""Files, overrides and the installed plugins become a checked pipeline.
+
+`load` collects every mistake before it raises: files that are no YAML, kinds and options, edges,
+events. `run` and `validate` share it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.errors import ConfigError
+from rtpipe.language.document import Merger
+from rtpipe.language.graph import Graph, build
+from rtpipe.language.includes import plugin_names, with_includes
+from rtpipe.language.interpolate import looks_secret, note_secrets
+from rtpipe.language.nodes import folder
+from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
+from rtpipe.language.reader import read_file, read_text
+from rtpipe.language.resolve import resolve
+from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rtpipe.catalogue.plugins import PluginRecord
+    from rtpipe.language.nodes import MapNode, Node, ScalarNode
+    from rtpipe.language.spec import PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline that may be run.
+
+    Attributes:
+        spec: The checked file.
+        graph: Its stages in order, with their neighbours.
+        warnings: What is odd but not wrong.
+        registry: The plugins it was checked against.
+        resolved: The file as plain values: merged, references filled, secrets masked.
+    """
+
+    spec: PipelineSpec
+    graph: Graph
+    warnings: tuple[Diagnostic, ...]
+    registry: Registry
+    resolved: Mapping[str, Any]
+
+
+class Choices(TypedDict, total=False):
+    """What may be said beside the file.
+
+    Attributes:
+        sets: `key=value` each, on top of everything.
+        profile: One of the file's profiles.
+        env: The environment; None: the process's own.
+        plugins_dirs: More folders with plugins.
+        registry: What is installed; None: discovered. The files' own plugins are added to it.
+    """
+
+    sets: Sequence[str]
+    profile: str | None
+    env: Mapping[str, str] | None
+    plugins_dirs: Sequence[Path]
+    registry: Registry | None
+
+
+def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
+    """Return the pipeline that some files make together, later ones on top.
+
+    Args:
+        files: The pipeline file, then overlays.
+        choices: See `Choices`.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+        PluginError: A plugin refuses the graph.
+    """
+    findings = Findings()
+    return _load([read_file(path, findings) for path in files], findings, files[0], choices)
+
+
+def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choices]) -> Loaded:
+    """Return the pipeline that a YAML text holds.
+
+    Args:
+        text: A pipeline file's text.
+        path: What diagnostics call it; relative paths start from its folder.
+        choices: See `Choices`.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+        PluginError: A plugin refuses the graph.
+    """
+    findings = Findings()
+    return _load([read_text(text, path, findings)], findings, path, choices)
+
+
+def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:
+    """Return the pipeline of an expression, `tone ! gain -6 ! blackhole`.
+
+    Args:
+        expression: Stages with exclamation marks between them; see `read_expression`.
+        choices: See `Choices`.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+        PluginError: A plugin refuses the graph.
+    """
+    findings = Findings()
+    return _load([read_expression(expression, findings)], findings, EXPRESSION, choices)
+
+
+def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices: Choices) -> Loaded:
+    found = [None if tree is None else with_includes(tree, findings) for tree in trees]
+    files = [file for each in found for file in each or ()]
+    for file in files:
+        note_secrets(file, findings)
+    registry = choices.get("registry") or Registry.discover()
+    _add_plugins(registry, files, choices.get("plugins_dirs", ()), findings)
+    overrides = read_sets(choices.get("sets", ()), findings)
+    for override in overrides:
+        note_secrets(override.value, findings, secret=any(map(looks_secret, override.path)))
+    if None in found:
+        raise ConfigError(findings.errors())  # half a pipeline would be full of false mistakes
+    merger = Merger(registry, findings)
+    for file in files:
+        merger.add(file)
+    profile = choices.get("profile")
+    if profile is not None:
+        merger.add_profile(profile)
+    for override in overrides:
+        merger.add_override(override)
+    env = choices.get("env")
+    spec, shown = resolve(
+        merger.document,
+        path,
+        registry=registry,
+        env=os.environ if env is None else env,
+        findings=findings,
+    )
+    if findings.failed:
+        raise ConfigError(findings.errors())
+    graph = build(spec)
+    registry.check_graph(graph)
+    return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
+
+
+def _add_plugins(
+    registry: Registry, files: Sequence[MapNode], folders: Sequence[Path], findings: Findings
+) -> None:
+    """Load the plugins beside the files, those they name, and those of `folders`."""
+    beside = dict.fromkeys(file.span.path.parent / "plugins" for file in files)
+    for place in (*beside, *folders):
+        registry.add_folder(place)
+    for place in folders:
+        if not place.is_dir():
+            findings.error("E401", f"no folder {place} with plugins")
+    named: set[int] = set()
+    for node in plugin_names(files, findings):
+        record = _named_plugin(registry, node, findings)
+        if record is not None and record.fault is not None:
+            named.add(id(record))
+            _report(record, findings, node.span)
+    for record in registry.faulty:
+        if id(record) not in named:
+            _report(record, findings, None)
+
+
+def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> PluginRecord | None:
+    name = str(node.value)
+    if "/" not in name and not name.endswith(".py"):
+        return registry.add_module(name)
+    path = folder(node) / Path(name).expanduser()
+    if path.exists():
+        return registry.add_path(path)
+    findings.error(
+        "E401",
+        f"no plugin {path}",
+        node.span,
+        label="no such file",
+        help="a path starts from the pipeline file's folder: `plugins: [plugins/tremolo.py]`",
+    )
+    return None
+
+
+def _report(record: PluginRecord, findings: Findings, named: Span | None) -> None:
+    """Report a broken plugin: an error where the file names it, else a warning."""
+    fault = record.fault
+    assert fault is not None
+    missing = f"No module named '{record.name.split('.')[0]}'"
+    if named is not None and missing in fault.message:
+        findings.error(
+            "E401",
+            f"no plugin `{record.name}` is installed",
+            named,
+            label="not found",
+            help=f"install it, for example `pip install {record.name.split('.')[0]}`, "
+            "or name a file: `plugins: [plugins/name.py]`",
+        )
+        return
+    code = "E403" if record.duplicates else "E402"
+    place: Span | None = named
+    if fault.path is not None and fault.line is not None:
+        place = Span(fault.path, fault.line, 1)
+        findings.add_source(fault.path, _text(fault.path))
+    message = f"the plugin `{record.name}` ({record.origin}) cannot be used: {fault.message}"
+    notes = () if named is None or named == place else (f"named at {named.path}:{named.line}",)
+    if named is not None:
+        findings.error(code, message, place, notes=notes)
+    else:
+        findings.warning(code, message, place, help="it was skipped; the others were loaded")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""

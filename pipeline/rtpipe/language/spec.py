@@ -1,0 +1,116 @@
+"""The models of a pipeline file that was read: checked, resolved, each part with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rtpipe.wording.diagnostics import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rtpipe.link import WhenFull
+    from rtpipe.stage import Options, Stage
+    from rtpipe.wording.diagnostics import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """`from: id` or `from: id.port`."""
+
+    id: str
+    port: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """`on_error: fail`: the pipeline ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """`on_error: drop`: the frame that failed is lost, the stage goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """`on_error: restart`: a new instance after a wait, at most `tries` times in `within_s`."""
+
+    backoff_s: tuple[float, float] = (0.5, 30.0)
+    tries: int = 5
+    within_s: float = 60.0
+
+
+ErrorPolicy: TypeAlias = Fail | Drop | Restart
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """`queue:` as written; what is None is decided by what feeds the link."""
+
+    max_ms: float | None = None
+    when_full: WhenFull | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """One item of `stages:` (or a route's subscriber), its options already validated."""
+
+    id: str
+    kind: str
+    stage_type: type[Stage[Any]]
+    options: Options
+    span: Span
+    inputs: tuple[Ref, ...] = ()
+    queue: QueueSpec | None = None
+    on_error: ErrorPolicy = field(default_factory=Fail)
+    fallback: StageSpec | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """`do: stage.name(args)`."""
+
+    stage: str
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """One item of `events:`: which events, and what they set off."""
+
+    match: tuple[str, ...]
+    where: Mapping[str, Any]
+    source: str | None
+    actions: tuple[ActionCall, ...]
+    subscriber: StageSpec | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """A whole file, ready to become a graph. Disabled stages are already gone."""
+
+    name: str
+    path: Path
+    stages: tuple[StageSpec, ...]
+    routes: tuple[RouteSpec, ...] = ()
+    description: str = ""
+    fuse: bool = True
+    drain_s: float = 2.0
+    secrets: frozenset[str] = frozenset()
+    """Values that must never be shown."""
+
+    def masked(self, text: str) -> str:
+        """Return `text` without any secret of this pipeline and without a URL's password."""
+        return mask(text, self.secrets)
+
+    def __repr__(self) -> str:
+        return f"PipelineSpec({self.name!r}, {len(self.stages)} stages, {self.path})"

@@ -1,0 +1,1 @@
+"""A pipeline that runs: planned, opened, moved, ended. No stage imports it."""

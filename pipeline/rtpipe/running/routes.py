@@ -1,0 +1,92 @@
+"""Routes: the lines of `events:` in the file, as handlers on the bus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.events import RouteFailed
+from rtpipe.stage import Subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtpipe.bus import Bus, Mailbox
+    from rtpipe.events import Event
+    from rtpipe.language.spec import ActionCall, RouteSpec
+    from rtpipe.running.supervisor import Slot
+
+
+class Condition:
+    """The `where:` and `from:` of a route."""
+
+    def __init__(self, route: RouteSpec) -> None:
+        self._source = route.source
+        self._where = {tuple(path.split(".")): value for path, value in route.where.items()}
+
+    def holds(self, event: Event) -> bool:
+        """Return whether `event` is one of those meant."""
+        if self._source is not None and event.source != self._source:
+            return False
+        if not self._where:
+            return True
+        said = event.as_dict()
+        return all(_look_up(said, path) == value for path, value in self._where.items())
+
+
+def connect(
+    bus: Bus,
+    route: RouteSpec,
+    *,
+    perform: Callable[[ActionCall], object],
+    mailbox: Mailbox | None,
+    report: Callable[[Event], None],
+) -> None:
+    """Make `route` a handler on `bus`.
+
+    Args:
+        bus: Where the events come by.
+        route: What to hear and what to do.
+        perform: Carries out one action.
+        mailbox: The route's subscriber's, if it has one.
+        report: Publishes what went wrong.
+    """
+    condition = Condition(route)
+    subscriber = route.subscriber.id if route.subscriber else None
+
+    def handle(event: Event) -> None:
+        if not condition.holds(event):
+            return
+        if mailbox is not None and not (
+            event.source == subscriber and event.type == "stage.failed"
+        ):
+            mailbox.deliver(event)
+        for call in route.actions:
+            try:
+                perform(call)
+            except Exception as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
+                report(RouteFailed(action=f"{call.stage}.{call.name}", error=f"{error}"))
+
+    bus.subscribe(route.match, handle)
+
+
+async def attend(slot: Slot, mailbox: Mailbox) -> None:
+    """Hand the mailbox's events to its subscriber, until it is closed and empty.
+
+    An event that the subscriber fails on is lost to it and reported; a call never ends because a
+    subscriber could not keep up or raised.
+    """
+    while (event := await mailbox.next()) is not None:
+        subscriber = slot.stage
+        assert isinstance(subscriber, Subscriber)
+        try:
+            await subscriber.on_event(event)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            slot.report(error)
+
+
+def _look_up(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return value

@@ -1,0 +1,330 @@
+"""The supervisor: opens a stage or its fallback, and does what `on_error` says when one raises."""
+
+from __future__ import annotations
+
+import asyncio
+import os.path
+import random
+from collections import deque
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtpipe.audio import AudioFrame
+from rtpipe.errors import EnvironmentProblem, ExitCode, RtpipeError, StageError
+from rtpipe.events import StageFailed, StageFellBack, StageRestarted, StageStatusChanged
+from rtpipe.language.spec import Drop, Fail, Restart
+from rtpipe.stage import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtpipe.language.spec import StageSpec
+    from rtpipe.stage import Processed, Stage, StageContext
+
+OPEN_TIMEOUT_S = 60.0
+"""A stage that takes longer to open hangs; models load within it on a Raspberry Pi."""
+CLOSE_TIMEOUT_S = 5.0
+_FOR_GOOD = {ExitCode.NO_PERMISSION, ExitCode.CONFIGURATION}
+"""What fails so fails again, however often the stage is opened."""
+
+
+class Status(StrEnum):
+    """Where a stage is in its life."""
+
+    STARTING = "starting"
+    OK = "ok"
+    RECOVERING = "recovering"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Slot:
+    """A stage's place in a running pipeline: the present instance, its status, its policy.
+
+    The instance changes when a fallback takes over and when a restart replaces it; links and
+    routes hold the slot.
+
+    Args:
+        spec: The stage as the file has it.
+        ctx: The context every instance in this place gets.
+        mask: Takes known secrets out of a text.
+        on_failure: Told of the error when the policy is to let the pipeline fail.
+    """
+
+    def __init__(
+        self,
+        spec: StageSpec,
+        ctx: StageContext,
+        *,
+        mask: Callable[[str], str],
+        on_failure: Callable[[Slot, RtpipeError], None],
+    ) -> None:
+        self.spec = spec
+        self.used = spec
+        self.ctx = ctx
+        self.status = Status.STARTING
+        self.detail = ""
+        self.lost_frames = 0
+        self.last: AudioFrame | None = None
+        self._mask = mask
+        self._on_failure = on_failure
+        self._stage: Stage[Any] | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._restarts: deque[float] = deque()
+
+    @property
+    def stage(self) -> Any:
+        """The present instance; a `Stage` of whichever kind stands here."""
+        assert self._stage is not None, f"{self.spec.id} was never opened"
+        return self._stage
+
+    def set_status(self, status: Status, detail: str = "") -> None:
+        """Move to `status` and say so; nothing happens where it is that already."""
+        if status is not self.status:
+            self.status = status
+            self.detail = self._mask(detail)
+            self.ctx.publish(StageStatusChanged(status=status.value, detail=self.detail))
+
+    async def open(self) -> None:
+        """Open the stage, or the first of its fallbacks that opens.
+
+        Raises:
+            RtpipeError: Nothing opened.
+        """
+        await self._open_first(self.spec)
+
+    async def _open_first(self, candidate: StageSpec) -> None:
+        while True:
+            try:
+                await self._open(candidate)
+            except EnvironmentProblem as problem:
+                if candidate.fallback is None:
+                    self.set_status(Status.FAILED, problem.message)
+                    raise
+                candidate = self._fallen_back(candidate, candidate.fallback, problem)
+            except RtpipeError as error:
+                self.set_status(Status.FAILED, error.message)
+                raise
+            else:
+                self.set_status(Status.OK)
+                return
+
+    def _fallen_back(
+        self, wanted: StageSpec, fallback: StageSpec, problem: EnvironmentProblem
+    ) -> StageSpec:
+        """Say that `fallback` takes over; returns it."""
+        self.ctx.publish(
+            StageFellBack(
+                wanted=describe(wanted),
+                used=describe(fallback),
+                reason=self._mask(problem.message),
+            )
+        )
+        return fallback
+
+    async def _open(self, spec: StageSpec) -> None:
+        self.used = spec
+        self._stage = stage = spec.stage_type(spec.options, self.ctx)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await stage.open()
+        except BaseException as error:
+            await self.close_instance()
+            if isinstance(error, RtpipeError) or not isinstance(error, Exception):
+                raise
+            raise self.wrapped(error) from error
+
+    async def close(self) -> None:
+        """Close the instance, if there is one, and end its subscriptions."""
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.wait([self._restarting])
+            self._restarting = None
+        if self._stage is None:
+            return
+        if self.status is not Status.FAILED:
+            self.set_status(Status.STOPPING)
+        await self.close_instance()
+        if self.status is not Status.FAILED:
+            self.set_status(Status.STOPPED)
+
+    async def close_instance(self) -> None:
+        """Close the present instance; what it raises is logged, since nobody can act on it."""
+        stage, self._stage = self._stage, None
+        if stage is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await stage.close()
+        except TimeoutError:
+            self.ctx.log.warning("did not close within %.0f s", CLOSE_TIMEOUT_S)
+        except Exception as error:
+            self.ctx.log.warning("could not close: %s", self._mask(f"{error!r}"))
+            self.ctx.log.debug("closing failed", exc_info=True)
+        finally:
+            self.ctx.close()
+
+    def gauge(self) -> str:
+        """Return how the present instance says it is doing; "" while there is none that runs."""
+        if self._stage is None or self.status is not Status.OK:
+            return ""
+        try:
+            return self._mask(self._stage.gauge())
+        except Exception as error:  # noqa: BLE001 - a plugin's slip must not take the display down
+            self.ctx.log.debug("gauge failed: %r", error)
+            return "?"
+
+    def wrapped(self, error: Exception) -> StageError:
+        """Return `error` with the stage's name in front of it and no secret in it."""
+        id, kind = self.spec.id, self.used.kind
+        where = id if id == kind else f"{id} ({kind})"
+        if not isinstance(error, RtpipeError):
+            return StageError(self._mask(f"{where}: {type(error).__name__}: {error}"))
+        return StageError(
+            self._mask(f"{where}: {error.message}"), help=error.help, exit_code=error.exit_code
+        )
+
+    # -- a running stage raised ------------------------------------------------------------------
+
+    async def recover(self, error: Exception) -> bool:
+        """Do what the policy says about `error` in a stage that has a task of its own.
+
+        Returns:
+            True when the stage may go on (a frame was dropped, or a new instance is open).
+        """
+        policy = self.spec.on_error
+        fallback = self.used.fallback
+        if isinstance(error, EnvironmentProblem) and fallback is not None:
+            return await self._replace(fallback, error)
+        self._say_failed(error)
+        match policy:
+            case Drop():
+                self.lost_frames += 1
+                return True
+            case Restart():
+                return await self._restart(policy, error)
+            case Fail():
+                self._give_up(error)
+                return False
+
+    async def _replace(self, fallback: StageSpec, problem: EnvironmentProblem) -> bool:
+        """Let the fallback take over from a running stage whose surroundings have failed it."""
+        self.set_status(Status.RECOVERING, f"{problem}")
+        wanted = self.used
+        await self.close_instance()
+        try:
+            await self._open_first(self._fallen_back(wanted, fallback, problem))
+        except RtpipeError as error:
+            self._give_up(error)
+            return False
+        return True
+
+    async def _restart(self, policy: Restart, error: Exception) -> bool:
+        while True:
+            now = self.ctx.now()
+            while self._restarts and self._restarts[0] < now - policy.within_s:
+                self._restarts.popleft()
+            for_good = isinstance(error, RtpipeError) and error.exit_code in _FOR_GOOD
+            if for_good or len(self._restarts) >= policy.tries or self.ctx.stopping:
+                self._give_up(error)
+                return False
+            self.set_status(Status.RECOVERING, f"{error}")
+            least, most = policy.backoff_s
+            delay = min(least * 2 ** len(self._restarts), most)
+            self._restarts.append(now)
+            await self.close_instance()
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            try:
+                await self._open(self.used)  # never on to its fallback: a cable may be loose
+            except RtpipeError as again:
+                error = again
+                self._say_failed(again)
+                continue
+            self.set_status(Status.OK)
+            self.ctx.publish(StageRestarted(tries=len(self._restarts)))
+            return True
+
+    def report(self, error: Exception) -> None:
+        """Say that the stage failed and goes on: what a subscriber does whatever its policy."""
+        self.lost_frames += 1
+        self.ctx.publish(StageFailed(error=self.wrapped(error).message, policy="drop"))
+        self.ctx.log.debug("failed", exc_info=error)
+
+    def _say_failed(self, error: Exception) -> None:
+        policy = type(self.spec.on_error).__name__.lower()
+        self.ctx.publish(StageFailed(error=self.wrapped(error).message, policy=policy))
+        self.ctx.log.debug("failed", exc_info=error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.set_status(Status.FAILED, f"{error}")
+        self._on_failure(self, self.wrapped(error))
+
+
+class InlineSlot(Slot):
+    """The place of a transform that runs inline: as a step on a chain, it never raises."""
+
+    def process(self, frame: AudioFrame) -> Processed:
+        """Return what the transform makes of `frame`; nothing while it is not there to ask."""
+        if self.status is not Status.OK:
+            self.lost_frames += 1
+            return None
+        try:
+            made: Processed = self.stage.process(frame)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
+            self._failed_inline(error)
+            return None
+        if isinstance(made, AudioFrame):
+            self.last = made
+        return made
+
+    def finish(self) -> Processed:
+        """Return the transform's last frames."""
+        if not isinstance(self._stage, Transform):
+            return None
+        try:
+            return self._stage.finish()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed_inline(error)
+            return None
+
+    def reset(self) -> None:
+        """Let the transform forget what it holds."""
+        if self._stage is not None:
+            self._stage.reset()
+
+    def _failed_inline(self, error: Exception) -> None:
+        self.lost_frames += 1
+        replaceable = isinstance(error, EnvironmentProblem) and self.used.fallback is not None
+        if replaceable or isinstance(self.spec.on_error, Restart):
+            # The chain cannot wait: the stage's audio is lost, and counted, until it is back.
+            self.set_status(Status.RECOVERING, f"{error}")
+            self._restarting = asyncio.ensure_future(self._recover_inline(error))
+            return
+        self._say_failed(error)
+        if isinstance(self.spec.on_error, Fail):
+            self._give_up(error)
+
+    async def _recover_inline(self, error: Exception) -> None:
+        await self.recover(error)
+
+
+def describe(spec: StageSpec) -> str:
+    """Return a stage as a user would write it, shortened: its kind and the options it was given."""
+    given = spec.options.model_dump(exclude_unset=True)
+    if not given:
+        return spec.kind
+    if list(given) == [spec.options.main]:
+        return f"{spec.kind}: {_short(next(iter(given.values())))}"
+    inner = ", ".join(f"{key}: {_short(value)}" for key, value in given.items())
+    return f"{spec.kind}: {{{inner}}}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Path):
+        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,0 +1,1 @@
+"""What runs beside the event loop for a stage: processes, threads, functions of the user's."""

@@ -1,0 +1,106 @@
+"""`rtpipe devices`: the audio devices of this computer, each with the string to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtpipe_plugins.soundcard import portaudio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe_plugins.soundcard.portaudio import Device, Direction
+
+_TITLES: dict[Direction, str] = {
+    "input": "Input devices, for `- mic: {device: …}`",
+    "output": "Output devices, for `- speaker: {device: …}`",
+}
+
+
+def add_commands(cli: click.Group) -> None:
+    """Add `devices` to the command line."""
+
+    @cli.command()
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def devices(*, as_json: bool) -> None:
+        """List the audio devices, each with the string to paste into a pipeline."""
+        found = listing()
+        if as_json:
+            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            return
+        for direction, title in _TITLES.items():
+            rows = [row for row in found if row["direction"] == direction]
+            click.echo(title)
+            for line in [_line(row) for row in rows] or ["none found"]:
+                click.echo(f"  {line}")
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return every device: direction, device (to paste), name, channels, sample_rate, default.
+
+    Raises:
+        EnvironmentProblem: The PortAudio library is missing.
+    """
+    sounddevice = portaudio.load()
+    found: list[dict[str, Any]] = []
+    for direction in _TITLES:
+        devices = portaudio.list_devices(sounddevice, direction)
+        found += [_described(device, devices, direction) for device in devices]
+        if any(device.name == "pulse" for device in devices):
+            found += _pulse_devices(direction)
+    return found
+
+
+def _described(device: Device, all_devices: list[Device], direction: Direction) -> dict[str, Any]:
+    namesakes = [each for each in all_devices if each.name.casefold() == device.name.casefold()]
+    return {
+        "direction": direction,
+        "device": device.name if len(namesakes) == 1 else str(device.index),
+        "name": device.name,
+        "channels": device.channels,
+        "sample_rate": device.sample_rate,
+        "default": device.is_default,
+    }
+
+
+def _pulse_devices(direction: Direction) -> Iterator[dict[str, Any]]:
+    """Yield PulseAudio's (or PipeWire's) own devices, which PortAudio shows as one."""
+    pactl = shutil.which("pactl")
+    if pactl is None:
+        return
+    kind = "sources" if direction == "input" else "sinks"
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed words
+            [pactl, "--format=json", "list", kind],
+            capture_output=True,
+            check=True,
+            timeout=5,
+        )
+        devices = json.loads(answer.stdout)
+    except (subprocess.SubprocessError, ValueError):
+        return  # the sound server has just gone: then it has no devices
+    for device in devices:
+        if device["name"].endswith(".monitor"):
+            continue  # what an output plays, which nobody means by "input device"
+        channels, rate = re.findall(r"(\d+)ch (\d+)Hz", device["sample_specification"])[0]
+        yield {
+            "direction": direction,
+            "device": f"pulse:{device['name']}",
+            "name": device.get("description") or device["name"],
+            "channels": int(channels),
+            "sample_rate": int(rate),
+            "default": False,
+        }
+
+
+def _line(row: dict[str, Any]) -> str:
+    channels = f"{row['channels']} channel{'s' * (row['channels'] != 1)}"
+    default = ", default" if row["default"] else ""
+    name = "" if row["name"] == row["device"] else f"{row['name']}, "
+    return f"{json.dumps(row['device']):<32} {name}{channels}, {row['sample_rate']} Hz{default}"

@@ -1,0 +1,1 @@
+"""`rtpipe doctor`: the command and what it looks at."""

@@ -1,0 +1,1 @@
+"""Files that are written: names, durability, threads; for sinks and subscribers."""

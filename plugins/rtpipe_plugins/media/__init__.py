@@ -1,0 +1,1 @@
+"""Containers and codecs, read and written by FFmpeg: for sources, sinks and `chime`."""

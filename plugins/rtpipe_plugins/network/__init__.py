@@ -1,0 +1,1 @@
+"""Addresses and failures of the network: for every stage that talks to a server."""

@@ -1,0 +1,1 @@
+"""Peers: stages that take audio in and give other audio out."""

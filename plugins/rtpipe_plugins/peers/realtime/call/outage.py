@@ -1,0 +1,113 @@
+"""The time without a call: the visitor is not heard, and calls are placed until one stands."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rtpipe import EnvironmentProblem, ExitCode, LinkClosed, audio
+from rtpipe_plugins.peers.realtime.call.reconnect import Backoff
+from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
+from rtpipe_plugins.peers.realtime.events import RealtimeReconnecting
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rtpipe import Link, StageContext
+    from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
+    from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
+
+_LOOK_S = 0.1
+
+
+class Outage:
+    """One loss of the call, until there is another.
+
+    Args:
+        options: How to call again.
+        dial: Places one call.
+        ctx: The stage's.
+    """
+
+    def __init__(
+        self, options: Reconnect, dial: Callable[[], Awaitable[ActiveCall]], ctx: StageContext
+    ) -> None:
+        self._options = options
+        self._dial = dial
+        self._ctx = ctx
+        self._began_at = ctx.now()
+        self._reason = ""
+        self.unsent_ms = 0.0
+        """How much of the visitor's audio was dropped."""
+
+    @property
+    def lasted_s(self) -> float:
+        """For how long there has been no call."""
+        return self._ctx.now() - self._began_at
+
+    async def end(self, inlet: Link, reason: str) -> ActiveCall | None:
+        """Return the next line; None when the input has ended or the pipeline stops before.
+
+        What is live goes on meanwhile and is dropped, not queued: nobody wants to be answered to
+        what he said a minute ago. What waits, as a file does, waits.
+
+        Args:
+            inlet: The visitor's audio.
+            reason: Why the call was lost.
+
+        Raises:
+            CallRefused: The server will not have another.
+            EnvironmentProblem: It took too long, or cannot succeed.
+            StageError: The server's answer cannot be used.
+        """
+        dialling = asyncio.create_task(self._redial(reason))
+        work: set[asyncio.Task[Any]] = {dialling}
+        if self._ctx.live:
+            work.add(asyncio.create_task(self._drop(inlet)))
+        line: ActiveCall | None = None
+        try:
+            while not (self._ctx.stopping or any(task.done() for task in work)):
+                await asyncio.wait(work, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            if dialling.done():
+                line = dialling.result()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            if line is None and not dialling.cancelled() and dialling.exception() is None:
+                await dialling.result().close()  # it came too late
+        return line
+
+    async def _redial(self, reason: str) -> ActiveCall:
+        try:
+            async with asyncio.timeout(self._options.give_up_s):
+                return await self._dial_until_one_stands(reason)
+        except TimeoutError:
+            raise EnvironmentProblem(
+                f"no call for {self._options.give_up_s:g} s: {self._reason}",
+                exit_code=ExitCode.TEMPORARY,
+            ) from None
+
+    async def _dial_until_one_stands(self, reason: str) -> ActiveCall:
+        backoff = Backoff(self._options)
+        wanted_s: float | None = None
+        while True:
+            self._reason = reason
+            pause_s = backoff.pause_s(wanted_s)
+            self._ctx.publish(
+                RealtimeReconnecting(attempt=backoff.attempts, reason=reason, pause_s=pause_s)
+            )
+            await asyncio.sleep(pause_s)
+            try:
+                return await self._dial()
+            except EnvironmentProblem as problem:
+                if not worth_retrying(problem):
+                    raise
+                reason = problem.message
+                wanted_s = wanted_pause_s(problem)
+
+    async def _drop(self, inlet: Link) -> None:
+        with suppress(LinkClosed):
+            while True:
+                self.unsent_ms += audio.duration_ms(await inlet.get())

@@ -1,0 +1,1 @@
+"""Dialects: what is spoken with a server, a folder each. Nobody else knows an event's name."""

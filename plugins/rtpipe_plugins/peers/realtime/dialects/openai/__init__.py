@@ -1,0 +1,1 @@
+"""The OpenAI Realtime API: all that knows one of its event names."""

@@ -1,0 +1,90 @@
+"""The functions that the model calls: which are asked for, and their outputs in order."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_REMEMBERED = 256  # calls
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The calls of one response."""
+
+    waiting: deque[str]
+    continues: bool
+
+
+class FunctionCalls:
+    """The calls that have no output yet.
+
+    Args:
+        names: The functions that are run here; calls of others are somebody else's business.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = frozenset(names)
+        self._batches: list[_Batch] = []
+        self._outputs: dict[str, str] = {}
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the model waits for an output."""
+        return bool(self._batches)
+
+    def asked(self, response: Mapping[str, Any], *, interrupted: bool) -> list[ToolCall]:
+        """Return what a finished response asks for; one that was `interrupted` is not gone on with.
+
+        Only now: an answer that is cut off ends its calls too, with half of their arguments.
+        """
+        if text_of(response, "status") != "completed":
+            return []
+        calls = [
+            ToolCall(text_of(item, "call_id"), text_of(item, "name"), text_of(item, "arguments"))
+            for item in objects_of(response, "output")
+            if item.get("type") == "function_call" and item.get("name") in self._names
+        ]
+        fresh = [call for call in calls if call.call_id and self._is_news(call.call_id)]
+        if fresh:
+            waiting = deque(call.call_id for call in fresh)
+            self._batches.append(_Batch(waiting, continues=not interrupted))
+        return fresh
+
+    def hush(self) -> None:
+        """The visitor has the word: the outputs are for the answer to what comes now."""
+        for batch in self._batches:
+            batch.continues = False
+
+    def answered(self, call_id: str, output: str) -> tuple[list[tuple[str, str]], bool]:
+        """Take an output; return the (call_id, output) pairs whose turn has come.
+
+        Also returns whether the model is to go on: a response has all its outputs.
+        """
+        self._outputs[call_id] = output
+        due: list[tuple[str, str]] = []
+        goes_on = False
+        for batch in list(self._batches):
+            while batch.waiting and batch.waiting[0] in self._outputs:
+                id = batch.waiting.popleft()
+                due.append((id, self._outputs.pop(id)))
+            if not batch.waiting:
+                self._batches.remove(batch)
+                goes_on = goes_on or batch.continues
+        return due, goes_on
+
+    def _is_news(self, call_id: str) -> bool:
+        if call_id in self._seen:
+            return False
+        self._seen[call_id] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return True

@@ -1,0 +1,188 @@
+"""What the model is saying: generated and played are two things, and both have an end.
+
+The server generates faster than it plays. `response.done` ends the generating;
+`output_audio_buffer.stopped` or `.cleared` ends the playing, and comes from another machine at the
+server, so that its order among the other events is not fixed. Everything here goes by response id.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
+from rtpipe_plugins.peers.realtime.events import AssistantTranscript
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_REMEMBERED = 64  # responses; late events of older ones are as good as unknown
+
+
+class Playing(Enum):
+    """Where a response's sound is."""
+
+    NOT_YET = auto()
+    AWAITED = auto()
+    NOW = auto()
+    OVER = auto()
+    CUT_OFF = auto()
+
+
+@dataclass(slots=True)
+class Response:
+    """One response of the model."""
+
+    id: str
+    in_band: bool = True
+    generating: bool = False
+    status: str = ""
+    playing: Playing = Playing.NOT_YET
+    spoken: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Text by item and content index, in the order of their appearance."""
+    reported: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be heard of it."""
+        return not self.generating and self.playing not in {Playing.NOW, Playing.AWAITED}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was cut off, while generated or while played."""
+        return self.status == "cancelled" or self.playing is Playing.CUT_OFF
+
+
+class Responses:
+    """The responses of one call."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, Response] = OrderedDict()
+
+    @property
+    def generating(self) -> bool:
+        """Whether a response of the conversation is being generated; out-of-band ones not."""
+        return any(r.generating and r.in_band for r in self._by_id.values())
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a response is being played, or is about to be."""
+        return any(r.playing in {Playing.NOW, Playing.AWAITED} for r in self._by_id.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is generated, in band or not, or played."""
+        return self.speaking or any(r.generating for r in self._by_id.values())
+
+    @property
+    def sounding(self) -> list[str]:
+        """The responses that are heard, or may be: generated, awaited or played."""
+        return [
+            r.id
+            for r in self._by_id.values()
+            if r.playing in {Playing.NOW, Playing.AWAITED}
+            or (r.generating and r.playing is not Playing.CUT_OFF)
+        ]
+
+    def created(self, id: str, *, in_band: bool) -> Iterator[AssistantTranscript]:
+        """A response has begun."""
+        for earlier in list(self._by_id.values()):
+            if in_band and earlier.playing is Playing.AWAITED:
+                earlier.playing = Playing.NOT_YET  # this server does not say what it plays
+                yield from self._report(earlier)
+        response = self._known(id)
+        response.in_band = in_band
+        response.generating = not response.status
+
+    def heard(self, id: str, key: tuple[str, int], text: str, *, whole: bool) -> None:
+        """A piece of the words arrived, or the whole of them."""
+        spoken = self._known(id).spoken
+        spoken[key] = text if whole else spoken.get(key, "") + text
+
+    def done(self, id: str, response: Mapping[str, Any]) -> Iterator[AssistantTranscript]:
+        """A response has been generated, or will not be."""
+        known = self._known(id)
+        known.generating = False
+        known.status = text_of(response, "status") or "completed"
+        audible = False
+        for key, part in _parts(response):
+            audible = audible or part.get("type") in {"output_audio", "audio"}
+            known.spoken.setdefault(key, text_of(part, "transcript") or text_of(part, "text"))
+        finished = known.status in {"completed", "incomplete"} and not known.reported
+        if audible and finished and known.playing is Playing.NOT_YET:
+            known.playing = Playing.AWAITED
+        yield from self._report(known)
+
+    def may_start(self, id: str) -> bool:
+        """Whether it is no late news that a response is being played."""
+        return self._known(id).playing not in {Playing.OVER, Playing.CUT_OFF}
+
+    def started(self, id: str) -> Iterator[AssistantTranscript]:
+        """A response is being played."""
+        known = self._known(id)
+        if not self.may_start(id):
+            return
+        known.playing = Playing.NOW
+        for other in list(self._by_id.values()):
+            if other is not known and other.playing is Playing.NOW:
+                other.playing = Playing.OVER  # one buffer: what comes after it has ended it
+                yield from self._report(other)
+
+    def ended(self, id: str, *, cut_off: bool) -> Iterator[AssistantTranscript]:
+        """A response has been played to its end, or what was left of it was thrown away."""
+        known = self._known(id)
+        if known.playing is not Playing.CUT_OFF:
+            known.playing = Playing.CUT_OFF if cut_off else Playing.OVER
+        yield from self._report(known)
+
+    def interrupted(self, ids: Iterable[str]) -> Iterator[AssistantTranscript]:
+        """Nothing more of these will be heard; how much was, the server says if it played any."""
+        for id in ids:
+            known = self._known(id)
+            if known.playing is not Playing.NOW:
+                known.playing = Playing.CUT_OFF
+                yield from self._report(known)
+
+    def close(self) -> Iterator[AssistantTranscript]:
+        """The call is over."""
+        for response in list(self._by_id.values()):
+            if response.generating or response.playing is Playing.NOW:
+                response.playing = Playing.CUT_OFF
+            elif response.playing is Playing.AWAITED:
+                response.playing = Playing.OVER
+            response.generating = False
+            yield from self._report(response)
+
+    def _known(self, id: str) -> Response:
+        response = self._by_id.get(id)
+        if response is None:
+            response = self._by_id[id] = Response(id)
+            if len(self._by_id) > _REMEMBERED:
+                self._by_id.popitem(last=False)
+        return response
+
+    def _report(self, response: Response) -> Iterator[AssistantTranscript]:
+        """Say what was said, once, when nothing of it is still to come."""
+        if response.reported or not response.over:
+            return
+        response.reported = True
+        items: dict[str, str] = {}
+        for (item_id, _), text in response.spoken.items():
+            items[item_id] = items.get(item_id, "") + text
+        for item_id, text in items.items():
+            if text.strip():
+                yield AssistantTranscript(
+                    text=text.strip(),
+                    item_id=item_id,
+                    response_id=response.id,
+                    interrupted=response.interrupted,
+                )
+
+
+def _parts(response: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Mapping[str, Any]]]:
+    """Yield what a finished response consists of, by item and content index."""
+    for item in objects_of(response, "output"):
+        for index, part in enumerate(objects_of(item, "content")):
+            yield (text_of(item, "id"), index), part

@@ -1,0 +1,287 @@
+"""Placing a call with OpenAI's Realtime API: the HTTP around the offer and the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
+from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
+from rtpipe_webrtc.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from logging import Logger
+
+    import aiohttp
+
+    from rtpipe_plugins.peers.realtime.account import Account
+
+_BODY_LIMIT = 1_000_000  # bytes; an answer has about 2000
+_HANG_UP_S = 1.5
+_TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_CALL_ID = re.compile(r"[\w-]{1,128}", re.ASCII)
+_CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    body: str
+    location: str
+    server_time_s: float | None
+
+
+class RealtimeSignaling:
+    """`POST /realtime/calls` and its relatives.
+
+    With an API key the offer and the session travel together. With an ephemeral key (`ek_…`) the
+    offer travels alone, since the key stands for a session chosen before.
+
+    Args:
+        account: Whose call.
+        session: OpenAI's session object.
+        ephemeral: Ask for an ephemeral key first and place the call with that.
+        timeout_s: Limit of each request.
+        mask: Takes secrets out of what the server says.
+        log: The stage's.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        session: Mapping[str, Any],
+        *,
+        ephemeral: bool,
+        timeout_s: float,
+        mask: Callable[[str], str],
+        log: Logger,
+    ) -> None:
+        self._account = account
+        self._session = session
+        self._ephemeral = ephemeral
+        self._timeout_s = timeout_s
+        self._mask = mask
+        self._log = log
+
+    async def place(self, offer: str) -> SdpAnswer:
+        """Send the SDP `offer`; see `Signaling.place`."""
+        import aiohttp
+
+        key = self._account.key.get_secret_value()
+        if self._ephemeral and not self._account.has_ephemeral_key:
+            key = await self._ephemeral_key()
+        if key.startswith("ek_"):
+            body: aiohttp.FormData | str = offer
+            headers = {"Content-Type": "application/sdp"}
+        else:
+            body = aiohttp.FormData(default_to_multipart=True)
+            body.add_field("sdp", offer, content_type="application/sdp")
+            body.add_field("session", json.dumps(self._session), content_type="application/json")
+            headers = {}
+        reply = await self._post(
+            "/realtime/calls",
+            body,
+            {**headers, "Accept": "application/sdp", "Authorization": f"Bearer {key}"},
+        )
+        if not reply.body.startswith("v=0"):
+            raise CallRefused(
+                f"{self._account.host} answered the offer with something that is not SDP",
+                status=reply.status,
+                help="is base_url the root of a Realtime API (…/v1)?",
+            )
+        call_id = reply.location.partition("?")[0].rstrip("/").rpartition("/")[2]
+        known = _CALL_ID.fullmatch(call_id) is not None
+        return SdpAnswer(reply.body, call_id if known else None, reply.server_time_s)
+
+    async def hang_up(self, call_id: str) -> None:
+        """End the call at the server too, so that it does not wait for us to vanish."""
+        try:
+            await self._post(
+                f"/realtime/calls/{call_id}/hangup", "", self._own_key(), timeout_s=_HANG_UP_S
+            )
+        except (CallRefused, EnvironmentProblem) as error:
+            self._log.debug(
+                "hanging up %s: %s", call_id, error
+            )  # the call ends with its media anyway
+
+    async def authorization(self) -> dict[str, str]:
+        """Return the headers that open a connection: with our own key, or an ephemeral one.
+
+        Raises:
+            CallRefused: An ephemeral key is wanted and refused.
+            EnvironmentProblem: The server cannot give one now, or cannot be reached.
+        """
+        if self._account.has_ephemeral_key:
+            return {"Authorization": f"Bearer {self._account.key.get_secret_value()}"}
+        if self._ephemeral:
+            return {"Authorization": f"Bearer {await self._ephemeral_key()}"}
+        return self._own_key()
+
+    async def _ephemeral_key(self) -> str:
+        body = json.dumps({"session": self._session})
+        headers = {**self._own_key(), "Content-Type": "application/json"}
+        reply = await self._post("/realtime/client_secrets", body, headers)
+        try:
+            key = json.loads(reply.body)["value"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            key = None
+        if not isinstance(key, str) or not key.startswith("ek_"):
+            raise CallRefused(
+                f"{self._account.host} gave no ephemeral key where one was asked for",
+                status=reply.status,
+            )
+        return key
+
+    def _own_key(self) -> dict[str, str]:
+        key = self._account.key.get_secret_value()
+        if self._account.provider == "azure":
+            return {"api-key": key}
+        return {"Authorization": f"Bearer {key}"}
+
+    async def _post(
+        self,
+        path: str,
+        body: aiohttp.FormData | str,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float | None = None,
+    ) -> _Reply:
+        """Return the reply to a successful request; everything else is a typed error."""
+        import aiohttp
+
+        host = self._account.host
+        url = self._account.base_url + path
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=timeout_s or self._timeout_s),
+                    trust_env=not is_loopback(self._account.hostname),  # proxies, but not to here
+                ) as client,
+                # A redirect's Location would be taken for a call's, and the key must not follow it.
+                client.post(url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                status = response.status
+                text = await limited_text(response)
+                headers = response.headers
+        except TimeoutError:
+            raise EnvironmentProblem(
+                f"no answer from {host} within {timeout_s or self._timeout_s:g} s",
+                help="is it the right address, and is the network up?",
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(host, error, self._mask) from None
+        if status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            raise refusal(host, status, text or "", self._mask, headers)
+        if text is None:
+            raise CallRefused(f"{host} sends more than {_BODY_LIMIT} bytes", status=status)
+        return _Reply(status, text, headers.get("Location", ""), server_time_s(headers))
+
+
+def refusal(
+    host: str,
+    status: int,
+    body: str,
+    mask: Callable[[str], str],
+    headers: Mapping[str, str],
+) -> CallRefused | CallUnavailable:
+    """Return what an answer with this status and body means."""
+    message, code = _error_in(body)
+    said = f": {mask(message)}" if message else ""
+    if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return CallUnavailable(
+            f"{host} cannot take the call now (HTTP {status}){said}",
+            status=status,
+            code=code,
+            retry_after_s=_retry_after_s(headers),
+        )
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return CallRefused(
+            f"{host} refuses the key (HTTP {status}){said}",
+            status=status,
+            code=code,
+            exit_code=ExitCode.NO_PERMISSION,
+            help="check `api_key`, or the variable it comes from; a key `ek_…` lasts minutes, and "
+            "only `ephemeral: true` with an API key gets a fresh one for each call",
+        )
+    if status < HTTPStatus.BAD_REQUEST:
+        return CallRefused(
+            f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
+            status=status,
+            help="set base_url to the API's final address",
+        )
+    return CallRefused(
+        f"{host} refuses the call (HTTP {status}){said}",
+        status=status,
+        code=code,
+        help="is base_url the root of a Realtime API (…/v1)?"
+        if status == HTTPStatus.NOT_FOUND
+        else None,
+    )
+
+
+def server_time_s(headers: Mapping[str, str]) -> float | None:
+    """Return the server's clock (Unix seconds) when it answered; None where it does not tell."""
+    return _moment(headers.get("Date", ""))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the server wants to be left alone: it says so in seconds or as a date."""
+    wanted = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", wanted, re.ASCII):
+        return float(wanted)
+    until, now = _moment(wanted), server_time_s(headers)
+    return max(until - now, 0.0) if until is not None and now is not None else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def unreachable(host: str, error: Exception, mask: Callable[[str], str]) -> EnvironmentProblem:
+    """Return what it means that no connection came about."""
+    return EnvironmentProblem(
+        f"cannot reach {host}: {mask(_reason(error))}",
+        help="is it the right address, and is the network up?",
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's words for a failed connection, without aiohttp's around them."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
+        number = cause.errno or 0
+        # Resolvers count downwards, and asyncio puts words of its own into `strerror`.
+        return os.strerror(number) if number > 0 else cause.strerror or str(cause)
+    return str(cause) or type(cause).__name__
+
+
+async def limited_text(response: aiohttp.ClientResponse) -> str | None:
+    """Return the body; None when it is over the limit, of which no more is ever held."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(65_536):
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            return None
+    return body.decode("utf-8", errors="replace")
+
+
+def _error_in(body: str) -> tuple[str, str | None]:
+    """Return the message and the code of OpenAI's error envelope; ("", None) of anything else."""
+    try:
+        error = json.loads(body)["error"]
+        message, code = error.get("message"), error.get("code")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "", None
+    text = " ".join(message.split())[:300] if isinstance(message, str) else ""
+    return text, code if isinstance(code, str) and _CODE.fullmatch(code) else None

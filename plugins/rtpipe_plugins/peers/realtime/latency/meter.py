@@ -1,0 +1,69 @@
+"""Where `Latency` is told what happens, and its findings are published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtpipe_plugins.peers.realtime.latency.turns import TURN_EVENTS, Latency, TurnMeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rtpipe import AudioFrame, Event, StageContext
+    from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
+    from rtpipe_plugins.peers.realtime.transports.transport import Inlet
+
+
+class LatencyMeter:
+    """Measures the turns of a stage.
+
+    Args:
+        ctx: The stage's.
+    """
+
+    def __init__(self, ctx: StageContext) -> None:
+        self._ctx = ctx
+        self._latency = Latency()
+        self._line: Callable[[], ActiveCall | None] = lambda: None
+
+    def begin(self, line: Callable[[], ActiveCall | None]) -> None:
+        """Listen to the bus; `line` returns the line that serves."""
+        self._line = line
+        self._ctx.on(TURN_EVENTS, self._take)
+        self._ctx.on("playback.started", lambda event: self._tell(self._latency.played(event)))
+
+    def listened(self, inlet: Inlet) -> Inlet:
+        """Return `inlet`, with an ear for what is taken from it."""
+        return _Listened(inlet, lambda frame: self._latency.sent(frame, self._ctx.now()))
+
+    def arrived(self, line: ActiveCall, frame: AudioFrame) -> None:
+        """Take a frame of the model's that is sent on."""
+        self._latency.arrived(frame, line.transport.incoming.kept_s)
+
+    def end(self) -> None:
+        """Account for the last turn."""
+        self._tell(self._latency.finish())
+
+    def _take(self, event: Event) -> None:
+        line = self._line()
+        if event.source == self._ctx.id and line is not None:
+            self._tell(self._latency.take(event, line.conversation.hangover_s))
+
+    def _tell(self, measured: Iterable[TurnMeasured]) -> None:
+        for turn in measured:
+            self._ctx.publish(turn)
+
+
+class _Listened:
+    """An inlet that tells what is taken from it."""
+
+    def __init__(self, inlet: Inlet, on_taken: Callable[[AudioFrame], None]) -> None:
+        self._inlet = inlet
+        self._on_taken = on_taken
+
+    def get_nowait(self) -> AudioFrame | None:
+        """See `Inlet.get_nowait`."""
+        frame = self._inlet.get_nowait()
+        if frame is not None:
+            self._on_taken(frame)
+        return frame

@@ -1,0 +1,183 @@
+"""What the model may call: functions of Python, commands, and what only the server knows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationInfo,
+)
+from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema
+
+from rtpipe import Options, PluginError
+from rtpipe_plugins.child.function import TargetName, function_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ToolName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out the titles: a model reads the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - for none
+        return False
+
+
+class _Target(str):
+    """The name of a function, and the function."""
+
+    __slots__ = ("call", "function", "parameters")
+
+    function: Callable[..., Any]
+    call: TypeAdapter[Any]
+    parameters: dict[str, Any]
+
+
+def _found(name: str, info: ValidationInfo) -> str:
+    """Import what `name` names, beside the file or anywhere, and read its signature."""
+    target = _Target(name)
+    try:
+        target.function = function_at(name, (info.context or {}).get("folder"))
+    except PluginError as error:
+        raise ValueError(error.message) from error
+    try:
+        # A function is what the adapter takes for a type; its annotation does not know.
+        target.call = TypeAdapter(cast("Any", target.function))
+        target.parameters = target.call.json_schema(schema_generator=_Untitled)
+    except (PydanticUserError, NameError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the parameters of {name} have no JSON schema: {reason}") from error
+    if target.parameters.get("type") != "object":
+        raise ValueError(f"{name} has parameters without a name: the model gives each by name")
+    return target
+
+
+class PythonTool(Options):
+    """A function that is called when the model asks for it."""
+
+    python: Annotated[TargetName, AfterValidator(_found)]
+    """`module:function`; the module is installed, in a folder of PYTHONPATH or a file beside this
+    one. What the model is told about its parameters comes from the type hints; each argument is
+    checked against them. A plain function runs in a thread, an `async def` on the event loop."""
+    name: ToolName | None = None
+    """What the model calls it. Default: the function's name."""
+    description: str | None = None
+    """What it is for. Default: its docstring."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long it may take; after that the model is told that it failed."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is an `async def`."""
+        return inspect.iscoroutinefunction(self._target.function)
+
+    def call(self, arguments: str) -> Any:
+        """Call the function with the `arguments`, a JSON object; returns what it returns.
+
+        Raises:
+            ValidationError: The arguments are not what it takes.
+        """
+        return self._target.call.validate_json(arguments)
+
+    @property
+    def _target(self) -> _Target:
+        return cast("_Target", self.python)
+
+    @property
+    def called(self) -> str:
+        """What the model calls it."""
+        return self.name or self.python.rpartition(":")[2].rpartition(".")[2]
+
+    def declaration(self) -> dict[str, Any]:
+        """Return what the model is told about it, as in OpenAI's session object."""
+        described = self.description or inspect.getdoc(self._target.function) or ""
+        return _declaration(self.called, described, self._target.parameters)
+
+
+class CommandTool(Options):
+    """A program that is run when the model asks for it."""
+
+    command: list[str] = Field(min_length=1)
+    """The program and its arguments; no shell stands between. It is given the model's arguments as
+    a JSON object on its standard input; its standard output is what the model is told."""
+    name: ToolName
+    """What the model calls it."""
+    description: str = ""
+    """What it is for."""
+    parameters: dict[str, Any] = Field(default={"type": "object", "properties": {}})
+    """The JSON schema of the arguments. Only the model is told: the program must check them."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long it may take; after that it is ended, and the model is told that it failed."""
+
+    @property
+    def called(self) -> str:
+        """What the model calls it."""
+        return self.name
+
+    def declaration(self) -> dict[str, Any]:
+        """Return what the model is told about it, as in OpenAI's session object."""
+        return _declaration(self.name, self.description, self.parameters)
+
+
+class ServerTool(Options):
+    """A tool as OpenAI's session object has it; every key goes to the server as it stands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """`function`: nothing here answers it. `mcp`: the server calls it itself."""
+    name: str | None = None
+    """A function's."""
+
+    @property
+    def called(self) -> str | None:
+        """What the model calls it."""
+        return self.name
+
+    def declaration(self) -> dict[str, Any]:
+        """Return it as it was given."""
+        return self.model_dump(exclude_unset=True)
+
+
+def _sort(tool: Any) -> str:
+    """Return which sort of tool is meant, so that a mistake in it is told as one in that sort."""
+    given = tool if isinstance(tool, dict) else getattr(tool, "model_fields_set", ())
+    if "python" in given:
+        return "PythonTool"
+    return "CommandTool" if "command" in given else "ServerTool"
+
+
+Tool: TypeAlias = Annotated[
+    Annotated[PythonTool, Tag("PythonTool")]
+    | Annotated[CommandTool, Tag("CommandTool")]
+    | Annotated[ServerTool, Tag("ServerTool")],
+    Discriminator(_sort),
+]
+
+
+def distinct(tools: Sequence[Tool]) -> Sequence[Tool]:
+    """Return `tools`.
+
+    Raises:
+        ValueError: Two have the same name.
+    """
+    names = [tool.called for tool in tools if tool.called is not None]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two tools are called `{name}`")
+    return tools
+
+
+def _declaration(name: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    declared = {"type": "function", "name": name, "parameters": parameters}
+    return {**declared, "description": description} if description else declared

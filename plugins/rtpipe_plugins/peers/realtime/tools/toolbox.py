@@ -1,0 +1,203 @@
+"""Running what the model calls, off the event loop and within its time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from rtpipe import RtpipeError
+from rtpipe_plugins.child.process import ChildProcess
+from rtpipe_plugins.peers.realtime.events import ToolCalled, ToolFailed, ToolReturned
+from rtpipe_plugins.peers.realtime.tools.declarations import CommandTool, PythonTool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rtpipe import StageContext
+    from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
+    from rtpipe_plugins.peers.realtime.tools.declarations import Tool
+
+_AT_ONCE = 4
+_MOST_CHARACTERS = 32_000
+"""Of an output: all of it must fit into one message of the data channel (256 KiB)."""
+
+
+class _Failed(Exception):  # noqa: N818 - what happened
+    """A tool did not do what it should; the text is for the model."""
+
+
+class Toolbox:
+    """Runs functions and commands, a few at a time.
+
+    Args:
+        tools: What there is.
+        ctx: The stage's.
+        mask: Takes secrets out of what goes to the model.
+    """
+
+    def __init__(
+        self, tools: Sequence[Tool], ctx: StageContext, mask: Callable[[str], str]
+    ) -> None:
+        self._tools = {
+            tool.called: tool for tool in tools if isinstance(tool, PythonTool | CommandTool)
+        }
+        self._ctx = ctx
+        self._mask = mask
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._running: set[asyncio.Task[None]] = set()
+
+    def run(self, call: ToolCall, answer: Callable[[str], None]) -> None:
+        """Begin a call; `answer(output)` is called when it is over, however it went."""
+        task = asyncio.create_task(self._run(call, answer), name=f"tool {call.name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """Break off what runs; a function in a thread goes on to its end, unheard."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run(self, call: ToolCall, answer: Callable[[str], None]) -> None:
+        tool = self._tools[call.name]
+        async with self._room:
+            began = self._ctx.now()
+            self._ctx.publish(
+                ToolCalled(call_id=call.call_id, name=call.name, arguments=_shown(call.arguments))
+            )
+            try:
+                output = self._mask(await self._output(tool, call.arguments or "{}"))
+            except BaseException as error:
+                reason = "broken off" if isinstance(error, asyncio.CancelledError) else str(error)
+                self._ctx.publish(
+                    ToolFailed(
+                        call_id=call.call_id,
+                        name=call.name,
+                        duration_ms=self._since(began),
+                        reason=self._mask(reason),
+                    )
+                )
+                if not isinstance(error, _Failed):
+                    raise
+                output = json.dumps({"error": self._mask(reason)}, ensure_ascii=False)
+            else:
+                self._ctx.publish(
+                    ToolReturned(
+                        call_id=call.call_id,
+                        name=call.name,
+                        duration_ms=self._since(began),
+                        output=output,
+                    )
+                )
+        answer(output)
+
+    async def _output(self, tool: PythonTool | CommandTool, arguments: str) -> str:
+        """Return what a tool says.
+
+        Raises:
+            _Failed: It failed, or took too long.
+        """
+        try:
+            async with asyncio.timeout(tool.timeout_s):
+                if isinstance(tool, CommandTool):
+                    text = await self._command(tool, arguments)
+                else:
+                    text = _text(await _called(tool, arguments))
+        except TimeoutError:
+            raise _Failed(f"it took longer than {tool.timeout_s:g} s") from None
+        except ValidationError as error:
+            raise _Failed(f"wrong arguments: {_mistakes(error)}") from None
+        except _Failed:
+            raise
+        except Exception as error:  # a function of the user's may raise anything
+            self._ctx.log.warning("the tool %s failed", tool.called, exc_info=error)
+            raise _Failed(f"{type(error).__name__}: {error}") from error
+        return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " …"
+
+    async def _command(self, tool: CommandTool, arguments: str) -> str:
+        child = ChildProcess(tool.command)
+        try:
+            await child.start(reads=True, writes=True)
+            with suppress(ConnectionError):  # it need not read them
+                await child.write(arguments.encode())
+            await child.end_of_input()
+            said = await child.read(4 * _MOST_CHARACTERS)
+            if len(said) < 4 * _MOST_CHARACTERS and (how := await child.finished()) is not None:
+                self._ctx.log.warning("the tool %s %s: %s", tool.name, how, child.said)
+                raise _Failed(f"the program {how}")
+        except RtpipeError as error:
+            raise _Failed(error.message) from error
+        finally:
+            await child.close()
+        return said.decode(errors="replace").strip()
+
+    def _since(self, began: float) -> float:
+        return round((self._ctx.now() - began) * 1000, 1)
+
+
+async def _called(tool: PythonTool, arguments: str) -> Any:
+    """Return what the function returns."""
+    if tool.is_async:
+        return await tool.call(arguments)
+    return await _in_thread(partial(tool.call, arguments))
+
+
+def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
+    """Make a call in a thread that nobody waits for: one of asyncio's holds up the exit."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result: Any = None
+        failure: Exception | None = None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            failure = error
+        except BaseException as error:  # noqa: BLE001 - `sys.exit` in a tool ends the tool
+            failure = RuntimeError(repr(error))
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, name="rtpipe-tool", daemon=True).start()
+    return future
+
+
+def _text(result: Any) -> str:
+    if isinstance(result, str):
+        return result
+    try:
+        return to_json(result).decode()
+    except PydanticSerializationError:
+        return str(result)
+
+
+def _mistakes(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" if each["loc"] else each["msg"]
+        for each in error.errors(include_url=False, include_input=False)
+    )
+
+
+def _shown(arguments: str) -> Any:
+    """Return the arguments as an object, where they are one."""
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return arguments

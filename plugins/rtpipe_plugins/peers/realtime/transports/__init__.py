@@ -1,0 +1,1 @@
+"""Transports: how a call travels, a folder each."""

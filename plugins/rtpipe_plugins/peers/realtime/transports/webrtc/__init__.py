@@ -1,0 +1,1 @@
+"""WebRTC: a call by aiortc. Imported with the first such call."""

@@ -1,0 +1,84 @@
+"""The WebRTC transport: a `WebRtcConnection`, and the HTTP by which it is placed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rtpipe_plugins.peers.realtime.transports.transport import Placed
+
+if TYPE_CHECKING:
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Signaling
+    from rtpipe_plugins.peers.realtime.events import RealtimeMedia
+    from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
+    from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
+
+
+class WebRtcTransport:
+    """A call over WebRTC; see `Transport`.
+
+    Args:
+        call: The connection, still without an offer.
+        signaling: Carries the offer to the server.
+    """
+
+    def __init__(self, call: WebRtcConnection, signaling: Signaling) -> None:
+        self._call = call
+        self._signaling = signaling
+        self._call_id: str | None = None
+        self._offering: asyncio.Task[str] | None = None
+        self.step = ""
+
+    @property
+    def lost(self) -> asyncio.Future[BaseException]:
+        """See `Transport.lost`."""
+        return self._call.lost
+
+    @property
+    def incoming(self) -> IncomingAudio:
+        """See `Transport.incoming`."""
+        return self._call.incoming
+
+    @property
+    def outgoing(self) -> OutgoingTrack:
+        """See `Transport.outgoing`."""
+        return self._call.outgoing
+
+    async def connect(self) -> Placed:
+        """See `Transport.connect`."""
+        self.step = "gathering our addresses"
+        self._offering = asyncio.create_task(self._call.offer())
+        offer = await asyncio.shield(self._offering)
+        self.step = "waiting for the answer to our offer"
+        answer = await self._signaling.place(offer)
+        answered_at = asyncio.get_running_loop().time()
+        self._call_id = answer.call_id
+        self.step = "connecting the media"
+        await self._call.accept(answer)
+        await self._call.opened()
+        if (server_time_s := answer.server_time_s) is not None:
+            server_time_s += asyncio.get_running_loop().time() - answered_at
+        return Placed(answer.call_id, server_time_s)
+
+    def transmit(self, text: str) -> None:
+        """See `Transport.transmit`."""
+        self._call.transmit(text)
+
+    async def statistics(self) -> RealtimeMedia:
+        """See `Transport.statistics`."""
+        return await self._call.statistics()
+
+    def lose(self, why: BaseException) -> None:
+        """See `Transport.lose`."""
+        self._call.lose(why)
+
+    async def hang_up(self) -> None:
+        """See `Transport.hang_up`."""
+        if self._call_id is not None and not self._call.lost.done():
+            await self._signaling.hang_up(self._call_id)
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        if self._offering is not None:  # aioice leaves its sockets open where it is cancelled here
+            await asyncio.wait([self._offering])
+        await self._call.close()

@@ -1,0 +1,1 @@
+"""WebSocket: events and audio on one connection, the media server's part played here."""

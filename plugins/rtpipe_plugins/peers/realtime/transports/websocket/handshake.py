@@ -1,0 +1,101 @@
+"""How a WebSocket to a Realtime API comes about, and what it means when it does not."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from rtpipe_plugins.peers.realtime.dialects.openai.signaling import (
+    limited_text,
+    refusal,
+    server_time_s,
+    unreachable,
+)
+from rtpipe_plugins.peers.realtime.errors import CallRefused
+from rtpipe_webrtc.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import SimpleNamespace
+
+    from rtpipe_plugins.peers.realtime.account import Account
+
+_CLOSE_S = 1.0
+
+
+class Handshake:
+    """Opens the WebSocket `…/realtime?model=` of an account's server.
+
+    Args:
+        account: Whose server.
+        model: The model; Azure: the deployment.
+        mask: Takes secrets out of what the server says.
+    """
+
+    def __init__(self, account: Account, model: str, mask: Callable[[str], str]) -> None:
+        self._account = account
+        self._model = model
+        self._mask = mask
+        self.server_time_s: float | None = None
+        """The server's own clock when it took the call (Unix seconds), if it told."""
+
+    def client(self) -> aiohttp.ClientSession:
+        """Return a client for one connection; the caller closes it."""
+        # aiohttp follows redirects, with our key, and throws the words of a refusal away.
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(self._answered)
+        trace.on_request_end.append(self._answered)
+        return aiohttp.ClientSession(
+            trace_configs=[trace],
+            trust_env=not is_loopback(self._account.hostname),  # proxies, but not to here
+        )
+
+    async def open(
+        self, client: aiohttp.ClientSession, headers: Mapping[str, str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Return the open WebSocket.
+
+        Raises:
+            CallRefused: The server will not.
+            EnvironmentProblem: The server cannot, or cannot be reached.
+        """
+        try:
+            return await client.ws_connect(
+                f"{self._account.base_url}/realtime",
+                params={"model": self._model},
+                headers=headers,
+                autoping=False,
+                # pyright does not know attrs' older decorator.
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),  # pyright: ignore[reportCallIssue]
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise self._no_websocket(error.status) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(self._account.host, error, self._mask) from None
+
+    async def _answered(
+        self,
+        _client: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        params: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestRedirectParams,
+    ) -> None:
+        response = params.response
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.server_time_s = server_time_s(response.headers)
+            return
+        try:
+            body = await limited_text(response) or ""
+        finally:
+            response.close()
+        if response.ok and response.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._no_websocket(response.status)
+        raise refusal(self._account.host, response.status, body, self._mask, response.headers)
+
+    def _no_websocket(self, status: int) -> CallRefused:
+        return CallRefused(
+            f"{self._account.host} does not take WebSockets here (HTTP {status})",
+            status=status,
+            help="is base_url the root of a Realtime API (…/v1)? `transport: webrtc` needs none",
+        )

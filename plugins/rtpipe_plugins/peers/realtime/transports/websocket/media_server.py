@@ -1,0 +1,272 @@
+"""The media server's part of a call, which over a WebSocket is ours to play.
+
+Over WebRTC a server plays its answers at the pace of speech, says when it begins and ends
+(`output_audio_buffer.*`), and throws away what an interruption has made stale. Over a WebSocket
+answers come as fast as they are generated, and all of that is left to the client. It is done here,
+so that the conversation, and whoever hears its events, need not know how a call travels.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from rtpipe_plugins.peers.realtime.dialects.dialect import Command
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
+from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_IN, peak
+from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import Handed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+        LoudspeakerPosition,
+    )
+
+RATE = 24_000
+"""Hz of the audio in events."""
+BLOCK = 480
+"""Samples in 20 ms."""
+_FORMAT = {"format": {"type": "audio/pcm", "rate": RATE}}
+WIRE_SESSION = {"audio": {"input": _FORMAT, "output": _FORMAT}}
+"""What the session must be for its audio to be understood."""
+_WIDTH = 2  # bytes in a sample
+_MOST_MS = 600_000  # that wait; no model speaks for longer in one turn
+_REMEMBERED = 64  # responses
+
+Step: TypeAlias = str | bytes | Command
+"""A message for the conversation, or a command for the server."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """The audio of one content part of a response's item."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    waiting: bytearray = field(default_factory=bytearray)
+    received: int = 0
+    """Bytes, those that were handed out among them."""
+    whole: bool = False
+    sound_from: int | None = None
+    """The sample at which the first sound of the response was handed out."""
+
+    @property
+    def key(self) -> tuple[str, tuple[str, int]]:
+        """As `place_of` names it."""
+        return self.response_id, (self.item_id, self.content_index)
+
+    @property
+    def handed(self) -> int:
+        """Samples that were handed out."""
+        return (self.received - len(self.waiting)) // _WIDTH
+
+
+class MediaServer:
+    """Plays what a server sends, as a state machine without clock or network.
+
+    Times are pipeline seconds. What is told to the conversation beyond what the server said has an
+    `event_id` that begins with `rtpipe_`.
+
+    Args:
+        loudspeaker: Knows how much of what was handed out has been heard.
+    """
+
+    def __init__(self, loudspeaker: LoudspeakerPosition) -> None:
+        self._loudspeaker = loudspeaker
+        self._parts: deque[_Part] = deque()
+        self._playing: str | None = None
+        self._unfinished: OrderedDict[str, bool] = OrderedDict()  # whether of the conversation
+        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._interruptible = True
+        self._said = 0
+        self._sound_at: float | None = None
+        self.gaps = 0
+        """How often the next sound of a response came late."""
+        self._dry = False
+
+    @property
+    def waiting_ms(self) -> float:
+        """How much audio waits."""
+        return sum(_ms(part.waiting) for part in self._parts)
+
+    def arrived(self, message: str | bytes) -> list[Step]:
+        """Take a message of the server's; returns what follows, the message itself in it.
+
+        Audio is taken out of it: `audio_ms`, its length, stands in the place of `delta`.
+        """
+        event = _event_in(message)
+        steps: list[Step] = [message]
+        match text_of(event, "type"):
+            case "response.output_audio.delta":
+                return [_told(self._take(event))]
+            case "response.output_audio.done":
+                self._complete(place_of(event))
+            case "response.created":
+                response = object_of(event, "response")
+                in_band = response.get("conversation_id", "") is not None
+                _remember(self._unfinished, text_of(response, "id"), in_band)
+            case "response.done":
+                response_id = text_of(object_of(event, "response"), "id")
+                self._unfinished.pop(response_id, None)
+                for part in self._parts:
+                    part.whole = part.whole or part.response_id == response_id
+            case "session.created" | "session.updated":
+                self._set_interruptible(object_of(event, "session"))
+            case "input_audio_buffer.speech_started" if self._interruptible:
+                steps += self.clear()
+        return steps
+
+    def commanded(self, text: str) -> list[Step]:
+        """Take a command that is meant for the server; returns what takes its place."""
+        command = json.loads(text)
+        if command["type"] == "output_audio_buffer.clear":
+            return self.clear()
+        return [Command(command)]
+
+    def block(self, now: float) -> tuple[NDArray[np.int16], list[Step]]:
+        """Return the next 20 ms, shape (480,), and what is to be told; call it every 20 ms."""
+        steps: list[Step] = []
+        pcm = bytearray()
+        while self._parts and (missing := _WIDTH * BLOCK - len(pcm)):
+            part = self._parts[0]
+            complete = part.whole or len(self._parts) > 1
+            if not complete and len(part.waiting) < missing:
+                self._dry = part.handed > 0  # half a block now would be a gap in its middle
+                break
+            if part.waiting and part.response_id != self._playing:
+                steps += [*self._ended(), self._started(part.response_id)]
+            pcm += self._taken(part, missing, now)
+            if complete and len(part.waiting) < _WIDTH:
+                self._parts.popleft()
+        if not self._parts and self._playing not in self._unfinished:
+            steps += self._ended()
+        return np.frombuffer(bytes(pcm.ljust(_WIDTH * BLOCK, b"\0")), np.int16), steps
+
+    def _taken(self, part: _Part, most: int, now: float) -> bytearray:
+        """Take up to `most` bytes of `part`, whole samples."""
+        taken = part.waiting[: min(most, len(part.waiting) // _WIDTH * _WIDTH)]
+        samples = np.frombuffer(bytes(taken), np.int16)
+        if self._sound_at is None and len(samples) and peak(samples) >= AUDIBLE_IN:
+            self._sound_at, part.sound_from = now, part.handed
+        self.gaps += self._dry
+        self._dry = False
+        del part.waiting[: len(taken)]
+        return taken
+
+    def clear(self) -> list[Step]:
+        """Drop what waits, and let the server know how much of it has been heard."""
+        steps: list[Step] = []
+        cleared = dict.fromkeys([self._playing] if self._playing else [])
+        for part in self._parts:
+            cleared[part.response_id] = None
+            self._said += 1
+            steps.append(
+                Command(
+                    {
+                        "type": "conversation.item.truncate",
+                        "event_id": f"rtpipe_truncate_{self._said}",
+                        "item_id": part.item_id,
+                        "content_index": part.content_index,
+                        "audio_end_ms": self._heard_ms(part),
+                    }
+                )
+            )
+        steps += [self._tell("cleared", response_id) for response_id in cleared]
+        for response_id in [*cleared, *(r for r, mine in self._unfinished.items() if mine)]:
+            _remember(self._dropped, response_id, None)
+        self._parts.clear()
+        self._playing = None
+        return steps
+
+    def _take(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Queue the audio of a delta; returns the event without it."""
+        key = place_of(event)
+        response_id, (item_id, content_index) = key
+        pcm = _decoded(text_of(event, "delta"))
+        rest = {name: value for name, value in event.items() if name != "delta"}
+        if pcm and response_id not in self._dropped and self.waiting_ms < _MOST_MS:
+            part = next((part for part in self._parts if part.key == key), None)
+            if part is None:
+                part = _Part(response_id, item_id, content_index)
+                self._parts.append(part)
+            part.waiting += pcm
+            part.received += len(pcm)
+        return {**rest, "audio_ms": round(_ms(pcm), 1)}
+
+    def _complete(self, key: tuple[str, tuple[str, int]]) -> None:
+        for part in self._parts:
+            part.whole = part.whole or part.key == key
+
+    def _set_interruptible(self, session: Mapping[str, Any]) -> None:
+        heard = object_of(object_of(session, "audio"), "input")
+        if "turn_detection" in heard:
+            detection = heard["turn_detection"]
+            self._interruptible = (
+                isinstance(detection, dict) and detection.get("interrupt_response") is not False
+            )
+
+    def _heard_ms(self, part: _Part) -> int:
+        if not part.handed:
+            return 0
+        sound_ms = None if part.sound_from is None else part.sound_from * 1000 / RATE
+        handed = Handed(part.response_id, part.handed * 1000 / RATE, self._sound_at, sound_ms)
+        return int(self._loudspeaker.heard_ms(handed))
+
+    def _started(self, response_id: str) -> Step:
+        self._playing = response_id
+        self._sound_at = None
+        self._dry = False
+        return self._tell("started", response_id)
+
+    def _ended(self) -> Iterable[Step]:
+        ended, self._playing = self._playing, None
+        return [] if ended is None else [self._tell("stopped", ended)]
+
+    def _tell(self, what: str, response_id: str) -> Step:
+        self._said += 1
+        return _told(
+            {
+                "type": f"output_audio_buffer.{what}",
+                "event_id": f"rtpipe_playout_{self._said}",
+                "response_id": response_id,
+            }
+        )
+
+
+def _ms(pcm: bytes | bytearray) -> float:
+    return len(pcm) * 1000 / (_WIDTH * RATE)
+
+
+def _told(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _event_in(message: str | bytes) -> Mapping[str, Any]:
+    """Return the event in `message`; an empty one where there is none."""
+    try:
+        event = json.loads(message) if isinstance(message, str) else None
+    except (ValueError, RecursionError):
+        event = None
+    return event if isinstance(event, dict) else {}
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text)
+    except ValueError:  # no audio is heard where none can be read
+        return b""
+
+
+def _remember(known: OrderedDict[str, Any], key: str, value: Any) -> None:
+    known[key] = value
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

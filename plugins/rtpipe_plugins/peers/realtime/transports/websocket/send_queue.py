@@ -1,0 +1,49 @@
+"""What waits to be sent over a WebSocket: commands all of them, audio only while it is fresh."""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+
+MOST_MS = 1000.0
+"""How much audio may wait for a network that stands still."""
+
+
+class SendQueue:
+    """Events for the server in the order of their making."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, float]] = deque()
+        self._audio_ms = 0.0
+        self.dropped_ms = 0.0
+        """Audio that was never sent, because what came after it was fresher."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def command(self, text: str) -> None:
+        """Take an event."""
+        self._waiting.append((text, 0.0))
+
+    def audio(self, pcm: bytes, duration_ms: float) -> None:
+        """Take s16 samples of 24 kHz; the oldest go where more than a second waits."""
+        while self._audio_ms + duration_ms > MOST_MS:
+            oldest = next(index for index, (_, ms) in enumerate(self._waiting) if ms)
+            self._audio_ms -= self._waiting[oldest][1]
+            self.dropped_ms += self._waiting[oldest][1]
+            del self._waiting[oldest]
+        text = base64.b64encode(pcm).decode()
+        self._waiting.append(
+            (f'{{"type":"input_audio_buffer.append","audio":"{text}"}}', duration_ms)
+        )
+        self._audio_ms += duration_ms
+
+    def take(self) -> str:
+        """Return the event that is next.
+
+        Raises:
+            IndexError: None waits.
+        """
+        text, duration_ms = self._waiting.popleft()
+        self._audio_ms -= duration_ms
+        return text

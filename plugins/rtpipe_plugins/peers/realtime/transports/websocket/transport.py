@@ -1,0 +1,201 @@
+"""A call over a WebSocket: events both ways, the audio in them.
+
+Imports aiohttp; imported only when there is a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType
+
+from rtpipe import NotConnected
+from rtpipe_plugins.peers.realtime.dialects.dialect import Command
+from rtpipe_plugins.peers.realtime.transports.transport import Placed
+from rtpipe_plugins.peers.realtime.transports.websocket.audio import IncomingAudio, OutgoingAudio
+from rtpipe_plugins.peers.realtime.transports.websocket.media_server import MediaServer
+from rtpipe_plugins.peers.realtime.transports.websocket.send_queue import SendQueue
+from rtpipe_webrtc.pace import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from logging import Logger
+
+    import aiohttp
+
+    from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+    from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
+    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+        LoudspeakerPosition,
+    )
+    from rtpipe_plugins.peers.realtime.transports.websocket.media_server import Step
+    from rtpipe_webrtc.pace import Pace
+
+_WATCH_S = 1.0
+_SILENT_WATCHES = 3
+
+
+class WebSocketTransport:
+    """One call over a WebSocket; see `Transport`.
+
+    Args:
+        handshake: Opens the connection.
+        signaling: Has the key for it.
+        loudspeaker: Knows how much of an answer has been heard.
+        on_message: Called with each message of the server's, and what `MediaServer` adds to them.
+        clock: Paces the audio.
+        log: The stage's.
+    """
+
+    def __init__(
+        self,
+        handshake: Handshake,
+        signaling: RealtimeSignaling,
+        loudspeaker: LoudspeakerPosition,
+        on_message: Callable[[str | bytes], None],
+        *,
+        clock: Pace,
+        log: Logger,
+    ) -> None:
+        self._handshake = handshake
+        self._signaling = signaling
+        self._on_message = on_message
+        self._clock = clock
+        self._log = log
+        self._playout = MediaServer(loudspeaker)
+        self._outbox = SendQueue()
+        self._waiting = asyncio.Event()
+        self._client: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = 0
+        self._closing = False
+        self.step = ""
+        """See `Transport.step`."""
+        self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        """See `Transport.lost`."""
+        self.incoming = IncomingAudio(clock, log)
+        """See `Transport.incoming`."""
+        self.outgoing = OutgoingAudio(clock)
+        """See `Transport.outgoing`."""
+
+    async def connect(self) -> Placed:
+        """See `Transport.connect`."""
+        self.step = "asking for a key"
+        headers = await self._signaling.authorization()
+        self.step = "waiting for the server to take the WebSocket"
+        self._client = self._handshake.client()
+        self._socket = socket = await self._handshake.open(self._client, headers)
+        for work in (self._read(socket), self._write(socket), self._watch(socket), self._play()):
+            self._spawn(work)
+        return Placed(None, self._handshake.server_time_s)
+
+    def transmit(self, text: str) -> None:
+        """See `Transport.transmit`."""
+        if self._socket is None or self._socket.closed:
+            self.lose(NotConnected("the WebSocket is not open"))
+            raise NotConnected("the WebSocket is not open")
+        self._do(self._playout.commanded(text))
+
+    async def statistics(self) -> None:
+        """See `Transport.statistics`; TCP loses nothing that could be counted."""
+
+    def lose(self, why: BaseException) -> None:
+        """See `Transport.lose`."""
+        if not self.lost.done() and not self._closing:
+            self.lost.set_result(why)
+
+    async def hang_up(self) -> None:
+        """See `Transport.hang_up`."""
+        self._closing = True
+        if self._socket is not None and not self.lost.done():
+            await self._socket.close()
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        self._closing = True
+        self.outgoing.stop()
+        self.incoming.received.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        if self._playout.gaps:
+            self._log.info("the model's audio came too late %d times", self._playout.gaps)
+        if self._outbox.dropped_ms:
+            self._log.warning(
+                "the network was too slow: %.0f ms of audio were never sent",
+                self._outbox.dropped_ms,
+            )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, ConnectionError):
+            error = NotConnected("the connection to the server is broken")
+        self.lose(error)
+
+    def _do(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Command):
+                self._outbox.command(step.text())
+                self._waiting.set()
+            else:
+                self._on_message(step)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take what the server sends until it ends the call."""
+        while True:
+            message = await socket.receive()
+            self._silent = 0
+            match message.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY:
+                    self._do(self._playout.arrived(message.data))
+                case WSMsgType.PING:
+                    await socket.pong(message.data)
+                case WSMsgType.PONG:
+                    pass
+                case _:
+                    code = socket.close_code
+                    self.lose(NotConnected(f"the server has closed the WebSocket ({code})"))
+                    return
+
+    async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Send what waits, as fast as the network takes it."""
+        while True:
+            await self._waiting.wait()
+            while self._outbox:
+                await socket.send_str(self._outbox.take())
+            self._waiting.clear()
+
+    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Notice a server that has died without a word; TCP takes minutes."""
+        while self._silent < _SILENT_WATCHES:
+            self._silent += 1
+            with suppress(TimeoutError):  # a ping waits where the network takes nothing more
+                async with asyncio.timeout(_WATCH_S):
+                    await socket.ping()
+                    await asyncio.Event().wait()
+        self.lose(NotConnected(f"nothing has come from the server for {_SILENT_WATCHES} s"))
+
+    async def _play(self) -> None:
+        """Move 20 ms of audio each way, every 20 ms."""
+        slots = Slots(self._clock)
+        while True:
+            slot = await slots.next()
+            for pcm, duration_ms in self.outgoing.chunks():
+                self._outbox.audio(pcm, duration_ms)
+                self._waiting.set()
+            block, steps = self._playout.block(self._clock.now())
+            self._do(steps)
+            self.incoming.take(slot, block)

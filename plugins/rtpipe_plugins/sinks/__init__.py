@@ -1,0 +1,1 @@
+"""Sinks: what may end a chain under `stages:`. A sink's parts are its own."""

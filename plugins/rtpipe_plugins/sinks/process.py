@@ -1,0 +1,78 @@
+"""`process_sink`: audio as a command's input."""
+
+from __future__ import annotations
+
+from rtpipe import AudioFormat, AudioFrame, Sink, StageContext, StageError
+from rtpipe_plugins.child.process import ChildProcess
+from rtpipe_plugins.child.raw_audio import CommandOptions
+
+
+class ProcessSinkOptions(CommandOptions):
+    """A command whose standard input is audio."""
+
+
+class ProcessSink(Sink[ProcessSinkOptions]):
+    """Writes what it gets to a command's standard input; a hole in the stream becomes silence.
+
+    The command's own output is thrown away. It is told of the end by the end of its input, and may
+    take the time it needs to finish.
+
+    - process_sink: aplay -q -t raw -f S16_LE -r 48000 -c 1
+    """
+
+    kind = "process_sink"
+
+    @classmethod
+    def accepts_for(cls, options: ProcessSinkOptions) -> AudioFormat:
+        """Return what the command wants."""
+        return AudioFormat(options.sample_rate, options.layout, options.format)
+
+    def __init__(self, options: ProcessSinkOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._child = ChildProcess(options.words)
+        self._expected: int | None = None
+
+    async def open(self) -> None:
+        """Start the command.
+
+        Raises:
+            EnvironmentProblem: There is no such program.
+        """
+        await self._child.start(reads=True)
+
+    async def close(self) -> None:
+        """End the command."""
+        await self._child.close()
+
+    async def consume(self, frame: AudioFrame) -> None:
+        """Write `frame`.
+
+        Raises:
+            StageError: The command has ended.
+        """
+        width, pts = self.options.bytes_a_sample, frame.pts or 0
+        quiet = b"\x80" if self.options.format == "u8" else b"\0"
+        hole = 0 if self._expected is None else max(pts - self._expected, 0)
+        while hole:
+            silent = min(hole, frame.sample_rate)
+            await self._write(quiet * (silent * width))
+            hole -= silent
+        await self._write(bytes(frame.planes[0])[: frame.samples * width])
+        self._expected = pts + frame.samples
+
+    async def drain(self) -> None:
+        """End its input and wait until it has finished.
+
+        Raises:
+            StageError: The command failed.
+        """
+        await self._child.end_of_input()
+        await self._child.succeeded()
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            await self._child.write(data)
+        except ConnectionError:
+            await self._child.succeeded()
+            word = self.options.words[0]
+            raise StageError(f"{word} ended before the audio did") from None

@@ -1,0 +1,1 @@
+"""`recorder`: the stage and its files; the parts are this stage's alone."""

@@ -1,0 +1,349 @@
+"""`speaker`: a loudspeaker, or any other output device."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from rtpipe import (
+    AudioFormat,
+    AudioFrame,
+    Event,
+    QueuePolicy,
+    Sink,
+    StageContext,
+    audio,
+)
+from rtpipe_plugins.sinks.speaker.playback import (
+    PlaybackBuffer,
+    PlaybackLog,
+    PlaybackStarted,
+    PlaybackStopped,
+)
+from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, Stretcher, in_words
+from rtpipe_plugins.soundcard import portaudio
+from rtpipe_plugins.soundcard.device_watch import (
+    DeviceLost,
+    DeviceOptions,
+    DeviceReturned,
+    DeviceWatch,
+    OnLost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+BLOCK_MS = 10
+DEVICE_S = 0.04
+"""What the device itself may hold: its low default (20 ms) crackles on a busy computer."""
+_AUDIBLE = 33
+"""Peak of an s16 sample that somebody may hear: -60 dBFS."""
+
+_NEXT_SOUND_S = 1.0
+"""What comes so long after a sound is another sound."""
+
+_LIVE_ROOM_S = 0.12
+"""What a live stream may bring early; more waits in the inlet, and is trimmed there."""
+_OUT_OF_PLACE_S = 0.01
+"""So much more or less than wanted is left out or put in, in a silence, where nobody hears it."""
+_STANDING_S = 0.04
+"""More than that is no jitter: it is left out without looking twice."""
+_STEPS_ASIDE_S = 0.01
+"""How far what waits may be from what is wanted before the audio is brought to fit."""
+_TELL_DRIFT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerUnderran(Event):
+    """The device ran out of audio in the middle of a sound; `count` since the start."""
+
+    type: str = "speaker.underran"
+    count: int
+
+
+class SpeakerOptions(DeviceOptions):
+    """An output device."""
+
+    volume: float = Field(1.0, ge=0, le=4)
+    """Factor: 0 is silence, 1 as it comes."""
+    prebuffer_ms: int = Field(60, ge=10, le=2000)
+    """How much waits for the device (ms): more bears more jitter, and is heard later."""
+    fade_ms: int = Field(12, ge=0, le=200)
+    """How fast a flush fades out (ms): without it, one hears a click."""
+    on_lost: OnLost = "wait"
+    """What to do when the device is gone: wait for it, letting the time pass unheard, let the
+    `fallback:` take over, or fail."""
+
+
+class Speaker(Sink[SpeakerOptions]):
+    """Plays what it gets, at the pace of the device.
+
+    Of a live stream `prebuffer_ms` wait: for that, silence is left out or put in, never a sound.
+    Where the stream does not run as the device's clock does, it is shortened or lengthened by as
+    little, unheard. While the device is gone what comes is swallowed at the pace of speech.
+
+    - speaker: {device: USB, prebuffer_ms: 100}
+    """
+
+    kind = "speaker"
+    publishes = (
+        PlaybackStarted,
+        PlaybackStopped,
+        SpeakerUnderran,
+        DeviceLost,
+        DeviceReturned,
+        DriftMeasured,
+    )
+    # A stall of the machine must not cost a syllable; trimming takes the lag back.
+    inlet_policy = QueuePolicy(max_ms=200)
+    # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
+    tells_taps = True
+
+    @classmethod
+    def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:
+        """Return s16 at the device's rate, in any layout."""
+        return AudioFormat(options.sample_rate, None, "s16")
+
+    @classmethod
+    def has_clock(cls, options: SpeakerOptions) -> bool:  # noqa: ARG003 - the same for all options
+        """Return True."""
+        return True
+
+    @classmethod
+    def claims(cls, options: SpeakerOptions) -> str:
+        """Return the device."""
+        return f"device-out:{options.device}"
+
+    def __init__(self, options: SpeakerOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._watch = DeviceWatch(
+            ctx,
+            "output",
+            options.on_lost,
+            open_stream=self._open_stream,
+            close_stream=self._close_stream,
+            changed=self._changed,
+        )
+        self._stream: Any = None
+        self._moved = asyncio.Event()
+        self._most_held = options.sample_rate * options.prebuffer_ms // 1000
+        self._channels = 1
+        self._buffer = PlaybackBuffer(self._channels, self._most_held)
+        self._gaps = self._underruns = self._told = 0
+        self._in_mid_sound = False
+        self._consumed_at = self._taken_at = self._swallowed_until = 0.0
+        self._drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
+        self._tell_drift_at = _TELL_DRIFT_S
+        self._begin()
+
+    async def open(self) -> None:
+        """Open the device and start it.
+
+        Raises:
+            EnvironmentProblem: There is no PortAudio or no such device, or it does not open.
+            StageError: Several devices match.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._watch.start()
+        self._begin()
+
+    async def close(self) -> None:
+        """Let go of the device."""
+        await self._watch.end()
+        self._publish(self._ledger.ended(self._buffer.taken))
+
+    async def consume(self, frame: AudioFrame) -> None:
+        """Play `frame`; returns when the device has room for more.
+
+        Raises:
+            EnvironmentProblem: The device is gone and `on_lost` is fallback.
+            StageError: The device is gone and `on_lost` is fail.
+        """
+        if self._watch.away:
+            await self._swallow(frame)
+            return
+        data = _fitted(audio.pcm(frame), self._channels)
+        if self.options.volume != 1.0:
+            data = np.clip(np.rint(data * self.options.volume), -32768, 32767).astype(np.int16)
+        audible = int(data.max()) >= _AUDIBLE or int(data.min()) <= -_AUDIBLE
+        room = self._most_held
+        if self.ctx.live:
+            data = self._kept_in_step(data)
+            if not audible:
+                data = self._put_in_place(data)
+            room += round(_LIVE_ROOM_S * self.options.sample_rate)
+        self._count_gap(audible=audible)
+        self._ledger.pushed(frame, len(data), audible=audible)
+        self._buffer.push(data)
+        while self._buffer.held > room and not self._watch.away:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _swallow(self, frame: AudioFrame) -> None:
+        """Let pass the time that the frame would have played."""
+        begin = max(self._swallowed_until, self.ctx.now() - _NEXT_SOUND_S / 10)
+        self._swallowed_until = begin + frame.samples / frame.sample_rate
+        await self.ctx.clock.sleep_until(self._swallowed_until)
+
+    def gauge(self) -> str:
+        """Return how much faster the device's clock runs than the stream."""
+        return in_words(self._ppm)
+
+    @property
+    def _ppm(self) -> float | None:
+        ppm = self._drift.ppm
+        return None if ppm is None else -ppm
+
+    def _kept_in_step(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return live audio a little shorter or longer, so that what waits stays as much."""
+        rate, now = self.options.sample_rate, self.ctx.now()
+        if not self._buffer.flowing:
+            self._drift.jumped()
+            return self._stretcher.stretch(data, 0.0)
+        # The device takes blocks: between two of them as much is played as time passes.
+        waits_s = (self._buffer.held + len(data)) / rate - (now - self._taken_at)
+        if now >= self._tell_drift_at and self._ppm is not None:
+            self._tell_drift_at = now + _TELL_DRIFT_S
+            self.ctx.publish(DriftMeasured(ppm=round(self._ppm, 1)))
+        return self._stretcher.stretch(data, self._drift.update(waits_s, len(data) / rate))
+
+    def _put_in_place(self, silence: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return more or less of a live stream's silence, so that `prebuffer_ms` wait."""
+        rate = self.options.sample_rate
+        if self._buffer.held > self._most_held + round(_STANDING_S * rate):
+            self._drift.jumped()
+            return silence[:0]
+        excess_s = self._drift.amount_s - self.options.prebuffer_ms / 1000
+        if not self._buffer.flowing or abs(excess_s) <= _OUT_OF_PLACE_S:
+            return silence
+        count = max(0, len(silence) - round(excess_s * rate))
+        self._drift.moved((count - len(silence)) / rate)
+        return np.zeros((count, self._channels), np.int16)
+
+    def reset(self) -> None:
+        """Stop what is being played, softly."""
+        fade = self.options.sample_rate * self.options.fade_ms // 1000
+        self._in_mid_sound = False
+        self._ledger.cut(self._buffer.flush(fade))
+
+    async def drain(self) -> None:
+        """Return when the last sample has been heard."""
+        self._buffer.end()
+        while self._buffer.held and not self._watch.away:
+            self._moved.clear()
+            await self._moved.wait()
+        if self._watch.away:
+            return
+        # The device has taken it, but not played it: silence after it pushes it through.
+        await asyncio.sleep(self._stream.latency + 2 * BLOCK_MS / 1000)
+
+    def _count_gap(self, *, audible: bool) -> None:
+        """Tell of an underrun if the device ran dry between two frames of one sound."""
+        now, gaps = self.ctx.now(), self._buffer.gaps
+        soon = now - self._consumed_at < _NEXT_SOUND_S
+        if gaps != self._gaps and audible and self._in_mid_sound and soon:
+            self._tell_underrun()
+        self._gaps, self._in_mid_sound, self._consumed_at = gaps, audible, now
+
+    def _open_stream(self, finished: Callable[[], None]) -> portaudio.Device:
+        sounddevice = portaudio.load()
+        options = self.options
+        device = portaudio.find_device(sounddevice, options.device, "output")
+        self._channels = min(2, device.channels)
+        self._buffer = PlaybackBuffer(self._channels, self._most_held)
+        with portaudio.opening(sounddevice, device, "output", options.sample_rate):
+            self._stream = sounddevice.RawOutputStream(
+                device=device.index,
+                samplerate=options.sample_rate,
+                channels=self._channels,
+                dtype="int16",
+                blocksize=options.sample_rate * BLOCK_MS // 1000,
+                latency=DEVICE_S,
+                callback=self._fill,
+                finished_callback=finished,
+            )
+            self._stream.start()
+        return device
+
+    def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    # -- in PortAudio's thread ---------------------------------------------------------------------
+
+    def _fill(self, out: Any, samples: int, time: Any, status: Any) -> None:
+        self._watch.beat()
+        now, device_s = self.ctx.now(), time.outputBufferDacTime - time.currentTime
+        taken = self._buffer.take(samples)
+        out[: len(taken)] = taken
+        out[len(taken) :] = bytes(len(out) - len(taken))
+        if self.ctx.taps:
+            self._loop.call_soon_threadsafe(self._tell, bytes(out))
+        if taken:
+            if not 0 < device_s < 1:  # some drivers do not know it
+                device_s = DEVICE_S
+            length_s = len(taken) / (2 * self._channels * self.options.sample_rate)
+            self._loop.call_soon_threadsafe(
+                self._follow,
+                bool(status.output_underflow),
+                self._buffer.taken,
+                now + device_s + length_s,
+            )
+
+    # -- in the loop's thread ----------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin with an empty device."""
+        self._ledger = PlaybackLog(self.options.sample_rate)
+        self._stretcher = Stretcher(self._channels)
+        self._in_mid_sound = False
+        self._gaps = 0
+
+    def _tell(self, block: bytes) -> None:
+        """Tell who listens what the device plays next, silence too."""
+        data = np.frombuffer(block, np.int16).reshape(-1, self._channels)[:, 0]
+        rate = self.options.sample_rate
+        self.ctx.tell_taps(audio.from_pcm(data, sample_rate=rate, pts=self._told))
+        self._told += len(data)
+
+    def _follow(self, underflow: bool, taken: int, heard_at: float) -> None:  # noqa: FBT001 - what call_soon passes
+        """Tell what the device has played, and let more come."""
+        self._moved.set()
+        self._taken_at = self.ctx.now()
+        if underflow and self._in_mid_sound:
+            self._tell_underrun()
+        self._publish(self._ledger.played(taken, heard_at))
+
+    def _tell_underrun(self) -> None:
+        self._underruns += 1
+        self.ctx.publish(SpeakerUnderran(count=self._underruns))
+
+    def _changed(self) -> None:
+        """End what sounded in a device that is gone; begin anew in one that is back."""
+        self._publish(self._ledger.ended(self._buffer.taken))
+        self._begin()
+        self._drift.jumped()
+        self._moved.set()
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.ctx.publish(event)
+
+
+def _fitted(data: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
+    """Return the samples with as many channels as the device has.
+
+    Not by a converter: FFmpeg makes a mono voice 3 dB quieter when it becomes stereo.
+    """
+    if data.shape[1] == channels:
+        return data
+    if data.shape[1] > 1:
+        data = np.rint(data.mean(axis=1, keepdims=True)).astype(np.int16)
+    return np.repeat(data, channels, axis=1)

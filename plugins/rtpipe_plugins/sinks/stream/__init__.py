@@ -1,0 +1,1 @@
+"""`stream`: the stage and its uploader process; the parts are this stage's alone."""

@@ -1,0 +1,1 @@
+"""Arithmetic on samples, without input or output: for every stage."""

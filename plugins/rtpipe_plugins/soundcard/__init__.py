@@ -1,0 +1,1 @@
+"""PortAudio and PulseAudio: for `mic`, `speaker`, `devices` and `doctor`."""

@@ -1,0 +1,1 @@
+"""Sources: what may begin a chain under `stages:`. A source's parts are its own."""

@@ -1,0 +1,213 @@
+"""`file`: the audio of any file that FFmpeg reads."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from pydantic import Field
+
+from rtpipe import AudioFrame, ExitCode, InputPath, Options, Source, StageContext, StageError, audio
+from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.media.decoding import decoded, pick_stream
+from rtpipe_plugins.sound.pacing import Pacer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+_CHUNK_MS = 1000
+"""Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
+_SEEK_EARLIER_S = 0.1
+"""Containers round; a seek to the very place may land behind it."""
+
+
+class FileOptions(Options):
+    """A file to play."""
+
+    main: ClassVar[str | None] = "path"
+
+    path: InputPath
+    """Anything FFmpeg reads: WAV, MP3, Opus, FLAC, the sound of a video."""
+    realtime: bool = False
+    """Move at real-time speed, as a microphone would; otherwise as fast as the pipeline can."""
+    loop: bool = False
+    """Begin again at the end, for ever."""
+    start_s: float = Field(0.0, ge=0)
+    """Where to begin (s)."""
+    duration_s: float | None = Field(None, gt=0)
+    """How much to play from there (s); with `loop`, each time."""
+    stream: int = Field(0, ge=0)
+    """Which of the file's audio streams, from 0."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """FFmpeg's own options for opening it."""
+
+
+class File(Source[FileOptions]):
+    """The audio of a file, in its own sample rate and layout, sample by sample.
+
+    - file: {path: talk.mp3, realtime: true, start_s: 30, duration_s: 10}
+    """
+
+    kind = "file"
+
+    @classmethod
+    def has_clock(cls, options: FileOptions) -> bool:
+        """Return whether it is paced."""
+        return options.realtime
+
+    def __init__(self, options: FileOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._thread = OwnThread(ctx.id)
+        self._excerpt: _Excerpt | None = None
+
+    async def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            StageError: There is no such file, FFmpeg cannot read it, or it has no such stream.
+        """
+        await self._thread.start(self._begin)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._thread.end(self._end)
+
+    async def frames(self) -> AsyncIterator[AudioFrame]:
+        """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`."""
+        pacer = Pacer(self.ctx) if self.options.realtime else None
+        begin_s = end_s = 0.0
+        while True:
+            async for frame in self._one_pass():
+                frame.pts = (frame.pts or 0) + round(begin_s * frame.sample_rate)
+                end_s = (frame.pts + frame.samples) / frame.sample_rate
+                if pacer is not None:
+                    audio.meta(frame).captured_at = await pacer.wait(frame)
+                yield frame
+            if not self.options.loop:
+                return
+            if end_s == begin_s:
+                raise StageError(f"{self.options.path} holds no audio to loop")
+            begin_s = end_s
+            await self._thread.start(self._begin)
+
+    async def _one_pass(self) -> AsyncIterator[AudioFrame]:
+        assert self._excerpt is not None
+        frames = self._excerpt.frames(self.ctx.frame_ms)
+        at_once = max(1, _CHUNK_MS // self.ctx.frame_ms)
+        while chunk := await self._thread.start(lambda: list(islice(frames, at_once))):
+            for frame in chunk:
+                yield frame
+
+    def _begin(self) -> None:
+        self._end()
+        self._excerpt = _Excerpt(self.options)
+
+    def _end(self) -> None:
+        if self._excerpt is not None:
+            self._excerpt.close()
+            self._excerpt = None
+
+
+class _Excerpt:
+    """One pass through the part of the file that is wanted; blocking."""
+
+    def __init__(self, options: FileOptions) -> None:
+        self._options = options
+        self._container = _opened(options)
+        try:
+            self._stream = pick_stream(self._container, options.stream, str(options.path))
+        except StageError:
+            self._container.close()
+            raise
+
+    def close(self) -> None:
+        self._container.close()
+
+    def frames(self, frame_ms: int) -> Iterator[AudioFrame]:
+        """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter."""
+        options, stream = self._options, self._stream
+        origin = None
+        if options.start_s:
+            origin = stream.start_time or 0
+            seek_s = max(options.start_s - _SEEK_EARLIER_S, 0.0)
+            zero = float(origin * stream.time_base) if stream.time_base else 0.0
+            self._container.seek(round((zero + seek_s) * av.time_base))
+        cutter: _Cutter | None = None
+        for frame in decoded(self._container, stream, origin=origin):
+            rate, pts = frame.sample_rate, frame.pts or 0
+            begin = round(options.start_s * rate)
+            end = None
+            if options.duration_s is not None:
+                end = begin + round(options.duration_s * rate)
+                if pts >= end:
+                    break
+            cutter = cutter or _Cutter(rate, frame.layout.name, rate * frame_ms // 1000)
+            first = max(begin - pts, 0)
+            data = audio.pcm(frame)[first : None if end is None else end - pts]
+            if len(data):
+                yield from cutter.add(data, pts + first - begin)
+        if cutter is not None:
+            yield from cutter.rest()
+
+
+class _Cutter:
+    """Re-cuts a stream of s16 samples into frames of `size` samples."""
+
+    def __init__(self, sample_rate: int, layout: str, size: int) -> None:
+        self._rate = sample_rate
+        self._layout = layout
+        self._size = size
+        self._held: list[NDArray[np.int16]] = []
+        self._begin = self._end = 0
+
+    def add(self, data: NDArray[np.int16], pts: int) -> Iterator[AudioFrame]:
+        """Take samples, shape (samples, channels); yield the frames that are full."""
+        if pts != self._end:
+            yield from self.rest()
+            self._begin = pts
+        self._held.append(data)
+        self._end = pts + len(data)
+        if self._end - self._begin >= self._size:
+            joined = np.concatenate(self._held)
+            whole = len(joined) // self._size * self._size
+            for start in range(0, whole, self._size):
+                yield self._frame(joined[start : start + self._size], self._begin + start)
+            self._begin += whole
+            self._held = [joined[whole:]]
+
+    def rest(self) -> Iterator[AudioFrame]:
+        """Yield what is held as one frame."""
+        if self._end > self._begin:
+            yield self._frame(np.concatenate(self._held), self._begin)
+        self._held.clear()
+        self._begin = self._end
+
+    def _frame(self, data: NDArray[np.int16], pts: int) -> AudioFrame:
+        frame = AudioFrame(format="s16", layout=self._layout, samples=len(data))
+        frame.planes[0].update(data.tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
+        return audio.stamp(frame, sample_rate=self._rate, pts=pts)
+
+
+def _opened(options: FileOptions) -> InputContainer:
+    path = options.path
+    try:
+        return av.open(str(path.absolute()), options=options.options)
+    except FileNotFoundError:
+        raise StageError(
+            f"there is no file {path}",
+            help="paths in a pipeline file are relative to that file",
+            exit_code=ExitCode.CONFIGURATION,
+        ) from None
+    except PermissionError:
+        raise StageError(f"may not read {path}", exit_code=ExitCode.NO_PERMISSION) from None
+    except (FFmpegError, OSError, ValueError) as error:
+        raise StageError(
+            f"FFmpeg cannot read {path}: {getattr(error, 'strerror', None) or error}",
+            exit_code=ExitCode.CONFIGURATION,
+        ) from None

@@ -1,0 +1,218 @@
+"""`rtsp` and `url`: the sound of a camera, a radio station, of anything that FFmpeg receives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+
+from pydantic import Field
+
+from rtpipe import AudioFrame, Event, Options, RtpipeError, Source, StageContext, audio
+from rtpipe_plugins.network.addresses import Address
+from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
+from rtpipe_plugins.sources.rtsp.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+_FRAME_S = 0.02
+_FRAME = 960
+_MARGIN = 3
+_LIMIT = 50
+"""Frames: a second. What a server sends at the start, from before we listened, is not live."""
+
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamDisconnected(Event):
+    """The stream broke off; another attempt is made in `retry_s`."""
+
+    type: str = "stream.disconnected"
+    reason: str
+    retry_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConnected(Event):
+    """Audio comes (again)."""
+
+    type: str = "stream.connected"
+
+
+class Reconnect(Options):
+    """How to come back after the stream broke off."""
+
+    initial_s: float = Field(default=1.0, gt=0)
+    """Before the first attempt (s); each further one waits twice as long."""
+    max_s: float = Field(default=30.0, gt=0)
+    """The longest pause (s)."""
+
+
+class UrlOptions(Options):
+    """A stream from the network."""
+
+    main: ClassVar[str | None] = "url"
+
+    url: Address
+    """The address; user and password may stand in it and are never shown."""
+    timeout_s: float = Field(5.0, gt=0)
+    """How long it may take to connect, and how long a silence is a failure (s)."""
+    reconnect: Reconnect = Field(default_factory=Reconnect)
+    """Pauses between attempts."""
+    stream: int = Field(0, ge=0)
+    """Which of its audio streams, from 0."""
+    fill: Literal["silence", "none"] = "silence"
+    """What comes out while nothing comes in."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """FFmpeg's own options."""
+
+
+class RtspOptions(UrlOptions):
+    """A camera."""
+
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """udp loses packets where tcp waits for them."""
+
+
+U = TypeVar("U", bound=UrlOptions)
+
+
+class LiveStream(Source[U]):
+    """What `rtsp` and `url` share: a stream that is received in a thread and comes out evenly."""
+
+    publishes = (StreamConnected, StreamDisconnected)
+
+    @classmethod
+    def has_clock(cls, options: U) -> bool:  # noqa: ARG003 - the same for all options
+        """Return True."""
+        return True
+
+    def ffmpeg_options(self) -> dict[str, str]:
+        """Return the options to open it with."""
+        return self.options.options
+
+    def __init__(self, options: U, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._receiver: Receiver | None = None
+        self._buffer = ArrivalBuffer(margin=_MARGIN, limit=_LIMIT)
+        self._loop = asyncio.get_running_loop()
+        self._layout: asyncio.Future[str] = self._loop.create_future()
+        self._ended = False
+        self._broken = False
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            EnvironmentProblem: It cannot be reached, or refuses.
+            StageError: It carries no such audio.
+        """
+        options = self.options
+        self._receiver = Receiver(
+            url=options.url,
+            stream=options.stream,
+            options=self.ffmpeg_options(),
+            timeout_s=options.timeout_s,
+            backoff_s=(options.reconnect.initial_s, options.reconnect.max_s),
+            listener=self,
+        )
+        self._receiver.start()
+        await self._layout
+
+    async def close(self) -> None:
+        """End the receiving thread; if the network holds it, it ends by itself in `timeout_s`."""
+        if self._receiver is not None:
+            self._receiver.stop()
+            await asyncio.to_thread(self._receiver.join, _PATIENCE_S)
+        self._layout.cancel()
+
+    async def frames(self) -> AsyncIterator[AudioFrame]:
+        """Yield the stream in 20 ms frames, one each 20 ms."""
+        layout = await self._layout
+        clock = self.ctx.clock
+        began_at = clock.next_tick(_FRAME_S)
+        for number in count():
+            due_at = began_at + number * _FRAME_S
+            await clock.sleep_until(due_at)
+            frame = self._buffer.pull()
+            if frame is None:
+                if self._ended:
+                    return
+                if self.options.fill == "none":
+                    continue
+                frame = audio.silence(_FRAME, pts=0, layout=layout)
+            frame.pts = number * _FRAME
+            audio.meta(frame).captured_at = due_at
+            yield frame
+
+    # -- told by the receiver, in its thread -------------------------------------------------------
+
+    def connected(self, layout: str) -> None:
+        """See `Listener`."""
+        self._tell(self._begin, layout)
+
+    def received(self, frames: list[AudioFrame]) -> None:
+        """See `Listener`."""
+        self._tell(self._take, frames)
+
+    def lost(self, reason: str, retry_s: float) -> None:
+        """See `Listener`."""
+        self._tell(self._lose, reason, retry_s)
+
+    def ended(self, error: RtpipeError | None) -> None:
+        """See `Listener`."""
+        self._tell(self._end, error)
+
+    def _tell(self, call: Callable[..., None], *args: object) -> None:
+        """Have the loop do something, unless it is closed: then there is nobody to tell."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *args)
+
+    # -- in the loop's thread ----------------------------------------------------------------------
+
+    def _begin(self, layout: str) -> None:
+        if not self._layout.done():
+            self._layout.set_result(layout)
+
+    def _take(self, frames: list[AudioFrame]) -> None:
+        if self._broken:
+            self._broken = False
+            self.ctx.publish(StreamConnected())
+        self._buffer.push(frames)
+
+    def _lose(self, reason: str, retry_s: float) -> None:
+        self._broken = True
+        self.ctx.publish(StreamDisconnected(reason=reason, retry_s=retry_s))
+
+    def _end(self, error: RtpipeError | None) -> None:
+        self._ended = True
+        if error is not None and not self._layout.done():
+            self._layout.set_exception(error)
+
+
+class Rtsp(LiveStream[RtspOptions]):
+    """The sound of a camera; it reconnects by itself.
+
+    - rtsp: "rtsp://viewer:${env:CAMERA_PASSWORD:-}@192.0.2.7/stream1"
+    """
+
+    kind = "rtsp"
+
+    def ffmpeg_options(self) -> dict[str, str]:
+        """Return the options to open it with."""
+        timeout_us = str(round(self.options.timeout_s * 1e6))
+        ours = {"rtsp_transport": self.options.rtsp_transport, "timeout": timeout_us}
+        return ours | self.options.options
+
+
+class Url(LiveStream[UrlOptions]):
+    """Anything live that FFmpeg receives: a radio station, a transport stream, HLS.
+
+    - url: https://radio.example/live.mp3
+    """
+
+    kind = "url"

@@ -1,0 +1,1 @@
+"""Delivery to servers that may be away: for `webhook` and `mqtt`."""

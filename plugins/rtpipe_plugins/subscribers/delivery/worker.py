@@ -1,0 +1,224 @@
+"""Delivering events to a server that may be away: what `webhook` and `mqtt` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+
+from pydantic import ConfigDict, Field
+
+from rtpipe import Event, Options, StageContext, StageError, Subscriber
+from rtpipe.events import SubscriberOverflowed
+from rtpipe_plugins.disk.output_path import ConfinedPath
+from rtpipe_plugins.subscribers.delivery.outbox import Message, Outbox
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_GRACE_S = 2.0
+_TELL_LOST_EVERY_S = 1.0
+
+
+class Retry(Options):
+    """How to try again while the server is away."""
+
+    initial_s: float = Field(default=1.0, gt=0)
+    """Before the second attempt (s); each further one waits up to twice as long."""
+    max_s: float = Field(default=60.0, gt=0)
+    """The longest pause (s), unless the server itself asks for a longer one."""
+
+
+class DeliveryOptions(Options):
+    """What every delivery may be told."""
+
+    # What is refused here may be a password: it must not stand in the error.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long one attempt may take (s)."""
+    retry: Retry = Field(default=Retry())
+    """The pauses between attempts. It never gives up; what cannot be delivered waits."""
+    outbox: ConfinedPath | None = None
+    """A file, of this stage alone, that keeps what is not delivered yet over a restart or a power
+    cut. By default that is in memory: no file holds a visitor's words unless it is asked for."""
+    outbox_limit: int = Field(default=1000, ge=1)
+    """How many events may wait; beyond that the oldest are lost, and `subscriber.overflowed` says
+    how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connected(Event):
+    """The server takes events (again)."""
+
+    host: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disconnected(Event):
+    """The server takes no events; they wait, and are tried again."""
+
+    host: str
+    reason: str
+
+
+class TryLater(Exception):  # noqa: N818 - control flow, not an error
+    """The server cannot be reached, or takes nothing now.
+
+    Args:
+        reason: What happened, without secrets.
+        after_s: How long the server wants to be left alone (s).
+    """
+
+    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after_s = after_s
+
+
+D = TypeVar("D", bound=DeliveryOptions)
+
+
+class Delivery(Subscriber[D]):
+    """Puts every event into an outbox; a task sends from it, in order, one after the other."""
+
+    connected: ClassVar[type[Connected]]
+    disconnected: ClassVar[type[Disconnected]]
+
+    def __init__(self, options: D, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._outbox = Outbox(options.outbox, options.outbox_limit)
+        self._delivering: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._reachable: bool | None = None
+        self._failures = 0
+        self._lost = 0
+        self._lost_told = 0
+        self._silent_until = 0.0
+
+    @classmethod
+    def claims(cls, options: D) -> str | None:
+        """Return the outbox's file."""
+        return f"file:{options.outbox}" if options.outbox is not None else None
+
+    @property
+    def host(self) -> str:
+        """The server, for people."""
+        raise NotImplementedError
+
+    def connection(self) -> AbstractAsyncContextManager[Send]:
+        """Return a connection to the server, which gives the function that sends one letter.
+
+        Both raise `TryLater` when the server is away, and call `reached` when it is not.
+        """
+        raise NotImplementedError
+
+    def reached(self) -> None:
+        """Note that the server takes events."""
+        if not self._reachable:
+            self._reachable = True
+            self.ctx.publish(self.connected(host=self.host))
+
+    async def open(self) -> None:
+        """Open the outbox and begin to send what is in it; the server need not be there.
+
+        Raises:
+            EnvironmentProblem: The outbox's file cannot be used.
+        """
+        await self._outbox.open()
+        self._delivering = asyncio.create_task(self._deliver(), name=f"{self.ctx.id} delivery")
+
+    async def on_event(self, event: Event) -> None:
+        """Put `event` into the outbox.
+
+        Raises:
+            StageError: It could not be written.
+        """
+        if event.type == f"{self.kind}.failed":
+            return  # to report a refusal to whom refused would go on for ever
+        if self._delivering is not None and self._delivering.done():
+            self._delivering.result()  # a fault of ours is told, not slept through
+        message = {"time": _now(), **event.as_dict()}
+        body = json.dumps(message, ensure_ascii=False, default=str)
+        self._lost += await self._outbox.put(event.type, body)
+        self._arrived.set()
+        if self._lost > self._lost_told and self.ctx.now() >= self._silent_until:
+            self._silent_until = self.ctx.now() + _TELL_LOST_EVERY_S
+            self._lost_told = self._lost
+            self.ctx.publish(SubscriberOverflowed(lost=self._lost))
+
+    async def close(self) -> None:
+        """Give what waits a moment to be delivered; the rest stays in the outbox's file."""
+        task, self._delivering = self._delivering, None
+        try:
+            if task is not None:
+                self._closing.set()
+                self._arrived.set()
+                await asyncio.wait([task], timeout=_GRACE_S)
+                task.cancel()
+                await asyncio.wait([task])
+                self._tell_what_is_left(await self._outbox.count())
+                if not task.cancelled():
+                    task.result()
+        finally:
+            await self._outbox.close()
+
+    def _tell_what_is_left(self, count: int) -> None:
+        if count and self.options.outbox is not None:
+            self.ctx.log.info("%d events wait in %s", count, self.options.outbox)
+        elif count:
+            self.ctx.log.warning("%d events were not delivered", count)
+
+    async def _deliver(self) -> None:
+        """Send until closed; while closing, until the outbox is empty or something fails."""
+        while True:
+            try:
+                async with self.connection() as send:
+                    while (letter := await self._next()) is not None:
+                        await send(letter)
+                        self._failures = 0
+                        await self._outbox.remove(letter)
+                return  # noqa: TRY300 - it belongs to the loop above, not to the case of no error
+            except TryLater as problem:
+                reason, after_s = problem.reason, problem.after_s
+            except StageError as problem:
+                reason, after_s = problem.message, 0.0
+            if self._reachable is not False:
+                self._reachable = False
+                self.ctx.publish(self.disconnected(host=self.host, reason=reason))
+            if self._closing.is_set() or not await self._pause(after_s):
+                return
+
+    async def _next(self) -> Message | None:
+        """Return the next letter when there is one; None when there is none and we are closing."""
+        while True:
+            self._arrived.clear()
+            letter = await self._outbox.first()
+            if letter is not None or self._closing.is_set():
+                return letter
+            await self._arrived.wait()
+
+    async def _pause(self, asked_for_s: float) -> bool:
+        """Wait before the next attempt; returns whether there should be one.
+
+        Closing ends the wait for a last attempt, but for a server that asked to be left alone.
+        """
+        retry = self.options.retry
+        pause_s = min(retry.max_s, retry.initial_s * 2.0 ** min(self._failures, 32))
+        pause_s = max(asked_for_s, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        self._failures += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), pause_s)
+        return not (self._closing.is_set() and asked_for_s)
+
+
+def _now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")

@@ -1,0 +1,199 @@
+"""`transcript`: the conversation as a text, as subtitles or as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import model_validator
+
+from rtpipe import Event, Options, StageContext, StageError, Subscriber
+from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.disk.appending import append
+from rtpipe_plugins.disk.output_path import ConfinedPath, dated, free_name, reserve, started_at
+from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import FileIO
+
+_SPEAKERS = {"transcript.user": "user", "transcript.assistant": "assistant"}
+
+Format: TypeAlias = Literal["txt", "srt", "vtt", "jsonl"]
+
+
+class TranscriptOptions(Options):
+    """Write down what was said."""
+
+    main: ClassVar[str | None] = "path"
+
+    path: ConfinedPath
+    """Where, with strftime fields (`%Y%m%d-%H%M%S`). Each run has a file of its own, since its
+    times begin at 0: if the file exists, the transcript goes to `name-2`, `name-3`, …"""
+    format: Format | None = None
+    """txt, srt, vtt or jsonl; by default what the file's ending says."""
+    heard_only: bool = False
+    """Write of an answer that was interrupted only what was heard of it, to the nearest word as far
+    as the speed of the voice tells, and nothing of one that never began to sound."""
+
+    @model_validator(mode="after")
+    def _has_a_format(self) -> Self:
+        if self.format is None and self.path.suffix.lower().lstrip(".") not in _WRITTEN:
+            raise ValueError(
+                f"the ending of {self.path.name} is none of {', '.join(f'.{f}' for f in _WRITTEN)}:"
+                " set `format`"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptTurn:
+    """What somebody said.
+
+    Attributes:
+        start: Pipeline second.
+        end: Pipeline second, after `start`.
+        speaker: user or assistant.
+        text: On one line, not empty.
+        interrupted: Whether it was cut off.
+    """
+
+    start: float
+    end: float
+    speaker: str
+    text: str
+    interrupted: bool
+
+
+class Transcript(Subscriber[TranscriptOptions]):
+    """Appends each turn when it is over; the file is whole and readable at any moment.
+
+    Times are the pipeline's: from the moment somebody began to speak to the moment he ended, or was
+    cut off. What comes late does not begin before the line above it, as players expect.
+
+    - transcript: out/%Y%m%d-%H%M%S.srt
+    """
+
+    kind = "transcript"
+    _file: FileIO | None = None
+
+    def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._thread = OwnThread(ctx.id)
+        self._hearing = TurnTiming()
+        self._format = options.format or options.path.suffix.lower().lstrip(".")
+        self._count = 0
+        self._latest = 0.0
+
+    async def open(self) -> None:
+        """Begin the file.
+
+        Raises:
+            EnvironmentProblem: It cannot be written.
+        """
+        # Not by way of the route, which may let nothing but transcript.* through.
+        self.ctx.on(MARKS, self._hearing.note)
+        await self._thread.start(self._begin)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._thread.end(self._end)
+
+    async def on_event(self, event: Event) -> None:
+        """Write down `event`, if somebody said something.
+
+        Raises:
+            StageError: It could not be written; the file ends with the turn before.
+        """
+        if event.type not in _SPEAKERS or (turn := self._turn(event)) is None:
+            return
+        written = _WRITTEN[self._format](self._count + 1, turn)
+        try:
+            # In a thread: an SD card may take a second over it, and the loop carries audio.
+            await self._thread.start(self._append, written.encode())
+        except OSError as error:
+            raise StageError(f"cannot write {self.options.path}: {error.strerror}") from None
+        self._count += 1
+        self._latest = turn.start
+
+    def _turn(self, event: Event) -> TranscriptTurn | None:
+        said = event.payload()
+        text = " ".join(f"{said.get('text', '')}".split())
+        interrupted = bool(said.get("interrupted"))
+        if event.type == "transcript.user":
+            id = f"{said.get('item_id')}"
+        else:
+            id = f"{said.get('response_id')}"
+            if not interrupted:
+                self._hearing.heard_whole(id, text)
+            elif self.options.heard_only:
+                text = self._hearing.heard_part(id, text, event.at)
+        if not text:
+            return None
+        span = self._hearing.span(id)
+        start = max(event.at if span.start is None else span.start, self._latest)
+        end = max(event.at if span.end is None else span.end, start + 0.001)
+        return TranscriptTurn(start, end, _SPEAKERS[event.type], text, interrupted)
+
+    # -- in a thread -------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        path = free_name(dated(self.options.path, started_at(self.ctx)))
+        self._file = reserve(path, overwrite=False).open("xb", buffering=0)
+        if self._format == "vtt":
+            self._file.write(b"WEBVTT\n\n")
+
+    def _end(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _append(self, data: bytes) -> None:
+        assert self._file is not None, "an event came before open()"
+        append(self._file, data)
+
+
+def _as_txt(_: int, turn: TranscriptTurn) -> str:
+    return f"[{_clock(turn.start, '.')[:-4]}] {turn.speaker}: {_marked(turn)}\n"
+
+
+def _as_srt(number: int, turn: TranscriptTurn) -> str:
+    text = _marked(turn).replace("-->", "→")
+    times = f"{_clock(turn.start, ',')} --> {_clock(turn.end, ',')}"
+    return f"{number}\n{times}\n{turn.speaker}: {text}\n\n"
+
+
+def _as_vtt(number: int, turn: TranscriptTurn) -> str:
+    text = _marked(turn).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    times = f"{_clock(turn.start, '.')} --> {_clock(turn.end, '.')}"
+    return f"{number}\n{times}\n<v {turn.speaker}>{text}\n\n"
+
+
+def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
+    said = {
+        "start": round(turn.start, 3),
+        "end": round(turn.end, 3),
+        "speaker": turn.speaker,
+        "text": turn.text,
+        "interrupted": turn.interrupted,
+    }
+    return json.dumps(said, ensure_ascii=False) + "\n"
+
+
+_WRITTEN: dict[str, Callable[[int, TranscriptTurn], str]] = {
+    "txt": _as_txt,
+    "srt": _as_srt,
+    "vtt": _as_vtt,
+    "jsonl": _as_jsonl,
+}
+
+
+def _marked(turn: TranscriptTurn) -> str:
+    return f"{turn.text} …" if turn.interrupted else turn.text
+
+
+def _clock(seconds: float, point: str) -> str:
+    """Return hours, minutes, seconds and milliseconds as `01:02:03.004`."""
+    ms = round(seconds * 1000)
+    minutes, ms = divmod(ms, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{ms // 1000:02}{point}{ms % 1000:03}"

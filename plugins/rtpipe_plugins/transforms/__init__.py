@@ -1,0 +1,1 @@
+"""Transforms: what may stand in the middle of a chain under `stages:`."""

@@ -1,0 +1,142 @@
+"""`chime`: a sound file that is heard in the stream when something happens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from pydantic import Field
+
+from rtpipe import (
+    CANONICAL,
+    AudioFrame,
+    Converter,
+    Event,
+    ExitCode,
+    InputPath,
+    Options,
+    StageContext,
+    StageError,
+    Transform,
+    action,
+    audio,
+)
+from rtpipe_plugins.media.decoding import decoded, pick_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_LONGEST_S = 60
+"""The whole sound is held in memory, and an hour of music is not a chime."""
+
+
+class ChimeOptions(Options):
+    """Which sound, and when."""
+
+    main: ClassVar[str | None] = "path"
+
+    path: InputPath
+    """The sound: anything FFmpeg reads, at most a minute of it."""
+    on: str | list[str] = Field(default=[])
+    """The events, by name or glob (`realtime.connected`, `*.speech_started`); a route may also say
+    `do: chime.play`."""
+    gain_db: Annotated[float, Field(ge=-120, le=60)] = 0.0
+    """How loud, relative to the file (dB)."""
+
+
+class Chime(Transform[ChimeOptions]):
+    """Mixes a sound into the stream when an event comes.
+
+    - chime: {path: audio/ding.wav, on: realtime.connected, gain_db: -6}
+
+    It is heard over what passes, from the next frame on, and needs a stream that flows; where there
+    is none, `tone: {waveform: silence, realtime: true}` is one. An event that comes while it is
+    heard does not begin it again. At the end of the stream it is heard to its own end.
+    """
+
+    kind = "chime"
+    accepts = CANONICAL
+    mutates = True
+
+    def __init__(self, options: ChimeOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._sound: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._at: int | None = None
+        self._next_pts = 0
+
+    async def open(self) -> None:
+        """Read the sound.
+
+        Raises:
+            StageError: There is no such file, or FFmpeg cannot read it.
+        """
+        sound = await asyncio.to_thread(_read, self.options.path)
+        self._sound = sound * np.float32(10 ** (self.options.gain_db / 20))
+        if self.options.on:
+            self.ctx.on(self.options.on, self._heard_of)
+
+    def _heard_of(self, _event: Event) -> None:
+        self.play()
+
+    @action
+    def play(self) -> None:
+        """Let it be heard, unless it is being heard already."""
+        if self._at is None:
+            self._at = 0
+
+    def reset(self) -> None:
+        """Break off."""
+        self._at = None
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame`, the sound mixed in."""
+        self._next_pts = (frame.pts or 0) + frame.samples
+        if self._at is None:
+            return frame
+        samples = audio.pcm(frame)[:, 0]
+        sound = self._sound[self._at : self._at + len(samples)]
+        heard = samples[: len(sound)]
+        heard[:] = np.clip(np.rint(heard + sound), -32768, 32767)
+        self._at += len(sound)
+        if self._at >= len(self._sound):
+            self._at = None
+        return frame
+
+    def finish(self) -> Iterator[AudioFrame]:
+        """Yield the rest of the sound."""
+        size = 48 * self.ctx.frame_ms
+        while self._at is not None:
+            count = min(size, len(self._sound) - self._at)
+            yield self.process(audio.silence(count, pts=self._next_pts))
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    """Return a file's audio, s16 values of canonical samples."""
+    converter = Converter(CANONICAL)
+    frames: list[AudioFrame] = []
+    try:
+        with av.open(str(path.absolute())) as container:
+            for frame in decoded(container, pick_stream(container, 0, str(path))):
+                frames += converter.process(frame)
+                if frames and (frames[-1].pts or 0) > _LONGEST_S * 48_000:
+                    raise StageError(
+                        f"{path} is longer than {_LONGEST_S} s, too long for a chime",
+                        help="play it with `file`, and mix it in with `mix`",
+                        exit_code=ExitCode.CONFIGURATION,
+                    )
+    except (FFmpegError, OSError, ValueError) as error:
+        raise StageError(
+            f"cannot read the chime {path}: {getattr(error, 'strerror', None) or error}",
+            exit_code=ExitCode.CONFIGURATION,
+        ) from None
+    frames += converter.finish()
+    parts = [audio.pcm(frame)[:, 0].astype(np.float32) for frame in frames]
+    if not parts:
+        raise StageError(f"the chime {path} is empty", exit_code=ExitCode.CONFIGURATION)
+    return np.concatenate(parts)

@@ -1,0 +1,125 @@
+"""`filter`: any audio filtergraph of FFmpeg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import AfterValidator
+
+from rtpipe import (
+    AudioFormat,
+    AudioFrame,
+    ExitCode,
+    Options,
+    StageContext,
+    StageError,
+    Transform,
+    audio,
+)
+from rtpipe_plugins.sound.filtergraph import Filtergraph, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BRIDGED_S = 1.0
+
+
+def _possible(graph: str) -> str:
+    check(graph)
+    return graph
+
+
+class FilterOptions(Options):
+    """What to do to the sound, in FFmpeg's words."""
+
+    main: ClassVar[str | None] = "graph"
+
+    graph: Annotated[str, AfterValidator(_possible)]
+    """FFmpeg's filtergraph: `highpass=f=100,acompressor`, or with labels
+    `asplit[dry][x];[x]aecho[wet];[dry][wet]amix`. `ffmpeg -filters` lists what there is."""
+
+
+class Filter(Transform[FilterOptions]):
+    """Puts the audio through FFmpeg's filters; rate, layout and format stay as they are.
+
+    - filter: "highpass=f=100,acompressor=threshold=-20dB:ratio=3"
+
+    A filter that holds audio back (loudnorm: 3 s) delays the stream. One that changes its length
+    (atempo) is allowed: pts counts what comes out. A hole of up to a second is silence to the
+    filters; after a longer one they begin anew.
+    """
+
+    kind = "filter"
+
+    def __init__(self, options: FilterOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        self._graph: Filtergraph | None = None
+        self._next_in = 0
+        self._next_out = 0
+        self._latest: AudioFrame | None = None
+
+    def reset(self) -> None:
+        """Forget what the filters hold."""
+        self._graph = None
+
+    def process(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """Yield what the filters give out for `frame`."""
+        pts = frame.pts or 0
+        if self._graph is not None:
+            hole = pts - self._next_in
+            if not self._graph.format.admits(frame) or hole > _BRIDGED_S * frame.sample_rate:
+                yield from self.finish()
+            elif hole > 0:
+                yield from self._filtered(self._graph, self._silence(hole))
+        if self._graph is None:
+            self._begin(frame)
+        assert self._graph is not None
+        self._next_in = pts + frame.samples
+        yield from self._filtered(self._graph, frame)
+
+    def finish(self) -> Iterator[AudioFrame]:
+        """Yield what the filters still hold."""
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            yield from self._filtered(graph, None)
+
+    def _begin(self, frame: AudioFrame) -> None:
+        format = AudioFormat.of(frame)
+        try:
+            self._graph = Filtergraph(self.options.graph, format)
+        except ValueError as error:
+            raise StageError(str(error), exit_code=ExitCode.CONFIGURATION) from None
+        self._next_out = max(self._next_out, frame.pts or 0)
+
+    def _silence(self, samples: int) -> AudioFrame:
+        assert self._graph is not None
+        format = self._graph.format
+        return audio.silence(
+            samples,
+            pts=self._next_in,
+            sample_rate=format.sample_rate or 0,
+            layout=format.layout or "",
+            format=format.format or "",
+        )
+
+    def _filtered(self, graph: Filtergraph, frame: AudioFrame | None) -> Iterator[AudioFrame]:
+        rate = graph.format.sample_rate or 0
+        self._latest = frame or self._latest
+        for made in graph.push(frame):
+            audio.stamp(made, sample_rate=rate, pts=self._next_out)
+            self._next_out += made.samples
+            if self._latest is not None:
+                _pass_on(self._latest, made)
+            yield made
+
+
+def _pass_on(frame: AudioFrame, made: AudioFrame) -> None:
+    """Tell of `made` what is known about the frame that it came of."""
+    known = audio.meta(frame)
+    audio.copy_meta(frame, made)  # FFmpeg lets both share it otherwise
+    offset = (made.pts or 0) - (frame.pts or 0)
+    if offset or made.samples != frame.samples:  # marks of speech fit no other frame
+        told = audio.meta(made)
+        told.speech = None
+        if known.captured_at is not None:
+            told.captured_at = known.captured_at + offset / frame.sample_rate

@@ -1,0 +1,1 @@
+"""`mix`: the stage and its ducking; the parts are this stage's alone."""

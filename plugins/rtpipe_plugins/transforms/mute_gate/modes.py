@@ -1,0 +1,145 @@
+"""When a mute gate is open: what its modes go by."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from rtpipe import StageError, audio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe import AudioFrame, Event
+
+Piece: TypeAlias = tuple[int, bool]
+"""So many samples, and whether the gate is open for them."""
+
+
+class GateMode(Protocol):
+    """Decides for which samples the gate is open."""
+
+    def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:
+        """Yield pieces that make up the next `count` samples; called once for each sample."""
+        raise NotImplementedError
+
+
+class Talk:
+    """Open always, or while a button is pressed."""
+
+    def __init__(self, *, always: bool) -> None:
+        self.talking = False
+        self._always = always
+
+    def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield one piece: it changes between frames."""
+        yield count, self._always or self.talking
+
+
+class Echo:
+    """Closed while anything is heard that the microphone would hear too, and a little longer.
+
+    A server says when it sends a response, a speaker when it plays: whatever is there counts.
+    """
+
+    LISTENS_TO = (
+        "output_audio_buffer.*",
+        "playback.*",
+        "realtime.disconnected",
+        "stage.status_changed",
+    )
+
+    def __init__(self, tail_ms: float) -> None:
+        self._tail_ms = tail_ms
+        self._sounding: set[tuple[str, str]] = set()
+        self._tail_begins = False
+        self._tail_left = 0
+
+    def hear(self, event: Event) -> None:
+        """Take what a peer or a speaker says."""
+        said_by = {sound for sound in self._sounding if sound[0] == event.source}
+        response = event.payload().get("response_id")
+        match event.type:
+            case "output_audio_buffer.started":
+                self._sounding.add((event.source, str(response)))
+            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
+                self._end({(event.source, str(response))} if response is not None else said_by)
+            case "playback.started":
+                self._sounding.add((event.source, "playback"))
+            case "playback.stopped" | "realtime.disconnected":
+                self._end(said_by)
+            case "stage.status_changed" if event.payload().get("status") != "ok":
+                self._end(said_by)  # whoever fails in mid-sentence does not say that it is over
+
+    def _end(self, sounds: set[tuple[str, str]]) -> None:
+        if sounds & self._sounding:
+            self._sounding -= sounds
+            self._tail_begins = True
+
+    def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield the rest of the tail and what comes after it."""
+        if self._sounding:
+            yield count, False
+            return
+        if self._tail_begins:
+            self._tail_begins = False
+            self._tail_left = round(self._tail_ms * sample_rate / 1000)
+        closed = min(count, self._tail_left)
+        self._tail_left -= closed
+        if closed:
+            yield closed, False
+        if closed < count:
+            yield count - closed, True
+
+
+class VoiceMode:
+    """Open from a preroll before speech was detected until it was found to be over."""
+
+    def __init__(self, preroll_ms: float) -> None:
+        self._preroll_ms = preroll_ms
+        self.reset()
+
+    def preroll(self, sample_rate: int) -> int:
+        """Return the preroll in samples: what is so old is decided."""
+        return round(self._preroll_ms * sample_rate / 1000)
+
+    def reset(self) -> None:
+        """Forget the voice."""
+        self._speaking = False
+        self._is_open = False
+        self._changes: deque[Piece] = deque()  # (pts, open), in turn
+
+    def hear(self, frame: AudioFrame) -> None:
+        """Take a frame's verdicts."""
+        verdicts = audio.meta(frame).speech
+        if verdicts is None:
+            raise StageError(
+                "mode vad needs to be told what is speech",
+                help="put a `vad` before the mute_gate, with nothing between that makes new frames",
+            )
+        ends = audio.slice_ends(frame)
+        if len(verdicts) != len(ends):  # the frame was cut since: they no longer say which slice
+            verdicts = (any(verdicts),) * len(ends) if verdicts else ()
+        for end, speaking in zip(ends, verdicts, strict=False):
+            if speaking is not self._speaking:
+                self._speaking = speaking
+                self._schedule((frame.pts or 0) + end, self.preroll(frame.sample_rate))
+
+    def _schedule(self, pts: int, preroll: int) -> None:
+        if not self._speaking:
+            self._changes.append((pts, False))
+        elif self._changes and self._changes[-1][0] >= pts - preroll:
+            self._changes.pop()  # it would have closed within the preroll: it stays open
+        else:
+            self._changes.append((pts - preroll, True))
+
+    def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:  # noqa: ARG002
+        """Yield what lies between two changes."""
+        end = pts + count
+        while self._changes and self._changes[0][0] < end:
+            at, is_open = self._changes.popleft()
+            if at > pts:
+                yield at - pts, self._is_open
+                pts = at
+            self._is_open = is_open
+        yield end - pts, self._is_open

@@ -1,0 +1,1 @@
+"""Brains: what answers a visitor."""

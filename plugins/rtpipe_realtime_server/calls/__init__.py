@@ -1,0 +1,1 @@
+"""Connections: HTTP, WebRTC and WebSocket, and the sessions behind them."""

@@ -1,0 +1,131 @@
+"""The calls, and the sessions on WebSockets, that a server holds at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rtpipe_realtime_server.calls.call import WebRtcCall
+from rtpipe_realtime_server.calls.driver import Driver
+from rtpipe_realtime_server.calls.websocket import converse
+from rtpipe_realtime_server.session.ids import random_text
+from rtpipe_realtime_server.session.rejection import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import web
+
+    from rtpipe_realtime_server.faults.injection import CallFaults, Injector
+    from rtpipe_realtime_server.session.session import Session
+    from rtpipe_realtime_server.talk.brain import Brain
+
+
+class Calls:
+    """Makes calls, finds them and ends them.
+
+    Args:
+        brain: Shared by all calls.
+        loopback: Keep the calls on 127.0.0.1.
+        on_note: Takes sentences for the server's log.
+        lifetime_s: How long a session lasts.
+        injector: Says what goes wrong in each.
+    """
+
+    def __init__(
+        self,
+        brain: Brain,
+        *,
+        loopback: bool,
+        on_note: Callable[[str], None],
+        lifetime_s: float,
+        injector: Injector,
+    ) -> None:
+        self._brain = brain
+        self._loopback = loopback
+        self._note = on_note
+        self._lifetime_s = lifetime_s
+        self._injector = injector
+        self._running: dict[str, WebRtcCall] = {}
+        self._connected: set[Driver] = set()
+        """The sessions on WebSockets."""
+        self._endings: set[asyncio.Task[bool]] = set()
+
+    async def create(self, offer: str, session: Session) -> tuple[str, str]:
+        """Answer `offer`; return the call's id and the SDP answer.
+
+        Raises:
+            InvalidOfferError: No call was made.
+        """
+        call_id = f"rtc_u0_{random_text(21)}"
+        faults = self._injector.for_call()
+        call = WebRtcCall(
+            call_id,
+            self._driver(f"call {call_id}", session, faults, media=True),
+            loopback=self._loopback,
+            faults=faults,
+            on_note=self._note,
+            on_ended=self._forget,
+        )
+        self._running[call.id] = call
+        try:
+            return call.id, await call.answer(offer)
+        except BaseException:
+            await self.hang_up(call.id)
+            raise
+
+    def find(self, call_id: str) -> WebRtcCall:
+        """Return a call.
+
+        Raises:
+            Rejected: There is none with this id.
+        """
+        if call_id not in self._running:
+            raise Rejected(
+                f"No call with id '{call_id}' was found.", code="call_id_not_found", status=404
+            )
+        return self._running[call_id]
+
+    async def converse(self, ws: web.WebSocketResponse, session: Session) -> None:
+        """Hold a session on a WebSocket until it ends."""
+        faults = self._injector.for_call(most_bytes=None)
+        driver = self._driver(f"session {session.id}", session, faults, media=False)
+        self._connected.add(driver)
+        try:
+            await converse(ws, driver)
+        finally:
+            self._connected.discard(driver)
+            self._note(f"{driver.name} has ended")
+
+    async def hang_up(self, call_id: str) -> bool:
+        """End a call; return False when there is none with this id."""
+        call = self._running.pop(call_id, None)
+        if call is None:
+            return False
+        await call.close()
+        self._note(f"call {call_id} has ended")
+        return True
+
+    async def close(self) -> None:
+        """End everything."""
+        await asyncio.gather(
+            *(self.hang_up(call_id) for call_id in list(self._running)),
+            *(driver.close("The server is going away.") for driver in list(self._connected)),
+        )
+        await asyncio.gather(*self._endings)
+
+    def _driver(self, name: str, session: Session, faults: CallFaults, *, media: bool) -> Driver:
+        return Driver(
+            name,
+            session,
+            self._brain,
+            media=media,
+            lifetime_s=self._lifetime_s,
+            faults=faults,
+            on_note=self._note,
+        )
+
+    def _forget(self, call: WebRtcCall) -> None:
+        ending = asyncio.create_task(self.hang_up(call.id))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)

@@ -1,0 +1,223 @@
+"""Drives a session's protocol: the client's lines on one side, the brain on the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from rtpipe_realtime_server.faults.answers import spoilt
+from rtpipe_realtime_server.faults.events import Later, Raw, Reported
+from rtpipe_realtime_server.media.detector import SpeechDetector
+from rtpipe_realtime_server.talk.outputs import (
+    Abandon,
+    Command,
+    Event,
+    HangUp,
+    Output,
+    Reply,
+    Speak,
+    Transcribe,
+)
+from rtpipe_realtime_server.talk.protocol import Protocol as RealtimeProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rtpipe_realtime_server.faults.injection import CallFaults
+    from rtpipe_realtime_server.session.session import Session
+    from rtpipe_realtime_server.talk.brain import Brain, BrainAnswer
+
+Found = TypeVar("Found")
+
+
+class ClientConnection(Protocol):
+    """A way to the client: a data channel, a WebSocket; none of these methods may raise."""
+
+    def send(self, event: Event) -> None:
+        """Send an event."""
+        raise NotImplementedError
+
+    def send_raw(self, message: str | bytes) -> None:
+        """Send what is no event: a fault."""
+        raise NotImplementedError
+
+    def hang_up(self, reason: str) -> None:
+        """End once everything has been sent; said twice, the first counts."""
+        raise NotImplementedError
+
+
+class Driver:
+    """A session from its first event to its end.
+
+    Args:
+        name: Begins its sentences in the server's log.
+        session: Its settings.
+        brain: Listens and speaks; shared by all sessions.
+        media: The audio travels beside the events, as over WebRTC, and not in them.
+        lifetime_s: How long the session lasts from now on.
+        faults: What goes wrong in it.
+        on_note: Takes sentences for the server's log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        brain: Brain,
+        *,
+        media: bool,
+        lifetime_s: float,
+        faults: CallFaults,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.protocol = RealtimeProtocol(session, is_speech=SpeechDetector(), media=media)
+        self._brain = brain
+        self._faults = faults
+        self._note = on_note
+        self._expires_at = asyncio.get_running_loop().time() + lifetime_s
+        self._timers: list[asyncio.TimerHandle] = []
+        self._lines: list[ClientConnection] = []
+        self._thoughts: dict[asyncio.Task[None], str] = {}
+        """What the brain is doing, with the id of the item or response it is for."""
+        self._ended = False
+        self.busy = asyncio.Event()
+        """Set while the session's time has to pass: something is being answered or played."""
+
+    def attach(self, line: ClientConnection) -> None:
+        """Send on `line` too what comes from now on."""
+        if self._ended:
+            line.hang_up("")
+        else:
+            self._lines.append(line)
+
+    def detach(self, line: ClientConnection) -> None:
+        """Send nothing on `line` any more."""
+        if line in self._lines:
+            self._lines.remove(line)
+
+    def open(self) -> None:
+        """Begin: the client can receive events."""
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_at(self._expires_at, self.run, self.protocol.expire))
+        if self._faults.knobs.hang_up_s is not None:
+            self._timers.append(loop.call_later(self._faults.knobs.hang_up_s, self._end, ""))
+        self._note(f"{self.name} is open")
+        self.run(self.protocol.open)
+
+    def run(self, step: Callable[[], object]) -> None:
+        """Take a step of the protocol, and pass on what comes of it; never raises."""
+        # Everything that touches the protocol runs in a callback of aiortc or of the loop, and
+        # what is raised in one of aiortc's can stop its transport without a word.
+        if self._ended:
+            return
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - see above
+            self._note(f"{self.name}: a fault of the server: {error!r}")
+            self.protocol.report_failure()
+        self._pass_on(self.protocol.take())
+        if self.protocol.idle:
+            self.busy.clear()
+        else:
+            self.busy.set()
+
+    async def close(self, reason: str = "") -> None:
+        """End the session and everything that runs for it; may be called again."""
+        self._end(reason)
+        thoughts = list(self._thoughts)
+        for thought in thoughts:
+            thought.cancel()
+        await asyncio.gather(*thoughts, return_exceptions=True)
+
+    def _end(self, reason: str) -> None:
+        self._ended = True
+        for timer in self._timers:
+            timer.cancel()
+        lines, self._lines = self._lines, []
+        for line in lines:
+            line.hang_up(reason)
+
+    def _pass_on(self, outputs: list[Output]) -> None:
+        for output in self._faults.events.apply(outputs):
+            if isinstance(output, dict):
+                self._send(output)
+            elif isinstance(output, Later):
+                after_s = output.delay_ms / 1000
+                loop = asyncio.get_running_loop()
+                self._timers.append(loop.call_later(after_s, self._send, output.event))
+            elif isinstance(output, Raw):
+                for line in self._lines[:1]:
+                    line.send_raw(output.message)
+            else:
+                self._carry_out(output)
+
+    def _send(self, event: Event) -> None:
+        for line in list(self._lines):
+            line.send(event)
+
+    def _carry_out(self, command: Command) -> None:
+        brain, protocol = self._brain, self.protocol
+        match command:
+            case Transcribe(item_id, pcm):
+                self._think(
+                    item_id,
+                    lambda: brain.transcribe(pcm),
+                    lambda words: self._transcribed(item_id, words),
+                    lambda: protocol.transcription_failed(item_id),
+                )
+            case Reply(response_id, question):
+                if question.heard:
+                    self._note(f"{self.name} heard: {question.heard}")
+                self._think(
+                    response_id,
+                    lambda: brain.reply(question),
+                    lambda answer: self._replied(response_id, answer),
+                    lambda: protocol.response_failed(response_id),
+                )
+            case Speak(response_id, text, voice):
+                self._think(
+                    response_id,
+                    lambda: brain.speak(text, voice),
+                    lambda utterance: protocol.spoken(response_id, utterance),
+                    lambda: protocol.response_failed(response_id),
+                )
+            case Abandon(response_id):
+                for thought, owner in self._thoughts.items():
+                    if owner == response_id:
+                        thought.cancel()
+            case HangUp(reason):
+                self._end(reason)
+
+    def _replied(self, response_id: str, answer: BrainAnswer) -> None:
+        answer = spoilt(answer, self._faults.knobs)
+        if answer.words:
+            self._note(f"{self.name} says: {answer.words}")
+        for call in answer.calls:
+            self._note(f"{self.name} calls: {call.name}")
+        self.protocol.replied(response_id, answer)
+
+    def _transcribed(self, item_id: str, words: str) -> None:
+        if isinstance(words, Reported):
+            self._faults.events.report(item_id, words.how)
+        self.protocol.transcribed(item_id, words)
+
+    def _think(
+        self,
+        owner: str,
+        ask: Callable[[], Awaitable[Found]],
+        then: Callable[[Found], None],
+        otherwise: Callable[[], None],
+    ) -> None:
+        async def think() -> None:
+            try:
+                found = await ask()
+            except Exception as error:  # noqa: BLE001 - a brain is anybody's; the session goes on
+                self._note(f"{self.name}: the brain failed: {error!r}")
+                self.run(otherwise)
+            else:
+                self.run(lambda: then(found))
+
+        thought = asyncio.create_task(think())
+        self._thoughts[thought] = owner
+        thought.add_done_callback(self._thoughts.pop)

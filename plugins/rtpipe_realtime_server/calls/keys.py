@@ -1,0 +1,98 @@
+"""Who may use the server: the API key, and the ephemeral keys made with it."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtpipe_realtime_server.session.ids import random_id
+from rtpipe_realtime_server.session.rejection import Rejected
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+SUBPROTOCOL = "realtime"
+"""What a WebSocket speaks."""
+
+_REMEMBERED_S = 3600.0
+"""For so long an expired key is called expired, and not unknown."""
+_KEY_PROTOCOL = "openai-insecure-api-key."
+"""A browser's WebSocket has no headers: it names its key among the subprotocols."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An ephemeral key: the session that its calls begin with."""
+
+    session: dict[str, Any]
+    expires: float
+    """By the monotonic clock."""
+
+
+class Keys:
+    """Knows the keys.
+
+    Args:
+        api_key: The only API key to accept; None accepts any.
+    """
+
+    def __init__(self, api_key: str | None) -> None:
+        self._api_key = api_key
+        self._secrets: dict[str, Secret] = {}
+
+    def make(self, session: dict[str, Any], ttl_s: int) -> str:
+        """Return a new ephemeral key.
+
+        Args:
+            session: What its calls begin with.
+            ttl_s: Seconds until no further call can be made with it.
+        """
+        now = time.monotonic()
+        self._secrets = {
+            key: secret
+            for key, secret in self._secrets.items()
+            if secret.expires > now - _REMEMBERED_S
+        }
+        value = random_id("ek")
+        self._secrets[value] = Secret(session, now + ttl_s)
+        return value
+
+    def check(self, request: web.Request) -> Secret | None:
+        """Return the secret of an ephemeral key, None for the API key.
+
+        Raises:
+            Rejected: The request has no good key.
+        """
+        key = _key(request)
+        if not key:
+            raise unauthorized("You didn't provide an API key in an Authorization header.")
+        if key.startswith("ek_"):
+            secret = self._secrets.get(key)
+            if secret is None:
+                raise unauthorized("Incorrect ephemeral token provided.")
+            if secret.expires <= time.monotonic():
+                raise unauthorized("Ephemeral token expired.")
+            return secret
+        if self._api_key is not None and not hmac.compare_digest(
+            key.encode(), self._api_key.encode()
+        ):
+            raise unauthorized("Incorrect API key provided.")
+        return None
+
+
+def unauthorized(message: str) -> Rejected:
+    """The key is missing or not good for this."""
+    return Rejected(message, code="invalid_api_key", status=401)
+
+
+def _key(request: web.Request) -> str:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    names = (name.strip() for name in offered)
+    return next(
+        (name.removeprefix(_KEY_PROTOCOL) for name in names if name.startswith(_KEY_PROTOCOL)), ""
+    )

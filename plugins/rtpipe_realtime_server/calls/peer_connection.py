@@ -1,0 +1,206 @@
+"""The WebRTC end of a call: aiortc answers an offer, carries the audio and the event channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from rtpipe_webrtc import closing as peer_connection
+from rtpipe_webrtc.loopback import loopback_only
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiortc import RTCDataChannel
+    from numpy.typing import NDArray
+
+    from rtpipe_realtime_server.faults.network import FaultyNetwork
+
+CHANNEL = "oai-events"
+_RATE = 48000
+_FRAME = 960
+_FRAME_S = _FRAME / _RATE
+_MOST_LATE_S = 0.1
+_DRAIN_STEPS = 50
+_DRAIN_STEP_S = 0.01
+_ANSWER_CODECS = ("audio/opus", "audio/pcmu", "audio/pcma")
+
+
+class InvalidOfferError(Exception):
+    """The offer is no SDP, or none that a call can be made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHandlers:
+    """Whom a peer tells what happens; none of these may raise."""
+
+    opened: Callable[[], None]
+    """Audio flows and events can be sent, if the offer asked for a channel at all."""
+    audio: Callable[[av.AudioFrame], None]
+    message: Callable[[str | bytes], None]
+    closed: Callable[[], None]
+    """The connection is gone for good."""
+    next_frame: Callable[[], NDArray[np.int16]]
+    """Gives the next 20 ms to send: 960 samples, mono, 48 kHz."""
+
+
+class PacedTrack(MediaStreamTrack):
+    """Sends a frame each 20 ms: aiortc sends as fast as it is given frames."""
+
+    kind = "audio"
+
+    def __init__(self, next_frame: Callable[[], NDArray[np.int16]], drift_ppm: float) -> None:
+        super().__init__()
+        self._next_frame = next_frame
+        self._frame_s = _FRAME_S / (1 + drift_ppm / 1e6)
+        self._pts = 0
+        self._due: float | None = None
+
+    async def recv(self) -> av.AudioFrame:
+        """Return the next frame when it is due: s16, stereo (mono loses 3 dB), 48 kHz."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = now if self._due is None else self._due
+        if now - due > _MOST_LATE_S:
+            due = now  # after a stall: a burst would overflow the other side's jitter buffer
+        self._due = due + self._frame_s
+        if due > now:
+            await asyncio.sleep(due - now)
+        mono = self._next_frame()
+        frame = av.AudioFrame.from_ndarray(
+            np.repeat(mono, 2)[np.newaxis], format="s16", layout="stereo"
+        )
+        frame.sample_rate = _RATE
+        frame.time_base = Fraction(1, _RATE)
+        frame.pts = self._pts
+        self._pts += _FRAME
+        return frame
+
+
+class AnsweringPeer:
+    """The answering side of one call.
+
+    Args:
+        handlers: Told what happens.
+        loopback: Use 127.0.0.1 only, so that no packet leaves the machine.
+        network: What goes wrong with its packets.
+        drift_ppm: By how much the clock of its audio is fast, in parts per million.
+    """
+
+    def __init__(
+        self, handlers: PeerHandlers, *, loopback: bool, network: FaultyNetwork, drift_ppm: float
+    ) -> None:
+        self._handlers = handlers
+        self._loopback = loopback
+        self._network = network
+        self._drift_ppm = drift_ppm
+        # Without servers of our own aiortc would ask Google's, and wait 5 s where it cannot.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._channel: RTCDataChannel | None = None
+        self._channel_offered = False
+        self._opened = False
+        self._pumps: list[asyncio.Task[None]] = []
+        self._connection.on("datachannel", self._on_channel)
+        self._connection.on("track", self._on_track)
+        self._connection.on("connectionstatechange", self._on_state)
+
+    async def answer(self, offer: str) -> str:
+        """Return the answer to an SDP offer; the connection then builds itself up.
+
+        Raises:
+            InvalidOfferError: The offer cannot be answered; the peer must still be closed.
+        """
+        lines = offer.replace("\r\n", "\n").split("\n")
+        if lines[0] != "v=0" or not any(line.startswith("m=audio ") for line in lines):
+            raise InvalidOfferError
+        if "a=sendonly" in lines or "a=inactive" in lines:
+            raise InvalidOfferError  # nobody would hear the replies, whose clock the sender is
+        self._channel_offered = any(line.startswith("m=application ") for line in lines)
+        # Clients may post before they know their candidates. Without an end they need not name
+        # any: we answer whoever asks with the right password (peer-reflexive candidates).
+        open_ended = "\r\n".join(line for line in lines if line != "a=end-of-candidates")
+        self._connection.addTrack(PacedTrack(self._handlers.next_frame, self._drift_ppm))
+        self._prefer_codecs()
+        try:
+            await self._connection.setRemoteDescription(
+                RTCSessionDescription(sdp=open_ended, type="offer")
+            )
+            answer = await self._connection.createAnswer()
+        except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
+            raise InvalidOfferError from error
+        with loopback_only() if self._loopback else contextlib.nullcontext():
+            await self._connection.setLocalDescription(answer)
+        self._network.attach(self._connection)
+        return self._connection.localDescription.sdp
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message, if there is a channel to send it on.
+
+        Raises:
+            ValueError: It is longer than the other side accepts.
+        """
+        if self._channel is not None and self._channel.readyState == "open":
+            self._channel.send(message)
+
+    def close_channel(self) -> None:
+        """Close the channel and nothing else."""
+        if self._channel is not None:
+            self._channel.close()
+
+    async def close(self) -> None:
+        """Send what is waiting and end the call; may be called again."""
+        for _ in range(_DRAIN_STEPS):
+            if self._channel is None or not self._channel.bufferedAmount:
+                break
+            await asyncio.sleep(_DRAIN_STEP_S)
+        await peer_connection.close(self._connection)
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def _prefer_codecs(self) -> None:
+        codecs = RTCRtpSender.getCapabilities("audio").codecs
+        preferred = [codec for name in _ANSWER_CODECS for codec in codecs
+                     if codec.mimeType.lower() == name]  # fmt: skip
+        for transceiver in self._connection.getTransceivers():
+            transceiver.setCodecPreferences(preferred)
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL or self._channel is not None:
+            return
+        self._channel = channel
+        channel.on("message", self._handlers.message)
+        self._open()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self._pumps.append(asyncio.create_task(self._pump(track)))
+
+    def _on_state(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected" and not self._channel_offered:
+            self._open()
+        elif state in ("failed", "closed"):
+            self._handlers.closed()
+
+    def _open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            self._handlers.opened()
+
+    async def _pump(self, track: MediaStreamTrack) -> None:
+        # From the first moment and always: aiortc's queue has no bound.
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if self._opened and isinstance(frame, av.AudioFrame):
+                    self._handlers.audio(frame)

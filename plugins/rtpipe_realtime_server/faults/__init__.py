@@ -1,0 +1,1 @@
+"""What the server does wrong on purpose, a module for each place where it may."""

@@ -1,0 +1,1 @@
+"""Audio in the server: its wire forms, its rates, and whether it is speech."""

@@ -1,0 +1,1 @@
+"""The protocol of one session: conversation, responses, turns. No input or output."""

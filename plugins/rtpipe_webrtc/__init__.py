@@ -1,0 +1,4 @@
+"""What WebRTC needs beside aiortc: jitter buffer, playout, Opus, packet tap, loopback ICE.
+
+A library, no plugin: for whatever holds a call, client or server.
+"""

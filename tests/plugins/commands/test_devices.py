@@ -1,0 +1,88 @@
+"""devices: what a user can paste, or why there is nothing."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from helpers import fake_sounddevice
+from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe_plugins.commands import devices
+from rtpipe_plugins.soundcard import portaudio
+from rtpipe_plugins.sources.mic import MicOptions
+
+TWINS = (("USB Audio", 1, 0), ("USB Audio", 1, 0), ("Speakers", 0, 2), ("pulse", 32, 32))
+
+
+def run(*words: str) -> Result:
+    group = click.Group()
+    devices.add_commands(group)
+    return CliRunner().invoke(group, ["devices", *words])
+
+
+@pytest.fixture(autouse=True)
+def no_pactl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+
+def test_every_device_is_listed_once_in_each_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.install(monkeypatch)
+    out = run().stdout.splitlines()
+    assert out[0] == "Input devices, for `- mic: {device: …}`"
+    assert '"Built-in Audio: ALC (hw:0,0)"' in out[1]
+    assert out[1].endswith("2 channels, 44100 Hz, default")
+    assert '"USB Camera: Audio (hw:2,0)"' in out[3]
+    assert "1 channel, 44100 Hz" in out[3]
+    assert out[5] == "Output devices, for `- speaker: {device: …}`"
+    assert len(out) == 9
+
+
+def test_what_is_printed_finds_the_device_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fake_sounddevice.install(monkeypatch, TWINS)
+    found = json.loads(run("--json").stdout)
+    assert [row["device"] for row in found] == ["0", "1", "pulse", "Speakers", "pulse"]
+    for index, row in zip([0, 1, 3, 2, 3], found, strict=True):
+        wanted = MicOptions.model_validate({"device": row["device"]}).device
+        device = portaudio.find_device(fake, wanted, row["direction"])
+        assert device.index == index
+
+
+def test_pulseaudios_own_devices_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.install(monkeypatch, TWINS)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+    def pactl(words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        spec = {"sample_specification": "s16le 2ch 48000Hz"}
+        listed = {
+            "sinks": [{"name": "hall", "description": "The hall", **spec}],
+            "sources": [{"name": "hall.monitor", **spec}, {"name": "desk", **spec}],
+        }
+        return subprocess.CompletedProcess(words, 0, json.dumps(listed[words[-1]]).encode())
+
+    monkeypatch.setattr(subprocess, "run", pactl)
+    rows = [row for row in json.loads(run("--json").stdout) if row["device"].startswith("pulse:")]
+    assert [(row["direction"], row["device"], row["name"]) for row in rows] == [
+        ("input", "pulse:desk", "desk"),
+        ("output", "pulse:hall", "The hall"),
+    ]
+    assert rows[0]["channels"] == 2
+
+
+def test_a_computer_without_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.install(monkeypatch, ())
+    result = run()
+    assert result.exit_code == 0
+    assert result.stdout.count("none found") == 2
+    assert json.loads(run("--json").stdout) == []
+
+
+def test_without_portaudio_the_remedy_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_sounddevice.remove_portaudio(monkeypatch)
+    error = run().exception
+    assert isinstance(error, EnvironmentProblem)
+    assert error.exit_code == ExitCode.UNAVAILABLE
+    assert "apt install libportaudio2" in (error.help or "")

@@ -1,0 +1,170 @@
+"""The policies that keep a call: back-off, roll-over, budget, silence. No clock, no network."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rtpipe.testing import run_virtual
+from rtpipe_plugins.peers.realtime.call.budget import Budget, BudgetMeter
+from rtpipe_plugins.peers.realtime.call.reconnect import Backoff, Reconnect
+from rtpipe_plugins.peers.realtime.call.roll_over import RollOver, Schedule
+from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import LOOK_S, Silence, watch
+
+# -- trying again ------------------------------------------------------------------------------
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    backoff = Backoff(Reconnect(initial_s=0.5, max_s=15), chance=lambda: 1.0)
+    assert [backoff.pause_s() for _ in range(7)] == [0.5, 1, 2, 4, 8, 15, 15]
+    assert backoff.attempts == 7
+
+
+def test_pauses_are_anything_from_none_to_the_whole() -> None:
+    chances = iter([0.0, 0.5, 0.25])
+    backoff = Backoff(Reconnect(initial_s=1, max_s=100), chance=lambda: next(chances))
+    assert [backoff.pause_s() for _ in range(3)] == [0.0, 1.0, 1.0]
+
+
+def test_what_the_server_asks_for_is_the_least_but_not_for_ever() -> None:
+    backoff = Backoff(Reconnect(), chance=lambda: 1.0)
+    assert backoff.pause_s(7.0) == 7.0
+    assert backoff.pause_s(0.1) == 1.0
+    assert backoff.pause_s(1e9) == 300.0
+
+
+def test_a_month_of_attempts_does_not_overflow() -> None:
+    backoff = Backoff(Reconnect(), chance=lambda: 1.0)
+    assert {backoff.pause_s() for _ in range(5000)} >= {0.5, 15.0}
+
+
+# -- rolling over ------------------------------------------------------------------------------
+
+
+def an_hour() -> Schedule:
+    return Schedule(RollOver(), began_at=100.0, expires_at=3700.0)
+
+
+def test_the_next_call_is_made_a_minute_before_the_end() -> None:
+    assert an_hour().dial_at == 3640.0
+    assert an_hour().force_at == 3685.0
+
+
+@pytest.mark.parametrize("life_s", [3, 6, 20, 60, 120, 3600])
+def test_a_session_of_any_length_leaves_time_for_both(life_s: float) -> None:
+    schedule = Schedule(RollOver(), began_at=0.0, expires_at=life_s)
+    assert life_s * 0.5 < schedule.dial_at < schedule.force_at <= life_s - 0.9
+
+
+def test_they_change_places_when_nobody_speaks() -> None:
+    schedule = an_hour()
+    assert not schedule.may_swap(3645.0, idle=False, quiet_s=60.0, heard_s=60.0)
+    assert not schedule.may_swap(3645.0, idle=True, quiet_s=0.5, heard_s=60.0)
+    assert schedule.may_swap(3645.0, idle=True, quiet_s=0.7, heard_s=60.0)
+
+
+def test_in_a_loud_room_the_servers_word_is_enough_after_a_while() -> None:
+    assert not an_hour().may_swap(3662.0, idle=True, quiet_s=0.0, heard_s=60.0)
+    assert an_hour().may_swap(3663.0, idle=True, quiet_s=0.0, heard_s=60.0)
+
+
+def test_the_last_sound_of_an_answer_is_waited_for_but_not_for_ever() -> None:
+    for now in (3645.0, 3663.0):
+        assert not an_hour().may_swap(now, idle=True, quiet_s=60.0, heard_s=0.2)
+        assert an_hour().may_swap(now, idle=True, quiet_s=60.0, heard_s=0.3)
+    assert an_hour().may_swap(3685.0, idle=True, quiet_s=60.0, heard_s=0.0)
+
+
+def test_at_last_they_change_places_whoever_speaks() -> None:
+    assert not an_hour().may_swap(3684.9, idle=False, quiet_s=0.0, heard_s=60.0)
+    assert an_hour().may_swap(3685.0, idle=False, quiet_s=0.0, heard_s=60.0)
+
+
+# -- the budget --------------------------------------------------------------------------------
+
+
+def test_without_a_budget_nothing_is_ever_spent() -> None:
+    purse = BudgetMeter(Budget())
+    purse.connected(0.0)
+    purse.generated(1.0, 10**9)
+    assert purse.hang_up(1e9, idle=True) is None
+
+
+def test_minutes_are_those_of_calls_not_of_outages() -> None:
+    purse = BudgetMeter(Budget(minutes=1))
+    purse.connected(0.0)
+    purse.connected(10.0)  # a roll-over
+    purse.disconnected(40.0)
+    purse.connected(1000.0)
+    assert purse.hang_up(1019.9, idle=True) is None
+    assert purse.hang_up(1020.0, idle=True) == "1 minutes of calls"
+
+
+def test_tokens_count_for_an_hour() -> None:
+    purse = BudgetMeter(Budget(output_tokens_per_hour=100))
+    purse.generated(0.0, 60)
+    purse.generated(1800.0, 39)
+    assert purse.hang_up(1800.0, idle=True) is None
+    purse.generated(3600.0, 60)
+    assert purse.hang_up(3600.0, idle=True) is None  # the first 60 are an hour old
+    purse.generated(3601.0, 1)
+    assert purse.hang_up(3601.0, idle=True) == "100 output tokens within an hour"
+
+
+def test_the_answer_that_is_being_given_is_finished_but_not_for_ever() -> None:
+    purse = BudgetMeter(Budget(output_tokens_per_hour=10))
+    purse.generated(0.0, 10)
+    assert purse.hang_up(1.0, idle=False) is None
+    assert purse.hang_up(30.9, idle=False) is None
+    assert purse.hang_up(31.0, idle=False) is not None
+
+
+# -- the watchdog ------------------------------------------------------------------------------
+
+
+def test_silence_is_counted_from_the_last_packet() -> None:
+    silence = Silence()
+    packets = [5, 9, 12, 12, 12, 12, 12]
+    assert [silence.look(n * LOOK_S, packet) for n, packet in enumerate(packets)] == [
+        *[0.0, 0.0, 0.0],
+        *[0.5, 1.0, 1.5, 2.0],
+    ]
+
+
+def test_a_machine_of_ours_that_stood_still_is_no_silence_of_theirs() -> None:
+    silence = Silence()
+    for n in range(4):
+        silence.look(n * LOOK_S, 7)
+    assert silence.look(60.0, 7) == 0.0
+    assert silence.look(60.5, 7) == 0.5
+
+
+class SilentServer:
+    """Sends nothing by itself; answers when asked, until second `dies_at`."""
+
+    def __init__(self, dies_at: float) -> None:
+        self._dies_at = dies_at
+        self.asked = 0
+
+    async def received(self) -> int:
+        return 7
+
+    async def answers(self) -> bool:
+        self.asked += 1
+        if asyncio.get_running_loop().time() < self._dies_at:
+            return True
+        await asyncio.sleep(0.5)
+        return False
+
+
+def test_a_server_that_is_only_silent_is_asked_and_lives_until_it_does_not_answer() -> None:
+    async def watched() -> tuple[float, str]:
+        server = SilentServer(dies_at=60.0)
+        lost = await watch(server)  # type: ignore[arg-type]  # as far as `watch` uses it
+        assert server.asked > 20
+        return asyncio.get_running_loop().time(), str(lost)
+
+    lost_at, reason = run_virtual(watched())
+    assert 61 < lost_at < 63
+    assert reason.startswith("nothing has come from the server for 2.")

@@ -1,0 +1,105 @@
+"""The 30 checks of a client of OpenAI's Realtime API, and the tests that make them.
+
+The checks are those of the protocol reference that this client was built from.
+"""
+
+from __future__ import annotations
+
+from helpers.named_tests import named_tests
+
+CHECKS = {
+    1: ("nobody is asked for our addresses", "our_half_of_a_call_asks_nobody"),
+    2: ("a machine with nothing but loopback will do",
+        "a_machine_with_nothing_but_loopback_will_do"),
+    3: ("the offer has audio both ways and the channel oai-events",
+        "our_half_of_a_call_asks_nobody",
+        "a_call_is_placed_announced_and_hung_up"),
+    4: ("a slow answer does not hold the loop",
+        "a_slow_server_does_not_hold_the_loop_and_is_given_up"),
+    5: ("a refusal is a typed error, and its body is no answer",
+        "a_refusal_says_status_code_and_message",
+        "an_answer_that_is_no_sdp"),
+    6: ("429 and 5xx are tried again, 4xx not",
+        "what_may_pass_is_tried_again",
+        "what_will_not_pass_is_not_tried_again"),
+    7: ("the key is in no log, no representation, no recording",
+        "keys_show_nowhere", "the_key_is_in_no_log_and_no_event",
+        "a_refusal_is_named_without_the_key",
+        "over_two_processes_and_the_key_is_nowhere"),
+    8: ("the call has its name, and is hung up",
+        "the_call_id_is_the_locations_last_word_and_nothing_else",
+        "a_call_is_placed_announced_and_hung_up"),
+    9: ("nobody is heard before the session stands",
+        "a_foreign_ephemeral_key_has_the_session_updated_before_anybody_is_heard",
+        "the_visitor_is_silent_until_the_conversation_begins",
+        "a_session_that_is_never_confirmed_is_gone_on_with_and_said"),
+    10: ("frames of any size, rate, layout and format leave pure and at their level",
+         "any_frames_leave_pure_and_at_their_level",
+         "the_track_sends_silence_before_between_and_after",
+         "the_level_survives_aiortcs_encoder"),
+    11: ("50 packets a second, 960 samples apart",
+         "fifty_packets_a_second_leave_960_samples_apart"),
+    12: ("where the source stalls silence leaves in time",
+         "the_track_sends_silence_before_between_and_after"),
+    13: ("a mute sends zeros, and nothing stale comes after it",
+         "open_lets_everything_through_and_closed_gives_zeros",
+         "what_is_muted_leaves_as_zeros_and_never_later"),
+    14: ("a gate closes within a frame", "what_is_muted_leaves_as_zeros_and_never_later",
+         "close_silences_at_once_what_is_held_too"),
+    15: ("the far end is always listened to; what is dropped is said",
+         "what_is_played_before_anybody_listens_is_dropped",
+         "what_nobody_takes_is_dropped_said_and_bounded"),
+    16: ("a second of tone arrives whole and pure",
+         "a_second_of_tone_arrives_whole_and_pure",
+         "an_echo_keeps_level_frequency_and_length"),
+    17: ("one lost packet costs neither sound nor delay",
+         "a_lost_packet_is_no_hole",
+         "one_lost_packet_is_made_up_and_costs_no_time",
+         "lost_packets_are_made_up_and_leave_no_delay_behind"),
+    18: ("the last packets are played",
+         "the_last_packet_is_played_without_a_next_one",
+         "what_waits_when_the_track_ends_is_still_played"),
+    19: ("an answer ends when it has been played",
+         "the_end_of_the_playing_is_the_end_and_not_response_done",
+         "half_duplex_waits_for_the_speaker_too"),
+    20: ("an interruption silences what follows the call",
+         "a_barge_in_lets_nothing_stale_through_and_all_of_the_next_answer",
+         "a_local_event_silences_the_model_and_the_server_is_told"),
+    21: ("cleared, truncated and done in any order end the same",
+         "any_order_of_cleared_truncated_and_done_ends_the_same",
+         "any_order_ends_the_same"),
+    22: ("news of an old response changes nothing",
+         "late_news_of_an_old_response_changes_nothing",
+         "news_of_an_old_answer_does_not_touch_the_new_one"),
+    23: ("one response.create at a time; an error frees the slot",
+         "two_requests_become_two_responses_one_after_the_other",
+         "a_refused_request_frees_the_slot_and_is_not_repeated_for_ever"),
+    24: ("cancelling nothing is harmless",
+         "cancel_stops_what_is_generated_and_always_what_is_played",
+         "errors_that_happen_are_no_end"),
+    25: ("unknown events and fields pass through", "an_unknown_event_passes_through"),
+    26: ("what is no event ends nothing",
+         "what_is_no_event_is_counted_and_ignored",
+         "rubbish_and_floods_do_not_end_a_call"),
+    27: ("a subscriber's exception ends nothing",
+         "a_subscriber_that_raises_is_reported_and_ends_nothing"),
+    28: ("transcripts that interleave go to their items",
+         "a_transcription_that_fails_or_interleaves_is_assigned_by_item"),
+    29: ("a dead server is noticed; a session that expires is followed by another",
+         "a_server_that_dies_without_a_word_is_noticed",
+         "a_dead_server_is_noticed",
+         "a_server_that_freezes_and_one_that_is_killed_and_comes_back",
+         "an_expired_session_is_followed_by_another",
+         "the_next_call_takes_over_before_the_session_ends"),
+    30: ("nothing is left of a call, however often it is closed",
+         "nothing_is_left_of_a_call", "a_call_is_closed_once_or_twice"),
+}  # fmt: skip
+
+
+def test_there_are_thirty() -> None:
+    assert sorted(CHECKS) == list(range(1, 31))
+
+
+def test_each_is_made_by_tests_that_exist() -> None:
+    made = {test for _, *tests in CHECKS.values() for test in tests}
+    assert made - named_tests() == set()

@@ -1,0 +1,58 @@
+"""What a pipeline file may ask of the server that it brings along: a dialogue and a bad day."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import aiohttp
+import pytest
+from pydantic import ValidationError
+
+from rtpipe import ConfigError
+from rtpipe_plugins.peers.realtime import RealtimeOptions
+from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
+
+LOG = logging.getLogger("rtpipe.test")
+SCRIPT = "turns: [{say: Good morning.}]\nfaults: {http_500: 1}\n"
+
+
+async def test_a_pipeline_file_alone_rehearses_a_bad_day(tmp_path: Path) -> None:
+    script = tmp_path / "dialog.yaml"
+    script.write_text(SCRIPT)
+    options = RealtimeOptions.model_validate(
+        {"provider": "embedded", "script": script, "faults": {"http_429": 1}}
+    )
+    server = EmbeddedServer(LOG)
+    account = await server.start(options)
+    try:
+        assert server._server is not None
+        assert server._server._brain.name == "script"
+        statuses = []
+        async with aiohttp.ClientSession() as http:
+            for _ in range(3):
+                url = f"{account.base_url}/realtime/calls"
+                headers = {"Authorization": f"Bearer {account.key.get_secret_value()}"}
+                async with http.post(url, headers=headers) as refusal:
+                    statuses.append(refusal.status)
+        assert statuses == [429, 500, 400], "the script's fault, the file's, an empty offer"
+    finally:
+        await server.close()
+
+
+async def test_a_mistake_in_the_script_is_told_with_its_place(tmp_path: Path) -> None:
+    script = tmp_path / "dialog.yaml"
+    script.write_text("turns: [{sya: Hello}]")
+    options = RealtimeOptions(provider="embedded", script=script)
+    with pytest.raises(ConfigError, match=r"dialog\.yaml:1: `turns\.0` of `script` has no option"):
+        await EmbeddedServer(LOG).start(options)
+
+
+def test_rules_and_a_script_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="either `rules` or `script`"):
+        RealtimeOptions(rules=tmp_path / "a.yaml", script=tmp_path / "b.yaml")
+
+
+def test_a_fault_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="http_492"):
+        RealtimeOptions.model_validate({"faults": {"http_492": 1}})

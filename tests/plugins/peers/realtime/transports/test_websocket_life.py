@@ -1,0 +1,120 @@
+"""How a call over a WebSocket lives and ends, in virtual time, over a socket that is a script."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import WSMessage, WSMsgType
+
+from rtpipe import Clock, NotConnected
+from rtpipe.testing import run_virtual
+from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+    LoudspeakerPosition,
+)
+from rtpipe_plugins.peers.realtime.transports.websocket.transport import WebSocketTransport
+
+LOG = logging.getLogger("rtpipe.stage.realtime")
+
+
+class Socket:
+    """Says nothing of its own; answers pings while it is `alive`."""
+
+    closed = False
+    close_code = None
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.broken = False
+        self._waiting: asyncio.Queue[WSMessage] = asyncio.Queue()
+
+    async def receive(self) -> WSMessage:
+        return await self._waiting.get()
+
+    async def ping(self) -> None:
+        if self.alive:
+            self._waiting.put_nowait(WSMessage(WSMsgType.PONG, b"", None))
+
+    async def send_str(self, _: str) -> None:
+        if self.broken:
+            raise ConnectionResetError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Handshake:
+    """Has one socket to give."""
+
+    server_time_s = None
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def client(self) -> Any:
+        return SimpleNamespace(close=self._socket.close)
+
+    async def open(self, *_: object) -> Socket:
+        return self._socket
+
+
+class Key:
+    """Needs none."""
+
+    async def authorization(self) -> dict[str, str]:
+        return {}
+
+
+def called(socket: Socket, test: Any) -> None:
+    """Run `test(call)` in virtual time, in a call over `socket`."""
+
+    async def run() -> None:
+        handshake: Any = Handshake(socket)
+        key: Any = Key()
+        call = WebSocketTransport(
+            handshake, key, LoudspeakerPosition(), lambda _: None, clock=Clock(), log=LOG
+        )
+        await call.connect()
+        await test(call)
+        await call.close()
+
+    run_virtual(run())
+
+
+def test_a_server_that_is_only_silent_lives_until_it_does_not_answer() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        await asyncio.sleep(600)
+        assert not call.lost.done()
+        socket.alive = False
+        await asyncio.sleep(5)
+        assert "nothing has come" in str(call.lost.result())
+
+    called(socket, test)
+
+
+def test_a_connection_that_breaks_is_a_call_that_is_lost() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        socket.broken = True
+        await asyncio.sleep(1)
+        assert isinstance(call.lost.result(), NotConnected)
+
+    called(socket, test)
+
+
+def test_what_cannot_be_sent_ends_the_call() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        socket.closed = True
+        with pytest.raises(NotConnected):
+            call.transmit('{"type": "response.create"}')
+        assert isinstance(call.lost.result(), NotConnected)
+
+    called(socket, test)

@@ -1,0 +1,179 @@
+"""file: every sample of the file, once, with honest times; and clear words about what is wrong."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from helpers.media_files import write_wav
+from rtpipe import AudioFormat, ExitCode, StageError, audio
+from rtpipe.audio import check_frame
+from rtpipe.testing import StageRun, check_stage, joined, run_stage, run_virtual
+from rtpipe_plugins.sources.file import File
+
+
+def played(path: Path, **options: Any) -> StageRun:
+    seconds = options.pop("seconds", None)
+    frame_ms = options.pop("frame_ms", 200)
+    options["path"] = path
+    return run_virtual(run_stage(File, options, seconds=seconds, frame_ms=frame_ms))
+
+
+@pytest.fixture
+def noise() -> NDArray[np.int16]:
+    """An odd number of stereo samples that no codec would leave as they are."""
+    return np.random.default_rng(1).integers(-32768, 32768, (100_003, 2), dtype=np.int16)
+
+
+@pytest.fixture
+def wav(tmp_path: Path, noise: NDArray[np.int16]) -> Path:
+    return write_wav(tmp_path / "noise.wav", noise, 44_100)
+
+
+def encoded(path: Path, *, seconds: float = 3.0) -> Path:
+    ffmpeg("-f", "lavfi", "-i", f"sine=1000:sample_rate=48000:duration={seconds}", path)
+    return path
+
+
+def ffmpeg(*words: str | Path) -> None:
+    subprocess.run(["ffmpeg", "-loglevel", "error", *words], check=True)
+
+
+def test_it_keeps_the_contract(wav: Path) -> None:
+    check_stage(File, {"path": wav})
+    check_stage(File, {"path": wav, "realtime": True, "loop": True, "start_s": 1.7})
+
+
+@pytest.mark.parametrize("frame_ms", [20, 200])
+def test_every_sample_of_a_wav_in_its_own_format(
+    wav: Path, noise: NDArray[np.int16], frame_ms: int
+) -> None:
+    run = played(wav, frame_ms=frame_ms)
+    assert np.array_equal(joined(run.frames), noise)
+    assert {str(AudioFormat.of(frame)) for frame in run.frames} == {"s16, stereo, 44100 Hz"}
+    assert {frame.samples for frame in run.frames[:-1]} == {44_100 * frame_ms // 1000}
+    assert [frame.pts for frame in run.frames[:2]] == [0, 44_100 * frame_ms // 1000]
+
+
+def test_24_bit_and_many_channels_become_s16_and_stay_many(tmp_path: Path) -> None:
+    data = np.random.default_rng(2).integers(-(2**31), 2**31, (1, 6 * 5000), dtype=np.int32)
+    with av.open(str(tmp_path / "six.wav"), "w") as container:
+        stream = container.add_stream("pcm_s32le", rate=48_000, layout="5.1")
+        frame = av.AudioFrame.from_ndarray(data, format="s32", layout="5.1")
+        frame.sample_rate = 48_000
+        container.mux(stream.encode(frame))
+    run = played(tmp_path / "six.wav")
+    assert run.frames[0].layout.name == "5.1"
+    error = joined(run.frames).ravel() - data[0] / 65536
+    assert np.abs(error).max() <= 1
+
+
+@pytest.mark.parametrize("ending", ["flac", "mp3", "m4a", "ogg", "mka", "opus"])
+def test_compressed_files_keep_their_length_and_tone(tmp_path: Path, ending: str) -> None:
+    run = played(encoded(tmp_path / f"tone.{ending}"), frame_ms=20)
+    assert run.samples == pytest.approx(144_000, abs=1024)
+    data = joined(run.frames)[:, 0]
+    assert np.abs(np.fft.rfft(data[24_000:72_000])).argmax() == 1000
+    previous = None
+    for frame in run.frames:
+        check_frame(frame, previous)
+        previous = frame
+    assert (run.frames[0].pts, run.frames[-1].pts) == (0, run.samples - run.frames[-1].samples)
+
+
+@pytest.mark.parametrize(("start_s", "duration_s"), [(0.5, 1.0), (0.0, 0.3333), (2.0, 10.0)])
+def test_a_part_of_it_is_exact(
+    wav: Path, noise: NDArray[np.int16], start_s: float, duration_s: float
+) -> None:
+    run = played(wav, start_s=start_s, duration_s=duration_s)
+    begin, length = round(start_s * 44_100), round(duration_s * 44_100)
+    assert np.array_equal(joined(run.frames), noise[begin : begin + length])
+    assert run.frames[0].pts == 0
+
+
+@pytest.mark.parametrize("ending", ["flac", "ogg", "mka", "m4a"])
+def test_a_part_of_a_compressed_file(tmp_path: Path, ending: str) -> None:
+    run = played(encoded(tmp_path / f"tone.{ending}"), start_s=1.3, duration_s=1.0)
+    assert run.samples == pytest.approx(48_000, abs=100)
+    assert run.frames[0].pts == 0
+
+
+def test_in_a_loop_it_goes_on_without_a_seam(wav: Path, noise: NDArray[np.int16]) -> None:
+    run = played(wav, loop=True, seconds=6.0)
+    expected = np.concatenate([noise] * 3)[: run.samples]
+    assert np.array_equal(joined(run.frames), expected)
+    ends = np.cumsum([frame.samples for frame in run.frames])
+    assert [frame.pts for frame in run.frames[1:]] == list(ends[:-1])
+
+
+def test_in_real_time_it_takes_its_time_and_says_when(wav: Path) -> None:
+    async def timed() -> tuple[StageRun, float]:
+        run = await run_stage(File, {"path": wav, "realtime": True})
+        return run, asyncio.get_running_loop().time()
+
+    run, ended_at = run_virtual(timed())
+    assert ended_at == pytest.approx(100_003 / 44_100, abs=0.021)
+    at = [audio.meta(frame).captured_at for frame in run.frames]
+    assert at == pytest.approx([0.02 * n for n in range(len(at))])
+
+
+@pytest.mark.parametrize("ending", ["flac", "m4a"])
+def test_a_damaged_file_is_played_around_the_damage(tmp_path: Path, ending: str) -> None:
+    path = encoded(tmp_path / f"tone.{ending}", seconds=10)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 10] = b"\xa5" * (len(content) // 10)
+    path.write_bytes(content)
+    run = played(path)
+    last = run.frames[-1]
+    assert ((last.pts or 0) + last.samples) / 48_000 == pytest.approx(10, abs=0.5)
+    assert run.samples > 7 * 48_000
+    previous = None
+    for frame in run.frames:
+        check_frame(frame, previous)
+        previous = frame
+
+
+def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"there is no file .*nothing\.wav") as caught:
+        played(tmp_path / "nothing.wav")
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
+    assert caught.value.help
+
+
+def test_what_is_not_audio_is_said_clearly(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("Hello, I am a text.")
+    with pytest.raises(StageError, match=r"FFmpeg cannot read .*text\.wav: Invalid data"):
+        played(tmp_path / "text.wav")
+    with pytest.raises(StageError, match="Is a directory"):
+        played(tmp_path)
+    ffmpeg("-f", "lavfi", "-i", "testsrc=duration=1", tmp_path / "silent.mp4")
+    with pytest.raises(StageError, match=r"silent\.mp4 has no audio: it holds video"):
+        played(tmp_path / "silent.mp4")
+
+
+def test_a_stream_that_is_not_there_is_listed(wav: Path) -> None:
+    with pytest.raises(StageError, match="no audio stream 1") as caught:
+        played(wav, stream=1)
+    assert "0: pcm_s16le stereo 44100 Hz" in (caught.value.help or "")
+
+
+def test_the_second_stream_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "two.mka"
+    low = ("-f", "lavfi", "-i", "sine=400:duration=1")
+    high = ("-f", "lavfi", "-i", "sine=2000:duration=1")
+    ffmpeg(*low, *high, "-map", "0", "-map", "1", "-c:a", "flac", path)
+    data = joined(played(path, stream=1).frames)[:, 0]
+    assert np.abs(np.fft.rfft(data)).argmax() == 2000
+
+
+def test_an_empty_file_gives_nothing_and_does_not_loop(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "empty.wav", np.zeros(0, np.int16))
+    assert played(path).frames == []
+    with pytest.raises(StageError, match="no audio to loop"):
+        played(path, loop=True)
