@@ -98,6 +98,12 @@ class _AudioQueue(asyncio.Queue["AudioFrame | None"]):
         """Return the frame that is next; None where there is none."""
         return self._queue[0] if self._queue else None
 
+    def resize(self, max_ms: float) -> None:
+        """Hold that much; whoever waits for room looks again."""
+        if not self.ended:
+            self.max_ms = max_ms
+            self._wakeup_next(self._putters)
+
     def end(self) -> None:
         """Put the end behind what is queued; whoever waits for room waits no longer."""
         self.max_ms = float("inf")
@@ -159,6 +165,15 @@ class Link:
     def closed(self) -> bool:
         """Whether the feeder said that no more will come."""
         return self._closed
+
+    def adopt(self, policy: QueuePolicy) -> None:
+        """Go on by `policy`, with what is queued: another stage feeds this link, or reads it."""
+        if policy == self.policy:
+            return
+        self.policy = policy
+        self._window_ms = 0.0
+        self._window_least_ms = policy.max_ms
+        self._queue.resize(policy.max_ms)
 
     def offer(self, frame: AudioFrame) -> bool:
         """Take `frame` without waiting.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpipe import (
+    AudioFormat,
     EnvironmentProblem,
     ExitCode,
     Link,
@@ -33,6 +35,7 @@ from rtpipe.language.loading import from_text
 from rtpipe.running.runtime import Pipeline
 
 heard: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
+lively: dict[str, list[bool]] = defaultdict(list)
 diary: list[str] = []
 
 
@@ -41,6 +44,7 @@ class RampOptions(Options):
     frames: int = 10
     live: bool = False
     fail_at: int | None = None
+    unplugged_at: int | None = None
 
 
 class Ramp(Source[RampOptions]):
@@ -66,6 +70,8 @@ class Ramp(Source[RampOptions]):
         for index in range(self.options.frames):
             if index == self.options.fail_at and type(self).opened == 1:
                 raise OSError("the cable is loose")
+            if index == self.options.unplugged_at:
+                raise EnvironmentProblem("the cable is out")
             if self.options.live:
                 await self.ctx.clock.sleep_until(start + index * self.ctx.frame_ms / 1000)
             data = np.arange(index * size, (index + 1) * size, dtype=np.int64) % 1000
@@ -171,7 +177,7 @@ class CollectOptions(Options):
 
 
 class Collect(Sink[CollectOptions]):
-    """Keeps what it hears in `heard[id]`."""
+    """Keeps what it hears in `heard[id]`, and whether that was live in `lively[id]`."""
 
     kind = "collect"
     count = 0
@@ -196,6 +202,7 @@ class Collect(Sink[CollectOptions]):
         if self.options.delay_s:
             await asyncio.sleep(self.options.delay_s)
         heard[self.ctx.id].append(audio.pcm(frame)[:, 0].copy())
+        lively[self.ctx.id].append(self.ctx.live)
 
     @action
     def note(self, text: str = "noted") -> None:
@@ -206,6 +213,28 @@ class Collect(Sink[CollectOptions]):
     def trip(self) -> None:
         """Raise."""
         raise RuntimeError("tripped")
+
+
+class Narrow(Collect):
+    """A `collect` that takes 16 kHz only."""
+
+    kind = "narrow"
+    accepts = AudioFormat(16_000, "mono", "s16")
+
+
+class Ponder(Transform[CollectOptions]):
+    """Passes frames on from a thread."""
+
+    kind = "ponder"
+    blocking = True
+
+    async def open(self) -> None:
+        if self.options.absent:
+            raise EnvironmentProblem("no model")
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        diary.append(threading.current_thread().name)
+        return frame
 
 
 class Gather(Collect):
@@ -265,7 +294,7 @@ class Ear(Subscriber[CollectOptions]):
 class Actors:
     @hookimpl
     def rtpipe_stages(self) -> list[Any]:
-        return [Ramp, Fault, Plus, Twice, Weave, Collect, Gather, Echo, Ear]
+        return [Ramp, Fault, Plus, Twice, Weave, Ponder, Collect, Narrow, Gather, Echo, Ear]
 
 
 def registry() -> Registry:
@@ -294,6 +323,7 @@ async def play(
 ) -> Played:
     """Run the YAML `text` to its end; `meanwhile(pipeline)` runs beside it."""
     heard.clear()
+    lively.clear()
     diary.clear()
     Ramp.opened = 0
     Fault.instances = 0

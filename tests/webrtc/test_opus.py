@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from helpers import sound
 from rtpipe import audio
-from rtpipe_webrtc.options import OpusOptions
 from rtpipe_webrtc import libopus
 from rtpipe_webrtc.libopus import OpusError
+from rtpipe_webrtc.options import OpusOptions
 from rtpipe_webrtc.opus import PlainDecoder, opus_decoder, opus_encoder, samples_in
 
 FRAME = 960

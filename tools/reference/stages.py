@@ -104,7 +104,8 @@ def events_page(registry: Registry) -> Iterator[str]:
     yield (
         "The `realtime` stage publishes every server event of OpenAI's Realtime API under its own "
         "name and with its own payload; OpenAI's documentation describes them. A name that is not "
-        "in this list is published too, should OpenAI add one."
+        "in this list is published too, should OpenAI add one to these families; a server's event "
+        "of another family is not: it could pass for one of ours."
     )
     yield "\n".join(f"- `{event['type']}`" for event in openai)
 

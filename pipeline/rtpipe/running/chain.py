@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rtpipe import audio
 from rtpipe.audio import AudioFrame
+from rtpipe.convert import Converter
+from rtpipe.events import LinkDropped
+from rtpipe.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rtpipe.clock import Clock
-    from rtpipe.link import Link
+    from rtpipe.events import Event
+    from rtpipe.running.plan import Edge, Plan
     from rtpipe.stage import Processed
 
     Deliveries: TypeAlias = list[tuple[Link, AudioFrame]]
@@ -119,7 +124,11 @@ class Outlet:
         clock: The pipeline's time, where the stream is live: frames say when they were queued.
     """
 
-    def __init__(self, branches: Sequence[Branch], clock: Clock | None = None) -> None:
+    def __init__(self, branches: Sequence[Branch] = (), clock: Clock | None = None) -> None:
+        self.lead(branches, clock)
+
+    def lead(self, branches: Sequence[Branch], clock: Clock | None) -> None:
+        """Lead to other branches from the next frame on; the arguments are as above."""
         self._branches = tuple(branches)
         self._clock = clock
 
@@ -147,6 +156,104 @@ class Outlet:
                 audio.meta(frame).queued_at = now
             if not link.offer(frame):
                 await link.put(frame)
+
+
+class Wiring:
+    """The links of a running pipeline, and what stands on the way to them.
+
+    Args:
+        ids: Of the stages.
+        inline: The stages without a task of their own, as steps, by id.
+        clock: The pipeline's time.
+        publish: Told what the links drop.
+        check: Assert the rules of frames on every edge.
+    """
+
+    def __init__(
+        self,
+        ids: Iterable[str],
+        inline: Mapping[str, Step],
+        clock: Clock,
+        publish: Callable[[Event], None],
+        *,
+        check: bool,
+    ) -> None:
+        self._inline = inline
+        self._clock = clock
+        self._publish = publish
+        self._check = check
+        self._links: dict[str, dict[int, Link]] = {id: {} for id in ids}
+        self._converters: dict[Edge, Converter] = {}
+        self.outlets = {id: Outlet() for id in self._links if id not in inline}
+        """By id of the stage whose output it carries."""
+
+    def follow(self, plan: Plan) -> None:
+        """Connect the stages as `plan` says; links, and what is queued in them, stay."""
+        for id, outlet in self.outlets.items():
+            outlet.lead(self._branches(plan, id), self._clock if id in plan.live else None)
+
+    def inlets(self, id: str) -> list[Link]:
+        """Return the links that stage `id` reads, in the order of its inputs."""
+        return [link for _, link in sorted(self._links[id].items())]
+
+    def flush(self, id: str) -> float:
+        """Drop what waits for stage `id`; returns the milliseconds dropped."""
+        for edge, converter in self._converters.items():
+            if edge.reader == id:
+                converter.reset()
+        return sum(link.flush() for link in self._links[id].values())
+
+    def _branches(self, plan: Plan, feeder: str) -> list[Branch]:
+        branches = []
+        for edge in plan.edges[feeder]:
+            steps: list[Step] = [Checker()] if self._check else []
+            if edge.own_copy:
+                steps.append(Copier())
+            if edge.converts:
+                steps.append(self._converter(edge))
+            if edge.reader in self._inline:
+                steps.append(self._inline[edge.reader])
+                branches.append(Branch(steps, self._branches(plan, edge.reader)))
+            else:
+                branches.append(Branch(steps, self._link(edge)))
+        return branches
+
+    def _converter(self, edge: Edge) -> Converter:
+        """Return the converter on an edge; a new one where the reader takes another format now."""
+        conversion = replace(edge, policy=None, own_copy=False)
+        if conversion not in self._converters:
+            self.flush(edge.reader)  # what waits there has the format that was taken before
+            self._converters[conversion] = Converter(
+                edge.target or audio.ANY, frame_ms=edge.exact_ms, locked=edge.locked
+            )
+        return self._converters[conversion]
+
+    def _link(self, edge: Edge) -> Link:
+        """Return the link on an edge, which goes by the edge's policy from now on."""
+        assert edge.policy is not None
+        links = self._links[edge.reader]
+        if edge.inlet not in links:
+            name, on_drop = f"{edge.feeder} -> {edge.reader}", self._drop_reporter(edge.reader)
+            links[edge.inlet] = Link(name, edge.policy, on_drop=on_drop)
+        links[edge.inlet].adopt(edge.policy)
+        return links[edge.inlet]
+
+    def _drop_reporter(self, id: str) -> Callable[[float], None]:
+        """Return a function that tells of drops: the first at once, then once a second."""
+        total = pending = 0.0
+        silent_until = 0.0
+
+        def report(dropped_ms: float) -> None:
+            nonlocal total, pending, silent_until
+            total += dropped_ms
+            pending += dropped_ms
+            now = self._clock.now()
+            if now >= silent_until:
+                silent_until = now + 1.0
+                self._publish(LinkDropped(source=id, at=now, dropped_ms=pending, total_ms=total))
+                pending = 0.0
+
+        return report
 
 
 def _each(made: Processed) -> Iterable[AudioFrame]:

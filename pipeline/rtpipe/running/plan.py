@@ -1,7 +1,7 @@
 """The plan: where tasks and queues stand, what is converted, who gets a frame of its own.
 
-Pure. Made twice: to look at a pipeline, and again after opening, when it is known which fallbacks
-stand in for what the file asked for.
+Pure. Made to look at a pipeline, and again whenever a fallback takes the place of what the file
+asked for.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
 
 
 def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
-    """Return whether a stage is called by whoever feeds it, without a task and queue of its own."""
+    """Return whether a stage is called by whoever feeds it, without a task and queue of its own.
+
+    It keeps its place when a fallback takes over: none of them may need a task then.
+    """
     stage_type = spec.stage_type
     return (
         issubclass(stage_type, Transform)
@@ -99,6 +102,7 @@ def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
         and spec.queue is None
         and not stage_type.blocking
         and not stage_type.many_inlets
+        and (spec.fallback is None or runs_inline(spec.fallback, fuse=fuse))
     )
 
 
@@ -133,7 +137,7 @@ def _edge(
 ) -> Edge:
     spec = specs[reader]
     stage_type: type[Any] = spec.stage_type
-    inline = runs_inline(spec, fuse=graph.pipeline.fuse)
+    inline = runs_inline(graph.nodes[reader].spec, fuse=graph.pipeline.fuse)
     mutates = issubclass(stage_type, Transform) and stage_type.mutates
     return Edge(
         feeder=feeder,

@@ -6,21 +6,17 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import audio
 from rtpipe.bus import Bus, Mailbox
 from rtpipe.clock import Clock
-from rtpipe.convert import Converter
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import (
-    LinkDropped,
     LinkFlushed,
     PipelineEnded,
     PipelineStarted,
     PipelineStopping,
     SubscriberOverflowed,
 )
-from rtpipe.link import Link
-from rtpipe.running.chain import Branch, Checker, Copier, Outlet
+from rtpipe.running.chain import Wiring
 from rtpipe.running.plan import Plan, make_plan, runs_inline
 from rtpipe.running.routes import attend, connect
 from rtpipe.running.supervisor import InlineSlot, Slot, Status
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
     from rtpipe.language.graph import Graph
     from rtpipe.language.spec import ActionCall, StageSpec
     from rtpipe.link import LinkStatistics
-    from rtpipe.running.chain import Step
 
 SETTLE_S = 0.5
 """How long sinks may still write after the deadline of a stop has cut off what feeds them."""
@@ -81,20 +76,19 @@ class Pipeline:
         self.spec = graph.pipeline
         self.bus = Bus()
         self.clock = Clock()
-        self.plan: Plan = make_plan(graph)
-        self._check = check
         self._slots: dict[str, Slot] = {
             id: self._slot(node.spec) for id, node in graph.nodes.items()
         }
         self._subscribers: list[tuple[Slot, Mailbox]] = []
-        self._links: dict[str, dict[int, Link]] = {id: {} for id in graph.nodes}
-        self._outlets: dict[str, Outlet] = {}
-        self._converters: dict[str, list[Converter]] = {id: [] for id in graph.nodes}
+        inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
+        self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
         self._attending: list[asyncio.Task[None]] = []
         self._stopping: str | None = None
         self._stop_asked = asyncio.Event()
         self._error: RtpipeError | None = None
+        self.plan: Plan
+        self._replan()
         for route in self.spec.routes:
             mailbox = None
             if route.subscriber is not None:
@@ -166,9 +160,7 @@ class Pipeline:
                 continue
             if isinstance(slot.stage, Sink) and not slot.stage.flushable:
                 continue
-            flushed += sum(link.flush() for link in self._links[reached].values())
-            for converter in self._converters[reached]:
-                converter.reset()
+            flushed += self._wiring.flush(reached)
             slot.stage.reset()
         self.bus.publish(LinkFlushed(source=id, at=self.clock.now(), flushed_ms=round(flushed, 3)))
         return flushed
@@ -182,7 +174,7 @@ class Pipeline:
                 slot.status,
                 issubclass(slot.used.stage_type, (Source, Peer)),
                 slot.last,
-                tuple(link.snapshot() for link in self._links[id].values()),
+                tuple(link.snapshot() for link in self._wiring.inlets(id)),
                 slot.lost_frames,
                 slot.gauge(),
             )
@@ -202,9 +194,22 @@ class Pipeline:
             self._tap,
             lambda: self._flush(spec.id, self._downstream(spec.id)[1:]),
         )
-        ctx.frame_ms = self.plan.frame_ms
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
-        return place(spec, ctx, mask=self.spec.masked, on_failure=self._on_failure)
+        return place(
+            spec,
+            ctx,
+            mask=self.spec.masked,
+            on_failure=self._on_failure,
+            on_replaced=self._replan,
+        )
+
+    def _replan(self) -> None:
+        """Go by what stands in each place now: at first the file's, later the fallbacks'."""
+        self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
+        for id, slot in self._slots.items():
+            slot.ctx.frame_ms = self.plan.frame_ms
+            slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
+        self._wiring.follow(self.plan)
 
     async def _opened(self) -> bool:
         """Open everything; return False when a stop came first."""
@@ -229,13 +234,6 @@ class Pipeline:
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
             await self._open_slot(slot)
-        self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
-        for id, slot in self._slots.items():
-            slot.ctx.frame_ms = self.plan.frame_ms
-            slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
-            if not isinstance(slot, InlineSlot):
-                clock = self.clock if id in self.plan.live else None
-                self._outlets[id] = Outlet(self._branches(id), clock)
 
     @staticmethod
     async def _open_slot(slot: Slot) -> None:
@@ -243,31 +241,6 @@ class Pipeline:
             await slot.open()
         except RtpipeError as error:
             raise slot.wrapped(error) from error
-
-    def _branches(self, feeder: str) -> list[Branch]:
-        branches = []
-        for edge in self.plan.edges[feeder]:
-            slot = self._slots[edge.reader]
-            steps: list[Step] = [Checker()] if self._check else []
-            if edge.own_copy:
-                steps.append(Copier())
-            if edge.converts:
-                converter = Converter(
-                    edge.target or audio.ANY, frame_ms=edge.exact_ms, locked=edge.locked
-                )
-                self._converters[edge.reader].append(converter)
-                steps.append(converter)
-            if isinstance(slot, InlineSlot):
-                steps.append(slot)
-                branches.append(Branch(steps, self._branches(edge.reader)))
-                continue
-            assert edge.policy is not None
-            link = Link(
-                f"{feeder} -> {edge.reader}", edge.policy, on_drop=self._drop_reporter(edge.reader)
-            )
-            self._links[edge.reader][edge.inlet] = link
-            branches.append(Branch(steps, link))
-        return branches
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -294,15 +267,14 @@ class Pipeline:
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
         stage_type = slot.used.stage_type
-        inlets = [self._links[id][index] for index in sorted(self._links[id])]
+        inlets, outlet = self._wiring.inlets(id), self._wiring.outlets[id]
         if issubclass(stage_type, Source):
-            return run_source(
-                slot, self._outlets[id], live=id in self.plan.live, feeding=self._feeding.append
-            )
+            live = id in self.plan.live
+            return run_source(slot, outlet, live=live, feeding=self._feeding.append)
         if issubclass(stage_type, Transform):
-            return run_transform(slot, inlets, self._outlets[id])
+            return run_transform(slot, inlets, outlet)
         if issubclass(stage_type, Peer):
-            return run_peer(slot, inlets[0], self._outlets[id], self.clock)
+            return run_peer(slot, inlets[0], outlet, self.clock)
         return run_sink(slot, inlets)
 
     async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
@@ -319,7 +291,7 @@ class Pipeline:
             await asyncio.wait(late, timeout=SETTLE_S)
 
     def _cut_off(self, slot: Slot) -> None:
-        for link in self._links[slot.spec.id].values():
+        for link in self._wiring.inlets(slot.spec.id):
             link.close()
 
     # -- closing ---------------------------------------------------------------------------------
@@ -361,23 +333,6 @@ class Pipeline:
 
     def _publish_own(self, event: Event) -> None:
         self.bus.publish(replace(event, source=event.source or "pipeline", at=self.clock.now()))
-
-    def _drop_reporter(self, id: str) -> Callable[[float], None]:
-        """Return a function that tells of drops: the first at once, then once a second."""
-        total = pending = 0.0
-        silent_until = 0.0
-
-        def report(dropped_ms: float) -> None:
-            nonlocal total, pending, silent_until
-            total += dropped_ms
-            pending += dropped_ms
-            now = self.clock.now()
-            if now >= silent_until:
-                silent_until = now + 1.0
-                self.bus.publish(LinkDropped(source=id, at=now, dropped_ms=pending, total_ms=total))
-                pending = 0.0
-
-        return report
 
     def _downstream(self, id: str) -> list[str]:
         reached = {id}

@@ -51,6 +51,7 @@ class Slot:
         ctx: The context every instance in this place gets.
         mask: Takes known secrets out of a text.
         on_failure: Told of the error when the policy is to let the pipeline fail.
+        on_replaced: Called when a fallback is about to open here: `used` is another.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Slot:
         *,
         mask: Callable[[str], str],
         on_failure: Callable[[Slot, RtpipeError], None],
+        on_replaced: Callable[[], None],
     ) -> None:
         self.spec = spec
         self.used = spec
@@ -70,6 +72,7 @@ class Slot:
         self.last: AudioFrame | None = None
         self._mask = mask
         self._on_failure = on_failure
+        self._on_replaced = on_replaced
         self._stage: Stage[Any] | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._restarts: deque[float] = deque()
@@ -125,7 +128,9 @@ class Slot:
         return fallback
 
     async def _open(self, spec: StageSpec) -> None:
-        self.used = spec
+        if spec is not self.used:
+            self.used = spec
+            self._on_replaced()
         self._stage = stage = spec.stage_type(spec.options, self.ctx)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):

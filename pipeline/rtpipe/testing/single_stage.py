@@ -79,6 +79,7 @@ class Bench:
         options: Mapping[str, Any] | Options,
         *,
         frame_ms: float = 20,
+        live: bool = False,
     ) -> None:
         if not isinstance(options, Options):
             options = stage_type.options_type.model_validate(dict(options))
@@ -90,6 +91,7 @@ class Bench:
             stage_type.kind, Clock(), self._published, self.bus.subscribe, inputs, self._tap
         )
         self.context.frame_ms = frame_ms  # type: ignore[assignment]
+        self.context.live = live
         self.stage = stage_type(options, self.context)
         self._converter = Converter(
             stage_type.accepts_for(options) or ANY, frame_ms=stage_type.exact_ms
@@ -271,6 +273,7 @@ async def run_stage(
     *,
     events: Iterable[Event] = (),
     frame_ms: float = 20,
+    live: bool = False,
     seconds: float | None = None,
 ) -> StageRun:
     """Open a stage, run a stream through it to its end, close it.
@@ -285,13 +288,14 @@ async def run_stage(
             then, and functions, which are called with the stage (`lambda gate: gate.close_gate()`).
         events: What a subscriber hears; for the other kinds, what passes before the first frame.
         frame_ms: What `ctx.frame_ms` says (ms).
+        live: What `ctx.live` says.
         seconds: Stop a source once it has given this much audio; None for one that ends by itself.
 
     Raises:
         pydantic.ValidationError: The options are wrong.
         RtpipeError: Whatever the stage raises.
     """
-    bench = Bench(stage_type, options, frame_ms=frame_ms)
+    bench = Bench(stage_type, options, frame_ms=frame_ms, live=live)
     async with bench.opened():
         await bench.play([*events, *frames], seconds=seconds)
     return bench.run

@@ -24,13 +24,13 @@ class Aligner:
 
     Args:
         tracks: How many streams there are.
-        patience: In samples.
+        patience: In samples; may be set at any time, as `grace` may.
         grace: In samples.
     """
 
     def __init__(self, tracks: int, *, patience: int, grace: int) -> None:
-        self._patience = patience
-        self._grace = grace
+        self.patience = patience
+        self.grace = grace
         self._held = np.zeros((0, tracks), np.int16)
         self._ends = [0] * tracks
         self.given = 0
@@ -52,7 +52,7 @@ class Aligner:
             What is complete, shape (samples, tracks).
         """
         end = at + len(data)
-        yield from self._until(min(at, end - self._patience))  # a long hole is never held
+        yield from self._until(min(at, end - self.patience))  # a long hole is never held
         missing = end - self.given - len(self._held)
         if missing > 0:
             tail = np.zeros((missing, self._held.shape[1]), np.int16)
@@ -68,8 +68,7 @@ class Aligner:
     def _complete(self) -> int:
         furthest = max(self._ends)
         return min(
-            end if furthest - end <= self._patience else furthest - self._grace
-            for end in self._ends
+            end if furthest - end <= self.patience else furthest - self.grace for end in self._ends
         )
 
     def _until(self, position: int) -> Iterator[NDArray[np.int16]]:

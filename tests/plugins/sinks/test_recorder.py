@@ -47,11 +47,11 @@ def recorded(
     arrivals: Iterable[Arrival | Callable[[Bench], object]],
     *,
     inputs: tuple[str, ...] = ("visitor", "desk"),
-    frame_ms: int = 20,
+    live: bool = True,
     **options: Any,
 ) -> Bench:
     async def run() -> Bench:
-        bench = Bench(Recorder, {"path": path, **options}, frame_ms=frame_ms)
+        bench = Bench(Recorder, {"path": path, **options}, live=live)
         bench.context.inputs = inputs  # type: ignore[attr-defined]
         async with bench.opened():
             for arrival in arrivals:
@@ -140,7 +140,7 @@ def test_one_input_is_mono_and_a_mix_is_a_sum_that_does_not_wrap(tmp_path: Path)
 def test_files_are_aligned_by_pts_and_one_may_run_far_ahead(tmp_path: Path) -> None:
     first, second = voice(10.0, 1), voice(3.0, 2)
     arrivals = [(0, f) for f in cut(first, 9600)] + [(1, f) for f in cut(second, 9600, pts=48_000)]
-    recorded(tmp_path / "a.wav", arrivals, frame_ms=200)
+    recorded(tmp_path / "a.wav", arrivals, live=False)
     data, _ = read_wav(tmp_path / "a.wav")
     assert np.array_equal(data[:, 0], first)
     assert np.array_equal(data[48_000:192_000, 1], second)
@@ -245,18 +245,18 @@ class FullDisk:
         raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("frame_ms", [20, 200])
+@pytest.mark.parametrize("live", [True, False])
 def test_a_full_disk_ends_a_batch_and_no_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame_ms: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: Any
 ) -> None:
     """What a real one does stands in tests/recordings."""
     monkeypatch.setattr("rtpipe_plugins.sinks.recorder.segment.open_writer", lambda *_: FullDisk())
     frames = in_turn(heard(voice(3.0), at_s=0.0))
 
     def run() -> Bench:
-        return recorded(tmp_path / "a.mka", frames, frame_ms=frame_ms, sidecar=False)
+        return recorded(tmp_path / "a.mka", frames, live=live, sidecar=False)
 
-    if frame_ms == 200:
+    if not live:
         with pytest.raises(StageError, match=r"cannot write .*a\.mka: No space left on device"):
             run()
     else:
@@ -473,7 +473,11 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
 def test_two_recorders_never_write_to_one_file(tmp_path: Path) -> None:
     async def run() -> None:
         benches = [
-            Bench(Recorder, {"path": tmp_path / "a.wav", "overwrite": True, "sidecar": False})
+            Bench(
+                Recorder,
+                {"path": tmp_path / "a.wav", "overwrite": True, "sidecar": False},
+                live=True,
+            )
             for _ in range(2)
         ]
         async with benches[0].opened(), benches[1].opened():

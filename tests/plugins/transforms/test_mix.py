@@ -24,7 +24,7 @@ Step: TypeAlias = "tuple[int, AudioFrame] | int"
 
 def mixed(options: dict[str, Any], steps: list[Step], *, live: bool = False) -> list[AudioFrame]:
     async def run() -> list[AudioFrame]:
-        bench = Bench(Mix, options, frame_ms=20 if live else 200)
+        bench = Bench(Mix, options, live=live)
         made: list[AudioFrame] = []
         async with bench.opened():
             for step in steps:
@@ -104,7 +104,7 @@ def test_a_live_input_that_lags_is_waited_for_60_ms_and_no_longer() -> None:
     assert np.array_equal(line(before), [*flat(12, 960), *flat(7, 960 * 9)])
 
     async def given_at_once(count: int) -> int:
-        bench = Bench(Mix, {})
+        bench = Bench(Mix, {}, live=True)
         async with bench.opened():
             steps = [(1, second), *one[:count]]
             return sum(f.samples for n, frame in steps for f in bench.stage.process_at(frame, n))
@@ -141,7 +141,7 @@ def test_what_was_heard_before_the_mix_began_is_left_out() -> None:
 
 def test_an_input_that_has_ended_is_not_waited_for() -> None:
     async def given_at_once(live: Any) -> int:
-        bench = Bench(Mix, {}, frame_ms=20 if live else 200)
+        bench = Bench(Mix, {}, live=live)
         stage = bench.stage
         async with bench.opened():
             steps = cut(flat(7, 4800))

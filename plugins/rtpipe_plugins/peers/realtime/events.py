@@ -239,4 +239,8 @@ SERVER_EVENTS = (
     "session.created",
     "session.updated",
 )
-"""The server's vocabulary as OpenAI documents it; names beyond it are published as they come."""
+"""The server's vocabulary as OpenAI documents it."""
+
+SERVER_NAMESPACES = {type.partition(".")[0] for type in SERVER_EVENTS} | {"transcription_session"}
+"""Where a server has a say, the beta's `transcription_session` included. What OpenAI adds there is
+published as it comes; an event of another namespace would pass for one of ours on the bus."""

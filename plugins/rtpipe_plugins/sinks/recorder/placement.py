@@ -34,8 +34,9 @@ class Placement:
         """
         pts = frame.pts or 0
         if self._next_pts is None or pts < self._next_pts:  # the first, or its source began anew
-            start_s = began_at(frame, now_s) if self._live else pts / _RATE
-            self._origin = round((start_s - self._zero_s) * _RATE) - pts
+            self._origin = 0
+            if self._live:
+                self._origin = round((began_at(frame, now_s) - self._zero_s) * _RATE) - pts
             self._drift = Drift(window=_WINDOW, tolerance=_TOLERANCE)
         self._next_pts = pts + frame.samples
         captured_at = audio.meta(frame).captured_at

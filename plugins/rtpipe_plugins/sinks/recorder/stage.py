@@ -100,7 +100,6 @@ class Recorder(Sink[RecorderOptions]):
         """
         options = self.options
         self._inputs = self.ctx.inputs
-        self._live = self.ctx.frame_ms == 20
         self._encoding = find_encoding(options.path, codec=options.codec)
         self._layout: Layout = options.layout_for(len(self._inputs))
         self._started_at = started_at(self.ctx)
@@ -109,7 +108,7 @@ class Recorder(Sink[RecorderOptions]):
             reserve(path if options.overwrite else free_name(path), overwrite=options.overwrite)
         except EnvironmentProblem as problem:
             cause = problem.__cause__
-            if not (self._live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
+            if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
                 raise
         if options.sidecar:
             self.ctx.on("*", self._events.append)
@@ -124,8 +123,9 @@ class Recorder(Sink[RecorderOptions]):
         """Record a frame of the `inlet`-th input."""
         now_s = self.ctx.now()
         if self._out is None:
-            await self._start(began_at(frame, now_s) if self._live else 0.0)
+            await self._start(began_at(frame, now_s))
         assert self._out is not None
+        self._aligner.patience = self._aligner.grace = self._patience
         data = audio.pcm(frame)[:, 0]
         at = self._placements[inlet].place(frame, now_s, quiet=_is_quiet(data))
         if at < 0:  # heard before the recording began
@@ -185,23 +185,24 @@ class Recorder(Sink[RecorderOptions]):
             data = data[late:]
         return data, at + late
 
+    @property
+    def _patience(self) -> int:
+        return _LIVE_PATIENCE if self.ctx.live else _BATCH_PATIENCE
+
     async def _start(self, zero_s: float) -> None:
         self._zero_s = zero_s
-        self._placements = [Placement(zero_s, live=self._live) for _ in self._inputs]
-        self._aligner = Aligner(
-            len(self._inputs),
-            patience=_LIVE_PATIENCE if self._live else _BATCH_PATIENCE,
-            grace=_LIVE_PATIENCE if self._live else _BATCH_PATIENCE,
-        )
-        self._recording = self._new_recording()
+        live = self.ctx.live
+        self._placements = [Placement(zero_s, live=live) for _ in self._inputs]
+        self._aligner = Aligner(len(self._inputs), patience=self._patience, grace=self._patience)
+        self._recording = self._new_recording(durable=live)
         self._out = BackgroundWriter(
             self._recording.path,
             self._recording.opened,
-            batch=_LIVE_BATCH if self._live else _BATCH,
+            batch=_LIVE_BATCH if live else _BATCH,
         )
         await self._out.flush()  # so that `recorder.started` comes before what happens in it
 
-    def _new_recording(self) -> Recording:
+    def _new_recording(self, *, durable: bool) -> Recording:
         options, encoding = self.options, self._encoding
         seconds, largest = options.segment_s, encoding.max_bytes
         format = FileFormat(
@@ -210,7 +211,7 @@ class Recorder(Sink[RecorderOptions]):
             layout="stereo" if self._layout == "stereo" else "mono",
             titles=self._inputs if self._layout == "tracks" else ("",),
             overwrite=options.overwrite,
-            durable=self._live,
+            durable=durable,
         )
         if options.segment_mb is not None:
             asked = round(options.segment_mb * 1_000_000)

@@ -67,6 +67,7 @@ class Mix(Transform[MixOptions]):
         self._ended: set[int] = set()
         self._origins: dict[int, int] = {}
         self._zero: tuple[float, int] | None = None  # the first frame's second, and its pts
+        self._by_clock = False  # whether that second is the pipeline's
         self._floor = 0
         self._line: _Line | None = None
 
@@ -102,13 +103,14 @@ class Mix(Transform[MixOptions]):
         """Yield what a frame of an input makes complete."""
         data = audio.pcm(frame)[:, 0]
         at = self._origin(frame, inlet) + (frame.pts or 0)
+        live = self.ctx.live
+        patience, grace = (_PATIENCE, _GRACE) if live else (_BATCH_PATIENCE, _BATCH_PATIENCE)
         if self._line is None:
-            live = self.ctx.frame_ms == 20
             self._floor = max(self._floor, at if live else 0)
-            patience, grace = (_PATIENCE, _GRACE) if live else (_BATCH_PATIENCE, _BATCH_PATIENCE)
             self._line = _Line(
                 Aligner(len(self.ctx.inputs), patience=patience, grace=grace), self._floor
             )
+        self._line.wait(patience, grace)
         early = min(self._floor - at, len(data))
         if early > 0:  # heard before the mix began
             data, at = data[early:], at + early
@@ -142,9 +144,11 @@ class Mix(Transform[MixOptions]):
         """Return the place of an input's pts 0 on the timeline, which is the first input's pts."""
         if inlet not in self._origins:
             pts = frame.pts or 0
+            if self._zero is None:
+                self._by_clock = self.ctx.live
             heard_s = audio.meta(frame).captured_at
             if heard_s is None:
-                heard_s = self.ctx.now() if self.ctx.frame_ms == 20 else pts / _RATE
+                heard_s = self.ctx.now() if self._by_clock else pts / _RATE
             zero_s, zero_pts = self._zero = self._zero or (heard_s, pts)
             self._origins[inlet] = round((heard_s - zero_s) * _RATE) + zero_pts - pts
         return self._origins[inlet]
@@ -163,7 +167,7 @@ class Mix(Transform[MixOptions]):
         _bend(total, loudest=sum(self._gains))
         np.clip(np.rint(total, out=total), -32768, _PEAK, out=total)
         made = audio.from_pcm(total.astype(np.int16), sample_rate=_RATE, pts=pts)
-        if self._zero is not None and self.ctx.frame_ms == 20:
+        if self._zero is not None and self._by_clock and self.ctx.live:
             zero_s, zero_pts = self._zero
             audio.meta(made).captured_at = zero_s + (pts - zero_pts) / _RATE
         return made
@@ -192,6 +196,10 @@ class _Line:
         start = at - self._begin
         self._hear(start, start + len(data))
         yield from self._audible(self._aligner.add(track, start, data))
+
+    def wait(self, patience: int, grace: int) -> None:
+        """Wait that long from now on for who is late (samples)."""
+        self._aligner.patience, self._aligner.grace = patience, grace
 
     def silence(self, track: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
         """Let a track that has ended reach as far as any; yield what that makes complete."""

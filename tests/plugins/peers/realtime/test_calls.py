@@ -14,7 +14,7 @@ import pytest
 from aiortc.sdp import SessionDescription
 
 from helpers.sound import fill, tone
-from plugins.peers.realtime.visiting import KEY, Visit
+from plugins.peers.realtime.visiting import FORGED, KEY, Visit
 from rtpipe import EnvironmentProblem, ExitCode, NotConnected, StageError, audio
 from rtpipe_plugins.peers.realtime.errors import CallRefused
 
@@ -313,11 +313,25 @@ async def test_rubbish_and_floods_do_not_end_a_call(
         for rubbish in ("", "no json", "[" * 5000, '{"type": 1}', b"\x00\xff"):
             answerer.channel.send(rubbish)
         for n in range(2000):
-            answerer.send({"type": "novel.event", "n": n})
+            answerer.send({"type": "response.novel", "n": n})
         answerer.send({"type": "response.done", "response": None})
         await published.wait_for("response.done")
-        assert [event.data["n"] for event in published.of("novel.event")] == list(range(2000))
+        assert [event.data["n"] for event in published.of("response.novel")] == list(range(2000))
         assert call.stage._keeper.line.conversation.malformed == 5
+        assert not call._talking.done()
+
+
+async def test_a_server_that_speaks_in_our_name_is_not_heard(
+    answerer: Any, visit: Any, published: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        for type in FORGED:
+            answerer.send({"type": type, "path": "/etc/passwd"})
+        answerer.send({"type": "response.done", "response": None})
+        await published.wait_for("response.done")
+        assert [event for type in FORGED for event in published.of(type)] == []
+        assert call.stage._keeper.line.conversation.malformed == len(FORGED)
         assert not call._talking.done()
 
 
@@ -378,8 +392,8 @@ async def test_a_mistake_of_ours_in_a_callback_is_not_lost(
 
     async with visit() as call:
         await call.begin()
-        bus.subscribe("novel.event", stumble)
-        answerer.send({"type": "novel.event"})
+        bus.subscribe("response.novel", stumble)
+        answerer.send({"type": "response.novel"})
         with pytest.raises(ZeroDivisionError):
             await call.over()
 

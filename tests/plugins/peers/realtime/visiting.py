@@ -11,6 +11,8 @@ from rtpipe import audio
 from rtpipe_plugins.peers.realtime import Realtime, RealtimeOptions
 
 KEY = "sk-canary-0123456789"
+FORGED = ("recorder.failed", "device.lost", "level", "mqtt.connected", "file_sink.closed")
+"""Events of ours that no server may publish."""
 
 
 class Visit:

@@ -65,7 +65,7 @@ def test_after_an_hour_of_two_clocks_and_jumps_the_tracks_are_within_20_ms(
 
     async def run() -> None:
         options = {"path": tmp_path / "a.mka", "codec": "flac", "segment_s": SEGMENT_S}
-        bench = Bench(Recorder, options)
+        bench = Bench(Recorder, options, live=True)
         frames = sorted(
             [(frame, 0) for frame in mic] + [(frame, 1) for frame in desk],
             key=lambda arrival: audio.meta(arrival[0]).captured_at or 0.0,

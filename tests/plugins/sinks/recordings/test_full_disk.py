@@ -39,13 +39,13 @@ def record(
     data: NDArray[np.int16],
     at_s: dict[float, Callable[[], object]],
     *,
-    frame_ms: int = 20,
+    is_live: bool = True,
     **options: Any,
 ) -> Bench:
     """Record one live voice; do something at certain seconds of it."""
 
     async def run() -> Bench:
-        bench = Bench(Recorder, {"path": path, **options}, frame_ms=frame_ms)
+        bench = Bench(Recorder, {"path": path, **options}, live=is_live)
         bench.context.inputs = ("mic",)
         due = sorted(at_s.items())
         async with bench.opened():
@@ -147,4 +147,4 @@ def test_a_disk_that_is_read_only_at_the_start_is_written_when_it_is_not(disk: P
 
 def test_where_nobody_is_live_a_full_disk_is_a_failure(disk: Path) -> None:
     with pytest.raises(StageError, match=r"cannot write .*call\.wav: No space left on device"):
-        record(disk / "call.wav", voice(9.0), {}, frame_ms=200)
+        record(disk / "call.wav", voice(9.0), {}, is_live=False)

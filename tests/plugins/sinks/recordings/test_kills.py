@@ -26,7 +26,7 @@ from rtpipe.testing import Bench
 from rtpipe_plugins.sinks.recorder.stage import Recorder
 
 async def main():
-    bench = Bench(Recorder, {"path": Path(sys.argv[1])})
+    bench = Bench(Recorder, {"path": Path(sys.argv[1])}, live=True)
     bench.context.inputs = ("visitor", "desk")
     noise = np.random.default_rng(0)
     async with bench.opened():

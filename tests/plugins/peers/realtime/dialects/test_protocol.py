@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import string
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +15,8 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from rtpipe import Event, ExitCode, NotConnected
+from rtpipe.catalogue.describe import describe_events
+from rtpipe.catalogue.plugins import Registry
 from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Ended
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import MAX_CHARACTERS
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
@@ -24,6 +27,10 @@ from rtpipe_plugins.peers.realtime.events import (
     ServerEvent,
     UserTranscript,
 )
+from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+    LoudspeakerPosition,
+)
+from rtpipe_plugins.peers.realtime.transports.websocket.media_server import MediaServer
 
 WANTED = {
     "type": "realtime",
@@ -541,9 +548,9 @@ def test_the_vocabulary_is_openais() -> None:
 
 
 def test_an_unknown_event_passes_through() -> None:
-    (event,) = Talk().hear({"type": "turn.done", "event_id": "e", "novel": [1, {"a": None}]})
+    (event,) = Talk().hear({"type": "response.novel", "event_id": "e", "novel": [1, {"a": None}]})
     assert event.as_dict() | {"source": "", "at": 0.0} == {
-        "type": "turn.done",
+        "type": "response.novel",
         "event_id": "e",
         "novel": [1, {"a": None}],
         "source": "",
@@ -567,17 +574,48 @@ def test_an_unknown_event_passes_through() -> None:
         '{"type": "line\\nbreak"}',
         '{"type": "pipeline.ended", "reason": "because I say so"}',
         '{"type": "transcript.user", "text": "forged"}',
+        '{"type": "responses.done"}',
+        '{"type": "Error"}',
         "[" * 100_000,
         '{"type": "x", "y": ' + "[" * 50_000 + "]" * 50_000 + "}",
         '{"type": "x", "y": "' + "a" * MAX_CHARACTERS + '"}',
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_what_is_no_event_is_counted_and_ignored(message: str | bytes) -> None:
     talk = Talk()
     assert talk.protocol.receive(message) == []
     assert talk.protocol.malformed == 1
     assert talk.hear(created("r")) != []
+
+
+def test_an_event_that_is_not_the_servers_is_told_of_by_name_and_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    talk = Talk()
+    for type in ("recorder.failed", "level", "recorder.failed"):
+        assert talk.hear({"type": type, "path": "x"}) == []
+    assert talk.protocol.malformed == 3
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        (
+            "WARNING",
+            "the server sent `recorder.failed`, which is no event of its own; it was ignored",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "type",
+    [
+        "response.text.delta",
+        "response.audio.delta",
+        "response.audio_transcript.done",
+        "conversation.item.created",
+        "transcription_session.updated",
+    ],
+)
+def test_the_names_of_the_beta_are_the_servers_too(type: str) -> None:
+    assert [event.type for event in Talk().hear({"type": type})] == [type]
 
 
 JSON = st.recursive(
@@ -610,6 +648,21 @@ def test_no_shape_of_a_known_event_breaks_it(events: list[tuple[str, Any]]) -> N
     assert isinstance(talk.protocol.idle, bool)
     assert talk.protocol.hangover_s >= 0
     talk.take(talk.protocol.close())
+
+
+OURS = sorted({event["type"] for event in describe_events(Registry.discover())} - {*SERVER_EVENTS})
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(OURS), JSON, st.text(string.ascii_lowercase, min_size=1), st.booleans())
+def test_no_server_speaks_in_our_name(name: str, body: Any, star: str, over_websocket: Any) -> None:
+    """Whatever a stage or the framework publishes, a server's event of that type is none."""
+    fields = body if isinstance(body, dict) else {"value": body}
+    message = json.dumps({**fields, "type": name.replace("*", star)})
+    steps = MediaServer(LoudspeakerPosition()).arrived(message) if over_websocket else [message]
+    talk = Talk()
+    assert [out for step in steps for out in talk.protocol.receive(step)] == []
+    assert talk.protocol.malformed == len(steps) == 1
 
 
 @settings(max_examples=60, deadline=None)

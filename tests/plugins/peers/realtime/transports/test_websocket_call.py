@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from helpers.sound import fill, tone
-from plugins.peers.realtime.visiting import KEY, Visit
+from plugins.peers.realtime.visiting import FORGED, KEY, Visit
 from rtpipe import EnvironmentProblem, ExitCode, NotConnected, audio
 from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
 
@@ -247,6 +247,19 @@ async def test_a_cancelled_answer_is_silent_at_once_and_truncated(
         truncate = await server.received("conversation.item.truncate")
         assert 0 <= truncate["audio_end_ms"] < 2000
         assert not [c for c in server.commands if c["type"] == "output_audio_buffer.clear"]
+
+
+async def test_a_server_that_speaks_in_our_name_is_not_heard(
+    server: Server, visit: Any, published: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        for type in FORGED:
+            await server.send(type, path="/etc/passwd")
+        await server.send("response.done", response=None)
+        await published.wait_for("response.done")
+        assert [event for type in FORGED for event in published.of(type)] == []
+        assert call.stage._keeper.line.conversation.malformed == len(FORGED)
 
 
 async def test_a_server_that_hangs_up_is_named(server: Server, visit: Any) -> None:

@@ -15,20 +15,6 @@ MAX_CHARACTERS = 1_048_576
 
 _HUGE = 1e15  # Python's integers know no bounds, its floats do
 _TYPE = re.compile(r"[\w.-]{1,128}", re.ASCII)
-_OURS = {
-    "link",
-    "mute_gate",
-    "pipeline",
-    "playback",
-    "realtime",
-    "route",
-    "stage",
-    "subscriber",
-    "tool",
-    "transcript",
-    "vad",
-}
-"""Namespaces in which a server has no say: its events would pass for ours on the bus."""
 
 
 def parsed(message: str) -> dict[str, Any] | None:
@@ -43,8 +29,7 @@ def parsed(message: str) -> dict[str, Any] | None:
         return None
     if not isinstance(event, dict):
         return None
-    type = text_of(event, "type")
-    return event if _TYPE.fullmatch(type) and type.partition(".")[0] not in _OURS else None
+    return event if _TYPE.fullmatch(text_of(event, "type")) else None
 
 
 def text_of(values: Mapping[str, Any], key: str) -> str:

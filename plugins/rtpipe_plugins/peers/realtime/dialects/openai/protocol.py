@@ -23,7 +23,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import Resp
 from rtpipe_plugins.peers.realtime.dialects.openai.sequencer import ALREADY_ACTIVE
 from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES, CallRefused
-from rtpipe_plugins.peers.realtime.events import ServerEvent, UserTranscript
+from rtpipe_plugins.peers.realtime.events import SERVER_NAMESPACES, ServerEvent, UserTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -67,7 +67,7 @@ class RealtimeProtocol(ResponseRequests):
         self._mask = mask
         self._log = log
         self.malformed = 0
-        """Messages that were not events."""
+        """Messages that were no events of the server's."""
 
     @property
     def announced(self) -> bool:
@@ -104,16 +104,21 @@ class RealtimeProtocol(ResponseRequests):
         """See `Conversation.receive`."""
         event = parsed(self._mask(message)) if isinstance(message, str) else None
         if event is None:
-            self.malformed += 1
-            if self.malformed == 1:
-                self._log.warning("the server sent something that is not an event; it was ignored")
-            return []
+            return self._ignored("something that is not an event")
         type = event["type"]
+        if type.partition(".")[0] not in SERVER_NAMESPACES:
+            return self._ignored(f"`{type}`, which is no event of its own")
         outputs: list[Output] = [ServerEvent(type=type, data=event)]
         react = self._REACTIONS.get(type)
         if react is not None:
             outputs += react(self, event)
         return outputs
+
+    def _ignored(self, what: str) -> list[Output]:
+        self.malformed += 1
+        if self.malformed == 1:
+            self._log.warning("the server sent %s; it was ignored", what)
+        return []
 
     def give_up_waiting(self) -> list[Output]:
         """See `Conversation.give_up_waiting`."""
