@@ -15,7 +15,7 @@ from rtpipe.errors import (
     RtpipeError,
     StageError,
 )
-from rtpipe.events import Event
+from rtpipe.events import Event, Importance
 from rtpipe.hookspecs import hookimpl
 from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
 from rtpipe.stage import (
@@ -46,6 +46,7 @@ __all__ = [
     "Event",
     "ExitCode",
     "FormatError",
+    "Importance",
     "InputPath",
     "Link",
     "LinkClosed",

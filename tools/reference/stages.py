@@ -67,7 +67,7 @@ def _stage(stage: dict[str, Any]) -> Iterator[str]:
         ],
     )
     own = [event for event in stage["events"] if not _OPENAI.match(event["type"])]
-    yield table(("Event", "Fields", ""), [_event_row(event) for event in own])
+    yield table(("Event", "Importance", "Fields", ""), [_event_row(event) for event in own])
     if len(own) < len(stage["events"]):
         yield "It also publishes [OpenAI's server events](events.md#openais-own) as they come."
     yield table(
@@ -88,16 +88,21 @@ def events_page(registry: Registry) -> Iterator[str]:
         "`source` (the stage's id) and `at` (seconds since the pipeline began), and the fields "
         "named here; `where:` compares fields."
     )
+    yield (
+        "Its importance says where a person sees it: `notice`, `warning` and `error` on the "
+        "terminal of `rtpipe run`; those and `info` in [`log`](stages.md#log), too; `detail` only "
+        "with `log: debug`. Where two are named it depends on what happened."
+    )
     yield fenced(
         "- match: [stage.failed, stage.fell_back]\n  jsonl: out/trouble.jsonl\n"
         "- match: link.dropped\n  from: realtime\n  log: warning",
         "yaml",
     )
     yield "## In every pipeline"
-    yield table(("Event", "Fields", ""), [_event_row(event) for event in core])
+    yield table(("Event", "Importance", "Fields", ""), [_event_row(event) for event in core])
     yield "## From stages"
     yield table(
-        ("Event", "Fields", "", "Published by"),
+        ("Event", "Importance", "Fields", "", "Published by"),
         [(*_event_row(event), _published_by(event)) for event in rest],
     )
     yield "## OpenAI's own"
@@ -107,12 +112,16 @@ def events_page(registry: Registry) -> Iterator[str]:
         "in this list is published too, should OpenAI add one to these families; a server's event "
         "of another family is not: it could pass for one of ours."
     )
-    yield "\n".join(f"- `{event['type']}`" for event in openai)
+    yield "\n".join(f"- `{event['type']}` ({_importance(event)})" for event in openai)
 
 
-def _event_row(event: dict[str, Any]) -> tuple[str, str, str]:
+def _event_row(event: dict[str, Any]) -> tuple[str, str, str, str]:
     names = ", ".join(f"`{name}`" for name in event["fields"])
-    return f"`{event['type']}`", names, event["summary"]
+    return f"`{event['type']}`", _importance(event), names, event["summary"]
+
+
+def _importance(event: dict[str, Any]) -> str:
+    return ", ".join(event["importance"])
 
 
 def _published_by(event: dict[str, Any]) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.catalogue import fields
-from rtpipe.events import CORE_EVENTS, Event, event_type
+from rtpipe.events import CORE_EVENTS, ENVELOPE, Event, event_type
 from rtpipe.stage import FAMILIES, Options, family, offered_actions, summary
 from rtpipe.wording.flow import flow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import BaseModel
 
     from rtpipe.catalogue.plugins import Registry
@@ -37,7 +41,7 @@ def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, 
         "many_inlets": stage_type.many_inlets,
         "main": options.main,
         "options": describe_options(options),
-        "events": [describe_event(event) for event in stage_type.publishes],
+        "events": _by_name(stage_type.publishes),
         "actions": [
             {"name": name, "call": _call(spec), "summary": spec.summary}
             for name, spec in sorted(offered_actions(stage_type).items())
@@ -85,25 +89,43 @@ def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str,
 
 
 def describe_event(event: type[Event] | str) -> dict[str, Any]:
-    """Return an event's name, what it says, and the fields it carries."""
-    if isinstance(event, str):
-        return {"type": event, "summary": "", "fields": []}
-    known = {"type", "source", "at"}
-    names = [name for name in event.__dataclass_fields__ if name not in known]
-    return {"type": event_type(event), "summary": summary(event), "fields": names}
+    """Return an event's name, what it says, the fields it carries, how important it is."""
+    made = Event if isinstance(event, str) else event
+    own = made.payload is Event.payload  # or else its fields are not what it carries
+    return {
+        "type": event_type(event),
+        "summary": "" if isinstance(event, str) else summary(event),
+        "fields": [
+            field.name for field in dataclasses.fields(made) if own and field.name not in ENVELOPE
+        ],
+        "importance": [made.importance.name.lower()],
+    }
 
 
 def describe_events(registry: Registry) -> list[dict[str, Any]]:
     """Return every event that the framework or a kind publishes, by name, with who does."""
+    publishers = {"rtpipe": CORE_EVENTS} | {
+        kind: stage_type.publishes for kind, stage_type in sorted(registry.kinds.items())
+    }
+    by: dict[str, list[str]] = {}
+    for publisher, events in publishers.items():
+        for name in dict.fromkeys(map(event_type, events)):
+            by.setdefault(name, []).append(publisher)
+    every = _by_name(event for events in publishers.values() for event in events)
+    return [
+        {**described, "published_by": by[described["type"]]}
+        for described in sorted(every, key=itemgetter("type"))
+    ]
+
+
+def _by_name(events: Iterable[type[Event] | str]) -> list[dict[str, Any]]:
+    """Describe events; classes that share a name are one event, as important as any of them."""
     found: dict[str, dict[str, Any]] = {}
-    sources: list[tuple[str, type[Event] | str]] = [("rtpipe", event) for event in CORE_EVENTS]
-    for kind, stage_type in sorted(registry.kinds.items()):
-        sources += [(kind, event) for event in stage_type.publishes]
-    for publisher, event in sources:
-        entry = found.setdefault(event_type(event), {**describe_event(event), "published_by": []})
-        if publisher not in entry["published_by"]:
-            entry["published_by"].append(publisher)
-    return [found[name] for name in sorted(found)]
+    for event in events:
+        described = describe_event(event)
+        known = found.setdefault(described["type"], described)
+        known["importance"] = list(dict.fromkeys(known["importance"] + described["importance"]))
+    return list(found.values())
 
 
 def example(stage_type: type[Stage[Any]]) -> str:

@@ -80,7 +80,7 @@ def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
     rows = [
         (
             event["type"],
-            " ".join(filter(None, [event["summary"], f"[{', '.join(event['published_by'])}]"])),
+            f"{_told(event)} [{', '.join(event['published_by'])}]",
         )
         for event in found
     ]
@@ -150,13 +150,18 @@ def _page(stage: dict[str, Any]) -> str:
         star = f"   (* a bare value: `{stage['kind']}: value`)" if stage["main"] else ""
         parts.append(f"Options{star}\n{_table(options)}")
     if stage["events"]:
-        rows = [(event["type"], event["summary"]) for event in stage["events"]]
+        rows = [(event["type"], _told(event)) for event in stage["events"]]
         parts.append(f"Events\n{_table(rows)}")
     if stage["actions"]:
         rows = [(action["call"], action["summary"]) for action in stage["actions"]]
         parts.append(f"Actions\n{_table(rows)}")
     parts.append(f"Example\n{textwrap.indent(stage['example'], '  ')}")
     return "\n\n".join(parts)
+
+
+def _told(event: dict[str, Any]) -> str:
+    """Return how important an event is, and what it says."""
+    return f"({', '.join(event['importance'])}) {event['summary']}".rstrip()
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

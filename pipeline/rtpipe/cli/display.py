@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from rtpipe import audio
-from rtpipe.cli.narration import Narrator, Voice, narrates
+from rtpipe.cli.narration import Narrator
+from rtpipe.events import Importance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +29,18 @@ _ERASE_LINE = "\r\x1b[2K"
 
 
 class PlainDisplay:
-    """One line for each thing worth saying; the conversation on `out`, the rest on `err`."""
+    """One line for each thing worth saying; the conversation on `out`, the rest on `err`.
 
-    def __init__(self, out: IO[str], err: IO[str]) -> None:
+    Args:
+        out: Where the conversation goes.
+        err: Where everything else goes.
+        mask: Takes known secrets out of a text.
+    """
+
+    def __init__(self, out: IO[str], err: IO[str], mask: Callable[[str], str]) -> None:
         self._out = out
         self._err = err
+        self._mask = mask
         self._narrator = Narrator()
 
     async def show(self, pipeline: Pipeline) -> None:
@@ -41,14 +50,20 @@ class PlainDisplay:
 
     def hear(self, event: Event) -> None:
         """Say what `event` means to a person, if anything."""
-        for line in self._narrator.lines(event):
-            self.print(line)
+        line = self._narrator.line(event)
+        if line is not None:
+            self.print(replace(line, text=self._mask(line.text)))
 
     def print(self, line: Line) -> None:
         """Print one line."""
-        stream = self._out if line.voice is Voice.CONVERSATION else self._err
+        stream = self._out if line.spoken else self._err
         width = shutil.get_terminal_size().columns if stream.isatty() else None
         click.echo(line.styled(width), file=stream)
+
+    def log(self, text: str) -> None:
+        """Print what was logged."""
+        self.clear()
+        click.echo(click.style(f"{'':9}{self._mask(text)}", dim=True), file=self._err)
 
     def clear(self) -> None:
         """Take away what was drawn; nothing here."""
@@ -57,8 +72,8 @@ class PlainDisplay:
 class LiveDisplay(PlainDisplay):
     """As `PlainDisplay`, with a status line below that is redrawn ten times a second."""
 
-    def __init__(self, out: IO[str], err: IO[str]) -> None:
-        super().__init__(out, err)
+    def __init__(self, out: IO[str], err: IO[str], mask: Callable[[str], str]) -> None:
+        super().__init__(out, err, mask)
         self._drawn = False
 
     async def show(self, pipeline: Pipeline) -> None:
@@ -91,23 +106,17 @@ class LiveDisplay(PlainDisplay):
 class DisplayHandler(logging.Handler):
     """Sends log records through the display, so that they do not tear its status line.
 
-    Events that the display tells in its own words are left out.
+    Those of events that the display shows itself, by their `event_importance`, are left out.
     """
 
-    def __init__(self, display: PlainDisplay, err: IO[str], mask: Callable[[str], str]) -> None:
+    def __init__(self, display: PlainDisplay) -> None:
         super().__init__()
         self._display = display
-        self._err = err
-        self._mask = mask
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print `record` above the status."""
-        if narrates(getattr(record, "event_type", "")):
-            return
-        self._display.clear()
-        click.echo(
-            click.style(f"{'':9}{self._mask(self.format(record))}", dim=True), file=self._err
-        )
+        if getattr(record, "event_importance", Importance.INFO) < Importance.NOTICE:
+            self._display.log(self.format(record))
 
 
 def status_line(states: list[StageState], now: float, narrator: Narrator) -> str:

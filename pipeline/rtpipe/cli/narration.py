@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from rtpipe.events import Importance, attributed_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
 
 _WHO = 8
 """Columns for the speaker's name."""
-
-
-class Voice(Enum):
-    """What sort of line it is."""
-
-    CONVERSATION = "conversation"
-    NEWS = "news"
-    WARNING = "warning"
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +29,15 @@ class Line:
         at: Pipeline seconds.
         who: The speaker or the stage.
         text: What is said.
-        voice: What sort of line it is.
+        importance: Of the event that it is about.
+        spoken: Whether it is conversation.
     """
 
     at: float
     who: str
     text: str
-    voice: Voice = Voice.NEWS
+    importance: Importance = Importance.NOTICE
+    spoken: bool = False
 
     def styled(self, width: int | None = None) -> str:
         """Return the line with colours; click takes them off where there is no terminal.
@@ -55,16 +51,14 @@ class Line:
         text = self.text
         if width is not None and width > 2 * indent:
             text = f"\n{'':{indent}}".join(textwrap.wrap(text, width - indent)) or text
-        match self.voice:
-            case Voice.CONVERSATION:
-                colour = "cyan" if self.who == "visitor" else "green"
-                return (
-                    f"{stamp}  {click.style(f'{self.who:>{_WHO}}', fg=colour, bold=True)}  {text}"
-                )
-            case Voice.WARNING:
-                return f"{stamp}  {click.style(f'{self.who:>{_WHO}}', fg='yellow')}  {text}"
-            case Voice.NEWS:
-                return f"{stamp}  {click.style(f'{self.who:>{_WHO}}  {text}', dim=True)}"
+        who = f"{self.who:>{_WHO}}"
+        if self.spoken:
+            colour = "cyan" if self.who == "visitor" else "green"
+            return f"{stamp}  {click.style(who, fg=colour, bold=True)}  {text}"
+        if self.importance >= Importance.WARNING:
+            colour = "red" if self.importance >= Importance.ERROR else "yellow"
+            return f"{stamp}  {click.style(who, fg=colour)}  {text}"
+        return f"{stamp}  {click.style(f'{who}  {text}', dim=True)}"
 
 
 class Narrator:
@@ -74,20 +68,24 @@ class Narrator:
         self._gate: str | None = None
         self._visitor_speaks = False
         self._speaking: set[str] = set()
+        self._trouble: dict[str, tuple[str, float]] = {}
 
-    def lines(self, event: Event) -> Iterator[Line]:
-        """Yield what to print for `event`."""
+    def line(self, event: Event) -> Line | None:
+        """Return what to print for `event`; None for nothing.
+
+        The same trouble, told again by the same stage within a second, is not printed again.
+        """
         self._remember(event)
-        said = event.payload()
-        line = _LINES.get(event.type)
-        if line is not None:
-            who, template, voice = line
-            text = template.format_map(_Rounded(said)).removeprefix(f"{event.source}: ")
-            if said.get("interrupted"):
-                text += " (interrupted)"
-            if said.get("lost_s"):
-                text += f", {said['lost_s']} s lost"
-            yield Line(event.at, who or event.source, text, voice)
+        shown = type(event)
+        if shown.importance < Importance.NOTICE:
+            return None
+        who, text = attributed_line(event)
+        if shown.importance >= Importance.WARNING:
+            told, told_at = self._trouble.get(event.source, ("", 0.0))
+            if text == told and event.at - told_at < _AGAIN_S:
+                return None
+            self._trouble[event.source] = (text, event.at)
+        return Line(event.at, who, text, shown.importance, bool(shown.speaker))
 
     def standing(self) -> Iterator[str]:
         """Yield the parts of the status line that events decide."""
@@ -116,42 +114,3 @@ class Narrator:
                 self._speaking.discard(event.source)
             case "playback.stopped":
                 self._speaking.discard(event.source)
-
-
-def narrates(event_type: str) -> bool:
-    """Return whether an event of this type becomes a line."""
-    return event_type in _LINES
-
-
-class _Rounded(dict[str, Any]):
-    """A payload for `str.format_map`: floats short, and a missing field is no reason to fail."""
-
-    def __getitem__(self, key: str) -> Any:
-        value = self.get(key, "?")
-        return f"{value:.0f}" if isinstance(value, float) else value
-
-
-_LINES: dict[str, tuple[str, str, Voice]] = {
-    "transcript.user": ("visitor", "{text}", Voice.CONVERSATION),
-    "transcript.assistant": ("model", "{text}", Voice.CONVERSATION),
-    "stage.fell_back": ("", "{reason}: `{used}` takes over", Voice.WARNING),
-    "stage.failed": ("", "{error}", Voice.WARNING),
-    "stage.restarted": ("", "open again (try {tries})", Voice.WARNING),
-    "stage.stalled": ("", "held the event loop for {held_ms} ms at {where}", Voice.WARNING),
-    "device.lost": ("", "{device} {reason}", Voice.WARNING),
-    "device.returned": ("", "{device} is back after {away_s} s", Voice.WARNING),
-    "link.dropped": ("", "dropped {dropped_ms} ms of audio, {total_ms} ms in all", Voice.WARNING),
-    "route.failed": ("", "{action}: {error}", Voice.WARNING),
-    "subscriber.overflowed": ("", "too slow: {lost} events were lost to it", Voice.WARNING),
-    "realtime.connected": ("", "connected to {model} ({provider})", Voice.NEWS),
-    "realtime.disconnected": ("", "disconnected: {reason}", Voice.NEWS),
-    "realtime.reconnecting": ("", "calling again ({attempt}): {reason}", Voice.WARNING),
-    "realtime.rolled_over": ("", "in a new session, which was told {items} items", Voice.NEWS),
-    "realtime.budget_spent": ("", "the budget is spent: {reason}", Voice.WARNING),
-    "recorder.failed": ("", "{error}", Voice.WARNING),
-    "recorder.resumed": ("", "goes on in {path}", Voice.WARNING),
-    "recorder.stopped": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
-    "file_sink.closed": ("", "wrote {path} ({duration_s} s)", Voice.NEWS),
-    "pipeline.stopping": ("", "stopping: {reason}", Voice.NEWS),
-    "pipeline.ended": ("", "ended: {reason}", Voice.NEWS),
-}

@@ -67,8 +67,8 @@ async def run_pipeline(
     """
     settings = Settings.current()
     live = sys.stderr.isatty() and settings.verbosity >= 0
-    display = (LiveDisplay if live else PlainDisplay)(sys.stdout, sys.stderr)
-    handler = DisplayHandler(display, sys.stderr, graph.pipeline.masked)
+    display = (LiveDisplay if live else PlainDisplay)(sys.stdout, sys.stderr, graph.pipeline.masked)
+    handler = DisplayHandler(display)
     logging.getLogger("rtpipe").addHandler(handler)
     pipeline = Pipeline(graph, check=settings.debug)
     running = asyncio.ensure_future(pipeline.run())

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFrame
 from rtpipe.errors import EnvironmentProblem, ExitCode, RtpipeError, StageError
-from rtpipe.events import StageFailed, StageFellBack, StageRestarted, StageStatusChanged
+from rtpipe.events import (
+    StageFailed,
+    StageFellBack,
+    StageRestarted,
+    StageStatusChanged,
+    StageUnwell,
+)
 from rtpipe.language.spec import Drop, Fail, Restart
 from rtpipe.stage import Transform
 
@@ -88,7 +94,9 @@ class Slot:
         if status is not self.status:
             self.status = status
             self.detail = self._mask(detail)
-            self.ctx.publish(StageStatusChanged(status=status.value, detail=self.detail))
+            unwell = status in {Status.RECOVERING, Status.FAILED}
+            change = StageUnwell if unwell else StageStatusChanged
+            self.ctx.publish(change(status=status.value, detail=self.detail))
 
     async def open(self) -> None:
         """Open the stage, or the first of its fallbacks that opens.

@@ -65,7 +65,7 @@ def check_times(frames: Sequence[AudioFrame], given: Sequence[AudioFrame]) -> No
 
 
 def check_published(bench: Bench) -> None:
-    """Raise `Broken` unless what was published was declared and is JSON-ready."""
+    """Raise `Broken` unless what was published was declared, is JSON-ready and has a line."""
     declared = Pattern(event_type(entry) for entry in bench.stage.publishes)
     for event in bench.run.events:
         if not declared.matches(event.type):
@@ -74,6 +74,10 @@ def check_published(bench: Bench) -> None:
             json.dumps(event.as_dict())
         except (TypeError, ValueError) as error:
             raise Broken(f"the payload of {event.type!r} is not JSON: {error}") from error
+        try:
+            event.line().split()
+        except Exception as error:
+            raise Broken(f"the line of {event.type!r} cannot be read: {error!r}") from error
 
 
 def check_held(bench: Bench, media_s: float) -> None:

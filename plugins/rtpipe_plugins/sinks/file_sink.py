@@ -14,6 +14,7 @@ from rtpipe import (
     AudioFrame,
     Event,
     FormatError,
+    Importance,
     Options,
     QueuePolicy,
     Sink,
@@ -32,9 +33,14 @@ _FRAMES_A_BATCH = 10
 class FileSinkClosed(Event):
     """The file is complete."""
 
+    importance = Importance.NOTICE
     type: str = "file_sink.closed"
     path: str
     duration_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"wrote {self.path} ({self.duration_s:.0f} s)"
 
 
 class FileSinkOptions(Options):

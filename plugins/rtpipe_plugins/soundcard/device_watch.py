@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from rtpipe import EnvironmentProblem, Event, Options, RtpipeError, StageContext, StageError
+from rtpipe import (
+    EnvironmentProblem,
+    Event,
+    Importance,
+    Options,
+    RtpipeError,
+    StageContext,
+    StageError,
+)
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.pulse import PulseStreams
@@ -47,18 +55,28 @@ class DeviceOptions(Options):
 class DeviceLost(Event):
     """The device is gone; `on_lost` says what is done about it."""
 
+    importance = Importance.WARNING
     type: str = "device.lost"
     device: str
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.device} {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceReturned(Event):
     """The device is back and its audio flows again."""
 
+    importance = Importance.WARNING
     type: str = "device.returned"
     device: str
     away_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.device} is back after {self.away_s:.0f} s"
 
 
 class DeviceWatch:

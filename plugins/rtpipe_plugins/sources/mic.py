@@ -13,6 +13,7 @@ from rtpipe import (
     AudioFrame,
     EnvironmentProblem,
     Event,
+    Importance,
     Source,
     StageContext,
     audio,
@@ -37,16 +38,26 @@ _MOST_WAITING_MS = 2000
 _STEPS_ASIDE_S = 0.006
 """How far the device's clock may be from the pipeline's before its audio is brought to fit."""
 _TELL_DRIFT_S = 60.0
+_TELL_OVERRUNS_S = 1.0
+"""A device that overruns does so with every block."""
 _OVERLAP_S = 0.01
 """How much of a block may have been given out as silence before; the jitter of its time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicOverran(Event):
-    """Audio was lost between the device and the pipeline; `count` since the start."""
+    """Audio was lost between the device and the pipeline; `count` since the start.
 
+    Told at once, then once a second.
+    """
+
+    importance = Importance.WARNING
     type: str = "mic.overran"
     count: int
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"lost audio between the device and the pipeline, {self.count} times so far"
 
 
 class MicOptions(DeviceOptions):
@@ -126,7 +137,8 @@ class Mic(Source[MicOptions]):
         """
         self._forget_arrived()  # heard before anybody listened
         timeline = self._timeline = _Timeline(self.options.sample_rate)
-        overruns = self._overruns
+        overruns = told = self._overruns
+        tell_overruns_at = self.ctx.now()
         tell_at = self.ctx.now() + _TELL_DRIFT_S
         while True:
             if self._watch.away:
@@ -139,9 +151,10 @@ class Mic(Source[MicOptions]):
                 continue  # its time was given out as silence
             if self._overruns != overruns or self._silenced:
                 timeline.jump_to(block.captured_at)
-            if self._overruns != overruns:
                 overruns = self._overruns
-                self.ctx.publish(MicOverran(count=overruns))
+            if overruns != told and self.ctx.now() >= tell_overruns_at:
+                told, tell_overruns_at = overruns, self.ctx.now() + _TELL_OVERRUNS_S
+                self.ctx.publish(MicOverran(count=told))
             self._silenced = False
             yield timeline.frame(block)
             if self.ctx.now() >= tell_at and timeline.drift.ppm is not None:

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rtpipe import EnvironmentProblem, Event, Options, StageContext, Subscriber
+from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
 from rtpipe_plugins.child.command import Command, words_of
 from rtpipe_plugins.child.process import ChildProcess
 
@@ -42,10 +42,16 @@ class ExecFailed(Event):
         stderr: The end of what it said.
     """
 
+    importance = Importance.ERROR
     type: str = "exec.failed"
     command: str
     reason: str
     stderr: str = ""
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        said = self.stderr.strip().rpartition("\n")[2]
+        return f"`{self.command}`: {self.reason}" + (f": {said}" if said else "")
 
 
 class Exec(Subscriber[ExecOptions]):

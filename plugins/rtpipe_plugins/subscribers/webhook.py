@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from rtpipe import Event
+from rtpipe import Event, Importance
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
@@ -110,11 +110,16 @@ class WebhookFailed(Event):
         reason: The status in words.
     """
 
+    importance = Importance.ERROR
     type: str = "webhook.failed"
     host: str
     event: str
     status: int
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.host} refused `{self.event}`: {self.status} {self.reason}"
 
 
 class Webhook(Delivery[WebhookOptions]):

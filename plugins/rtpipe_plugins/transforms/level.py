@@ -9,7 +9,16 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from rtpipe import AudioFormat, AudioFrame, Event, Options, StageContext, Transform, audio
+from rtpipe import (
+    AudioFormat,
+    AudioFrame,
+    Event,
+    Importance,
+    Options,
+    StageContext,
+    Transform,
+    audio,
+)
 from rtpipe_plugins.sound.filtergraph import Filtergraph
 
 _FLOOR_DBFS = -120.0
@@ -41,6 +50,7 @@ class LevelMeasured(Event):
         lufs_integrated: Loudness since the stream began with `ebur128`, else None.
     """
 
+    importance = Importance.DETAIL
     type: str = "level"
     at_ms: int
     peak_dbfs: float

@@ -428,6 +428,23 @@ def test_too_much_or_too_little_that_waits_of_a_live_stream_is_put_right_in_a_si
     run_virtual(run())
 
 
+def test_underflows_in_every_block_are_told_once_a_second(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            listener.plays = False
+            listener.block = 0
+            for frame in tone(seconds=2.5):
+                await listener.stage.consume(frame)
+                listener.stream.play(2 * BLOCK, underflow=True)
+                await asyncio.sleep(0.02)
+            counts = [event.payload()["count"] for event in listener.bench.run.events
+                      if event.type == "speaker.underran"]  # fmt: skip
+            assert len(counts) == 3
+            assert counts[-1] > 90
+
+    run_virtual(run())
+
+
 def test_an_underflow_that_the_device_reports_is_told(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as listener:

@@ -157,6 +157,20 @@ def test_an_overrun_is_told_and_is_a_hole_in_the_times(laptop: SoundDevice) -> N
     run_virtual(run())
 
 
+def test_overruns_in_every_block_are_told_once_a_second_and_none_is_left_out(
+    laptop: SoundDevice,
+) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)] * 110, overflow=True)
+            await hear_each_20_ms(mic, [block(1)] * 100)
+            counts = [event.payload()["count"] for event in mic.bench.run.events]
+            assert len(counts) == 4
+            assert (counts[0], counts[-1]) == (1, 110)
+
+    run_virtual(run())
+
+
 def test_a_loop_that_was_held_up_loses_the_oldest_and_says_so(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as mic:

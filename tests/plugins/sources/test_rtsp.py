@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from helpers.command import rtpipe
 from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, RtpipeError, StageError, audio
 from rtpipe.testing import Bench, StageRun, joined, run_stage, tone
 from rtpipe_plugins.network.addresses import shown
@@ -406,3 +407,23 @@ def test_a_real_rtsp_stream(codec: str, rate: int) -> None:
     spectrum = np.abs(np.fft.rfft(data[-48_000:] * np.hanning(48_000)))
     assert spectrum.argmax() == 1000
     assert not run.events
+
+
+def test_a_run_tells_of_a_camera_that_breaks_off_and_comes_back(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.aac", 0.5)
+
+    def talk(connection: socket.socket, _: int) -> None:
+        sent_in_time(connection, path, 0.5, burst_s=0.3)
+
+    with served(talk) as port:
+        (tmp_path / "camera.yaml").write_text(
+            "version: 1\nstages:\n"
+            f"  - url: {{url: 'tcp://127.0.0.1:{port}', reconnect: {{initial_s: 0.2}}}}\n"
+            "    id: camera\n"
+            "  - blackhole\n"
+        )
+        ended = rtpipe("run", "camera.yaml", "--until", "stream.connected", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    told = [" ".join(line.split()[1:]) for line in ended.err.splitlines()]
+    assert "camera the stream ended; trying again in 0.2 s" in told
+    assert "camera audio comes again" in told

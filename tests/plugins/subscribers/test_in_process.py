@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,23 @@ import pytest
 from pydantic import ValidationError
 
 from rtpipe import EnvironmentProblem, Event, ExitCode, PluginError, StageError
-from rtpipe.events import LinkDropped, StageFailed, StageFellBack, StageStatusChanged
+from rtpipe.events import (
+    LinkDropped,
+    StageFailed,
+    StageFellBack,
+    StageStatusChanged,
+    StageUnwell,
+)
 from rtpipe.testing import Bench, check_stage, run_stage, run_virtual
-from rtpipe_plugins.peers.realtime.events import AssistantTranscript, ServerEvent, UserTranscript
+from rtpipe_plugins.peers.realtime.events import (
+    AssistantTranscript,
+    ServerEvent,
+    UserTranscript,
+    server_event,
+)
 from rtpipe_plugins.subscribers.exec import Exec, ExecOptions
 from rtpipe_plugins.subscribers.jsonl import Jsonl
-from rtpipe_plugins.subscribers.log import Log, line
+from rtpipe_plugins.subscribers.log import Log
 from rtpipe_plugins.subscribers.python import Python
 
 STARTED = Event(type="vad.speech_started", source="vad", at=1.25)
@@ -29,31 +41,46 @@ STARTED = Event(type="vad.speech_started", source="vad", at=1.25)
 # --- log
 
 
+def records(caplog: pytest.LogCaptureFixture, *events: Event, level: str = "debug") -> list[str]:
+    """Return what the log holds of some events: the level, and the line."""
+    caplog.clear()
+    run_virtual(run_stage(Log, {"level": level}, events=events))
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (UserTranscript(text="Where is\nthe café?", item_id="i"), "user: Where is the café?"),
+        (
+            UserTranscript(text="Where is\nthe café?", item_id="i"),
+            "INFO visitor: Where is the café?",
+        ),
         (
             AssistantTranscript(text="On the", item_id="i", response_id="r", interrupted=True),
-            "assistant: On the (interrupted)",
+            "INFO model: On the (interrupted)",
         ),
-        (StageStatusChanged(source="mic", status="ok"), "mic is ok"),
+        (StageStatusChanged(source="mic", status="ok"), "DEBUG mic: is ok"),
         (
-            StageStatusChanged(source="mic", status="recovering", detail="unplugged"),
-            "mic is recovering: unplugged",
+            StageUnwell(source="mic", status="recovering", detail="unplugged"),
+            "INFO mic: is recovering: unplugged",
         ),
         (
             StageFellBack(source="mic", wanted="mic", used="file", reason="no device"),
-            "mic: file takes the place of mic: no device",
+            "WARNING mic: no device: `file` takes over",
         ),
-        (StageFailed(error="speaker: gone", policy="fail"), "speaker: gone (on_error: fail)"),
+        (
+            StageFailed(source="speaker", error="speaker: gone", policy="fail"),
+            "ERROR speaker: gone (on_error: fail)",
+        ),
         (
             LinkDropped(source="recorder", dropped_ms=20.0, total_ms=340.0),
-            "recorder dropped 20 ms, 340 ms in all",
+            "WARNING recorder: dropped 20 ms of audio, 340 ms in all",
         ),
         (
-            ServerEvent(type="error", source="realtime", data={"error": {"message": "bad item"}}),
-            "realtime: the server reports message=bad item",
+            replace(
+                server_event({"type": "error", "error": {"message": "bad item"}}), source="realtime"
+            ),
+            "ERROR realtime: the server reports message=bad item",
         ),
         (
             ServerEvent(
@@ -61,48 +88,45 @@ STARTED = Event(type="vad.speech_started", source="vad", at=1.25)
                 source="realtime",
                 data={"type": "response.done", "event_id": "e", "response": {"id": 1}, "n": 3},
             ),
-            "realtime: response.done n=3",
+            "INFO realtime: response.done n=3",
         ),
-        (Event(type="pipeline.ended"), "pipeline: pipeline.ended"),
+        (Event(type="pipeline.ended"), "INFO pipeline: pipeline.ended"),
     ],
 )
-def test_log_says_each_event_in_one_line(event: Event, expected: str) -> None:
-    assert line(event) == expected
+def test_log_says_each_event_in_one_line(
+    event: Event, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert records(caplog, event) == [expected]
 
 
-def test_log_never_writes_a_long_or_a_broken_line() -> None:
-    text = line(ServerEvent(type="x.y", data={"note": "many\nwords " * 1000, "other": "z" * 1000}))
-    assert len(text) <= 400
+def test_log_never_writes_a_long_or_a_broken_line(caplog: pytest.LogCaptureFixture) -> None:
+    data = {"note": "many\nwords " * 1000, "other": "z" * 1000}
+    (text,) = records(caplog, ServerEvent(type="x.y", data=data))
+    assert len(text) <= 400 + len("INFO pipeline: ")
     assert "\n" not in text
 
 
-def logged(level: str, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("debug", ["INFO vad:", "DEBUG rt:", "WARNING recorder:", "ERROR pipeline:"]),
+        ("info", ["INFO vad:", "WARNING recorder:", "ERROR pipeline:"]),
+        ("warning", ["WARNING recorder:", "ERROR pipeline:"]),
+        ("error", ["ERROR pipeline:"]),
+    ],
+)
+def test_log_gives_each_event_its_level_and_leaves_out_what_is_below_its_own(
+    level: str, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    delta = server_event({"type": "response.output_audio_transcript.delta", "delta": "H"})
     events = [
         STARTED,
-        ServerEvent(
-            type="response.output_audio_transcript.delta", source="rt", data={"delta": "H"}
-        ),
+        replace(delta, source="rt"),
         LinkDropped(source="recorder", dropped_ms=20, total_ms=20),
         StageFailed(error="gone", policy="fail"),
     ]
-    run_virtual(run_stage(Log, {"level": level}, events=events))
-    return [(record.levelname, record.getMessage().split(" ")[0]) for record in caplog.records]
-
-
-def test_log_gives_each_event_its_level(caplog: pytest.LogCaptureFixture) -> None:
-    assert logged("debug", caplog) == [
-        ("INFO", "vad:"),
-        ("DEBUG", "rt:"),
-        ("WARNING", "recorder"),
-        ("ERROR", "gone"),
-    ]
-
-
-@pytest.mark.parametrize(("level", "count"), [("info", 3), ("warning", 2), ("error", 1)])
-def test_log_leaves_out_what_is_below_its_level(
-    level: str, count: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert len(logged(level, caplog)) == count
+    lines = records(caplog, *events, level=level)
+    assert [" ".join(line.split(" ")[:2]) for line in lines] == told
     assert logging.getLogger("rtpipe.stage.log").level == logging.NOTSET
 
 

@@ -370,7 +370,7 @@ async def test_a_run_delivers_its_last_event(server: WebServer, tmp_path: Path) 
     assert process.returncode == 0, output.decode()
     assert server.taken[-1]["type"] == "pipeline.ended"
     assert {request.headers["X-Token"] for request in server.requests} == {SECRET}
-    assert "webhook is ok" in output.decode()
+    assert "webhook: is ok" in output.decode()
     assert "s3cret" not in output.decode()
 
 

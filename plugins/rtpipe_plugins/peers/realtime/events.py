@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import Event
+from rtpipe import Event, Importance, Pattern
+from rtpipe.events import plain_values
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
+from rtpipe_plugins.peers.realtime.errors import BENIGN_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_FAILURES = Pattern(("error", "*.failed"))
+_DETAILS = Pattern(("*.delta", "rate_limits.updated", "conversation.*", "response.*.*"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,26 @@ class ServerEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerDetail(ServerEvent):
+    """An event that comes many times a second, or is the bookkeeping of a session."""
+
+    importance = Importance.DETAIL
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFailure(ServerEvent):
+    """An event that tells of a failure."""
+
+    importance = Importance.ERROR
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        error = self.data.get("error")
+        said = plain_values(error if isinstance(error, dict) else self.data)
+        return f"the server reports {said}" if self.type == "error" else f"{self.type} {said}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealtimeConnected(Event):
     """The call stands and the session is the one that was asked for.
 
@@ -39,6 +65,7 @@ class RealtimeConnected(Event):
         unsent_ms: How much of the visitor's audio was dropped meanwhile.
     """
 
+    importance = Importance.NOTICE
     type: str = "realtime.connected"
     call_id: str | None
     provider: str
@@ -47,13 +74,29 @@ class RealtimeConnected(Event):
     outage_s: float = 0.0
     unsent_ms: float = 0.0
 
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"connected to {self.model} ({self.provider})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RealtimeDisconnected(Event):
     """The call is over."""
 
+    importance = Importance.NOTICE
     type: str = "realtime.disconnected"
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"disconnected: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeLost(RealtimeDisconnected):
+    """The call was lost: nobody hung up."""
+
+    importance = Importance.WARNING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +109,15 @@ class RealtimeReconnecting(Event):
         pause_s: How long until the attempt.
     """
 
+    importance = Importance.WARNING
     type: str = "realtime.reconnecting"
     attempt: int
     reason: str
     pause_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"calling again ({self.attempt}): {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +130,15 @@ class RealtimeRolledOver(Event):
         forced: Whether somebody was speaking, or an answer was owed.
     """
 
+    importance = Importance.NOTICE
     type: str = "realtime.rolled_over"
     call_id: str | None
     items: int
     forced: bool
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"in a new session, which was told {self.items} items"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +149,13 @@ class RealtimeBudgetSpent(Event):
         reason: Which limit was reached.
     """
 
+    importance = Importance.WARNING
     type: str = "realtime.budget_spent"
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the budget is spent: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +192,15 @@ class RealtimeMedia(Event):
 class UserTranscript(Event):
     """What the visitor said in one turn, or typed."""
 
+    importance = Importance.NOTICE
+    speaker = "visitor"
     type: str = "transcript.user"
     text: str
     item_id: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return self.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +212,17 @@ class AssistantTranscript(Event):
         interrupted: Whether it was cut off.
     """
 
+    importance = Importance.NOTICE
+    speaker = "model"
     type: str = "transcript.assistant"
     text: str
     item_id: str
     response_id: str
     interrupted: bool
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.text} (interrupted)" if self.interrupted else self.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,11 +254,16 @@ class ToolReturned(Event):
 class ToolFailed(Event):
     """It failed, took too long or was broken off; the model is told why."""
 
+    importance = Importance.ERROR
     type: str = "tool.failed"
     call_id: str
     name: str
     duration_ms: float
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the tool `{self.name}` failed: {self.reason}"
 
 
 SERVER_EVENTS = (
@@ -244,3 +319,29 @@ SERVER_EVENTS = (
 SERVER_NAMESPACES = {type.partition(".")[0] for type in SERVER_EVENTS} | {"transcription_session"}
 """Where a server has a say, the beta's `transcription_session` included. What OpenAI adds there is
 published as it comes; an event of another namespace would pass for one of ours on the bus."""
+
+
+def server_event(data: Mapping[str, Any]) -> ServerEvent:
+    """Return an event of the server, as important as it is to a person.
+
+    Args:
+        data: Its JSON object, with a `type`.
+    """
+    name = data["type"]
+    benign = text_of(object_of(data, "error"), "code") in BENIGN_CODES
+    return (ServerDetail if benign else _class_of(name))(type=name, data=data)
+
+
+def _class_of(name: str) -> type[ServerEvent]:
+    if _FAILURES.matches(name):
+        return ServerFailure
+    return ServerDetail if _DETAILS.matches(name) else ServerEvent
+
+
+def _documented(name: str) -> type[ServerEvent]:
+    """Return a class that stands for a documented event where a stage says what it publishes."""
+    return type(name, (_class_of(name),), {"type": name, "__doc__": ""})
+
+
+SERVER_EVENT_TYPES = tuple(map(_documented, SERVER_EVENTS))
+"""`SERVER_EVENTS` as classes, for `Stage.publishes`."""

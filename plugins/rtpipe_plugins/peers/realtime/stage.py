@@ -26,11 +26,12 @@ from rtpipe_plugins.peers.realtime.call.manager import CallManager
 from rtpipe_plugins.peers.realtime.call.timeline import Timeline
 from rtpipe_plugins.peers.realtime.dialects.dialect import Happening, Hushed, ToolCall
 from rtpipe_plugins.peers.realtime.events import (
-    SERVER_EVENTS,
+    SERVER_EVENT_TYPES,
     AssistantTranscript,
     RealtimeBudgetSpent,
     RealtimeConnected,
     RealtimeDisconnected,
+    RealtimeLost,
     RealtimeMedia,
     RealtimeReconnecting,
     RealtimeRolledOver,
@@ -78,6 +79,7 @@ class Realtime(Actions):
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         RealtimeConnected,
         RealtimeDisconnected,
+        RealtimeLost,
         RealtimeMedia,
         RealtimeReconnecting,
         RealtimeRolledOver,
@@ -88,7 +90,7 @@ class Realtime(Actions):
         ToolReturned,
         ToolFailed,
         TurnMeasured,
-        *SERVER_EVENTS,
+        *SERVER_EVENT_TYPES,
     )
 
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:

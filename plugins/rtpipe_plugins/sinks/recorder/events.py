@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtpipe import Event
+from rtpipe import Event, Importance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +31,28 @@ class RecorderSegmentStarted(Event):
 class RecorderFailed(Event):
     """A file cannot be written (a full disk); the recorder tries again until it can."""
 
+    importance = Importance.ERROR
     type: str = "recorder.failed"
     path: str
     error: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"cannot write {self.path}: {self.error}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecorderResumed(Event):
     """It records again, in a new file; `lost_s` of audio went into none since it failed."""
 
+    importance = Importance.WARNING
     type: str = "recorder.resumed"
     path: str
     lost_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"goes on in {self.path}, {self.lost_s} s lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +70,14 @@ class RecorderTurnRecorded(Event):
 class RecorderStopped(Event):
     """The recording is complete; `duration_s` includes what was lost."""
 
+    importance = Importance.NOTICE
     type: str = "recorder.stopped"
     path: str
     duration_s: float
     segments: int
     lost_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        lost = f", {self.lost_s} s lost" if self.lost_s else ""
+        return f"wrote {self.path} ({self.duration_s:.0f} s){lost}"

@@ -229,7 +229,7 @@ class Recorder(Sink[RecorderOptions]):
         loop = asyncio.get_running_loop()
 
         def announce(event: Event) -> None:
-            loop.call_soon_threadsafe(self._say, event)
+            loop.call_soon_threadsafe(self.ctx.publish, event)
 
         clips = None
         if options.turns:
@@ -239,13 +239,6 @@ class Recorder(Sink[RecorderOptions]):
             )
         events = self._events if options.sidecar else None
         return Recording(shape, events, announce, clips)
-
-    def _say(self, event: Event) -> None:
-        if isinstance(event, RecorderFailed):
-            self.ctx.log.error("cannot write %s: %s; trying again", event.path, event.error)
-        elif isinstance(event, RecorderResumed):
-            self.ctx.log.warning("recording again to %s, lost %s s", event.path, event.lost_s)
-        self.ctx.publish(event)
 
 
 def _is_quiet(data: NDArray[np.int16]) -> bool:

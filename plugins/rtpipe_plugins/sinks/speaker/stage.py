@@ -13,6 +13,7 @@ from rtpipe import (
     AudioFormat,
     AudioFrame,
     Event,
+    Importance,
     QueuePolicy,
     Sink,
     StageContext,
@@ -57,14 +58,24 @@ _STANDING_S = 0.04
 _STEPS_ASIDE_S = 0.01
 """How far what waits may be from what is wanted before the audio is brought to fit."""
 _TELL_DRIFT_S = 60.0
+_TELL_UNDERRUNS_S = 1.0
+"""A device that underruns does so with every block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeakerUnderran(Event):
-    """The device ran out of audio in the middle of a sound; `count` since the start."""
+    """The device ran out of audio in the middle of a sound; `count` since the start.
 
+    Told at once, then once a second.
+    """
+
+    importance = Importance.WARNING
     type: str = "speaker.underran"
     count: int
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"ran out of audio in the middle of a sound, {self.count} times so far"
 
 
 class SpeakerOptions(DeviceOptions):
@@ -140,6 +151,7 @@ class Speaker(Sink[SpeakerOptions]):
         self._consumed_at = self._taken_at = self._swallowed_until = 0.0
         self._drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
         self._tell_drift_at = _TELL_DRIFT_S
+        self._tell_underruns_at = 0.0
         self._begin()
 
     async def open(self) -> None:
@@ -323,7 +335,9 @@ class Speaker(Sink[SpeakerOptions]):
 
     def _tell_underrun(self) -> None:
         self._underruns += 1
-        self.ctx.publish(SpeakerUnderran(count=self._underruns))
+        if self.ctx.now() >= self._tell_underruns_at:
+            self._tell_underruns_at = self.ctx.now() + _TELL_UNDERRUNS_S
+            self.ctx.publish(SpeakerUnderran(count=self._underruns))
 
     def _changed(self) -> None:
         """End what sounded in a device that is gone; begin anew in one that is back."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from rtpipe import AudioFrame, Event, Options, RtpipeError, Source, StageContext, audio
+from rtpipe import AudioFrame, Event, Importance, Options, RtpipeError, Source, StageContext, audio
 from rtpipe_plugins.network.addresses import Address
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 from rtpipe_plugins.sources.rtsp.receiver import Receiver
@@ -31,16 +31,26 @@ _PATIENCE_S = 1.0
 class StreamDisconnected(Event):
     """The stream broke off; another attempt is made in `retry_s`."""
 
+    importance = Importance.WARNING
     type: str = "stream.disconnected"
     reason: str
     retry_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.reason}; trying again in {self.retry_s:g} s"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConnected(Event):
     """Audio comes (again)."""
 
+    importance = Importance.WARNING
     type: str = "stream.connected"
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return "audio comes again"
 
 
 class Reconnect(Options):

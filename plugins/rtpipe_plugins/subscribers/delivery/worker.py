@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from rtpipe import Event, Options, StageContext, StageError, Subscriber
+from rtpipe import Event, Importance, Options, StageContext, StageError, Subscriber
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.disk.output_path import ConfinedPath
 from rtpipe_plugins.subscribers.delivery.outbox import Message, Outbox
@@ -58,15 +58,25 @@ class DeliveryOptions(Options):
 class Connected(Event):
     """The server takes events (again)."""
 
+    importance = Importance.NOTICE
     host: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"connected to {self.host}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disconnected(Event):
     """The server takes no events; they wait, and are tried again."""
 
+    importance = Importance.WARNING
     host: str
     reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"cannot deliver to {self.host}, events wait: {self.reason}"
 
 
 class TryLater(Exception):  # noqa: N818 - control flow, not an error

@@ -1,6 +1,5 @@
 """A disk that is full or read-only costs the recording, never the call, and only for a while."""
 
-import logging
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.media_files import read_tracks, read_wav
-from rtpipe import StageError, audio
+from rtpipe import Importance, StageError, audio
 from rtpipe.testing import Bench, cut, joined, noise, run_virtual
 from rtpipe_plugins.sinks.recorder.stage import Recorder
 
@@ -72,7 +71,7 @@ def open_files() -> int:
 
 
 def test_recording_stops_on_a_full_disk_and_resumes_when_there_is_space(
-    disk: Path, caplog: pytest.LogCaptureFixture
+    disk: Path,
 ) -> None:
     data = voice(9.0)
     ballast = disk / "ballast"
@@ -91,7 +90,8 @@ def test_recording_stops_on_a_full_disk_and_resumes_when_there_is_space(
     (failed, _) = run.of_type("recorder.failed")
     assert failed.payload()["error"] == "No space left on device"
     assert failed.payload()["path"] == str(disk / "call.wav")
-    assert [r.levelno for r in caplog.records if "No space" in r.message] == [logging.ERROR] * 2
+    told = [event for event in run.of_type("recorder.failed") if "No space" in event.line()]
+    assert [event.importance for event in told] == [Importance.ERROR] * 2
     first, second = read_wav(disk / "call.wav")[0], read_wav(disk / "call-2.wav")[0]
     (segment,) = run.of_type("recorder.segment_started")
     begin = round(segment.payload()["start_s"] * RATE)

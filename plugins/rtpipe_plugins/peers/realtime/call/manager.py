@@ -18,6 +18,7 @@ from rtpipe_plugins.peers.realtime.events import (
     RealtimeBudgetSpent,
     RealtimeConnected,
     RealtimeDisconnected,
+    RealtimeLost,
     RealtimeRolledOver,
     ServerEvent,
 )
@@ -116,9 +117,8 @@ class CallManager:
         line, self.line = self.line, None
         try:
             if line is not None:
-                reason = line.lost.result() if line.lost.done() else self._farewell
                 self._part_with(line)
-                self._conclude(line, str(reason))
+                self._conclude(line, self._farewell)
             if self._successor is not None:
                 await self._successor.close()
             await asyncio.gather(*self._partings, return_exceptions=True)
@@ -236,7 +236,7 @@ class CallManager:
         why, owed = line.lost.result(), not line.conversation.idle
         self.line = None
         self._purse.disconnected(self._ctx.now())
-        self._conclude(line, str(why))
+        self._conclude(line, self._farewell)
         self._part_with(line)
         options = self._options.reconnect
         if not isinstance(why, NotConnected) or (options is False and standing is None):
@@ -274,9 +274,13 @@ class CallManager:
             )
         )
 
-    def _conclude(self, line: ActiveCall, reason: str) -> None:
+    def _conclude(self, line: ActiveCall, farewell: str) -> None:
+        """Say that a line is over: why it was lost, or else why we hang up."""
+        lost = str(line.lost.result()) if line.lost.done() else None
         line.conclude()
-        self._ctx.publish(RealtimeDisconnected(reason=reason))
+        self._ctx.publish(
+            RealtimeDisconnected(reason=farewell) if lost is None else RealtimeLost(reason=lost)
+        )
 
     def _part_with(self, line: ActiveCall) -> None:
         """Hang up in the background: the next line must not wait for it."""

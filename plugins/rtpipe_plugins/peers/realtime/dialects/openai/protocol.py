@@ -6,7 +6,6 @@ transcription come from other machines than the rest, so nothing here depends on
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
@@ -20,23 +19,15 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     text_of,
 )
 from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
-from rtpipe_plugins.peers.realtime.dialects.openai.sequencer import ALREADY_ACTIVE
 from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES, CallRefused
-from rtpipe_plugins.peers.realtime.events import SERVER_NAMESPACES, ServerEvent, UserTranscript
+from rtpipe_plugins.peers.realtime.events import SERVER_NAMESPACES, UserTranscript, server_event
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Collection, Mapping
 
     from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
-
-_BENIGN = {
-    ALREADY_ACTIVE,
-    "response_cancel_not_active",
-    "input_audio_buffer_commit_empty",
-    "item_truncate_invalid_item_id",
-}
-"""Races that everybody loses now and then."""
 
 
 class RealtimeProtocol(ResponseRequests):
@@ -108,7 +99,7 @@ class RealtimeProtocol(ResponseRequests):
         type = event["type"]
         if type.partition(".")[0] not in SERVER_NAMESPACES:
             return self._ignored(f"`{type}`, which is no event of its own")
-        outputs: list[Output] = [ServerEvent(type=type, data=event)]
+        outputs: list[Output] = [server_event(event)]
         react = self._REACTIONS.get(type)
         if react is not None:
             outputs += react(self, event)
@@ -147,8 +138,6 @@ class RealtimeProtocol(ResponseRequests):
             return [Ended(NotConnected(f"the session has expired: {message}"))]
         if code in FATAL_CODES:
             return [_fatal(code, message)]
-        level = logging.DEBUG if code in _BENIGN else logging.WARNING
-        self._log.log(level, "the server reports %s: %s", code or "an error", message)
         self._turns.refused(cause)
         if self._sequencer.refused(cause, code):
             return self._next_response()
