@@ -1,4 +1,6 @@
-"""Takes a package away and runs the fast tests of the rest: `python -m tools.without rtpipe_webrtc`.
+"""Takes a package away and runs the fast tests of the rest.
+
+    .venv/bin/python -m tools.without rtpipe_webrtc [ARGUMENTS OF PYTEST]
 
 The package's folder is left out of a copy of the tree and its entry point out of the copy's
 environment, so that neither an import nor a process of its own can find it. What is tested is the
@@ -8,6 +10,7 @@ judges) need all of them.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -32,8 +35,11 @@ _COPIED = ("pipeline", "plugins", "tests", "pipelines", "docs", "pyproject.toml"
 def copy_without(package: str, folder: Path) -> Path:
     """Make a tree without `package` in `folder`; returns the interpreter that sees only that."""
     for name in _COPIED:
-        subprocess.run(["cp", "-a", ROOT / name, folder / name], check=True)
-    subprocess.run(["rm", "-r", folder / "plugins" / package], check=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("out"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    shutil.rmtree(folder / "plugins" / package)
     venv.create(folder / ".venv", with_pip=False)
     python = folder / ".venv" / "bin" / "python"
     ours = Path(

@@ -2,9 +2,10 @@
 
 from rtpipe import audio
 from rtpipe.audio import ANY, CANONICAL, AudioFormat, AudioFrame
+from rtpipe.backoff import Backoff
 from rtpipe.bus import Bus, Mailbox, Pattern
 from rtpipe.clock import Clock
-from rtpipe.convert import Converter
+from rtpipe.convert import Converter, Slicer
 from rtpipe.errors import (
     ConfigError,
     EnvironmentProblem,
@@ -14,10 +15,13 @@ from rtpipe.errors import (
     PluginError,
     RtpipeError,
     StageError,
+    reason_of,
 )
 from rtpipe.events import Event, Importance
 from rtpipe.hookspecs import hookimpl
 from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
+from rtpipe.modules import import_file
+from rtpipe.recent import Recent
 from rtpipe.stage import (
     InputPath,
     Options,
@@ -32,12 +36,14 @@ from rtpipe.stage import (
     Transform,
     action,
 )
+from rtpipe.timeline import Timeline
 
 __all__ = [
     "ANY",
     "CANONICAL",
     "AudioFormat",
     "AudioFrame",
+    "Backoff",
     "Bus",
     "Clock",
     "ConfigError",
@@ -59,17 +65,22 @@ __all__ = [
     "Peer",
     "PluginError",
     "QueuePolicy",
+    "Recent",
     "RtpipeError",
     "Send",
     "Sink",
     "SinkId",
+    "Slicer",
     "Source",
     "StageContext",
     "StageError",
     "Subscriber",
+    "Timeline",
     "Transform",
     "WhenFull",
     "action",
     "audio",
     "hookimpl",
+    "import_file",
+    "reason_of",
 ]

@@ -75,6 +75,9 @@ CANONICAL = AudioFormat(48_000, "mono", "s16")
 
 ANY = AudioFormat()
 
+AUDIBLE = 33
+"""Peak of s16 samples below which nobody hears anything: -60 dBFS."""
+
 
 @dataclass(slots=True)
 class Meta:
@@ -188,22 +191,33 @@ def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
     shaped = data.T if frame.format.is_planar else data.reshape(1, -1)
     ready: Any = np.ascontiguousarray(shaped, dtype=_DTYPES[kind])
     out = AudioFrame.from_ndarray(ready, format=name, layout=frame.layout.name)
-    out.sample_rate = frame.sample_rate
-    out.pts = frame.pts
-    out.time_base = Fraction(1, frame.sample_rate)
+    stamp(out, sample_rate=frame.sample_rate, pts=frame.pts or 0)
     copy_meta(frame, out)
     return out
 
 
-def from_pcm(data: NDArray[np.int16], *, sample_rate: int, pts: int) -> AudioFrame:
-    """Return an s16 frame of `data`, shape (samples,) or (samples, channels: 1 or 2)."""
-    channels = 1 if data.ndim == 1 else data.shape[1]
-    layout = "mono" if channels == 1 else "stereo"
-    frame = AudioFrame(format="s16", layout=layout, samples=len(data))
-    frame.planes[0].update(
-        np.ascontiguousarray(data).tobytes().ljust(frame.planes[0].buffer_size, b"\x00")
-    )
-    return stamp(frame, sample_rate=sample_rate, pts=pts)
+def from_pcm(
+    data: NDArray[np.int16], *, sample_rate: int, pts: int, layout: str | None = None
+) -> AudioFrame:
+    """Return an s16 frame of `data`, shape (samples,) or (samples, channels).
+
+    More than two channels need a `layout`.
+    """
+    mono = data.ndim == 1 or data.shape[1] == 1
+    format = AudioFormat(sample_rate, layout or ("mono" if mono else "stereo"), "s16")
+    return from_bytes(data.tobytes(), len(data), format, pts=pts)
+
+
+def from_bytes(data: bytes, samples: int, format: AudioFormat, *, pts: int) -> AudioFrame:
+    """Return a frame of so many packed samples in a complete `format`."""
+    frame = AudioFrame(format=format.format or "", layout=format.layout or "", samples=samples)
+    _fill(frame.planes[0], data)
+    return stamp(frame, sample_rate=format.sample_rate or 0, pts=pts)
+
+
+def _fill(plane: Any, data: bytes) -> None:
+    """Fill a plane, which FFmpeg makes longer than its samples are."""
+    plane.update(data.ljust(plane.buffer_size, b"\x00"))
 
 
 def silence(
@@ -222,6 +236,17 @@ def silence(
     return stamp(frame, sample_rate=sample_rate, pts=pts)
 
 
+def silence_like(frame: AudioFrame, samples: int, *, pts: int) -> AudioFrame:
+    """Return a frame of `samples` zero samples in the format of `frame`."""
+    return silence(
+        samples,
+        pts=pts,
+        sample_rate=frame.sample_rate,
+        layout=frame.layout.name,
+        format=frame.format.name,
+    )
+
+
 def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
     """Set the frame's rate and its time in samples since the stream began; returns the frame."""
     frame.sample_rate = sample_rate
@@ -234,11 +259,21 @@ def copy(frame: AudioFrame) -> AudioFrame:
     """Return a frame with the same samples, time and meta in memory of its own."""
     twin = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
     for source, target in zip(frame.planes, twin.planes, strict=True):
-        size = min(source.buffer_size, target.buffer_size)
-        target.update(bytes(source)[:size].ljust(target.buffer_size, b"\x00"))
+        _fill(target, bytes(source)[: target.buffer_size])
     stamp(twin, sample_rate=frame.sample_rate, pts=frame.pts or 0)
     copy_meta(frame, twin)
     return twin
+
+
+def to_s16(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Return `values`, on the scale of s16, rounded; what is louder is clipped, never wrapped."""
+    exact: NDArray[np.int16] = np.clip(np.rint(values), -32768, 32767).astype(np.int16)
+    return exact
+
+
+def peak(data: NDArray[np.signedinteger[Any]]) -> int:
+    """Return the largest absolute value of at least one sample."""
+    return max(int(data.max()), -int(data.min()))
 
 
 def duration_ms(frame: AudioFrame) -> float:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from rtpipe.audio import ANY, AudioFormat, AudioFrame, copy_meta, pcm, silence, stamp
+from rtpipe.audio import (
+    ANY,
+    AudioFormat,
+    AudioFrame,
+    copy_meta,
+    from_bytes,
+    pcm,
+    silence_like,
+    stamp,
+)
 from rtpipe.errors import FormatError
 
 
@@ -27,13 +36,12 @@ class Converter:
     ) -> None:
         self._target = target
         self._locked = locked
-        self._frame_ms = frame_ms
         self._input: AudioFormat | None = None
         self._resampler: av.AudioResampler | None = None
         self._expected_in = 0
         self._latest: AudioFrame | None = None
         self._next_out = 0
-        self._slicer: _Slicer | None = None
+        self._slicer = None if frame_ms is None else Slicer(frame_ms)
 
     def process(self, frame: AudioFrame) -> list[AudioFrame]:
         """Return what `frame` makes complete.
@@ -60,7 +68,8 @@ class Converter:
         """Forget what is held."""
         self._resampler = None
         self._input = None
-        self._slicer = None
+        if self._slicer is not None:
+            self._slicer.reset()
 
     def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
         arriving = AudioFormat.of(frame)
@@ -108,92 +117,79 @@ class Converter:
         return made
 
     def _sliced(self, frames: list[AudioFrame]) -> list[AudioFrame]:
-        if self._frame_ms is None:
+        if self._slicer is None:
             return frames
-        out: list[AudioFrame] = []
-        for frame in frames:
-            if self._slicer is None or not self._slicer.format.admits(frame):
-                if self._slicer is not None:
-                    out += self._slicer.finish()
-                self._slicer = _Slicer(AudioFormat.of(frame), self._frame_ms)
-            out += self._slicer.process(frame)
-        return out
+        return [made for frame in frames for made in self._slicer.process(frame)]
 
 
-class _Slicer:
-    """Cuts one format's stream into frames of exactly `frame_ms`."""
+class Slicer:
+    """Re-frames a stream of packed samples: cuts it into frames of exactly one length.
 
-    def __init__(self, format: AudioFormat, frame_ms: float) -> None:
-        assert format.sample_rate is not None
-        self.format = format
-        self._rate = format.sample_rate
-        self._size = round(self._rate * frame_ms / 1000)
+    Args:
+        frame_ms: The length of every frame that comes out (ms).
+        pad: Fill a frame that a hole or the end leaves short with silence, and bridge a hole that
+            lies within one. False: let it be short.
+    """
+
+    def __init__(self, frame_ms: float, *, pad: bool = True) -> None:
+        self._frame_ms = frame_ms
+        self._pad = pad
+        self._size = 0
         self._held: list[AudioFrame] = []
         self._held_samples = 0
 
     def process(self, frame: AudioFrame) -> list[AudioFrame]:
-        if not self._held and frame.samples == self._size:
-            return [frame]
+        """Return what `frame` makes complete."""
         out: list[AudioFrame] = []
         if self._held:
             last = self._held[-1]
             hole = (frame.pts or 0) - (last.pts or 0) - last.samples
-            if 0 < hole < self._size - self._held_samples:
-                self._hold(self._silence(hole, frame.pts or 0))  # it lies within one frame
-            elif hole:
+            same = AudioFormat.of(last).admits(frame)
+            if same and self._pad and 0 < hole < self._size - self._held_samples:
+                self._hold(silence_like(frame, hole, pts=(frame.pts or 0) - hole))
+            elif hole or not same:
                 out += self.finish()
+        self._size = round(frame.sample_rate * self._frame_ms / 1000)
+        if not self._held and frame.samples == self._size:
+            return [*out, frame]
         self._hold(frame)
         if self._held_samples >= self._size:
             out += self._cut()
         return out
 
+    def finish(self) -> list[AudioFrame]:
+        """Return what is held."""
+        if not self._held:
+            return []
+        if self._pad:
+            last = self._held[-1]
+            missing = self._size - self._held_samples
+            quiet = silence_like(last, missing, pts=(last.pts or 0) + last.samples)
+            copy_meta(last, quiet)
+            self._hold(quiet)
+        return self._cut(to_the_end=True)
+
+    def reset(self) -> None:
+        """Forget what is held."""
+        self._held.clear()
+        self._held_samples = 0
+
     def _hold(self, frame: AudioFrame) -> None:
         self._held.append(frame)
         self._held_samples += frame.samples
 
-    def _silence(self, samples: int, until: int) -> AudioFrame:
-        format = self.format
-        return silence(
-            samples,
-            pts=until - samples,
-            sample_rate=self._rate,
-            layout=format.layout or "mono",
-            format=format.format or "s16",
-        )
-
-    def finish(self) -> list[AudioFrame]:
-        if not self._held:
-            return []
-        missing = self._size - self._held_samples
-        return self._cut(pad=missing)
-
-    def _cut(self, pad: int = 0) -> list[AudioFrame]:
-        first, last = self._held[0], self._held[-1]
+    def _cut(self, *, to_the_end: bool = False) -> list[AudioFrame]:
+        last = self._held[-1]
+        pts = self._held[0].pts or 0
+        format = AudioFormat.of(last)
         data = np.concatenate([pcm(held) for held in self._held])
-        if pad:
-            data = np.concatenate([data, np.zeros((pad, data.shape[1]), data.dtype)])
-        pts = first.pts or 0
-        out: list[AudioFrame] = []
-        whole = len(data) // self._size * self._size
-        for start in range(0, whole, self._size):
-            piece = self._frame(data[start : start + self._size], pts + start)
-            copy_meta(last, piece)
-            out.append(piece)
-        self._held.clear()
-        self._held_samples = len(data) - whole
-        if self._held_samples:
-            rest = self._frame(data[whole:], pts + whole)
-            copy_meta(last, rest)
-            self._held.append(rest)
-        return out
-
-    def _frame(self, data: np.ndarray, pts: int) -> AudioFrame:
-        made = AudioFrame(
-            format=self.format.format or "s16",
-            layout=self.format.layout or "mono",
-            samples=len(data),
-        )
-        made.planes[0].update(
-            np.ascontiguousarray(data).tobytes().ljust(made.planes[0].buffer_size, b"\x00")
-        )
-        return stamp(made, sample_rate=self._rate, pts=pts)
+        pieces: list[AudioFrame] = []
+        for start in range(0, len(data), self._size):
+            piece = data[start : start + self._size]
+            made = from_bytes(piece.tobytes(), len(piece), format, pts=pts + start)
+            copy_meta(last, made)
+            pieces.append(made)
+        short = not to_the_end and len(data) % self._size
+        self._held = [pieces.pop()] if short else []
+        self._held_samples = self._held[0].samples if self._held else 0
+        return pieces

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,10 @@ class ExitCode(IntEnum):
     """A key or a device refused us."""
     CONFIGURATION = 78
     """The pipeline file, a plugin or an option is wrong."""
+
+
+_OWN_NUMBERS = {"ssl", "socket"}
+"""Modules whose errors count apart from the system's: TLS, and resolvers."""
 
 
 class RtpipeError(Exception):
@@ -89,3 +95,21 @@ class NotConnected(RtpipeError):  # noqa: N818 - control flow, not an error
     """The far end is gone for now; the supervisor may open the stage again."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+def reason_of(error: BaseException, *, own_text: bool = True) -> str:
+    """Return why, in the system's words where it has any: "Connection refused".
+
+    The text of an OSError names a path or an address, which whoever tells of it names better.
+
+    Args:
+        error: An OSError, one of FFmpeg's, or aiohttp's around one.
+        own_text: Whether the error's own text may stand in for the system's words. Not where it
+            could hold an address with a password in it: then its class does.
+    """
+    cause = getattr(error, "os_error", error)
+    number = (isinstance(cause, OSError) and cause.errno) or 0
+    if number in errno.errorcode and type(cause).__module__ not in _OWN_NUMBERS:
+        return os.strerror(number)  # asyncio puts a paragraph of its own into `strerror`
+    text = getattr(cause, "strerror", None) or (str(cause) if own_text else "")
+    return text or type(cause).__name__

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from rtpipe import EnvironmentProblem
+from rtpipe import EnvironmentProblem, reason_of
 from rtpipe_realtime_server.calls.calls import Calls
 from rtpipe_realtime_server.calls.http import Api
 from rtpipe_realtime_server.faults.injection import Injector
@@ -105,11 +104,8 @@ class RealtimeServer:
         try:
             await web.TCPSite(runner, self._host, self._port).start()
         except OSError as error:
-            # asyncio puts a paragraph of its own into strerror; resolver errors have no number.
-            number = error.errno or 0
-            reason = os.strerror(number) if number > 0 else error.strerror
             raise EnvironmentProblem(
-                f"Cannot listen on {self._host}:{self._port}: {reason}.",
-                help=_REMEDIES.get(number, "Choose an address of this machine."),
+                f"Cannot listen on {self._host}:{self._port}: {reason_of(error)}.",
+                help=_REMEDIES.get(error.errno or 0, "Choose an address of this machine."),
             ) from error
         self._port = runner.addresses[0][1]

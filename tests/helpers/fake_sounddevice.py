@@ -83,7 +83,7 @@ class SoundDevice:
         ]
 
     def check_input_settings(self, device: int, **settings: Any) -> None:
-        if not self.mono_possible:
+        if not self.mono_possible and settings["channels"] == 1:
             raise PortAudioError("Invalid number of channels", -9998)
 
     check_output_settings = check_input_settings

@@ -7,14 +7,12 @@ A broken plugin is recorded with its origin and skipped: the others go on.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
-import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,17 +20,18 @@ import pluggy
 
 from rtpipe import hookspecs
 from rtpipe.errors import PluginError, RtpipeError
+from rtpipe.modules import import_file, source_of
 from rtpipe.stage import FAMILIES, Options, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import ModuleType
 
     import click
 
     from rtpipe.language.graph import Graph
 
 ENTRY_POINT_GROUP = "rtpipe"
+_OURS = (__file__, import_file.__code__.co_filename)
 
 RESERVED_KEYS = ("id", "from", "queue", "enabled", "on_error", "fallback", "label")
 """What stands beside a stage's kind and therefore cannot be one."""
@@ -150,9 +149,11 @@ class Registry:
         """Load one file, or a folder with an `__init__.py`, as a plugin."""
         resolved = path.resolve()
         for plugin in self._manager.get_plugins():
-            if getattr(plugin, "__file__", None) == str(_source(resolved)):
+            if getattr(plugin, "__file__", None) == str(source_of(resolved)):
                 return self._record_of(plugin)
-        return self._add(str(resolved), resolved.stem, str(path), lambda: _load_file(resolved))
+        return self._add(
+            str(resolved), resolved.stem, str(path), partial(import_file, resolved, again=True)
+        )
 
     def add_module(self, name: str) -> PluginRecord:
         """Load an importable module as a plugin."""
@@ -264,30 +265,7 @@ def _is_importable(path: Path) -> bool:
         spec = importlib.util.find_spec(path.stem)
     except (ImportError, ValueError):
         return False
-    return spec is not None and spec.origin == str(_source(path.resolve()))
-
-
-def _source(path: Path) -> Path:
-    return path / "__init__.py" if path.is_dir() else path
-
-
-def _load_file(path: Path) -> ModuleType:
-    """Import a plugin file under a name that no other module has."""
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:10]
-    name = f"rtpipe_plugin_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(
-        name, _source(path), submodule_search_locations=[str(path)] if path.is_dir() else None
-    )
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path} is no Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return spec is not None and spec.origin == str(source_of(path.resolve()))
 
 
 def _fault(error: BaseException, plugin: object) -> PluginFault:
@@ -306,7 +284,7 @@ def _place(error: BaseException, plugin: object) -> tuple[Path | None, int | Non
     own: tuple[Path | None, int | None] = (None, None)
     file = getattr(plugin, "__file__", None)
     for frame in traceback.extract_tb(error.__traceback__):
-        foreign = frame.filename == __file__ or frame.filename.startswith("<frozen")
+        foreign = frame.filename in _OURS or frame.filename.startswith("<frozen")
         if frame.filename == file or (own == (None, None) and not foreign):
             own = (Path(frame.filename), frame.lineno)
     return own if own[0] is None or own[0].suffix == ".py" else (None, None)

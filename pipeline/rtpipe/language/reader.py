@@ -22,6 +22,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from rtpipe.errors import reason_of
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
 from rtpipe.wording.diagnostics import Related, Span, split_lines
@@ -57,8 +58,7 @@ def read_bytes(path: Path, findings: Findings, code: str, span: Span | None = No
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        findings.error(code, f"cannot read {path}: {reason}", span, label="named here")
+        findings.error(code, f"cannot read {path}: {reason_of(error)}", span, label="named here")
         return None
     if len(data) > MAX_BYTES:
         findings.error("E002", f"{path} is larger than 1 MiB", span or Span(path, 1, 1))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os.path
-import random
 from collections import deque
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFrame
+from rtpipe.backoff import Backoff
 from rtpipe.errors import EnvironmentProblem, ExitCode, RtpipeError, StageError
 from rtpipe.events import (
     StageFailed,
@@ -244,11 +244,10 @@ class Slot:
                 self._give_up(error)
                 return False
             self.set_status(Status.RECOVERING, f"{error}")
-            least, most = policy.backoff_s
-            delay = min(least * 2 ** len(self._restarts), most)
+            pause_s = Backoff(*policy.backoff_s).pause_s(len(self._restarts))
             self._restarts.append(now)
             await self.close_instance()
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            await asyncio.sleep(pause_s)
             try:
                 await self._open(self.used)  # never on to its fallback: a cable may be loose
             except RtpipeError as again:

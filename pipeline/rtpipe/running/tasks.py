@@ -9,6 +9,7 @@ from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.language.spec import Drop
 from rtpipe.running.supervisor import Status
+from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,37 +21,6 @@ if TYPE_CHECKING:
     from rtpipe.stage import Processed
 
 _FRAMES_BETWEEN_BREATHS = 64
-
-
-class Timeline:
-    """Keeps one stage's pts rising across restarts, when a new instance counts from 0 again.
-
-    Args:
-        clock: The pipeline's time, where the stream is live: it resumes where the clock stands,
-            so that the pause is a hole of the right length. None: it resumes where it ended.
-    """
-
-    def __init__(self, clock: Clock | None) -> None:
-        self._clock = clock
-        self._began_at: float | None = None
-        self._end_s = 0.0
-        self._shift_s = 0.0
-
-    def stamp(self, frame: AudioFrame) -> None:
-        """Move `frame` to its place in the whole stream, and note when it came if that is live."""
-        if self._clock is not None:
-            audio.meta(frame).read_at = now = self._clock.now()
-            if self._began_at is None:
-                self._began_at = now
-        if self._shift_s:
-            frame.pts = (frame.pts or 0) + round(self._shift_s * frame.sample_rate)
-        self._end_s = ((frame.pts or 0) + frame.samples) / frame.sample_rate
-
-    def resume(self) -> None:
-        """Say that the next frame is the first of a new instance."""
-        self._shift_s = self._end_s
-        if self._clock is not None and self._began_at is not None:
-            self._shift_s = max(self._end_s, self._clock.now() - self._began_at)
 
 
 async def run_source(
@@ -73,13 +43,16 @@ async def run_source(
 
 
 async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
-    timeline = Timeline(slot.ctx.clock if live else None)
+    clock = slot.ctx.clock
+    timeline = Timeline(clock if live else None)
     count = 0
     while True:
         frames = slot.stage.frames()
         try:
             async for frame in frames:
-                timeline.stamp(frame)
+                timeline.place(frame)
+                if live:
+                    audio.meta(frame).read_at = clock.now()
                 slot.last = frame
                 await outlet.send(frame)
                 count += 1
@@ -135,7 +108,8 @@ async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> Non
     timeline = Timeline(clock)
 
     async def send(frame: AudioFrame) -> None:
-        timeline.stamp(frame)
+        timeline.place(frame)
+        audio.meta(frame).read_at = clock.now()
         slot.last = frame
         await outlet.send(frame)
 

@@ -128,6 +128,6 @@ def _frames(
 ) -> list[audio.AudioFrame]:
     rms = float(np.sqrt(np.mean(x * x))) if len(x) else 1.0
     scaled = x * (10 ** (level_dbfs / 20) / max(rms, 1e-9))
-    mono = np.clip(np.rint(scaled * 32768), -32768, 32767).astype(np.int16)
+    mono = audio.to_s16(scaled * 32768)
     data = np.repeat(mono[:, None], _CHANNELS[layout], axis=1)
     return cut(data, max(1, round(sample_rate * frame_ms / 1000)), sample_rate=sample_rate)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Field
 
-from rtpipe import PluginError
+from rtpipe import PluginError, import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,19 +47,4 @@ def _module(name: str, folder: Path | None) -> ModuleType:
     path = None if folder is None else (folder / name.replace(".", "/")).with_suffix(".py")
     if path is None or not path.is_file():
         return importlib.import_module(name)
-    # Under a name of its own: two pipelines may each have a `tools.py` beside them.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:10]
-    unique = f"rtpipe_module_{path.stem}_{digest}"
-    if unique in sys.modules:
-        return sys.modules[unique]
-    spec = importlib.util.spec_from_file_location(unique, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[unique]
-        raise
-    return module
+    return import_file(path)

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rtpipe import EnvironmentProblem, StageError
+from rtpipe import EnvironmentProblem, StageError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class ChildProcess:
             raise
         except OSError as error:
             raise EnvironmentProblem(
-                f"cannot run {self._words[0]!r}: {error.strerror}",
+                f"cannot run {self._words[0]!r}: {reason_of(error)}",
                 help="name a program on the PATH; no shell stands between",
             ) from None
         self._listening = asyncio.create_task(self._listen())

@@ -54,6 +54,14 @@ class OwnThread:
             executor.shutdown(wait=False)
 
 
+def in_daemon_thread(name: str, call: Callable[..., T], *args: object) -> asyncio.Future[T]:
+    """Make a call in a thread that nobody waits for: one of asyncio's holds up the exit."""
+    executor = _Daemon(name)
+    future = asyncio.get_running_loop().run_in_executor(executor, call, *args)
+    executor.shutdown()
+    return future
+
+
 class _Daemon(Executor):
     """One thread that a process which ends does not wait for; asyncio's own is waited for."""
 
@@ -67,7 +75,7 @@ class _Daemon(Executor):
         self._calls.put((future, partial(fn, *args, **kwargs)))
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base's signature
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base's signature
         """Let the thread end after the calls that wait."""
         self._calls.put(None)
 
@@ -78,5 +86,7 @@ class _Daemon(Executor):
                 continue
             try:
                 future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
                 future.set_exception(error)
+            except BaseException as error:  # noqa: BLE001 - `sys.exit` in a call ends the call
+                future.set_exception(RuntimeError(repr(error)))

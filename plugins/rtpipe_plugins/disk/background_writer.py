@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtpipe import StageError
+from rtpipe import StageError, reason_of
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.media.encoding import WRITE_ERRORS
 
@@ -99,8 +99,7 @@ class BackgroundWriter:
         except WRITE_ERRORS as error:
             self._job = None
             self._ended = True
-            reason = getattr(error, "strerror", None) or error
-            raise StageError(f"cannot write {self._path}: {reason}") from error
+            raise StageError(f"cannot write {self._path}: {reason_of(error)}") from error
         self._job = None
 
     def _write(self, batch: list[Sequence[NDArray[np.int16]]]) -> None:

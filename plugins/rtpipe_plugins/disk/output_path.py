@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import BeforeValidator
 
-from rtpipe import EnvironmentProblem, ExitCode, OutputPath, StageError
+from rtpipe import EnvironmentProblem, ExitCode, OutputPath, StageError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +78,16 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
         if is_new:
             path.unlink()  # a start that fails elsewhere must not leave an empty file behind
     except OSError as error:
-        refused = isinstance(error, PermissionError)
-        raise EnvironmentProblem(
-            f"cannot write {path}: {error.strerror}",
-            exit_code=ExitCode.NO_PERMISSION if refused else None,
-        ) from error
+        raise unwritable(path, error) from error
     return path
+
+
+def unwritable(path: Path, error: OSError) -> EnvironmentProblem:
+    """Return what to raise when a file cannot be opened to write."""
+    return EnvironmentProblem(
+        f"cannot write {path}: {reason_of(error)}",
+        exit_code=ExitCode.NO_PERMISSION if isinstance(error, PermissionError) else None,
+    )
 
 
 def free_name(path: Path, taken: Callable[[Path], bool] = Path.exists) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import av
 from av.error import FFmpegError
 
-from rtpipe import AudioFrame, audio
+from rtpipe import audio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,8 +188,7 @@ class ContainerWriter:
     def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
         """Append the same number of samples to every track."""
         for stream, data in zip(self._streams, tracks, strict=True):
-            frame = AudioFrame.from_ndarray(data.reshape(1, -1), format="s16", layout=self._layout)
-            audio.stamp(frame, sample_rate=self._rate, pts=self._pts)
+            frame = audio.from_pcm(data, sample_rate=self._rate, pts=self._pts, layout=self._layout)
             self._container.mux(stream.encode(frame))
         self._pts += len(tracks[0])
 

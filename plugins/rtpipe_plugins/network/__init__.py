@@ -1,1 +1,1 @@
-"""Addresses and failures of the network: for every stage that talks to a server."""
+"""What the network's addresses and answers mean, for any stage that talks to a server."""

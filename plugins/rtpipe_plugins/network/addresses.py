@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from av.error import ExitError, HTTPForbiddenError, HTTPUnauthorizedError
 from pydantic import Field, PlainSerializer
 
-from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe import EnvironmentProblem, ExitCode, reason_of
 
 
 def shown(url: str) -> str:
@@ -31,7 +31,7 @@ def problem(error: Exception, timeout_s: float) -> str:
     """Return what went wrong; never the text of the error, which names the whole address."""
     if isinstance(error, (ExitError, TimeoutError)):
         return f"nothing moved for {timeout_s:g} s"
-    return getattr(error, "strerror", None) or type(error).__name__
+    return reason_of(error, own_text=False)
 
 
 def unreachable(url: str, error: Exception, timeout_s: float) -> EnvironmentProblem:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from rtpipe import (
@@ -20,11 +19,11 @@ from rtpipe import (
     Sink,
     StageContext,
     WhenFull,
-    audio,
 )
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
 from rtpipe_plugins.media.encoding import find_encoding, open_writer
+from rtpipe_plugins.sound.holes import GapFiller
 
 _FRAMES_A_BATCH = 10
 
@@ -99,7 +98,7 @@ class FileSink(Sink[FileSinkOptions]):
         super().__init__(options, ctx)
         self._out: BackgroundWriter | None = None
         self._format: AudioFormat | None = None
-        self._expected = 0
+        self._holes = GapFiller()
         self._written = 0
 
     async def open(self) -> None:
@@ -115,23 +114,14 @@ class FileSink(Sink[FileSinkOptions]):
     async def consume(self, frame: AudioFrame) -> None:
         """Append `frame`."""
         arriving = AudioFormat.of(frame)
-        pts = frame.pts or 0
         if self._out is None:
             self._format = arriving
-            self._expected = pts
             self._out = self._writer(arriving)
         elif arriving != self._format:
             raise FormatError(f"{self._path} holds {self._format}; it cannot go on as {arriving}")
-        data = audio.pcm(frame)
-        hole = pts - self._expected
-        while hole > 0:
-            silent = min(hole, frame.sample_rate)
-            await self._out.write(np.zeros((silent, data.shape[1]), np.int16))
-            self._written += silent
-            hole -= silent
-        await self._out.write(data)
-        self._written += frame.samples
-        self._expected = pts + frame.samples
+        for data in self._holes.filled(frame):
+            await self._out.write(data)
+            self._written += len(data)
 
     async def drain(self) -> None:
         """Complete the file, also when nothing ever came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rtpipe import AudioFormat, AudioFrame, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
+from rtpipe_plugins.sound.holes import GapFiller
 
 
 class ProcessSinkOptions(CommandOptions):
@@ -30,7 +31,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     def __init__(self, options: ProcessSinkOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._child = ChildProcess(options.words)
-        self._expected: int | None = None
+        self._holes = GapFiller()
 
     async def open(self) -> None:
         """Start the command.
@@ -50,15 +51,13 @@ class ProcessSink(Sink[ProcessSinkOptions]):
         Raises:
             StageError: The command has ended.
         """
-        width, pts = self.options.bytes_a_sample, frame.pts or 0
-        quiet = b"\x80" if self.options.format == "u8" else b"\0"
-        hole = 0 if self._expected is None else max(pts - self._expected, 0)
-        while hole:
-            silent = min(hole, frame.sample_rate)
-            await self._write(quiet * (silent * width))
-            hole -= silent
-        await self._write(bytes(frame.planes[0])[: frame.samples * width])
-        self._expected = pts + frame.samples
+        try:
+            for data in self._holes.filled(frame):
+                await self._child.write(data.tobytes())
+        except ConnectionError:
+            await self._child.succeeded()
+            word = self.options.words[0]
+            raise StageError(f"{word} ended before the audio did") from None
 
     async def drain(self) -> None:
         """End its input and wait until it has finished.
@@ -68,11 +67,3 @@ class ProcessSink(Sink[ProcessSinkOptions]):
         """
         await self._child.end_of_input()
         await self._child.succeeded()
-
-    async def _write(self, data: bytes) -> None:
-        try:
-            await self._child.write(data)
-        except ConnectionError:
-            await self._child.succeeded()
-            word = self.options.words[0]
-            raise StageError(f"{word} ended before the audio did") from None

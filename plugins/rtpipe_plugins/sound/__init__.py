@@ -1,1 +1,1 @@
-"""Arithmetic on samples, without input or output: for every stage."""
+"""What only does arithmetic on samples, for any stage; nothing here reads, writes or waits."""

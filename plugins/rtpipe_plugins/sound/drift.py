@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rtpipe import Event
+from rtpipe import Event, audio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,8 +154,7 @@ class Stretcher:
         gone = min(int(following), len(known))
         self._held = known[gone:]
         self._place = following - gone
-        played: NDArray[np.int16] = np.clip(np.rint(made), -32768, 32767).astype(np.int16)
-        return played
+        return audio.to_s16(made)
 
 
 _table: list[NDArray[np.float32]] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 from av.filter import Filter, Graph
 
-from rtpipe import CANONICAL, AudioFrame
+from rtpipe import CANONICAL, AudioFrame, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ class Filtergraph:
         try:
             self._built.graph.configure()
         except (FFmpegError, ValueError) as error:
-            raise ValueError(f"FFmpeg refuses it for {format}: {_reason(error)}") from None
+            raise ValueError(f"FFmpeg refuses it for {format}: {reason_of(error)}") from None
 
     def push(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
         """Yield what a frame makes complete, its pts the filters' own; None ends the stream."""
@@ -142,7 +142,7 @@ def _added(graph: Graph, step: FilterStep) -> FilterContext:
     try:
         return graph.add(step.name, step.args or None)
     except FFmpegError as error:
-        raise ValueError(f"`{step}` is refused: {_reason(error)}") from None
+        raise ValueError(f"`{step}` is refused: {reason_of(error)}") from None
     except ValueError:
         raise ValueError(f"FFmpeg has no filter `{step.name}`") from None
 
@@ -186,7 +186,7 @@ def _connect(
         try:
             giver.link_to(reader, output, number)
         except (FFmpegError, ValueError) as error:
-            raise ValueError(f"[{label}] cannot be connected: {_reason(error)}") from None
+            raise ValueError(f"[{label}] cannot be connected: {reason_of(error)}") from None
 
 
 def _note(
@@ -215,10 +215,6 @@ def _gives(name: str) -> bool:
     filter = Filter(name)
     pads = filter.outputs  # type: ignore[attr-defined]  # as above
     return bool(pads) or bool(filter.flags & _AS_MANY_OUTPUTS_AS_TOLD)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 class _Reader:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from rtpipe import (
+    Backoff,
     EnvironmentProblem,
     Event,
     Importance,
@@ -36,7 +38,7 @@ _FIRST_S = 3.0
 """What it may take to begin."""
 _CLOSE_S = 3.0
 """A sound server that is stopped, or a driver, may hold whoever closes for ever."""
-_BACKOFF_S = (0.5, 2.0)
+_BACKOFF = Backoff(0.5, 2.0, jitter=0.0)
 """Trying is cheap, and what is back must be heard at once."""
 
 
@@ -87,9 +89,8 @@ class DeviceWatch:
         direction: Which way its audio goes.
         on_lost: What to do about a loss: open it again, or fail so that `fallback:` takes over, or
             fail.
-        open_stream: Opens and starts a stream, given what to call, in any thread, when it ends;
-            blocking.
-        close_stream: Closes what was opened; blocking.
+        open_stream: Opens and starts a stream of sounddevice's, given what to call, in any thread,
+            when it ends; blocking.
         changed: Called in the loop's thread when the device has gone and when it is back.
     """
 
@@ -102,14 +103,12 @@ class DeviceWatch:
         direction: Direction,
         on_lost: OnLost,
         *,
-        open_stream: Callable[[Callable[[], None]], Device],
-        close_stream: Callable[[], None],
+        open_stream: Callable[[Callable[[], None]], tuple[Device, Any]],
         changed: Callable[[], None],
     ) -> None:
         self._ctx = ctx
         self._on_lost = on_lost
         self._open_stream = open_stream
-        self._close_stream = close_stream
         self._changed = changed
         self._thread = OwnThread(ctx.id, may_hang=True)
         self._pulse = PulseStreams(direction)
@@ -118,6 +117,8 @@ class DeviceWatch:
         self._beats = self._opened = 0
         self._away = False
         self._failure: RtpipeError | None = None
+        self.stream: Any = None
+        """The stream, while it is open."""
 
     @property
     def away(self) -> bool:
@@ -215,12 +216,10 @@ class DeviceWatch:
 
     async def _return(self) -> None:
         """Open the device again, as often as it takes until its audio flows."""
-        pause_s, longest_s = _BACKOFF_S
-        while True:
+        for failures in count():
             self._opened += 1
             await self._thread.start(self._let_go)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, longest_s)
+            await asyncio.sleep(_BACKOFF.pause_s(failures))
             try:
                 await self._thread.start(self._look_again)
                 await self._open()
@@ -242,17 +241,15 @@ class DeviceWatch:
 
     def _take(self, finished: Callable[[], None]) -> Device:
         with portaudio.turn:
-            try:
-                device = self._open_stream(finished)
-            except BaseException:
-                self._close_stream()  # it may be open and not have started
-                raise
+            device, self.stream = self._open_stream(finished)
             self._holding.add(self)
             return device
 
     def _let_go(self) -> None:
         with portaudio.turn:
-            self._close_stream()
+            stream, self.stream = self.stream, None
+            if stream is not None:
+                stream.close()
             self._holding.discard(self)
 
     def _look_again(self) -> None:

@@ -156,6 +156,64 @@ def opening(
             os.environ.pop(variable, None)
 
 
+def fitting_channels(
+    sounddevice: Any, device: Device, direction: Direction, sample_rate: int
+) -> int:
+    """Return 1, or how many channels a device has that knows no mono.
+
+    Raises:
+        EnvironmentProblem: It takes neither at that rate.
+    """
+    check = getattr(sounddevice, f"check_{direction}_settings")
+    try:
+        with opening(sounddevice, device, direction, sample_rate):
+            check(device.index, channels=1, dtype="int16", samplerate=sample_rate)
+    except EnvironmentProblem:
+        with opening(sounddevice, device, direction, sample_rate):
+            check(device.index, channels=device.channels, dtype="int16", samplerate=sample_rate)
+        return device.channels
+    return 1
+
+
+def open_stream(
+    sounddevice: Any,
+    device: Device,
+    direction: Direction,
+    *,
+    sample_rate: int,
+    block_ms: int,
+    **settings: Any,
+) -> Any:
+    """Return a stream of s16 blocks that has been opened and started.
+
+    Args:
+        sounddevice: What `load` returned.
+        device: Which device.
+        direction: Which way its audio goes.
+        sample_rate: Hz.
+        block_ms: How much it moves at once (ms).
+        settings: What else `sounddevice` takes: channels, latency, callback, finished_callback.
+
+    Raises:
+        EnvironmentProblem: PortAudio refuses.
+    """
+    kind = sounddevice.RawInputStream if direction == "input" else sounddevice.RawOutputStream
+    with opening(sounddevice, device, direction, sample_rate):
+        stream = kind(
+            device=device.index,
+            samplerate=sample_rate,
+            dtype="int16",
+            blocksize=sample_rate * block_ms // 1000,
+            **settings,
+        )
+        try:
+            stream.start()
+        except BaseException:
+            stream.close()
+            raise
+    return stream
+
+
 def _matching(devices: list[Device], wanted: str) -> list[Device]:
     """Return the devices of that very name or else those that have it in their names."""
     name = wanted.casefold()

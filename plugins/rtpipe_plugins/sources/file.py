@@ -6,11 +6,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from pydantic import Field
 
-from rtpipe import AudioFrame, ExitCode, InputPath, Options, Source, StageContext, StageError, audio
+from rtpipe import (
+    AudioFrame,
+    ExitCode,
+    InputPath,
+    Options,
+    Slicer,
+    Source,
+    StageContext,
+    StageError,
+    audio,
+    reason_of,
+)
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.media.decoding import decoded, pick_stream
 from rtpipe_plugins.sound.pacing import Pacer
@@ -19,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from av.container import InputContainer
-    from numpy.typing import NDArray
 
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
@@ -138,7 +147,7 @@ class _Excerpt:
             seek_s = max(options.start_s - _SEEK_EARLIER_S, 0.0)
             zero = float(origin * stream.time_base) if stream.time_base else 0.0
             self._container.seek(round((zero + seek_s) * av.time_base))
-        cutter: _Cutter | None = None
+        slicer = Slicer(frame_ms, pad=False)
         for frame in decoded(self._container, stream, origin=origin):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
@@ -147,51 +156,14 @@ class _Excerpt:
                 end = begin + round(options.duration_s * rate)
                 if pts >= end:
                     break
-            cutter = cutter or _Cutter(rate, frame.layout.name, rate * frame_ms // 1000)
             first = max(begin - pts, 0)
             data = audio.pcm(frame)[first : None if end is None else end - pts]
             if len(data):
-                yield from cutter.add(data, pts + first - begin)
-        if cutter is not None:
-            yield from cutter.rest()
-
-
-class _Cutter:
-    """Re-cuts a stream of s16 samples into frames of `size` samples."""
-
-    def __init__(self, sample_rate: int, layout: str, size: int) -> None:
-        self._rate = sample_rate
-        self._layout = layout
-        self._size = size
-        self._held: list[NDArray[np.int16]] = []
-        self._begin = self._end = 0
-
-    def add(self, data: NDArray[np.int16], pts: int) -> Iterator[AudioFrame]:
-        """Take samples, shape (samples, channels); yield the frames that are full."""
-        if pts != self._end:
-            yield from self.rest()
-            self._begin = pts
-        self._held.append(data)
-        self._end = pts + len(data)
-        if self._end - self._begin >= self._size:
-            joined = np.concatenate(self._held)
-            whole = len(joined) // self._size * self._size
-            for start in range(0, whole, self._size):
-                yield self._frame(joined[start : start + self._size], self._begin + start)
-            self._begin += whole
-            self._held = [joined[whole:]]
-
-    def rest(self) -> Iterator[AudioFrame]:
-        """Yield what is held as one frame."""
-        if self._end > self._begin:
-            yield self._frame(np.concatenate(self._held), self._begin)
-        self._held.clear()
-        self._begin = self._end
-
-    def _frame(self, data: NDArray[np.int16], pts: int) -> AudioFrame:
-        frame = AudioFrame(format="s16", layout=self._layout, samples=len(data))
-        frame.planes[0].update(data.tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
-        return audio.stamp(frame, sample_rate=self._rate, pts=pts)
+                at, layout, part = pts + first - begin, frame.layout.name, frame
+                if len(data) < frame.samples:
+                    part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
+                yield from slicer.process(audio.stamp(part, sample_rate=rate, pts=at))
+        yield from slicer.finish()
 
 
 def _opened(options: FileOptions) -> InputContainer:
@@ -208,6 +180,6 @@ def _opened(options: FileOptions) -> InputContainer:
         raise StageError(f"may not read {path}", exit_code=ExitCode.NO_PERMISSION) from None
     except (FFmpegError, OSError, ValueError) as error:
         raise StageError(
-            f"FFmpeg cannot read {path}: {getattr(error, 'strerror', None) or error}",
+            f"FFmpeg cannot read {path}: {reason_of(error)}",
             exit_code=ExitCode.CONFIGURATION,
         ) from None

@@ -104,10 +104,8 @@ class Mic(Source[MicOptions]):
             "input",
             options.on_lost,
             open_stream=self._open_stream,
-            close_stream=self._close_stream,
             changed=self._changed,
         )
-        self._stream: Any = None
         self._timeline = _Timeline(options.sample_rate)
         self._overruns = 0
         self._silenced = False
@@ -183,44 +181,28 @@ class Mic(Source[MicOptions]):
         while not self._arrived.empty():
             self._arrived.get_nowait()
 
-    def _open_stream(self, finished: Callable[[], None]) -> portaudio.Device:
+    def _open_stream(self, finished: Callable[[], None]) -> tuple[portaudio.Device, Any]:
         sounddevice = portaudio.load()
         options = self.options
         device = portaudio.find_device(sounddevice, options.device, "input")
         wanted = options.channel or 1
         if wanted > device.channels:
             raise EnvironmentProblem(f"{device} has no channel {wanted}, only {device.channels}")
-        with portaudio.opening(sounddevice, device, "input", options.sample_rate):
-            self._channels = self._fitting_channels(sounddevice, device)
-            self._stream = sounddevice.RawInputStream(
-                device=device.index,
-                samplerate=options.sample_rate,
-                channels=self._channels,
-                dtype="int16",
-                blocksize=options.sample_rate * options.block_ms // 1000,
-                latency=options.latency,
-                callback=self._heard,
-                finished_callback=finished,
-            )
-            self._stream.start()
-        return device
-
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
-
-    def _fitting_channels(self, sounddevice: Any, device: portaudio.Device) -> int:
-        """Return how many channels to open: one, mixed by the system, if the device allows it."""
-        if self.options.channel is not None:
-            return self.options.channel
-        try:
-            sounddevice.check_input_settings(
-                device.index, channels=1, dtype="int16", samplerate=self.options.sample_rate
-            )
-        except sounddevice.PortAudioError:
-            return device.channels
-        return 1
+        # One, mixed by the system, if the device allows it.
+        self._channels = options.channel or portaudio.fitting_channels(
+            sounddevice, device, "input", options.sample_rate
+        )
+        return device, portaudio.open_stream(
+            sounddevice,
+            device,
+            "input",
+            sample_rate=options.sample_rate,
+            block_ms=options.block_ms,
+            channels=self._channels,
+            latency=options.latency,
+            callback=self._heard,
+            finished_callback=finished,
+        )
 
     # -- in PortAudio's thread ---------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import AudioFrame, Source, StageContext, audio
+from rtpipe import AudioFormat, AudioFrame, Source, StageContext, audio
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 
@@ -57,6 +57,7 @@ class Process(Source[ProcessOptions]):
         """
         options, width = self.options, self.options.bytes_a_sample
         samples = options.sample_rate * self.ctx.frame_ms // 1000
+        format = AudioFormat(options.sample_rate, options.layout, options.format)
         pts = 0
         while True:
             data = await self._child.read(samples * width)
@@ -64,10 +65,7 @@ class Process(Source[ProcessOptions]):
             if extra:
                 self.ctx.log.warning("its output ends within a sample: %d bytes", extra)
             if count:
-                frame = AudioFrame(options.format, options.layout, count)
-                plane = frame.planes[0]
-                plane.update(data[: count * width].ljust(plane.buffer_size, b"\0"))
-                audio.stamp(frame, sample_rate=options.sample_rate, pts=pts)
+                frame = audio.from_bytes(data[: count * width], count, format, pts=pts)
                 if options.live:
                     took_s = count / options.sample_rate
                     audio.meta(frame).captured_at = self.ctx.now() - took_s

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rtpipe import EnvironmentProblem, Event, ExitCode, Options, OutputPath, StageError, Subscriber
+from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
+from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import append
+from rtpipe_plugins.disk.output_path import unwritable
 
 if TYPE_CHECKING:
     from io import FileIO
+
+    from rtpipe import StageContext
 
 
 class JsonlOptions(Options):
@@ -37,7 +40,12 @@ class Jsonl(Subscriber[JsonlOptions]):
     """
 
     kind = "jsonl"
-    _file: FileIO | None = None
+
+    def __init__(self, options: JsonlOptions, ctx: StageContext) -> None:
+        super().__init__(options, ctx)
+        # An SD card may take a second over a line, and the loop carries audio.
+        self._thread = OwnThread("jsonl")
+        self._file: FileIO | None = None
 
     async def open(self) -> None:
         """Open the file.
@@ -46,19 +54,13 @@ class Jsonl(Subscriber[JsonlOptions]):
             EnvironmentProblem: It cannot be written.
         """
         try:
-            await asyncio.to_thread(self._opened, self._path(_now()))
+            await self._thread.start(self._opened, self._path(_now()))
         except OSError as error:
-            refused = isinstance(error, PermissionError)
-            raise EnvironmentProblem(
-                f"cannot write {error.filename or self.options.path}: {error.strerror}",
-                exit_code=ExitCode.NO_PERMISSION if refused else None,
-            ) from None
+            raise unwritable(error.filename or self.options.path, error) from None
 
     async def close(self) -> None:
         """Close the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            await asyncio.to_thread(file.close)
+        await self._thread.end(self._close)
 
     async def on_event(self, event: Event) -> None:
         """Append `event`.
@@ -73,13 +75,16 @@ class Jsonl(Subscriber[JsonlOptions]):
         line = json.dumps(record, ensure_ascii=False, default=str).encode() + b"\n"
         path = self._path(now)
         try:
-            # In a thread: an SD card may take a second over it, and the loop carries audio.
-            await asyncio.to_thread(self._append, path, line)
+            await self._thread.start(self._append, path, line)
         except OSError as error:
-            raise StageError(f"cannot write {path}: {error.strerror}") from None
+            raise StageError(f"cannot write {path}: {reason_of(error)}") from None
 
     def _path(self, now: datetime) -> Path:
         return Path(now.strftime(str(self.options.path)))
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _append(self, path: Path, line: bytes) -> None:
         append(self._opened(path), line)

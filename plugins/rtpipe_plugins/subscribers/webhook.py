@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import os
-import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -16,8 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from rtpipe import Event, Importance
+from rtpipe import Event, Importance, reason_of
 from rtpipe.events import SubscriberOverflowed
+from rtpipe_plugins.network.http_headers import retry_after_s
 from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
     Delivery,
@@ -29,14 +25,13 @@ from rtpipe_plugins.subscribers.delivery.worker import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aiohttp import ClientError, ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
     from rtpipe_plugins.subscribers.delivery.outbox import Message
     from rtpipe_plugins.subscribers.delivery.worker import Send
 
 _TOKEN = frozenset(f"!#$%&'*+-.^_`|~{ascii_letters}{digits}")
 """What the name of a header consists of."""
-_LONGEST_RETRY_AFTER_S = 3600.0
 _TEMPORARY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -182,7 +177,8 @@ class Webhook(Delivery[WebhookOptions]):
                 except TimeoutError:
                     raise TryLater(f"no answer within {self.options.timeout_s:g} s") from None
                 except ClientError as error:
-                    raise TryLater(_described(error)) from None
+                    # Not its text: aiohttp's may hold the URL.
+                    raise TryLater(reason_of(error, own_text=False)) from None
 
             yield send
 
@@ -198,7 +194,9 @@ class Webhook(Delivery[WebhookOptions]):
             if status // 100 == 2:
                 self.reached()
             elif status in _TEMPORARY or status >= 500:
-                raise TryLater(f"{status} {_phrase(status)}", _retry_after_s(response))
+                raise TryLater(
+                    f"{status} {_phrase(status)}", retry_after_s(response.headers) or 0.0
+                )
             else:
                 self.ctx.publish(
                     WebhookFailed(
@@ -207,33 +205,9 @@ class Webhook(Delivery[WebhookOptions]):
                 )
 
 
-def _described(error: ClientError) -> str:
-    """Return what went wrong on the network; the texts of aiohttp's errors may hold the URL."""
-    cause = getattr(error, "os_error", error)
-    if not isinstance(cause, OSError):
-        return type(error).__name__
-    if isinstance(cause, ssl.SSLError) or not cause.errno or cause.errno < 0:
-        return cause.strerror or type(cause).__name__
-    return os.strerror(cause.errno)  # asyncio puts an address where the words should be
-
-
 def _phrase(status: int) -> str:
     """Return a status in the standard's words: the server's own could repeat what we sent."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-def _retry_after_s(response: ClientResponse) -> float:
-    """Return what the server asks for (s), as a number or as a date; 0 if nothing."""
-    asked = response.headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        seconds = float(asked)
-    else:
-        try:
-            at = parsedate_to_datetime(asked)
-        except ValueError:
-            return 0.0
-        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) else 0.0

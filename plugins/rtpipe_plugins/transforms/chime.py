@@ -23,6 +23,7 @@ from rtpipe import (
     Transform,
     action,
     audio,
+    reason_of,
 )
 from rtpipe_plugins.media.decoding import decoded, pick_stream
 
@@ -102,7 +103,7 @@ class Chime(Transform[ChimeOptions]):
         samples = audio.pcm(frame)[:, 0]
         sound = self._sound[self._at : self._at + len(samples)]
         heard = samples[: len(sound)]
-        heard[:] = np.clip(np.rint(heard + sound), -32768, 32767)
+        heard[:] = audio.to_s16(heard + sound)
         self._at += len(sound)
         if self._at >= len(self._sound):
             self._at = None
@@ -132,7 +133,7 @@ def _read(path: Path) -> NDArray[np.float32]:
                     )
     except (FFmpegError, OSError, ValueError) as error:
         raise StageError(
-            f"cannot read the chime {path}: {getattr(error, 'strerror', None) or error}",
+            f"cannot read the chime {path}: {reason_of(error)}",
             exit_code=ExitCode.CONFIGURATION,
         ) from None
     frames += converter.finish()

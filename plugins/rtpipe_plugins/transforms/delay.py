@@ -87,8 +87,5 @@ class Delay(Transform[DelayOptions]):
         size = max(1, rate * self.ctx.frame_ms // 1000)
         for start in range(0, len(data), size):
             piece = data[start : start + size]
-            made = audio.silence(
-                len(piece), pts=self._next_pts + start, sample_rate=rate, layout=layout
-            )
-            audio.pcm(made)[:] = piece
-            yield made
+            at = self._next_pts + start
+            yield audio.from_pcm(piece, sample_rate=rate, pts=at, layout=layout)

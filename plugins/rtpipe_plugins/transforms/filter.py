@@ -70,7 +70,9 @@ class Filter(Transform[FilterOptions]):
             if not self._graph.format.admits(frame) or hole > _BRIDGED_S * frame.sample_rate:
                 yield from self.finish()
             elif hole > 0:
-                yield from self._filtered(self._graph, self._silence(hole))
+                yield from self._filtered(
+                    self._graph, audio.silence_like(frame, hole, pts=self._next_in)
+                )
         if self._graph is None:
             self._begin(frame)
         assert self._graph is not None
@@ -90,17 +92,6 @@ class Filter(Transform[FilterOptions]):
         except ValueError as error:
             raise StageError(str(error), exit_code=ExitCode.CONFIGURATION) from None
         self._next_out = max(self._next_out, frame.pts or 0)
-
-    def _silence(self, samples: int) -> AudioFrame:
-        assert self._graph is not None
-        format = self._graph.format
-        return audio.silence(
-            samples,
-            pts=self._next_in,
-            sample_rate=format.sample_rate or 0,
-            layout=format.layout or "",
-            format=format.format or "",
-        )
 
     def _filtered(self, graph: Filtergraph, frame: AudioFrame | None) -> Iterator[AudioFrame]:
         rate = graph.format.sample_rate or 0

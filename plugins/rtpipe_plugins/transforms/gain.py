@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from rtpipe import AudioFormat, AudioFrame, Options, StageError, Transform, action, audio
+from rtpipe_plugins.sound.limiter import KNEE, limit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 _LEAST_DB, _MOST_DB = -120.0, 60.0
 _PEAK = 32767.0
-_KNEE = 0.7079 * _PEAK  # -3 dBFS
-_ROOM = _PEAK - _KNEE
 
 Decibels: TypeAlias = Annotated[float, Field(ge=_LEAST_DB, le=_MOST_DB)]
 
@@ -119,9 +118,9 @@ class Gain(Transform[GainOptions]):
         scaled = self._scratch
         np.multiply(samples, factors, out=scaled)
         if loudest > 1.0:
-            peak = loudest * max(int(samples.max()), -int(samples.min()))
-            if self.options.limiter and peak > _KNEE:
-                _bend(scaled, factors)
+            peak = loudest * audio.peak(samples)
+            if self.options.limiter and peak > KNEE:
+                limit(scaled, factors)
             if peak > _PEAK:
                 np.clip(scaled, -32768.0, _PEAK, out=scaled)
         np.rint(scaled, out=scaled)
@@ -148,17 +147,3 @@ class _Ramp:
         self.done = self._passed >= length
         self.reached = float(way[-1])
         return way.astype(np.float32).reshape(-1, 1)
-
-
-def _bend(scaled: NDArray[np.float32], factors: NDArray[np.float32]) -> None:
-    """Bend what lies above the knee so that amplified full scale ends at full scale.
-
-    The curve leaves the knee with slope 1, so there is no corner to hear, and it straightens as
-    the factor goes to 1, so a ramp through 0 dB has no step.
-    """
-    excess = np.abs(scaled)
-    excess -= _KNEE
-    np.maximum(excess, 0.0, out=excess)
-    above_one = np.maximum(factors, 1.0)
-    curvature = 1.0 / _ROOM - 1.0 / (above_one * _PEAK - _KNEE)
-    scaled -= np.copysign(excess - excess / (1.0 + excess * curvature), scaled)

@@ -135,7 +135,7 @@ class _Interval:
 
     def hear(self, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:
         flat = samples.ravel().astype(np.int64)
-        self.peak = max(self.peak, int(flat.max()), -int(flat.min()))
+        self.peak = max(self.peak, audio.peak(flat))
         self.energy += int(np.dot(flat, flat))
         self.clips += int(np.count_nonzero((flat >= _LOUDEST) | (flat <= -_FULL_SCALE)))
         self.count += len(flat)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
@@ -13,6 +12,7 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from rtpipe import audio
 from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.loopback import loopback_only
 
@@ -76,15 +76,9 @@ class PacedTrack(MediaStreamTrack):
         self._due = due + self._frame_s
         if due > now:
             await asyncio.sleep(due - now)
-        mono = self._next_frame()
-        frame = av.AudioFrame.from_ndarray(
-            np.repeat(mono, 2)[np.newaxis], format="s16", layout="stereo"
-        )
-        frame.sample_rate = _RATE
-        frame.time_base = Fraction(1, _RATE)
-        frame.pts = self._pts
-        self._pts += _FRAME
-        return frame
+        stereo = np.repeat(self._next_frame()[:, None], 2, axis=1)
+        pts, self._pts = self._pts, self._pts + _FRAME
+        return audio.from_pcm(stereo, sample_rate=_RATE, pts=pts)
 
 
 class AnsweringPeer:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from rtpipe import audio
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,9 +36,7 @@ class Resampler:
         """Return what comes out when mono samples go in."""
         if not len(pcm):
             return pcm
-        frame = av.AudioFrame.from_ndarray(pcm[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = self._rate
-        return self.frame(frame)
+        return self.frame(audio.from_pcm(pcm, sample_rate=self._rate, pts=0))
 
     def whole(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return all of a piece that stands alone."""

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from helpers.command import rtpipe
-from rtpipe import AudioFrame, EnvironmentProblem, ExitCode, RtpipeError, StageError, audio
+from rtpipe import AudioFrame, Backoff, EnvironmentProblem, ExitCode, RtpipeError, StageError, audio
 from rtpipe.testing import Bench, StageRun, joined, run_stage, tone
 from rtpipe_plugins.network.addresses import shown
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 from rtpipe_plugins.sources.rtsp.receiver import Receiver
 from rtpipe_plugins.sources.rtsp.stage import Rtsp, RtspOptions, Url
+
+QUICK = Backoff(0.01, 0.02, jitter=0.0)
 
 
 def encoded(path: Path, seconds: float, frequency: float = 1000, *, rate: int = 48_000) -> Path:
@@ -117,7 +119,12 @@ class Notes:
 @contextmanager
 def receiving(url: str, **options: Any) -> Iterator[Notes]:
     notes = Notes()
-    how = {"stream": 0, "options": {}, "timeout_s": 5.0, "backoff_s": (0.01, 0.02)} | options
+    how = {
+        "stream": 0,
+        "options": {},
+        "timeout_s": 5.0,
+        "backoff": Backoff(0.01, 0.02, jitter=0.0),
+    } | options
     receiver = Receiver(url=url, listener=notes, **how)
     receiver.start()
     try:
@@ -158,7 +165,7 @@ def test_pauses_between_attempts_grow_while_nobody_answers(tmp_path: Path) -> No
 
     with (
         served(only_once) as port,
-        receiving(f"tcp://127.0.0.1:{port}", backoff_s=(0.01, 0.03)) as notes,
+        receiving(f"tcp://127.0.0.1:{port}", backoff=Backoff(0.01, 0.03, jitter=0.0)) as notes,
     ):
         assert notes.enough.wait(10)
     assert [pause for _, pause in notes.said[1:4]] == [0.01, 0.02, 0.03]

@@ -8,11 +8,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +21,6 @@ from helpers.web_server import WebServer, answer
 from rtpipe import Event
 from rtpipe.testing import Bench, check_stage, run_stage, run_virtual
 from rtpipe_plugins.peers.realtime.events import UserTranscript
-from rtpipe_plugins.subscribers import webhook
 from rtpipe_plugins.subscribers.delivery import worker as delivery
 from rtpipe_plugins.subscribers.webhook import Webhook, WebhookOptions
 
@@ -198,28 +195,9 @@ def test_a_server_is_left_alone_as_long_as_it_asks(monkeypatch: pytest.MonkeyPat
     assert waited == [pytest.approx(40.0)]
 
 
-def from_now(*, hours: float) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
-
-
-@pytest.mark.parametrize(
-    ("header", "least", "most"),
-    [
-        ("7", 7, 7),
-        ("0", 0, 0),
-        ("99999999", 3600, 3600),
-        ("-5", 0, 0),
-        ("soon", 0, 0),
-        ("²", 0, 0),
-        # Named: an id with the time in it differs between the processes that share the tests.
-        pytest.param(from_now(hours=2), 3600, 3600, id="in two hours"),
-        pytest.param(from_now(hours=-2), 0, 0, id="two hours ago"),
-        ("", 0, 0),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(header: str, least: float, most: float) -> None:
-    response: Any = SimpleNamespace(headers={"Retry-After": header})
-    assert least <= webhook._retry_after_s(response) <= most
+def test_but_for_no_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = pauses(monkeypatch, [99999999.0, None], initial_s=1, max_s=6)
+    assert waited == [pytest.approx(3600.0)]
 
 
 async def test_retry_after_is_read_from_the_answer(server: WebServer) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rtpipe import RtpipeError
 from rtpipe_plugins.soundcard import portaudio
@@ -76,7 +76,7 @@ def device(
     try:
         sounddevice = portaudio.load()
         found = portaudio.find_device(sounddevice, wanted, direction)
-        fitting_channels(sounddevice, found, direction, sample_rate)
+        portaudio.fitting_channels(sounddevice, found, direction, sample_rate)
     except RtpipeError as error:
         return _refused(name, error, needed=needed)
     own = f"prefers {found.sample_rate} Hz, takes {sample_rate} Hz"
@@ -175,25 +175,6 @@ def speech_extra() -> Finding:
         return Finding("speech extra", "ok", "the embedded peer listens and speaks offline")
     detail = f"without {', '.join(absent)} the embedded peer has tones instead of a voice"
     return Finding("speech extra", "missing", detail, "pip install 'rtpipe-media[speech]'")
-
-
-def fitting_channels(
-    sounddevice: Any, device: portaudio.Device, direction: Direction, sample_rate: int
-) -> int:
-    """Return 1, or how many channels a device has that knows no mono.
-
-    Raises:
-        EnvironmentProblem: It takes neither at that rate.
-    """
-    check = getattr(sounddevice, f"check_{direction}_settings")
-    try:
-        with portaudio.opening(sounddevice, device, direction, sample_rate):
-            check(device.index, channels=1, dtype="int16", samplerate=sample_rate)
-    except RtpipeError:
-        with portaudio.opening(sounddevice, device, direction, sample_rate):
-            check(device.index, channels=device.channels, dtype="int16", samplerate=sample_rate)
-        return device.channels
-    return 1
 
 
 def _refused(name: str, error: RtpipeError, *, needed: bool) -> Finding:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe import EnvironmentProblem, RtpipeError
-from rtpipe_plugins.commands.doctor.checks import Finding, fitting_channels
+from rtpipe_plugins.commands.doctor.checks import Finding
 from rtpipe_plugins.sinks.speaker.stage import BLOCK_MS, DEVICE_S
 from rtpipe_plugins.soundcard import portaudio
 
@@ -113,8 +113,8 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[CapturedSo
     sounddevice = portaudio.load()
     into = portaudio.find_device(sounddevice, mic.device, "input")
     out = portaudio.find_device(sounddevice, speaker.device, "output")
-    ears = fitting_channels(sounddevice, into, "input", mic.sample_rate)
-    mouths = fitting_channels(sounddevice, out, "output", speaker.sample_rate)
+    ears = portaudio.fitting_channels(sounddevice, into, "input", mic.sample_rate)
+    mouths = portaudio.fitting_channels(sounddevice, out, "output", speaker.sample_rate)
     heard, mouth = CapturedSound(mic.sample_rate), _Mouth(speaker.sample_rate, mouths)
     listening = threading.Event()
 
@@ -124,31 +124,29 @@ def _play_and_hear(speaker: SpeakerOptions, mic: MicOptions) -> tuple[CapturedSo
         listening.set()
 
     with ExitStack() as streams:
-        with portaudio.opening(sounddevice, into, "input", mic.sample_rate):
-            hearing = sounddevice.RawInputStream(
-                device=into.index,
-                samplerate=mic.sample_rate,
-                channels=ears,
-                dtype="int16",
-                blocksize=mic.sample_rate * mic.block_ms // 1000,
-                latency=mic.latency,
-                callback=hear,
-            )
-            streams.callback(hearing.close)
-            hearing.start()
+        hearing = portaudio.open_stream(
+            sounddevice,
+            into,
+            "input",
+            sample_rate=mic.sample_rate,
+            block_ms=mic.block_ms,
+            channels=ears,
+            latency=mic.latency,
+            callback=hear,
+        )
+        streams.callback(hearing.close)
         _wait_for(listening, f"{into} gives no sound")
-        with portaudio.opening(sounddevice, out, "output", speaker.sample_rate):
-            playing = sounddevice.RawOutputStream(
-                device=out.index,
-                samplerate=speaker.sample_rate,
-                channels=mouths,
-                dtype="int16",
-                blocksize=speaker.sample_rate * BLOCK_MS // 1000,
-                latency=DEVICE_S,
-                callback=mouth.fill,
-            )
-            streams.callback(playing.close)
-            playing.start()
+        playing = portaudio.open_stream(
+            sounddevice,
+            out,
+            "output",
+            sample_rate=speaker.sample_rate,
+            block_ms=BLOCK_MS,
+            channels=mouths,
+            latency=DEVICE_S,
+            callback=mouth.fill,
+        )
+        streams.callback(playing.close)
         _wait_for(mouth.begun, f"{out} takes no sound")
         time.sleep(_LISTEN_S)
     return heard, mouth.chirped_at

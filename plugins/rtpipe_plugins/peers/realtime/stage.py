@@ -16,6 +16,7 @@ from rtpipe import (
     QueuePolicy,
     Send,
     StageContext,
+    Timeline,
     action,
     audio,
 )
@@ -23,7 +24,6 @@ from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.actions import Actions
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.call.timeline import Timeline
 from rtpipe_plugins.peers.realtime.dialects.dialect import Happening, Hushed, ToolCall
 from rtpipe_plugins.peers.realtime.events import (
     SERVER_EVENT_TYPES,
@@ -136,21 +136,24 @@ class Realtime(Actions):
         if self.options.greeting:
             with suppress(NotConnected):  # lost while others opened; the next call goes on
                 line.carry_out(line.conversation.say(self.options.greeting))
+        timeline = Timeline(self.ctx.clock, began_at=self.ctx.now())
         measuring = asyncio.create_task(self._measure())
         try:
-            await self._keeper.converse(inlet, Timeline(self.ctx.clock, send), self._forward)
+            forward = partial(self._forward, timeline=timeline, send=send)
+            await self._keeper.converse(inlet, timeline, forward)
         finally:
             measuring.cancel()
             await asyncio.gather(measuring, return_exceptions=True)
 
-    async def _forward(self, line: ActiveCall, splice: Timeline) -> None:
+    async def _forward(self, line: ActiveCall, timeline: Timeline, send: Send) -> None:
         """Send on what has come and may be heard."""
         conversation = line.conversation
         async for frame in line.transport.incoming.received:
             line.carry_out(conversation.elapsed(audio.duration_ms(frame)))
             for heard in conversation.listen(frame):
                 self._meter.arrived(line, heard)
-                await splice.send(heard)
+                timeline.place(heard)
+                await send(heard)
 
     async def _measure(self) -> None:
         """Tell from time to time how the media fare."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from rtpipe import audio, reason_of
 from rtpipe_plugins.disk.output_path import dated
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
@@ -224,8 +225,7 @@ class Recording:
         if not self._live:
             raise error
         if self._retry_at is None:
-            reason = error.strerror or str(error)
-            self._announce(RecorderFailed(path=str(path), error=reason))
+            self._announce(RecorderFailed(path=str(path), error=reason_of(error)))
         self._retry_at = self._position + _RETRY_S * self._rate
 
     def _pipeline_s(self, position: int) -> float:
@@ -238,8 +238,7 @@ def tracks_of(block: NDArray[np.int16], layout: Layout) -> list[NDArray[np.int16
         return [np.ascontiguousarray(block[:, [n]]) for n in range(block.shape[1])]
     if layout == "stereo":
         return [block[:, [0, -1]]]  # a single input is heard on both sides
-    total = block.sum(axis=1, dtype=np.int32)
-    return [np.clip(total, -32768, 32767).astype(np.int16)[:, None]]
+    return [audio.to_s16(block.sum(axis=1, dtype=np.int32))[:, None]]
 
 
 def _has_room(path: Path, size: int) -> bool:

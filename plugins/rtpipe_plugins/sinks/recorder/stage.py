@@ -50,8 +50,6 @@ _BATCH_PATIENCE = 60 * _RATE
 """Files arrive as fast as each can be read: no haste, but no hour of audio in memory either."""
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
-_AUDIBLE = 33
-"""Peak of an s16 sample that somebody may hear: -60 dBFS."""
 _DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What may pass, while a wrong path does not."""
 
@@ -242,4 +240,4 @@ class Recorder(Sink[RecorderOptions]):
 
 
 def _is_quiet(data: NDArray[np.int16]) -> bool:
-    return not len(data) or max(int(data.max()), -int(data.min())) < _AUDIBLE
+    return not len(data) or audio.peak(data) < audio.AUDIBLE

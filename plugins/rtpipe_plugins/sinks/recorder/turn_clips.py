@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtpipe import reason_of
 from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderTurnRecorded
 from rtpipe_plugins.sinks.recorder.segment import FileFormat, Segment
 
@@ -194,8 +195,7 @@ class TurnClips:
     def _failed(self, path: Path, error: OSError) -> None:
         if not self._format.durable:
             raise error
-        reason = error.strerror or str(error)
-        self._announce(RecorderFailed(path=str(path), error=reason))
+        self._announce(RecorderFailed(path=str(path), error=reason_of(error)))
 
 
 def _family(event: Event) -> str:

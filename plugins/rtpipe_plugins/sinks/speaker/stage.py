@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 BLOCK_MS = 10
 DEVICE_S = 0.04
 """What the device itself may hold: its low default (20 ms) crackles on a busy computer."""
-_AUDIBLE = 33
-"""Peak of an s16 sample that somebody may hear: -60 dBFS."""
 
 _NEXT_SOUND_S = 1.0
 """What comes so long after a sound is another sound."""
@@ -138,10 +136,8 @@ class Speaker(Sink[SpeakerOptions]):
             "output",
             options.on_lost,
             open_stream=self._open_stream,
-            close_stream=self._close_stream,
             changed=self._changed,
         )
-        self._stream: Any = None
         self._moved = asyncio.Event()
         self._most_held = options.sample_rate * options.prebuffer_ms // 1000
         self._channels = 1
@@ -182,8 +178,8 @@ class Speaker(Sink[SpeakerOptions]):
             return
         data = _fitted(audio.pcm(frame), self._channels)
         if self.options.volume != 1.0:
-            data = np.clip(np.rint(data * self.options.volume), -32768, 32767).astype(np.int16)
-        audible = int(data.max()) >= _AUDIBLE or int(data.min()) <= -_AUDIBLE
+            data = audio.to_s16(data * self.options.volume)
+        audible = audio.peak(data) >= audio.AUDIBLE
         room = self._most_held
         if self.ctx.live:
             data = self._kept_in_step(data)
@@ -253,7 +249,7 @@ class Speaker(Sink[SpeakerOptions]):
         if self._watch.away:
             return
         # The device has taken it, but not played it: silence after it pushes it through.
-        await asyncio.sleep(self._stream.latency + 2 * BLOCK_MS / 1000)
+        await asyncio.sleep(self._watch.stream.latency + 2 * BLOCK_MS / 1000)
 
     def _count_gap(self, *, audible: bool) -> None:
         """Tell of an underrun if the device ran dry between two frames of one sound."""
@@ -263,30 +259,23 @@ class Speaker(Sink[SpeakerOptions]):
             self._tell_underrun()
         self._gaps, self._in_mid_sound, self._consumed_at = gaps, audible, now
 
-    def _open_stream(self, finished: Callable[[], None]) -> portaudio.Device:
+    def _open_stream(self, finished: Callable[[], None]) -> tuple[portaudio.Device, Any]:
         sounddevice = portaudio.load()
         options = self.options
         device = portaudio.find_device(sounddevice, options.device, "output")
         self._channels = min(2, device.channels)
         self._buffer = PlaybackBuffer(self._channels, self._most_held)
-        with portaudio.opening(sounddevice, device, "output", options.sample_rate):
-            self._stream = sounddevice.RawOutputStream(
-                device=device.index,
-                samplerate=options.sample_rate,
-                channels=self._channels,
-                dtype="int16",
-                blocksize=options.sample_rate * BLOCK_MS // 1000,
-                latency=DEVICE_S,
-                callback=self._fill,
-                finished_callback=finished,
-            )
-            self._stream.start()
-        return device
-
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        return device, portaudio.open_stream(
+            sounddevice,
+            device,
+            "output",
+            sample_rate=options.sample_rate,
+            block_ms=BLOCK_MS,
+            channels=self._channels,
+            latency=DEVICE_S,
+            callback=self._fill,
+            finished_callback=finished,
+        )
 
     # -- in PortAudio's thread ---------------------------------------------------------------------
 

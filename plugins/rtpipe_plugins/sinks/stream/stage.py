@@ -19,11 +19,11 @@ from rtpipe import (
     Sink,
     StageContext,
     StageError,
-    audio,
 )
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.network.addresses import Address, problem, shown, unreachable
 from rtpipe_plugins.sinks.stream import uploader as uploading
+from rtpipe_plugins.sound.holes import GapFiller
 from rtpipe_plugins.sound.pacing import Pacer
 
 _FORMATS = {
@@ -147,7 +147,7 @@ class Stream(Sink[StreamOptions]):
         super().__init__(options, ctx)
         self._uploader = ChildProcess([sys.executable, "-P", uploading.__file__])
         self._pacer = Pacer(ctx)
-        self._expected: int | None = None
+        self._holes = GapFiller()
 
     async def open(self) -> None:
         """Connect.
@@ -178,18 +178,11 @@ class Stream(Sink[StreamOptions]):
             StageError: The connection broke off.
         """
         await self._pacer.wait(frame)
-        pts = frame.pts or 0
-        data = audio.pcm(frame)
-        hole = 0 if self._expected is None else max(pts - self._expected, 0)
         try:
-            while hole:
-                silent = min(hole, frame.sample_rate)
-                await self._uploader.write(bytes(silent * data[:1].nbytes))
-                hole -= silent
-            await self._uploader.write(data.tobytes())
+            for data in self._holes.filled(frame):
+                await self._uploader.write(data.tobytes())
         except ConnectionError as gone:
             raise self._broken_off(await self._failure() or gone) from None
-        self._expected = pts + frame.samples
 
     async def drain(self) -> None:
         """Send what the encoder holds and say goodbye.

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import av
 from av.error import FFmpegError
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    Converter,
-    RtpipeError,
-    StageError,
-)
+from rtpipe import AudioFormat, AudioFrame, Backoff, Converter, RtpipeError, StageError
 from rtpipe_plugins.media.decoding import decoded, layout_of, pick_stream
 from rtpipe_plugins.network.addresses import problem, shown, unreachable
 
@@ -57,7 +51,7 @@ class Receiver(threading.Thread):
         stream: Which of its audio streams.
         options: FFmpeg's.
         timeout_s: How long it may take to connect, and be silent afterwards (s).
-        backoff_s: The least and the greatest pause between attempts (s).
+        backoff: The pauses between attempts.
         listener: Is told what happens.
     """
 
@@ -68,7 +62,7 @@ class Receiver(threading.Thread):
         stream: int,
         options: Mapping[str, str],
         timeout_s: float,
-        backoff_s: tuple[float, float],
+        backoff: Backoff,
         listener: StreamObserver,
     ) -> None:
         super().__init__(name=f"receiver of {shown(url)}", daemon=True)
@@ -76,7 +70,7 @@ class Receiver(threading.Thread):
         self._stream = stream
         self._options = dict(options)
         self._timeout_s = timeout_s
-        self._backoff_s = backoff_s
+        self._backoff = backoff
         self._listener = listener
         self._stopped = threading.Event()
         self._target: AudioFormat | None = None
@@ -87,12 +81,11 @@ class Receiver(threading.Thread):
 
     def run(self) -> None:
         """Receive."""
-        least, most = self._backoff_s
-        delay = least
+        failures = 0
         while not self._stopped.is_set():
             try:
                 with closing(self._opened()) as container:
-                    delay = least
+                    failures = 0
                     self._receive(container)
                     if _is_recording(container):
                         self._listener.ended(None)
@@ -105,9 +98,10 @@ class Receiver(threading.Thread):
                 reason = error.message
             if self._stopped.is_set():
                 return
-            self._listener.lost(reason, delay)
-            self._stopped.wait(delay)
-            delay = min(2 * delay, most)
+            pause_s = self._backoff.pause_s(failures)
+            failures += 1
+            self._listener.lost(reason, pause_s)
+            self._stopped.wait(pause_s)
 
     def _opened(self) -> InputContainer:
         try:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from rtpipe import AudioFrame, Event, Importance, Options, RtpipeError, Source, StageContext, audio
+from rtpipe import (
+    AudioFrame,
+    Backoff,
+    Event,
+    Importance,
+    Options,
+    RtpipeError,
+    Source,
+    StageContext,
+    audio,
+)
 from rtpipe_plugins.network.addresses import Address
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 from rtpipe_plugins.sources.rtsp.receiver import Receiver
@@ -127,7 +137,7 @@ class LiveStream(Source[U]):
             stream=options.stream,
             options=self.ffmpeg_options(),
             timeout_s=options.timeout_s,
-            backoff_s=(options.reconnect.initial_s, options.reconnect.max_s),
+            backoff=Backoff(options.reconnect.initial_s, options.reconnect.max_s, jitter=0.0),
             listener=self,
         )
         self._receiver.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from rtpipe import Event, Importance, Options, StageContext, StageError, Subscriber
+from rtpipe import Backoff, Event, Importance, Options, StageContext, StageError, Subscriber
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.disk.output_path import ConfinedPath
 from rtpipe_plugins.subscribers.delivery.outbox import Message, Outbox
@@ -222,8 +221,7 @@ class Delivery(Subscriber[D]):
         Closing ends the wait for a last attempt, but for a server that asked to be left alone.
         """
         retry = self.options.retry
-        pause_s = min(retry.max_s, retry.initial_s * 2.0 ** min(self._failures, 32))
-        pause_s = max(asked_for_s, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        pause_s = Backoff(retry.initial_s, retry.max_s).pause_s(self._failures, asked_for_s)
         self._failures += 1
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), pause_s)

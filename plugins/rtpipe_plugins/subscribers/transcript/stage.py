@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
 
-from rtpipe import Event, Options, StageContext, StageError, Subscriber
+from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import append
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, free_name, reserve, started_at
@@ -113,7 +113,7 @@ class Transcript(Subscriber[TranscriptOptions]):
             # In a thread: an SD card may take a second over it, and the loop carries audio.
             await self._thread.start(self._append, written.encode())
         except OSError as error:
-            raise StageError(f"cannot write {self.options.path}: {error.strerror}") from None
+            raise StageError(f"cannot write {self.options.path}: {reason_of(error)}") from None
         self._count += 1
         self._latest = turn.start
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rtpipe import Recent
 
 if TYPE_CHECKING:
     from rtpipe import Event
@@ -41,7 +43,7 @@ class TurnTiming:
     """Follows the marks that the server and the loudspeaker set."""
 
     def __init__(self) -> None:
-        self._spans: OrderedDict[str, SpeechInterval] = OrderedDict()
+        self._spans: Recent[str, SpeechInterval] = Recent(_REMEMBERED)
         self._speaker: deque[tuple[float, bool]] = deque(maxlen=_REMEMBERED)
         self._whole_chars = 0
         self._whole_s = 0.0
@@ -115,6 +117,4 @@ class TurnTiming:
         key = f"{id}"
         if key not in self._spans:
             self._spans[key] = SpeechInterval()
-            if len(self._spans) > _REMEMBERED:
-                self._spans.popitem(last=False)
         return self._spans[key]

@@ -18,6 +18,7 @@ from rtpipe import (
     audio,
 )
 from rtpipe_plugins.sound.alignment import Aligner
+from rtpipe_plugins.sound.limiter import limit
 from rtpipe_plugins.transforms.mix.ducking import Duck, Ducker
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ _GRACE = 40 * _RATE // 1000
 """Held back while one of the live inputs is silent, so that it can come back in its place."""
 _BATCH_PATIENCE = 600 * _RATE
 """Files arrive as fast as each can be read, and none of them is late."""
-_PEAK = 32767.0
-_KNEE = 32768 * 10 ** (-3 / 20)
-_ROOM = _PEAK - _KNEE
 
 Decibels = Annotated[float, Field(ge=-120, le=60)]
 
@@ -164,9 +162,8 @@ class Mix(Transform[MixOptions]):
             if ducked is not None and number != self._ducked_by:
                 part *= ducked
             total += part
-        _bend(total, loudest=sum(self._gains))
-        np.clip(np.rint(total, out=total), -32768, _PEAK, out=total)
-        made = audio.from_pcm(total.astype(np.int16), sample_rate=_RATE, pts=pts)
+        limit(total, sum(self._gains))
+        made = audio.from_pcm(audio.to_s16(total), sample_rate=_RATE, pts=pts)
         if self._zero is not None and self._by_clock and self.ctx.live:
             zero_s, zero_pts = self._zero
             audio.meta(made).captured_at = zero_s + (pts - zero_pts) / _RATE
@@ -230,12 +227,3 @@ class _Line:
                 if first < last:
                     yield self._begin + first, block[first - begin : last - begin]
             self._heard = [(a, b) for a, b in self._heard if b > end]
-
-
-def _bend(total: NDArray[np.float32], *, loudest: float) -> None:
-    """Bend what lies above the knee, so that the loudest sum ends at full scale."""
-    if loudest <= 1.0:
-        return
-    excess = np.maximum(np.abs(total) - np.float32(_KNEE), 0.0)
-    curvature = np.float32(1.0 / _ROOM - 1.0 / (loudest * 32768 - _KNEE))
-    total -= np.copysign(excess - excess / (1.0 + excess * curvature), total)

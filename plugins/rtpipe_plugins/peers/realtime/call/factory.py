@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import EnvironmentProblem, NotConnected
 from rtpipe_plugins.peers.realtime.account import Account, Mask, account_of
 from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
-from rtpipe_plugins.peers.realtime.call.reconnect import Backoff, Reconnect
+from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
 from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
@@ -97,15 +97,17 @@ class CallFactory:
             StageError: The server's answer cannot be used.
         """
         ends_at = self._clock.now() + self._options.connect_timeout_s
-        backoff = Backoff(self._options.reconnect or Reconnect())
+        backoff = (self._options.reconnect or Reconnect()).backoff
+        failures = 0
         while True:
             try:
                 return await self.dial(ends_at - self._clock.now())
             except EnvironmentProblem as problem:
-                pause_s = backoff.pause_s(wanted_pause_s(problem))
+                pause_s = backoff.pause_s(failures, wanted_pause_s(problem))
                 if not worth_retrying(problem) or self._clock.now() + pause_s >= ends_at:
                     raise
                 self._log.info("%s; trying again", problem.message)
+            failures += 1
             await asyncio.sleep(pause_s)
 
     async def dial(self, limit_s: float) -> ActiveCall:

@@ -27,14 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import TypeAlias
 
-    from rtpipe import Event, Link, StageContext
+    from rtpipe import Event, Link, StageContext, Timeline
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
     from rtpipe_plugins.peers.realtime.call.factory import CallFactory
-    from rtpipe_plugins.peers.realtime.call.timeline import Timeline
     from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 
-    Forward: TypeAlias = Callable[[ActiveCall, Timeline], Coroutine[Any, Any, None]]
+    Forward: TypeAlias = Callable[[ActiveCall], Coroutine[Any, Any, None]]
 
 _LOOK_S = 0.1
 _DRAIN_S = 0.1
@@ -78,13 +77,13 @@ class CallManager:
         self._serve_with(line)
         self._say_connected(line)
 
-    async def converse(self, inlet: Link, splice: Timeline, forward: Forward) -> None:
+    async def converse(self, inlet: Link, timeline: Timeline, forward: Forward) -> None:
         """Hold the conversation until nothing is left to be said.
 
         Args:
             inlet: The visitor's audio.
-            splice: Takes the model's.
-            forward: Carries it from a line to the splice, until the line's `received` closes.
+            timeline: Of the model's; made of those of successive calls.
+            forward: Carries it from a line onto that, until the line's `received` closes.
 
         Raises:
             NotConnected: The call is lost, and is not to be called again.
@@ -95,9 +94,9 @@ class CallManager:
         line = self.line
         while line is not None:
             line.transport.incoming.begin()
-            splice.begin()
+            timeline.resume()
             line.transport.outgoing.attach(self._meter.listened(inlet))
-            if await self._serve(line, forward(line, splice)):
+            if await self._serve(line, forward(line)):
                 return
             line = await self._next(line, inlet)
 

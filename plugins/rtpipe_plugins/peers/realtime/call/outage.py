@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import EnvironmentProblem, ExitCode, LinkClosed, audio
-from rtpipe_plugins.peers.realtime.call.reconnect import Backoff
 from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
 from rtpipe_plugins.peers.realtime.events import RealtimeReconnecting
 
@@ -90,13 +89,14 @@ class Outage:
             ) from None
 
     async def _dial_until_one_stands(self, reason: str) -> ActiveCall:
-        backoff = Backoff(self._options)
         wanted_s: float | None = None
+        failures = 0
         while True:
             self._reason = reason
-            pause_s = backoff.pause_s(wanted_s)
+            pause_s = self._options.backoff.pause_s(failures, wanted_s)
+            failures += 1
             self._ctx.publish(
-                RealtimeReconnecting(attempt=backoff.attempts, reason=reason, pause_s=pause_s)
+                RealtimeReconnecting(attempt=failures, reason=reason, pause_s=pause_s)
             )
             await asyncio.sleep(pause_s)
             try:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from rtpipe import Options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from rtpipe import Backoff, Options
 
 _PATIENCE_S = 300.0
 """However long a server says that it wants to be left alone."""
@@ -26,28 +20,7 @@ class Reconnect(Options):
     give_up_s: float | None = Field(default=None, gt=0)
     """End the stage when there has been no call for so long. `null`: never."""
 
-
-class Backoff:
-    """The pauses between attempts at one thing.
-
-    Args:
-        options: How long they are.
-        chance: Returns evenly distributed numbers from 0 to 1.
-    """
-
-    def __init__(self, options: Reconnect, chance: Callable[[], float] = random.random) -> None:
-        self._options = options
-        self._chance = chance
-        self.attempts = 0
-        """How many pauses there were."""
-
-    def pause_s(self, wanted_s: float | None = None) -> float:
-        """Return how long to wait now.
-
-        Args:
-            wanted_s: What the server asks for (Retry-After), if anything.
-        """
-        doublings = min(self.attempts, 32)
-        self.attempts += 1
-        ceiling = min(self._options.initial_s * 2.0**doublings, self._options.max_s)
-        return max(self._chance() * ceiling, min(wanted_s or 0.0, _PATIENCE_S))
+    @property
+    def backoff(self) -> Backoff:
+        """The pauses: full jitter, so that the clients of a server that was away spread out."""
+        return Backoff(self.initial_s, self.max_s, jitter=1.0, patience_s=_PATIENCE_S)

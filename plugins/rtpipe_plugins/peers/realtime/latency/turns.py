@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtpipe import Event, audio
-from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_IN, AUDIBLE_OUT
+from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,7 +145,7 @@ class Latency:
             kept_s: How long it was kept back for others that might come late.
         """
         pcm = audio.pcm(frame)
-        loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= AUDIBLE_IN)
+        loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= audio.AUDIBLE)
         captured_at = audio.meta(frame).captured_at
         if not len(loud) or captured_at is None:
             return

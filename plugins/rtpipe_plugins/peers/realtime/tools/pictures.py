@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from rtpipe import StageError
+from rtpipe import StageError, reason_of
 
 _MOST_BYTES = 190_000
 """A data channel takes 256 KiB in one piece, and base64 makes 4 bytes out of 3."""
@@ -30,7 +30,7 @@ def data_url(source: str) -> str:
             raise _too_large(source, size)
         data = path.read_bytes()
     except OSError as error:
-        raise StageError(f"cannot read {source}: {error.strerror}") from error
+        raise StageError(f"cannot read {source}: {reason_of(error)}") from error
     for beginning, format in _FORMATS.items():
         if data.startswith(beginning):
             return f"data:{format};base64,{base64.b64encode(data).decode()}"

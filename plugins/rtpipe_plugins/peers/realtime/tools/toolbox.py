@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -14,6 +12,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from rtpipe import RtpipeError
 from rtpipe_plugins.child.process import ChildProcess
+from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.peers.realtime.events import ToolCalled, ToolFailed, ToolReturned
 from rtpipe_plugins.peers.realtime.tools.declarations import CommandTool, PythonTool
 
@@ -147,36 +146,7 @@ async def _called(tool: PythonTool, arguments: str) -> Any:
     """Return what the function returns."""
     if tool.is_async:
         return await tool.call(arguments)
-    return await _in_thread(partial(tool.call, arguments))
-
-
-def _in_thread(call: Callable[[], Any]) -> asyncio.Future[Any]:
-    """Make a call in a thread that nobody waits for: one of asyncio's holds up the exit."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        result: Any = None
-        failure: Exception | None = None
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            failure = error
-        except BaseException as error:  # noqa: BLE001 - `sys.exit` in a tool ends the tool
-            failure = RuntimeError(repr(error))
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=work, name="rtpipe-tool", daemon=True).start()
-    return future
+    return await in_daemon_thread("rtpipe-tool", tool.call, arguments)
 
 
 def _text(result: Any) -> str:

@@ -9,17 +9,12 @@ from rtpipe import Link, LinkClosed, QueuePolicy, WhenFull, audio
 if TYPE_CHECKING:
     from logging import Logger
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rtpipe import AudioFrame
     from rtpipe_plugins.peers.realtime.transports.transport import Inlet
     from rtpipe_webrtc.pace import Pace
 
 AUDIBLE_OUT = 100
 """Of 32767: -50 dBFS, below which no voice detector listens."""
-AUDIBLE_IN = 33
-"""Of 32767: -60 dBFS, below which nobody hears a voice."""
 _RECEIVED = QueuePolicy(max_ms=1000.0, when_full=WhenFull.DROP_OLDEST, trim=False)
 
 
@@ -51,7 +46,7 @@ class VisitorVoice:
         except LinkClosed:
             self.inlet_ended = True
             return None
-        if frame is not None and peak(audio.pcm(frame)) >= AUDIBLE_OUT:
+        if frame is not None and audio.peak(audio.pcm(frame)) >= AUDIBLE_OUT:
             self.audible_at = self._clock.now()
         return frame
 
@@ -77,7 +72,7 @@ class ModelVoice:
     def _hand_out(self, frame: AudioFrame) -> None:
         now = self._clock.now()
         audio.meta(frame).captured_at = now
-        if peak(audio.pcm(frame)) >= AUDIBLE_IN:
+        if audio.peak(audio.pcm(frame)) >= audio.AUDIBLE:
             self.audible_at = now
         self.received.offer(frame)
 
@@ -86,8 +81,3 @@ class ModelVoice:
             self._log.warning(
                 "what follows the call is too slow: the model's audio is being dropped"
             )
-
-
-def peak(pcm: NDArray[np.int16]) -> int:
-    """Return the largest absolute value of at least one sample."""
-    return max(int(pcm.max()), -int(pcm.min()))

@@ -8,12 +8,11 @@ say nothing, by the pauses between voices.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from rtpipe import audio
-from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_IN, peak
+from rtpipe import Recent, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +42,7 @@ class BargeIn:
 
     def __init__(self) -> None:
         self._gate = _Gate.OPEN
-        self._stale: OrderedDict[str, None] = OrderedDict()
+        self._stale: Recent[str, None] = Recent(_REMEMBERED)
         self._speaker: str | None = None
         self._announces = False
         self._early: deque[AudioFrame] = deque()
@@ -61,8 +60,6 @@ class BargeIn:
         """Let nothing of these responses be heard any more, whatever is said of them later."""
         for id in ids:
             self._stale[id] = None
-            if len(self._stale) > _REMEMBERED:
-                self._stale.popitem(last=False)
         self._gate = _Gate.SHUT
         self._speaker = None
         self._forget_voice()
@@ -115,7 +112,7 @@ class BargeIn:
 
     def _muted(self, frame: AudioFrame) -> list[AudioFrame]:
         length_ms = audio.duration_ms(frame)
-        audible = peak(audio.pcm(frame)) >= AUDIBLE_IN
+        audible = audio.peak(audio.pcm(frame)) >= audio.AUDIBLE
         after_pause = self._quiet_ms >= _PAUSE_MS
         self._quiet_ms = 0.0 if audible else self._quiet_ms + length_ms
         if self._gate is _Gate.DRAINING:
@@ -151,12 +148,6 @@ class BargeIn:
 
 
 def _silenced(frame: AudioFrame) -> AudioFrame:
-    quiet = audio.silence(
-        frame.samples,
-        pts=frame.pts or 0,
-        sample_rate=frame.sample_rate,
-        layout=frame.layout.name,
-        format=frame.format.name,
-    )
+    quiet = audio.silence_like(frame, frame.samples, pts=frame.pts or 0)
     audio.copy_meta(frame, quiet)
     return quiet

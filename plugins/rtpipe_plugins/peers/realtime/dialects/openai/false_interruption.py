@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtpipe import audio
-from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_IN, peak
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
@@ -174,7 +173,7 @@ class Pause:
     def _caught_up(self) -> AudioFrame:
         """Return the frame that is due, leaving out silence that lasts."""
         frame = self._held.popleft()
-        while peak(audio.pcm(frame)) < AUDIBLE_IN:
+        while audio.peak(audio.pcm(frame)) < audio.AUDIBLE:
             self._quiet_ms += audio.duration_ms(frame)
             if self._quiet_ms <= _LONGEST_SILENCE_MS or not self._held:
                 return frame

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rtpipe import Recent
 from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
 
@@ -34,7 +35,7 @@ class FunctionCalls:
         self._names = frozenset(names)
         self._batches: list[_Batch] = []
         self._outputs: dict[str, str] = {}
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: Recent[str, None] = Recent(_REMEMBERED)
 
     @property
     def pending(self) -> bool:
@@ -85,6 +86,4 @@ class FunctionCalls:
         if call_id in self._seen:
             return False
         self._seen[call_id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
         return True

@@ -7,11 +7,11 @@ server, so that its order among the other events is not fixed. Everything here g
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from rtpipe import Recent
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript
 
@@ -59,7 +59,7 @@ class Responses:
     """The responses of one call."""
 
     def __init__(self) -> None:
-        self._by_id: OrderedDict[str, Response] = OrderedDict()
+        self._by_id: Recent[str, Response] = Recent(_REMEMBERED)
 
     @property
     def generating(self) -> bool:
@@ -159,8 +159,6 @@ class Responses:
         response = self._by_id.get(id)
         if response is None:
             response = self._by_id[id] = Response(id)
-            if len(self._by_id) > _REMEMBERED:
-                self._by_id.popitem(last=False)
         return response
 
     def _report(self, response: Response) -> Iterator[AssistantTranscript]:

@@ -5,9 +5,11 @@ Except for those outside the conversation (`conversation: none`), which may run 
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from rtpipe import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,7 @@ class Sequencer:
 
     def __init__(self) -> None:
         self._waiting: deque[Request] = deque()
-        self._sent: OrderedDict[str, Request] = OrderedDict()
+        self._sent: Recent[str, Request] = Recent(_REMEMBERED)
         self._unanswered: str | None = None
         self._beside: deque[str] = deque()
 
@@ -74,8 +76,6 @@ class Sequencer:
         else:
             self._beside.append(event_id)
         self._sent[event_id] = request
-        if len(self._sent) > _REMEMBERED:
-            self._sent.popitem(last=False)
         return request.response
 
     def created(self, *, in_band: bool) -> None:

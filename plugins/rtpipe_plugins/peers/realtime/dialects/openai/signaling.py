@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import ssl
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe import EnvironmentProblem, ExitCode, reason_of
+from rtpipe_plugins.network.http_headers import retry_after_s, server_time_s
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
 from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
 from rtpipe_webrtc.loopback import is_loopback
@@ -200,7 +198,7 @@ def refusal(
             f"{host} cannot take the call now (HTTP {status}){said}",
             status=status,
             code=code,
-            retry_after_s=_retry_after_s(headers),
+            retry_after_s=retry_after_s(headers),
         )
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return CallRefused(
@@ -227,43 +225,12 @@ def refusal(
     )
 
 
-def server_time_s(headers: Mapping[str, str]) -> float | None:
-    """Return the server's clock (Unix seconds) when it answered; None where it does not tell."""
-    return _moment(headers.get("Date", ""))
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server wants to be left alone: it says so in seconds or as a date."""
-    wanted = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", wanted, re.ASCII):
-        return float(wanted)
-    until, now = _moment(wanted), server_time_s(headers)
-    return max(until - now, 0.0) if until is not None and now is not None else None
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
 def unreachable(host: str, error: Exception, mask: Callable[[str], str]) -> EnvironmentProblem:
     """Return what it means that no connection came about."""
     return EnvironmentProblem(
-        f"cannot reach {host}: {mask(_reason(error))}",
+        f"cannot reach {host}: {mask(reason_of(error))}",
         help="is it the right address, and is the network up?",
     )
-
-
-def _reason(error: Exception) -> str:
-    """Return the system's words for a failed connection, without aiohttp's around them."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
-        number = cause.errno or 0
-        # Resolvers count downwards, and asyncio puts words of its own into `strerror`.
-        return os.strerror(number) if number > 0 else cause.strerror or str(cause)
-    return str(cause) or type(cause).__name__
 
 
 async def limited_text(response: aiohttp.ClientResponse) -> str | None:

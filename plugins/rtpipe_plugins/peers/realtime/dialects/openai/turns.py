@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from rtpipe import Recent
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ class Turns:
         self._speaking = False
         self._began_ms = 0.0
         self._answer_owed = False
-        self._own_commits: OrderedDict[str, bool] = OrderedDict()  # whether it wants an answer
+        self._own_commits: dict[str, bool] = {}  # whether it wants an answer
         self._pressed = False
         self._untranscribed: set[str] = set()
-        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._heard: Recent[str, None] = Recent(_REMEMBERED)
         self.session(wanted)
 
     @property
@@ -118,7 +118,7 @@ class Turns:
         self._speaking = False
         ask = False
         if self._own_commits:
-            _, ask = self._own_commits.popitem(last=False)
+            ask = self._own_commits.pop(next(iter(self._own_commits)))
         else:
             self._answer_owed = self._answers_by_itself
         awaited = self._transcribes and item_id not in self._heard
@@ -143,8 +143,6 @@ class Turns:
         self._untranscribed.discard(item_id)
         fresh = item_id not in self._heard
         self._heard[item_id] = None
-        if len(self._heard) > _REMEMBERED:
-            self._heard.popitem(last=False)
         return fresh
 
     @property

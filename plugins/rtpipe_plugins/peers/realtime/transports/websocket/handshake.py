@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from rtpipe_plugins.network.http_headers import server_time_s
 from rtpipe_plugins.peers.realtime.dialects.openai.signaling import (
     limited_text,
     refusal,
-    server_time_s,
     unreachable,
 )
 from rtpipe_plugins.peers.realtime.errors import CallRefused

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.dialect import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
-from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_IN, peak
 from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class MediaServer:
         self._loudspeaker = loudspeaker
         self._parts: deque[_Part] = deque()
         self._playing: str | None = None
-        self._unfinished: OrderedDict[str, bool] = OrderedDict()  # whether of the conversation
-        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._unfinished: Recent[str, bool] = Recent(_REMEMBERED)  # whether of the conversation
+        self._dropped: Recent[str, None] = Recent(_REMEMBERED)
         self._interruptible = True
         self._said = 0
         self._sound_at: float | None = None
@@ -113,7 +113,7 @@ class MediaServer:
             case "response.created":
                 response = object_of(event, "response")
                 in_band = response.get("conversation_id", "") is not None
-                _remember(self._unfinished, text_of(response, "id"), in_band)
+                self._unfinished[text_of(response, "id")] = in_band
             case "response.done":
                 response_id = text_of(object_of(event, "response"), "id")
                 self._unfinished.pop(response_id, None)
@@ -155,7 +155,7 @@ class MediaServer:
         """Take up to `most` bytes of `part`, whole samples."""
         taken = part.waiting[: min(most, len(part.waiting) // _WIDTH * _WIDTH)]
         samples = np.frombuffer(bytes(taken), np.int16)
-        if self._sound_at is None and len(samples) and peak(samples) >= AUDIBLE_IN:
+        if self._sound_at is None and len(samples) and audio.peak(samples) >= audio.AUDIBLE:
             self._sound_at, part.sound_from = now, part.handed
         self.gaps += self._dry
         self._dry = False
@@ -182,7 +182,7 @@ class MediaServer:
             )
         steps += [self._tell("cleared", response_id) for response_id in cleared]
         for response_id in [*cleared, *(r for r, mine in self._unfinished.items() if mine)]:
-            _remember(self._dropped, response_id, None)
+            self._dropped[response_id] = None
         self._parts.clear()
         self._playing = None
         return steps
@@ -264,9 +264,3 @@ def _decoded(text: str) -> bytes:
         return binascii.a2b_base64(text)
     except ValueError:  # no audio is heard where none can be read
         return b""
-
-
-def _remember(known: OrderedDict[str, Any], key: str, value: Any) -> None:
-    known[key] = value
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)
