@@ -18,6 +18,7 @@ from rtpipe.errors import (
     reason_of,
 )
 from rtpipe.events import Event, Importance
+from rtpipe.examination import Finding, OptionModel
 from rtpipe.hookspecs import hookimpl
 from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
 from rtpipe.modules import import_file
@@ -51,6 +52,7 @@ __all__ = [
     "EnvironmentProblem",
     "Event",
     "ExitCode",
+    "Finding",
     "FormatError",
     "Importance",
     "InputPath",
@@ -59,6 +61,7 @@ __all__ = [
     "LinkStatistics",
     "Mailbox",
     "NotConnected",
+    "OptionModel",
     "Options",
     "OutputPath",
     "Pattern",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
+    from rtpipe.examination import Examined, Finding
     from rtpipe.link import Link, QueuePolicy
 
 
@@ -238,6 +239,23 @@ class Stage(Generic[O]):
     def claims(cls, options: O) -> str | None:  # noqa: ARG003 - for overriding
         """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything."""
         return None
+
+    @classmethod
+    def examine(cls, options: O) -> Iterable[Examined]:  # noqa: ARG003 - for overriding
+        """Return what is wrong or missing as far as `stat`, `which` and `find_spec` show it.
+
+        For `rtpipe validate`, and for `run` before it opens: no device, network or slow import.
+        """
+        return ()
+
+    @classmethod
+    async def probe(cls, options: O) -> AsyncIterator[Finding]:  # noqa: ARG003 - for overriding
+        """Yield what shows only by trying: devices, keys, servers. For `rtpipe doctor FILE`.
+
+        What `examine` returns is told, too, unless it was said here.
+        """
+        return
+        yield
 
     @classmethod
     def actions(cls) -> dict[str, ActionSpec]:

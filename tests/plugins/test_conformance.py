@@ -9,6 +9,7 @@ import pytest
 from rtpipe.stage import Stage
 from rtpipe.testing import check_stage
 from rtpipe.testing.declaration import declaration_findings
+from rtpipe.testing.examining import examination_findings
 
 VOICE = Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav"
 ELSEWHERE = {
@@ -46,6 +47,10 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
         "python": {"target": "builtins:repr"},
         "transcript": {"path": folder / "words.vtt"},
         "webhook": {"url": ""},
+        "rtsp": {"url": "rtsp://camera/1"},
+        "url": {"url": "https://radio.example/live"},
+        "stream": {"url": "rtsp://server/desk"},
+        "mqtt": {"topic": "desk"},
     }
     return needed.get(kind, {})
 
@@ -53,6 +58,14 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("stage_type", shipped(), ids=lambda stage_type: stage_type.kind)
 def test_a_shipped_kind_declares_itself(stage_type: type[Stage[Any]]) -> None:
     assert list(declaration_findings(stage_type)) == []
+
+
+@pytest.mark.parametrize("stage_type", shipped(), ids=lambda stage_type: stage_type.kind)
+def test_a_shipped_kind_examines_itself_quickly(
+    stage_type: type[Stage[Any]], tmp_path: Path
+) -> None:
+    given = stage_type.options_type.model_validate(options(stage_type.kind, tmp_path))
+    assert list(examination_findings(stage_type, given)) == []
 
 
 @pytest.mark.parametrize("stage_type", shipped(), ids=lambda stage_type: stage_type.kind)

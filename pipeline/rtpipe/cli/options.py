@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -52,8 +52,14 @@ class PipelineRequest:
     env_file: Path | None = None
     plugins_dirs: tuple[Path, ...] = ()
 
-    def load(self, *, warn: bool = True) -> Loaded:
+    def load(
+        self, *, warn: bool = True, examine: Literal["file", "machine"] | None = None
+    ) -> Loaded:
         """Return the pipeline, and print its warnings on stderr unless `-q` or not `warn`.
+
+        Args:
+            warn: Whether to print the warnings.
+            examine: How closely the stages examine themselves; see `Choices`.
 
         Raises:
             ConfigError: With everything that is wrong.
@@ -64,18 +70,19 @@ class PipelineRequest:
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
                 os.environ.setdefault(name, value)  # stages read their keys there themselves
-        loaded = self._load()
+        loaded = self._load(examine)
         settings = Settings.current()
         if warn and loaded.warnings and settings.verbosity >= 0:
             text = render(loaded.warnings, colour=settings.colour(sys.stderr))
             click.echo(f"{text}\n", err=True)
         return loaded
 
-    def _load(self) -> Loaded:
+    def _load(self, examine: Literal["file", "machine"] | None) -> Loaded:
         choices: Choices = {
             "sets": self.sets,
             "profile": self.profile,
             "plugins_dirs": self.plugins_dirs,
+            "examine": examine,
         }
         if self.expression is not None:
             return from_expression(self.expression, **choices)

@@ -42,7 +42,7 @@ def run(
     Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
     The conversation goes to stdout, everything else to stderr.
     """
-    loaded = pipeline.load()
+    loaded = pipeline.load(examine="file")
     if dry_run:
         click.echo(draw_text(loaded))
         return

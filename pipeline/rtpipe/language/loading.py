@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.errors import ConfigError
 from rtpipe.language.document import Merger
+from rtpipe.language.examining import examine
 from rtpipe.language.graph import Graph, build
 from rtpipe.language.includes import plugin_names, with_includes
 from rtpipe.language.interpolate import looks_secret, note_secrets
@@ -59,6 +60,8 @@ class Choices(TypedDict, total=False):
         env: The environment; None: the process's own.
         plugins_dirs: More folders with plugins.
         registry: What is installed; None: discovered. The files' own plugins are added to it.
+        examine: How closely the stages examine themselves: `file`: what the file ships and gets
+            wrong; `machine`: also what this machine lacks. None: not at all.
     """
 
     sets: Sequence[str]
@@ -66,6 +69,7 @@ class Choices(TypedDict, total=False):
     env: Mapping[str, str] | None
     plugins_dirs: Sequence[Path]
     registry: Registry | None
+    examine: Literal["file", "machine"] | None
 
 
 def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
@@ -142,6 +146,9 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         env=os.environ if env is None else env,
         findings=findings,
     )
+    depth = choices.get("examine")
+    if depth is not None and not findings.failed:
+        examine(spec, findings, machine=depth == "machine")
     if findings.failed:
         raise ConfigError(findings.errors())
     graph = build(spec)

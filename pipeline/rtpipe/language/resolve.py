@@ -16,7 +16,7 @@ from rtpipe.stage import family
 from rtpipe.wording.diagnostics import Related, Span, mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from rtpipe.catalogue.plugins import Registry
@@ -201,7 +201,7 @@ class _Checks:
         """Report two stages that want one device or one file for themselves."""
         subscribers = [route.subscriber for route in routes if route.subscriber is not None]
         holders: dict[str, StageSpec] = {}
-        for stage in _with_fallbacks([*stages, *subscribers]):
+        for stage in (member for each in [*stages, *subscribers] for member in each.chain):
             claim = stage.stage_type.claims(stage.options)
             if claim is None:
                 continue
@@ -229,14 +229,6 @@ class _Checks:
         if not options and not reserved:
             return item.kind
         return {item.kind: options or None, **reserved}
-
-
-def _with_fallbacks(stages: Sequence[StageSpec]) -> Iterable[StageSpec]:
-    for stage in stages:
-        current: StageSpec | None = stage
-        while current is not None:
-            yield current
-            current = current.fallback
 
 
 def _masked(value: Any, secrets: set[str]) -> Any:

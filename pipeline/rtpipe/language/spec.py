@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rtpipe.language.nodes import MapNode
     from rtpipe.link import WhenFull
     from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Span
@@ -57,7 +58,10 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class StageSpec:
-    """One item of `stages:` (or a route's subscriber), its options already validated."""
+    """One item of `stages:` (or a route's subscriber), its options already validated.
+
+    `written` is what the options were made from, with the place of each.
+    """
 
     id: str
     kind: str
@@ -69,6 +73,12 @@ class StageSpec:
     on_error: ErrorPolicy = field(default_factory=Fail)
     fallback: StageSpec | None = None
     label: str | None = None
+    written: MapNode | None = None
+
+    @property
+    def chain(self) -> tuple[StageSpec, ...]:
+        """The stage and its fallbacks, in the order in which they take over."""
+        return (self, *(() if self.fallback is None else self.fallback.chain))
 
 
 @dataclass(frozen=True, slots=True)

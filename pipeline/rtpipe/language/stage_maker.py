@@ -79,6 +79,7 @@ class StageMaker:
             on_error=policy,
             fallback=fallback,
             label=label,
+            written=checked.node,
         )
 
     def unknown_kind(self, item: StageItem, families: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from rtpipe.errors import EnvironmentProblem
 from rtpipe.stage import Options, Stage
 from rtpipe.testing.declaration import declaration_findings
+from rtpipe.testing.examining import examination_findings
 from rtpipe.testing.promises import Broken
 from rtpipe.testing.scenarios import Subject, scenarios
 from rtpipe.testing.signals import joined, noise, speech_like
@@ -56,6 +57,8 @@ def check_stage(
     if not findings:
         if not isinstance(options, Options):
             options = stage_type.options_type.model_validate(dict(options))
+        for finding in examination_findings(stage_type, options):
+            findings[finding] = ["examination"]
         voice = joined(frames) if frames is not None else _voice()
         for label, scenario in scenarios(Subject(stage_type, options, voice, tolerance)):
             for finding in _findings(scenario, real_time=real_time):

@@ -156,8 +156,8 @@ class Findings:
         def hide(text: str) -> str:
             return mask(text, self.secrets)
 
-        def quote(span: Span) -> str:
-            return mask(self.line(span), self.secrets, keep_length=True)
+        def quote(span: Span, known: str) -> str:
+            return mask(known or self.line(span), self.secrets, keep_length=True)
 
         return replace(
             found,
@@ -165,8 +165,8 @@ class Findings:
             label=hide(found.label),
             help=None if found.help is None else hide(found.help),
             notes=tuple(hide(note) for note in found.notes),
-            source="" if found.span is None else quote(found.span),
-            related=tuple(replace(r, source=quote(r.span)) for r in found.related),
+            source="" if found.span is None else quote(found.span, found.source),
+            related=tuple(replace(r, source=quote(r.span, r.source)) for r in found.related),
         )
 
 

@@ -1,1 +1,1 @@
-"""Peers: stages that take audio in and give other audio out."""
+"""Peers, one room for each kind: what takes audio in and gives other audio out."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rtpipe import AudioFormat, AudioFrame, Sink, StageContext, StageError
+from rtpipe.examination import missing_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 from rtpipe_plugins.sound.holes import GapFiller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe import Finding
 
 
 class ProcessSinkOptions(CommandOptions):
@@ -27,6 +35,11 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     def accepts_for(cls, options: ProcessSinkOptions) -> AudioFormat:
         """Return what the command wants."""
         return AudioFormat(options.sample_rate, options.layout, options.format)
+
+    @classmethod
+    def examine(cls, options: ProcessSinkOptions) -> Iterator[Finding]:
+        """Look for the program."""
+        return missing_command(options.words[0], "command")
 
     def __init__(self, options: ProcessSinkOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -1,1 +1,1 @@
-"""PortAudio and PulseAudio: for `mic`, `speaker`, `devices` and `doctor`."""
+"""Sound cards and their devices, for `mic`, `speaker`, and the commands `devices` and `doctor`."""

@@ -21,6 +21,7 @@ from rtpipe import (
     audio,
     reason_of,
 )
+from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.media.decoding import decoded, pick_stream
 from rtpipe_plugins.sound.pacing import Pacer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from av.container import InputContainer
+
+    from rtpipe import Finding
 
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
@@ -69,6 +72,11 @@ class File(Source[FileOptions]):
     def has_clock(cls, options: FileOptions) -> bool:
         """Return whether it is paced."""
         return options.realtime
+
+    @classmethod
+    def examine(cls, options: FileOptions) -> Iterator[Finding]:
+        """Look for the file."""
+        return missing_file(options.path, "path")
 
     def __init__(self, options: FileOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rtpipe import Finding
+
 _MOST_WAITING_MS = 2000
 """More waits only when something has held the loop, and then old audio is of no use."""
 _STEPS_ASIDE_S = 0.006
@@ -96,6 +98,13 @@ class Mic(Source[MicOptions]):
     def claims(cls, options: MicOptions) -> str:
         """Return the device."""
         return f"device-in:{options.device}"
+
+    @classmethod
+    def probe(cls, options: MicOptions) -> AsyncIterator[Finding]:
+        """Look for PortAudio, the device and its sample rate."""
+        from rtpipe_plugins.soundcard.probing import probe_device
+
+        return probe_device(options, "input")
 
     def __init__(self, options: MicOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtpipe import AudioFormat, AudioFrame, Source, StageContext, audio
+from rtpipe.examination import missing_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from rtpipe import Finding
 
 
 class ProcessOptions(CommandOptions):
@@ -32,6 +35,11 @@ class Process(Source[ProcessOptions]):
     def has_clock(cls, options: ProcessOptions) -> bool:
         """Return whether the command is live."""
         return options.live
+
+    @classmethod
+    def examine(cls, options: ProcessOptions) -> Iterator[Finding]:
+        """Look for the program."""
+        return missing_command(options.words[0], "command")
 
     def __init__(self, options: ProcessOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

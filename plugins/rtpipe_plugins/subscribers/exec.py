@@ -7,13 +7,19 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
+from rtpipe.examination import missing_command
 from rtpipe_plugins.child.command import Command, words_of
 from rtpipe_plugins.child.process import ChildProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtpipe import Finding
 
 _GRACE_S = 1.0
 
@@ -30,6 +36,11 @@ class ExecOptions(Options):
     """How long it may run (s); then it and all its children are killed."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """How many may run at once; with 1 they run in the order of the events."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The program and its arguments."""
+        return words_of(self.command)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +78,14 @@ class Exec(Subscriber[ExecOptions]):
     kind = "exec"
     publishes = (ExecFailed,)
 
+    @classmethod
+    def examine(cls, options: ExecOptions) -> Iterator[Finding]:
+        """Look for the program."""
+        return missing_command(options.words[0], "command")
+
     def __init__(self, options: ExecOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._words = words_of(options.command)
+        self._words = options.words
         self._free = asyncio.Semaphore(options.concurrency)
         self._running: set[asyncio.Task[None]] = set()
 

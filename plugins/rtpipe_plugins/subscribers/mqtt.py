@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from rtpipe import EnvironmentProblem, InputPath
 from rtpipe.events import SubscriberOverflowed
+from rtpipe.examination import missing_file
 from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
     Delivery,
@@ -20,8 +21,9 @@ from rtpipe_plugins.subscribers.delivery.worker import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
+    from rtpipe import Finding
     from rtpipe_plugins.subscribers.delivery.outbox import Message
     from rtpipe_plugins.subscribers.delivery.worker import Send
 
@@ -99,6 +101,12 @@ class Mqtt(Delivery[MqttOptions]):
     connected = MqttConnected
     disconnected = MqttDisconnected
     _tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def examine(cls, options: MqttOptions) -> Iterable[Finding]:
+        """Look for the certificates."""
+        ca_file = options.ca_file
+        return () if ca_file is None else missing_file(ca_file, "ca_file", status="missing")
 
     @property
     def host(self) -> str:

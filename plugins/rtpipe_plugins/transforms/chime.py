@@ -25,6 +25,7 @@ from rtpipe import (
     audio,
     reason_of,
 )
+from rtpipe.examination import missing_file
 from rtpipe_plugins.media.decoding import decoded, pick_stream
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from rtpipe import Finding
 
 _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
@@ -64,6 +67,11 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+
+    @classmethod
+    def examine(cls, options: ChimeOptions) -> Iterator[Finding]:
+        """Look for the sound."""
+        return missing_file(options.path, "path")
 
     def __init__(self, options: ChimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -15,14 +15,19 @@ from pydantic import SecretStr
 
 from helpers import fake_sounddevice
 from rtpipe import ConfigError, ExitCode, RtpipeError
-from rtpipe_plugins.commands.doctor import checks
 from rtpipe_plugins.commands.doctor import command as doctor
-from rtpipe_plugins.commands.doctor import loopback as doctor_loopback
 from rtpipe_plugins.commands.doctor import sound as doctor_sound
-from rtpipe_plugins.commands.doctor.loopback import Loopback, call_oneself, tone_snr_db
 from rtpipe_plugins.commands.doctor.sound import CapturedSound, chirp, judged, round_trip
+from rtpipe_plugins.peers.realtime import examination
 from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+from rtpipe_plugins.peers.realtime.transports.webrtc import self_test as doctor_loopback
+from rtpipe_plugins.peers.realtime.transports.webrtc.self_test import (
+    Loopback,
+    call_oneself,
+    tone_snr_db,
+)
 from rtpipe_plugins.sinks.speaker.stage import SpeakerOptions
+from rtpipe_plugins.soundcard import probing
 from rtpipe_plugins.sources.mic import MicOptions
 
 KEY = "sk-not-to-be-seen-123456"
@@ -101,11 +106,12 @@ def test_a_device_must_take_the_rate_in_mono_or_in_all_its_channels(
             raise fake.PortAudioError("Error: Invalid sample rate", -9997)
 
     monkeypatch.setattr(fake, "check_output_settings", check)
-    finding = checks.device("loudspeaker", "Built-in", "output", 16_000, needed=True)
+    wanted = SpeakerOptions(device="Built-in", sample_rate=16_000)
+    finding = probing.device(wanted, "output")
     assert finding.status == status
     if status == "missing":
-        assert finding.detail.endswith("does not take 16000 Hz")
-        assert finding.remedy == "set `sample_rate: 44100`, which it prefers"
+        assert finding.message.endswith("does not take 16000 Hz")
+        assert finding.help == "set `sample_rate: 44100`, which it prefers"
 
 
 def test_a_fallback_makes_it_bearable(
@@ -120,6 +126,21 @@ def test_a_fallback_makes_it_bearable(
     assert result.exit_code == 0
     assert json.loads(result.stdout)["ok"] is True
     assert found(result)["microphone (mic)"]["status"] == "missing"
+
+
+def test_what_concerns_the_machine_is_told_once_and_what_concerns_a_stage_for_each(
+    monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[str], Path]
+) -> None:
+    fake_sounddevice.install(monkeypatch, ())
+    file = pipeline(
+        "[{mic: {}, id: left}, {mic: {device: b}, id: right},"
+        " {blackhole: {}, from: left}, {blackhole: {}, id: other, from: right}]"
+    )
+    machine = ["libraries", "PortAudio", "audio group"]
+    names = [*machine, "microphone (left)", "microphone (right)"]
+    assert list(found(run(file, "--json"))) == names
+    told = [line[4:].partition(":")[0] for line in run(file).stdout.splitlines()]
+    assert [each for each in told if "help" not in each] == names
 
 
 def test_what_the_pipeline_does_not_ask_for_is_not_looked_at(
@@ -152,7 +173,7 @@ def test_a_key_is_seen_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         result = run(*words)
         assert "set, for 127.0.0.1:9" in result.output
         assert KEY not in result.output
-    given, _ = checks.account(RealtimeOptions(api_key=SecretStr(KEY)), {}, needed=True)
+    given, _ = examination.account(RealtimeOptions(api_key=SecretStr(KEY)), {})
     assert given.status == "ok"
     assert KEY not in repr(given)
 
@@ -169,17 +190,17 @@ async def test_a_server_that_answers_anything_is_there() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    there = await checks.reachable(url, needed=True)
+    there = await examination.reachable(url)
     await runner.cleanup()
-    gone = await checks.reachable(url, needed=True)
-    assert (there.status, there.detail) == ("ok", f"{url} answers (401)")
+    gone = await examination.reachable(url)
+    assert (there.status, there.message) == ("ok", f"{url} answers (401)")
     assert (gone.status, gone.needed) == ("missing", True)
-    assert "HTTPS_PROXY" in gone.remedy
+    assert "HTTPS_PROXY" in (gone.help or "")
 
 
 def test_udp_that_cannot_leave_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checks.udp(None, needed=True).status == "ok"
-    assert checks.udp("127.0.0.1", needed=True).status == "ok"
+    assert examination.udp(None).status == "ok"
+    assert examination.udp("127.0.0.1").status == "ok"
 
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -188,9 +209,9 @@ def test_udp_that_cannot_leave_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         sendto = refused  # type: ignore[assignment]
 
     monkeypatch.setattr(socket, "socket", Closed)
-    finding = checks.udp(None, needed=True)
+    finding = examination.udp(None)
     assert (finding.status, finding.needed) == ("missing", True)
-    assert "let UDP out" in finding.remedy
+    assert "let UDP out" in (finding.help or "")
 
 
 async def test_a_call_that_fails_or_sounds_bad_is_a_finding(
@@ -203,12 +224,12 @@ async def test_a_call_that_fails_or_sounds_bad_is_a_finding(
         raise TimeoutError
 
     monkeypatch.setattr(doctor_loopback, "call_oneself", bad)
-    noisy = await checks.loopback(needed=True)
+    noisy = await examination.self_test()
     monkeypatch.setattr(doctor_loopback, "call_oneself", none)
-    silent = await checks.loopback(needed=True)
+    silent = await examination.self_test()
     assert (noisy.status, silent.status) == ("missing", "missing")
-    assert "SNR 3.0 dB" in noisy.detail
-    assert "nothing arrived" in silent.detail
+    assert "SNR 3.0 dB" in noisy.message
+    assert "nothing arrived" in silent.message
 
 
 @pytest.mark.slow
@@ -243,13 +264,13 @@ def test_a_round_trip_is_judged_by_what_the_microphone_hears_and_when() -> None:
     came_at = 100.0 + (30_000 - 959) / 48_000
     good = judged(recorded(heard), came_at - 0.172)
     assert good.status == "ok"
-    assert good.detail.endswith("and the loudspeaker in it, 172 ms after it was given the sound")
-    assert not good.remedy
+    assert good.message.endswith("and the loudspeaker in it, 172 ms after it was given the sound")
+    assert not good.help
     late = judged(recorded(heard), came_at - 0.55)
-    assert "`delay_ms: 550`" in late.remedy
+    assert "`delay_ms: 550`" in (late.help or "")
     assert judged(recorded(room), 100.0).status == "unknown"
     muted = judged(recorded(np.zeros(48_000)), 100.0)
-    assert (muted.status, muted.detail) == ("missing", "the microphone gives digital silence")
+    assert (muted.status, muted.message) == ("missing", "the microphone gives digital silence")
 
 
 def test_a_device_that_does_not_begin_is_told_from_a_silent_one(
@@ -263,11 +284,11 @@ def test_a_device_that_does_not_begin_is_told_from_a_silent_one(
     fake = fake_sounddevice.install(monkeypatch)
     devices = SpeakerOptions(device="Headset"), MicOptions(device="Headset")
     deaf = round_trip(*devices)
-    assert deaf.detail == "USB Headset: Audio (hw:1,0) gives no sound for 0.01 s"
-    assert "sound server" in deaf.remedy
+    assert deaf.message == "USB Headset: Audio (hw:1,0) gives no sound for 0.01 s"
+    assert "sound server" in (deaf.help or "")
     monkeypatch.setattr(fake, "RawInputStream", Ear)
     mute = round_trip(*devices)
-    assert (mute.status, mute.detail) == (
+    assert (mute.status, mute.message) == (
         "unknown",
         "USB Headset: Audio (hw:1,0) takes no sound for 0.01 s",
     )

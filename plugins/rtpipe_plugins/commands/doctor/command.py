@@ -5,51 +5,79 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rtpipe import ExitCode, RtpipeError
-from rtpipe_plugins.commands.doctor import checks
-from rtpipe_plugins.commands.doctor import sound as doctor_sound
-from rtpipe_plugins.peers.realtime.options import RealtimeOptions
-from rtpipe_plugins.peers.realtime.stage import Realtime
-from rtpipe_plugins.sinks.speaker.stage import Speaker, SpeakerOptions
-from rtpipe_plugins.sources.mic import Mic, MicOptions
+from rtpipe import ExitCode, Finding, RtpipeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterable
 
-    from rtpipe_plugins.commands.doctor.checks import Finding
+    from rtpipe.examination import Status
+    from rtpipe.language.spec import StageSpec
 
-_SIGNS = {"ok": "ok", "missing": "--", "unknown": "??"}
+_SIGNS = {"ok": "ok", "missing": "--", "wrong": "--", "unknown": "??"}
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A stage that asks something of the machine.
+@dataclass(slots=True)
+class Check:
+    """A line of the report.
 
     Attributes:
-        id: The stage, "" where no pipeline was given.
-        options: Its options.
-        needed: Whether there is no fallback for it.
+        name: What was looked at.
+        status: `unknown` where it could not be told.
+        detail: What was seen.
+        remedy: What to do about it; "" where all is well.
+        needed: Whether the pipeline cannot run without it.
     """
 
-    id: str
-    options: MicOptions | SpeakerOptions | RealtimeOptions
-    needed: bool
+    name: str
+    status: Status
+    detail: str
+    remedy: str
+    needed: bool = False
 
-    def named(self, what: str) -> str:
-        """Return what to call a check of this stage's."""
-        return f"{what} ({self.id})" if self.id else what
+    @property
+    def lacking(self) -> bool:
+        """Whether it is not there, or wrong."""
+        return self.status in {"missing", "wrong"}
 
 
-_ANYTHING = tuple(
-    Need("", options.model_validate({}), needed=False) for options in (MicOptions, SpeakerOptions)
-)
+class Report:
+    """The checks; what concerns the machine and no stage alone is told once.
+
+    Args:
+        shown: Whether to print each as it comes: some take seconds.
+    """
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._checks: dict[tuple[str, ...], Check] = {}
+
+    @property
+    def checks(self) -> list[Check]:
+        """All of them, in order."""
+        return list(self._checks.values())
+
+    def take(self, finding: Finding, id: str = "") -> Check:
+        """Add what was found, for the stage `id`; return its check, which may be there already."""
+        name, detail = finding.name or finding.option, finding.message
+        if finding.option and id:
+            name = f"{name} ({id})"
+        key = (name, finding.status, detail if finding.option else "")
+        known = self._checks.get(key)
+        if known is not None:
+            return known
+        check = self._checks[key] = Check(name, finding.status, detail, finding.help or "")
+        if self._shown:
+            click.echo(f"{_SIGNS[check.status]}  {check.name}: {check.detail}")
+            if check.remedy:
+                click.echo(f"      = help: {check.remedy}")
+        return check
 
 
 def add_commands(cli: click.Group) -> None:
@@ -64,112 +92,62 @@ def add_commands(cli: click.Group) -> None:
 def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
     """Look at this machine: sound, key, network, and a call to itself.
 
-    With FILE exits with 69 if something is missing that this pipeline cannot run without; a stage
-    with a `fallback:` can.
+    With FILE at what its stages need, and exits with 69 if something is missing that this pipeline
+    cannot run without; a stage with a `fallback:` can.
     """
-    needs = _ANYTHING if file is None else needs_of(file)
-    findings = asyncio.run(_shown(needs, whole=file is None, sound=sound, as_json=as_json))
-    lacking = [each for each in findings if each.needed and each.status == "missing"]
-    if as_json:
-        report = {"ok": not lacking, "checks": [dataclasses.asdict(each) for each in findings]}
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
-    if lacking:
-        subject = "this machine" if file is None else str(file)
-        raise RtpipeError(
-            f"{subject} lacks {', '.join(each.name for each in lacking)}",
-            exit_code=ExitCode.UNAVAILABLE,
-        )
-
-
-def needs_of(file: Path) -> tuple[Need, ...]:
-    """Return what a pipeline's stages ask of the machine.
-
-    Raises:
-        ConfigError: The file is wrong.
-    """
+    from rtpipe.language.examining import installed, stages_of
     from rtpipe.language.loading import load
 
-    found = []
-    for spec in load([file]).spec.stages:
-        if issubclass(spec.stage_type, (Mic, Speaker, Realtime)):
-            assert isinstance(spec.options, (MicOptions, SpeakerOptions, RealtimeOptions))
-            found.append(Need(spec.id, spec.options, needed=spec.fallback is None))
-    return tuple(found)
+    stages = installed() if file is None else stages_of(load([file], examine="file").spec)
+    report = Report(shown=not as_json)
+    asyncio.run(_examine(stages, report, fatal=file is not None, sound=sound))
+    lacking = [check.name for check in report.checks if check.needed and check.lacking]
+    if as_json:
+        checks = [dataclasses.asdict(check) for check in report.checks]
+        click.echo(json.dumps({"ok": not lacking, "checks": checks}, indent=2, ensure_ascii=False))
+    if lacking:
+        raise RtpipeError(f"{file} lacks {', '.join(lacking)}", exit_code=ExitCode.UNAVAILABLE)
 
 
-async def _shown(
-    needs: tuple[Need, ...], *, whole: bool, sound: bool, as_json: bool
-) -> list[Finding]:
-    findings = []
-    async for finding in examined(needs, whole=whole, sound=sound):
-        findings.append(finding)
-        if not as_json:  # as they come: some take seconds
-            click.echo(f"{_SIGNS[finding.status]}  {finding.name}: {finding.detail}")
-            if finding.remedy:
-                click.echo(f"      = help: {finding.remedy}")
-    return findings
-
-
-async def examined(needs: tuple[Need, ...], *, whole: bool, sound: bool) -> AsyncIterator[Finding]:
-    """Yield the findings, as they come.
+async def _examine(
+    stages: Iterable[StageSpec], report: Report, *, fatal: bool, sound: bool
+) -> None:
+    """Probe the stages and their fallbacks.
 
     Args:
-        needs: What is asked of the machine.
-        whole: Look at the key and the embedded peer, too, although nothing asks for them.
+        stages: Which.
+        report: Takes the findings.
+        fatal: Whether a stage needs what it asks for, unless one of its fallbacks does without.
         sound: Play and record something.
     """
-    mics = [need for need in needs if isinstance(need.options, MicOptions)]
-    speakers = [need for need in needs if isinstance(need.options, SpeakerOptions)]
-    calls = [need for need in needs if isinstance(need.options, RealtimeOptions)]
-    yield checks.libraries()
-    if mics or speakers:
-        library = checks.port_audio(needed=any(need.needed for need in [*mics, *speakers]))
-        yield library
-        yield checks.audio_group()
-        if library.status == "ok":
-            for finding in _devices(mics, speakers, sound=sound):
-                yield finding
-    for need in calls or ([Need("", RealtimeOptions(), needed=False)] if whole else []):
-        async for finding in _call(need):
-            yield finding
-    if calls or whole:
-        yield checks.speech_extra()
-        # Without a file it is the one check that any machine must pass.
-        yield await checks.loopback(needed=whole or any(need.needed for need in calls))
+    report.take(_libraries())
+    able: list[StageSpec] = []
+    for stage in stages:
+        chain = [await _probe(member, report) for member in stage.chain]
+        works = [not any(check.lacking for check in needed) for needed in chain]
+        able += [member for member, well in zip(stage.chain, works, strict=True) if well]
+        if fatal and (stage.fallback is None or not any(works)):
+            for check in (check for needed in chain for check in needed):
+                check.needed = True
+    if sound:
+        from rtpipe_plugins.commands.doctor.sound import try_sound
+
+        for finding in try_sound([stage.options for stage in able]):
+            report.take(finding)
 
 
-def _devices(mics: list[Need], speakers: list[Need], *, sound: bool) -> list[Finding]:
-    findings = []
-    for need in [*mics, *speakers]:
-        options = need.options
-        assert isinstance(options, (MicOptions, SpeakerOptions))
-        is_mic = isinstance(options, MicOptions)
-        findings.append(
-            checks.device(
-                need.named("microphone" if is_mic else "loudspeaker"),
-                options.device,
-                "input" if is_mic else "output",
-                options.sample_rate,
-                needed=need.needed,
-            )
-        )
-    if sound and mics and speakers and all(each.status == "ok" for each in findings):
-        mic, speaker = mics[0].options, speakers[0].options
-        assert isinstance(mic, MicOptions)
-        assert isinstance(speaker, SpeakerOptions)
-        findings.append(doctor_sound.round_trip(speaker, mic))
-    return findings
+async def _probe(stage: StageSpec, report: Report) -> list[Check]:
+    """Report what a stage shows; return what it cannot do without."""
+    from rtpipe.language.examining import probe
+
+    checks = [(finding, report.take(finding, stage.id)) async for finding in probe(stage)]
+    return [check for finding, check in checks if finding.needed]
 
 
-async def _call(need: Need) -> AsyncIterator[Finding]:
-    options = need.options
-    assert isinstance(options, RealtimeOptions)
-    if options.provider == "embedded":
-        yield checks.udp(None, needed=need.needed)
-        return
-    key, account = checks.account(options, os.environ, needed=need.needed)
-    yield dataclasses.replace(key, name=need.named(key.name))
-    if account is not None:
-        yield await checks.reachable(account.base_url, needed=need.needed)
-    host = None if account is None else account.hostname
-    yield checks.udp(host, needed=need.needed)
+def _libraries() -> Finding:
+    """Look at the libraries that carry the audio."""
+    import av
+
+    shown = [f"{name} {version(name)}" for name in ("av", "aiortc", "numpy", "sounddevice")]
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    return Finding("ok", f"{', '.join(shown)}, libavcodec {codec}", name="libraries")

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtpipe import EnvironmentProblem, RtpipeError
-from rtpipe_plugins.commands.doctor.checks import Finding
-from rtpipe_plugins.sinks.speaker.stage import BLOCK_MS, DEVICE_S
+from rtpipe import EnvironmentProblem, Finding, RtpipeError
+from rtpipe_plugins.sinks.speaker.stage import BLOCK_MS, DEVICE_S, SpeakerOptions
 from rtpipe_plugins.soundcard import portaudio
+from rtpipe_plugins.sources.mic import MicOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.sinks.speaker.stage import SpeakerOptions
-    from rtpipe_plugins.sources.mic import MicOptions
+    from rtpipe import Options
 
 _NAME = "round trip"
 _CHIRP_S = 0.2
@@ -61,12 +62,20 @@ class CapturedSound:
         return self._came_at[block] - float(ends[block] - 1 - index) / self.sample_rate
 
 
+def try_sound(options: Sequence[Options]) -> Iterator[Finding]:
+    """Yield how the sound travels from a loudspeaker to a microphone, if there are both."""
+    speakers = [each for each in options if isinstance(each, SpeakerOptions)]
+    mics = [each for each in options if isinstance(each, MicOptions)]
+    if speakers and mics:
+        yield round_trip(speakers[0], mics[0])
+
+
 def round_trip(speaker: SpeakerOptions, mic: MicOptions) -> Finding:
     """Play a soft chirp and listen: how loud the room is, whether it is heard there, how late."""
     try:
         heard, played_at = _play_and_hear(speaker, mic)
     except RtpipeError as error:
-        return Finding(_NAME, "unknown", error.message, error.help or "")
+        return Finding("unknown", error.message, help=error.help, name=_NAME)
     return judged(heard, played_at)
 
 
@@ -79,8 +88,8 @@ def judged(heard: CapturedSound, played_at: float) -> Finding:
     """
     samples = heard.samples
     if not np.any(samples):
-        detail, remedy = "the microphone gives digital silence", "unmute it in the sound mixer"
-        return Finding(_NAME, "missing", detail, remedy)
+        seen, remedy = "the microphone gives digital silence", "unmute it in the sound mixer"
+        return Finding("missing", seen, help=remedy, name=_NAME)
     level_dbfs = 10 * np.log10(max(float(np.mean(np.square(samples))), 1e-12))
     level = f"the microphone hears {level_dbfs:.0f} dBFS"
     wanted = chirp(heard.sample_rate)
@@ -89,12 +98,12 @@ def judged(heard: CapturedSound, played_at: float) -> Finding:
     likeness = np.abs(np.fft.irfft(product, size))[: len(samples)]
     if likeness.max() < _HEARD_ABOVE * np.median(likeness):
         remedy = "turn the loudspeaker up; with headphones this is as it should be"
-        return Finding(_NAME, "unknown", f"{level}, but not the loudspeaker", remedy)
+        seen = f"{level}, but not the loudspeaker"
+        return Finding("unknown", seen, help=remedy, name=_NAME)
     way_ms = (heard.time_of(int(np.argmax(likeness))) - played_at) * 1000
-    detail = f"{level}, and the loudspeaker in it, {way_ms:.0f} ms after it was given the sound"
-    if way_ms <= _FOUND_BY_ITSELF_MS:
-        return Finding(_NAME, "ok", detail)
-    return Finding(_NAME, "ok", detail, f"say `delay_ms: {way_ms:.0f}` to `echo_cancel`")
+    seen = f"{level}, and the loudspeaker in it, {way_ms:.0f} ms after it was given the sound"
+    late = f"say `delay_ms: {way_ms:.0f}` to `echo_cancel`"
+    return Finding("ok", seen, help=late if way_ms > _FOUND_BY_ITSELF_MS else None, name=_NAME)
 
 
 def chirp(sample_rate: int) -> NDArray[np.float64]:

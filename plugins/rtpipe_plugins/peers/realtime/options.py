@@ -13,7 +13,6 @@ from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
 from rtpipe_plugins.peers.realtime.call.roll_over import RollOver
 from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ServerTool, Tool, distinct
-from rtpipe_realtime_server.faults.knobs import Faults
 from rtpipe_webrtc.options import IceServer, JitterOptions, OpusOptions
 
 if TYPE_CHECKING:
@@ -99,8 +98,9 @@ class RealtimeOptions(Options):
     """`embedded`: the folder of the recogniser's model. Default: the one that `speech` installs."""
     script: InputPath | None = None
     """`embedded`: a dialogue to follow word for word, a YAML file; in place of `rules`."""
-    faults: Faults | None = None
-    """`embedded`: what the server does wrong on purpose, to rehearse a bad day."""
+    faults: dict[str, Any] | None = None
+    """`embedded`: what the server does wrong on purpose, to rehearse a bad day; each as `--fault`
+    of `serve-realtime` has it."""
 
     @field_validator("session")
     @classmethod

@@ -50,6 +50,10 @@ from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position imp
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from rtpipe import Finding
+    from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 
@@ -108,6 +112,20 @@ class Realtime(Actions):
     def has_clock(cls, options: RealtimeOptions) -> bool:  # noqa: ARG003 - a call always has one
         """A call moves at the speed of speech."""
         return True
+
+    @classmethod
+    def examine(cls, options: RealtimeOptions) -> Iterator[Examined]:
+        """Look for the key and the tools' programs; `embedded`: for its documents and extras."""
+        from rtpipe_plugins.peers.realtime import examination
+
+        return examination.examine(options)
+
+    @classmethod
+    def probe(cls, options: RealtimeOptions) -> AsyncIterator[Finding]:
+        """Ask the server whether it is there, and see whether audio gets through."""
+        from rtpipe_plugins.peers.realtime import examination
+
+        return examination.probe(options)
 
     async def open(self) -> None:
         """Place the call and wait for the session.

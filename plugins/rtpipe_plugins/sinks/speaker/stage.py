@@ -36,9 +36,11 @@ from rtpipe_plugins.soundcard.device_watch import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from numpy.typing import NDArray
+
+    from rtpipe import Finding
 
 BLOCK_MS = 10
 DEVICE_S = 0.04
@@ -128,6 +130,13 @@ class Speaker(Sink[SpeakerOptions]):
     def claims(cls, options: SpeakerOptions) -> str:
         """Return the device."""
         return f"device-out:{options.device}"
+
+    @classmethod
+    def probe(cls, options: SpeakerOptions) -> AsyncIterator[Finding]:
+        """Look for PortAudio, the device and its sample rate."""
+        from rtpipe_plugins.soundcard.probing import probe_device
+
+        return probe_device(options, "output")
 
     def __init__(self, options: SpeakerOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

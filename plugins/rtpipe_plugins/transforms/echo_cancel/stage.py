@@ -12,15 +12,19 @@ from rtpipe import (
     CANONICAL,
     AudioFrame,
     EnvironmentProblem,
+    Finding,
     Options,
     SinkId,
     Transform,
     audio,
 )
+from rtpipe.examination import missing_modules
 from rtpipe_plugins.sound.drift import SHORTENED
 from rtpipe_plugins.transforms.echo_cancel.reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from pywebrtc_audio import AudioProcessor
 
@@ -37,6 +41,7 @@ _RINGS = 50
 """Blocks for which an echo may follow what was played: 500 ms."""
 _AUDIBLE = 100
 """Of 32767: -50 dBFS."""
+_INSTALL = "pip install 'rtpipe-media[echo]', or a `fallback: {mute_gate: half_duplex}`"
 _GUARD_MS = 40.0
 """The engine looks for the echo behind the reference, so that one must come a little early."""
 
@@ -74,6 +79,12 @@ class EchoCancel(Transform[EchoCancelOptions]):
     kind = "echo_cancel"
     accepts = CANONICAL
     mutates = True
+
+    @classmethod
+    def examine(cls, options: EchoCancelOptions) -> Iterator[Finding]:  # noqa: ARG003 - the same for all
+        """Look for the engine."""
+        if missing_modules(["pywebrtc_audio"]):
+            yield Finding("missing", "echo_cancel needs pywebrtc-audio", help=_INSTALL)
 
     def __init__(self, options: EchoCancelOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -171,7 +182,7 @@ def _engine(options: EchoCancelOptions) -> AudioProcessor:
     except ImportError as error:
         raise EnvironmentProblem(
             f"echo_cancel needs pywebrtc-audio: {error}",
-            help="pip install 'rtpipe-media[echo]', or a `fallback: {mute_gate: half_duplex}`",
+            help=_INSTALL,
         ) from error
     return AudioProcessor(
         sample_rate=_RATE,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from rtpipe import ConfigError
+from rtpipe import ConfigError, EnvironmentProblem, ExitCode, StageError
 from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
 
@@ -53,6 +54,22 @@ def test_rules_and_a_script_are_one_too_many(tmp_path: Path) -> None:
         RealtimeOptions(rules=tmp_path / "a.yaml", script=tmp_path / "b.yaml")
 
 
-def test_a_fault_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValidationError, match="http_492"):
-        RealtimeOptions.model_validate({"faults": {"http_492": 1}})
+async def test_a_fault_that_there_is_not_is_refused() -> None:
+    options = RealtimeOptions.model_validate({"faults": {"http_492": 1}})
+    with pytest.raises(StageError, match="http_492") as caught:
+        await EmbeddedServer(LOG).start(options)
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
+
+
+async def test_a_server_that_is_not_installed_is_a_lack_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "rtpipe_realtime_server.server", None)
+    with pytest.raises(EnvironmentProblem, match="not installed") as caught:
+        await EmbeddedServer(LOG).start(RealtimeOptions(provider="embedded"))
+    assert caught.value.help == "pip install rtpipe-media"
+
+
+def test_the_options_do_not_import_the_server() -> None:
+    source = Path(sys.modules[RealtimeOptions.__module__].__file__ or "").read_text("utf-8")
+    assert "realtime_server" not in source

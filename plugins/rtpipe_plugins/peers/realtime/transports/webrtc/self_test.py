@@ -1,4 +1,4 @@
-"""The doctor's call to itself: a tone through Opus and WebRTC, and how much of it arrives.
+"""A call to oneself: a tone through Opus and WebRTC, and how much of it arrives.
 
 Imports aiortc; imported only when the call is made.
 """

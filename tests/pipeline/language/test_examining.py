@@ -1,0 +1,418 @@
+"""Stages examine themselves: what they find stands at its place, and no kind is known by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from helpers.specimens import HOME, Specimens, understood
+from rtpipe import (
+    ConfigError,
+    EnvironmentProblem,
+    ExitCode,
+    Finding,
+    OptionModel,
+    Options,
+    Source,
+    hookimpl,
+)
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli.root import RtpipeGroup
+from rtpipe.documents import read_document
+from rtpipe.examination import missing_command, missing_file
+from rtpipe.language.examining import probe, stages_of
+from rtpipe.language.loading import from_text
+from rtpipe.testing.examining import examination_findings
+from rtpipe.wording.diagnostics import Diagnostic
+
+
+class LampOptions(Options):
+    """A lamp."""
+
+    main = "colour"
+    colour: str = "red"
+    """Which."""
+    lamps: tuple[dict[str, Any], ...] = ()
+    """More of them."""
+    wiring: dict[str, Any] | None = None
+    """How it is wired."""
+
+
+class Wiring(Options):
+    """What only the electrician knows."""
+
+    volts: int = 12
+    """V."""
+
+
+Look = Callable[[LampOptions], Iterable[Any]]
+
+
+def found(look: Look, text: str, *, machine: bool = True) -> list[Diagnostic]:
+    """Return what is found in stages among which `lamp` looks so."""
+
+    class Lamp(Source[LampOptions]):
+        kind = "lamp"
+
+        @classmethod
+        def examine(cls, options: LampOptions) -> Iterable[Any]:
+            return look(options)
+
+    class Lamps:
+        @staticmethod
+        @hookimpl
+        def rtpipe_stages() -> list[type]:
+            return [Lamp]
+
+    made = Registry()
+    made.register(Specimens(), "specimens")
+    made.register(Lamps(), "lamps")
+    try:
+        depth: Any = "machine" if machine else "file"
+        loaded = from_text(
+            f"version: 1\nstages:\n{text}  - blackhole\n",
+            path=HOME,
+            registry=made,
+            env={},
+            examine=depth,
+        )
+    except ConfigError as error:
+        return list(error.diagnostics)
+    return list(loaded.warnings)
+
+
+def places(diagnostics: Iterable[Diagnostic]) -> list[tuple[str, int, int]]:
+    return [(d.code, d.span.line, d.span.column) for d in diagnostics if d.span is not None]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "column"),
+    [
+        ("colour", "  - lamp: {colour: blue}\n", 20),
+        ("colour", "  - lamp: blue\n", 11),
+        ("colour", "  - lamp\n", 5),
+        ("lamps.1.watts", "  - lamp: {lamps: [{watts: 1}, {watts: 2}]}\n", 40),
+        ("lamps.1.volts", "  - lamp: {lamps: [{watts: 1}, {watts: 2}]}\n", 32),
+        ("lamps.7", "  - lamp: {lamps: []}\n", 19),
+        ("", "  - lamp: blue\n", 5),
+    ],
+)
+def test_a_finding_stands_at_its_option(option: str, text: str, column: int) -> None:
+    (wrong,) = found(lambda _: [Finding("wrong", "no", option, "do so")], text)
+    assert (wrong.message, wrong.help) == ("no", "do so")
+    assert places([wrong]) == [("E601", 3, column)]
+    (missing,) = found(lambda _: [Finding("missing", "no", option)], text)
+    assert places([missing]) == [("E602", 3, column)]
+
+
+def test_what_this_machine_lacks_is_left_out_where_nobody_asks() -> None:
+    def look(options: LampOptions) -> list[Finding]:
+        wrong = [Finding("wrong", "no")] if options.colour == "blue" else []
+        return [Finding("missing", "no"), Finding("ok", "yes"), Finding("unknown", "eh"), *wrong]
+
+    assert not found(look, "  - lamp\n", machine=False)
+    assert [d.code for d in found(look, "  - lamp: blue\n", machine=False)] == ["E601"]
+
+
+LACKS = {
+    "gone": [Finding("missing", "gone", "colour")],
+    "dim": [Finding("missing", "dim", "colour", needed=False)],
+    "wrong": [Finding("wrong", "wrong", "colour")],
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "fallback", "expected"),
+    [
+        ("gone", "tone: null", []),
+        ("gone", "lamp: fine", []),
+        ("gone", "lamp: dim", ["dim"]),
+        ("gone", "lamp: gone", ["gone", "gone"]),
+        ("gone", "lamp: gone, fallback: tone", []),
+        ("fine", "lamp: gone", ["gone"]),
+        ("dim", "tone: null", ["dim"]),
+        ("wrong", "tone: null", ["wrong"]),
+        ("fine", "lamp: wrong", ["wrong"]),
+    ],
+)
+def test_a_fallback_that_lacks_nothing_takes_over(
+    stage: str, fallback: str, expected: list[str]
+) -> None:
+    text = f"  - lamp: {stage}\n    fallback: {{{fallback}}}\n"
+    seen = found(lambda options: LACKS.get(options.colour, []), text)
+    assert [d.message for d in seen] == expected
+
+
+def test_an_option_is_checked_by_a_model_that_only_the_examination_knows() -> None:
+    def look(_: LampOptions) -> list[OptionModel]:
+        return [OptionModel("wiring", Wiring)]
+
+    text = "  - lamp:\n      wiring: {volts: %s}\n"
+    assert not found(look, text % "24")
+    assert not found(look, "  - lamp\n")
+    assert places(found(look, text % "many")) == [("E103", 4, 23)]
+    (unknown,) = found(look, "  - lamp: {wiring: {volt: 24}}\n")
+    assert places([unknown]) == [("E102", 3, 21)]
+    assert unknown.message == "`wiring` has no option `volt`"
+    assert unknown.help == "did you mean `volts`?"
+
+
+def test_a_document_is_told_with_its_own_place_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "wiring.yaml"
+    path.write_text("volt: 24\n")
+
+    def look(_: LampOptions) -> list[Finding]:
+        read_document(path, Wiring, name="wiring")
+        return []
+
+    (wrong,) = found(look, "  - lamp\n")
+    assert wrong.code == "E102"
+    assert wrong.span is not None
+    assert (wrong.span.path, wrong.span.line, wrong.source) == (path, 1, "volt: 24")
+
+
+def test_a_stage_that_fails_to_examine_itself_is_at_fault_and_stops_nobody() -> None:
+    def raising(_: LampOptions) -> Iterable[Finding]:
+        yield Finding("missing", "no")
+        raise ValueError("a short circuit")
+
+    seen = found(raising, "  - lamp: blue\n")
+    assert [d.code for d in seen] == ["E602", "E603"]
+    assert seen[1].message.startswith(
+        "`lamp` could not examine itself: ValueError: a short circuit (test_examining.py:"
+    )
+    assert [d.code for d in found(raising, "  - lamp\n", machine=False)] == ["E603"]
+    (odd,) = found(lambda _: ["no"], "  - lamp\n")
+    assert "TypeError: 'no' is no Finding" in odd.message
+
+
+def test_surroundings_that_lack_something_may_be_raised() -> None:
+    def raising(_: LampOptions) -> Iterable[Finding]:
+        raise EnvironmentProblem("no current", help="plug it in")
+
+    (lack,) = found(raising, "  - lamp: blue\n")
+    assert (lack.code, lack.message, lack.help) == ("E602", "no current", "plug it in")
+
+
+def test_a_file_and_a_program_are_looked_for_without_opening_them(tmp_path: Path) -> None:
+    there = tmp_path / "there.wav"
+    there.touch()
+    assert not [*missing_file(there, "path"), *missing_command("sh", "command")]
+    (absent,) = missing_file(tmp_path / "x.wav", "path")
+    (folder,) = missing_file(tmp_path, "path")
+    (outside,) = missing_file(tmp_path / "x.pem", "path", status="missing")
+    assert [absent.status, folder.status, outside.status] == ["wrong", "wrong", "missing"]
+    (program,) = missing_command("no-such-program", "command")
+    assert (program.status, program.option) == ("missing", "command")
+
+
+# -- a stranger's stage, in a plugin file ----------------------------------------------------------
+
+LAMP = '''
+from rtpipe import Finding, Options, Sink, hookimpl
+
+class LampOptions(Options):
+    main = "port"
+    port: str
+    """Which."""
+
+class Lamp(Sink[LampOptions]):
+    """Lights up."""
+    kind = "lamp"
+
+    @classmethod
+    def examine(cls, options):
+        if options.port == "COM1":
+            yield Finding("wrong", "COM1 is of another world", "port", "say /dev/ttyUSB0")
+        yield Finding("missing", "there is no udev", help="install it", name="udev", needed=False)
+
+    @classmethod
+    async def probe(cls, options):
+        if options.port == "broken":
+            raise RuntimeError("sparks")
+        yield Finding("missing", f"{options.port} is dark", "port", "plug it in", "bulb")
+
+    async def consume(self, frame):
+        pass
+
+@hookimpl
+def rtpipe_stages():
+    return [Lamp]
+'''
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "lamp.py").write_text(LAMP)
+
+    def written(port: str, fallback: str = "") -> Path:
+        path = tmp_path / "desk.yaml"
+        path.write_text(f"version: 1\nstages:\n  - tone\n  - lamp: {port}\n")
+        return path
+
+    return written
+
+
+def run(*args: object) -> Result:
+    group = RtpipeGroup("rtpipe")  # of its own: another test may have loaded other plugins
+    return CliRunner().invoke(group, [str(arg) for arg in args])
+
+
+def test_validate_uses_what_a_stranger_examines(desk: Callable[[str], Path]) -> None:
+    result = run("validate", desk("COM1"))
+    assert result.exit_code == ExitCode.CONFIGURATION
+    assert "error[E601]: COM1 is of another world" in result.stderr
+    assert "desk.yaml:4:11" in result.stderr
+
+
+def test_strict_takes_a_warning_for_an_error_and_the_environment_may_be_left_out(
+    desk: Callable[[str], Path],
+) -> None:
+    path = desk("usb")
+    lenient = run("validate", path)
+    assert lenient.exit_code == ExitCode.OK
+    assert lenient.stdout.endswith("1 warning\n")
+    assert "warning[E602]: there is no udev" in lenient.stderr
+    strict = run("validate", "--strict", path)
+    assert strict.exit_code == ExitCode.CONFIGURATION
+    assert (strict.stdout, strict.stderr) == (lenient.stdout, lenient.stderr)
+    elsewhere = run("validate", "--strict", "--no-environment", path)
+    assert elsewhere.exit_code == ExitCode.OK
+    assert "no problems" in elsewhere.stdout
+    as_json = run("validate", "--strict", "--format", "json", path)
+    assert as_json.exit_code == ExitCode.CONFIGURATION
+    report = json.loads(as_json.stdout)
+    assert report["ok"] is False
+    assert [each["severity"] for each in report["diagnostics"]] == ["warning"]
+    assert run("validate", "--strict", "--format", "github", path).stdout.startswith("::warning")
+
+
+def test_a_run_is_refused_what_is_wrong_and_not_told_what_is_missing(
+    desk: Callable[[str], Path],
+) -> None:
+    assert run("run", "--dry-run", desk("COM1")).exit_code == ExitCode.CONFIGURATION
+    dry = run("run", "--dry-run", desk("usb"))
+    assert dry.exit_code == ExitCode.OK
+    assert "udev" not in dry.output
+
+
+def test_the_doctor_uses_what_a_stranger_probes(desk: Callable[[str], Path]) -> None:
+    result = run("doctor", desk("usb"))
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert "desk.yaml lacks bulb (lamp)" in result.stderr
+    told = result.stdout.splitlines()
+    assert told[1:] == [
+        "--  bulb (lamp): usb is dark",
+        "      = help: plug it in",
+        "--  udev: there is no udev",
+        "      = help: install it",
+    ]
+
+
+def test_a_probe_that_fails_is_told_as_such(desk: Callable[[str], Path]) -> None:
+    result = run("doctor", desk("broken"))
+    assert result.exit_code == ExitCode.OK
+    assert "??  lamp: the probe failed: RuntimeError: sparks (lamp.py:" in result.stdout
+    assert "--  udev: there is no udev" in result.stdout
+
+
+def test_the_doctor_refuses_a_file_that_is_wrong_as_validate_does(
+    desk: Callable[[str], Path],
+) -> None:
+    assert run("doctor", desk("COM1")).exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("fallback", "code"),
+    [
+        ("lamp: usb", ExitCode.UNAVAILABLE),
+        ("blackhole: null", ExitCode.OK),
+        ("lamp: broken", ExitCode.OK),
+    ],
+)
+def test_the_doctor_probes_fallbacks_too(
+    desk: Callable[[str], Path], fallback: str, code: ExitCode
+) -> None:
+    path = desk("lpt")
+    path.write_text(path.read_text() + f"    fallback: {{{fallback}}}\n")
+    result = run("doctor", path, "--json")
+    checks = json.loads(result.stdout)["checks"]
+    assert ("usb is dark" in [each["detail"] for each in checks]) == ("usb" in fallback)
+    assert result.exit_code == code
+    assert any(each["needed"] for each in checks) == (code != ExitCode.OK)
+
+
+async def test_surroundings_that_a_probe_lacks_may_be_raised() -> None:
+    class Lamp(Source[Options]):
+        kind = "lamp"
+
+        @classmethod
+        async def probe(cls, options: Options) -> AsyncIterator[Finding]:
+            raise EnvironmentProblem("no current", help="plug it in")
+            yield
+
+    class Lamps:
+        @staticmethod
+        @hookimpl
+        def rtpipe_stages() -> list[type]:
+            return [Lamp]
+
+    made = Registry()
+    made.register(Specimens(), "specimens")
+    made.register(Lamps(), "lamps")
+    spec = understood("version: 1\nstages: [lamp, blackhole]\n", registry=made).spec
+    lamp, blackhole = stages_of(spec)
+    assert [each async for each in probe(lamp)] == [
+        Finding("missing", "no current", help="plug it in", name="lamp")
+    ]
+    assert not [each async for each in probe(blackhole)]
+
+
+# -- the conformance kit ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("look", "finding"),
+    [
+        (lambda: ["no"], "examine() gives 'no', which is no Finding"),
+        (lambda: [Finding("bad", "no")], "examine() gives the status 'bad'"),  # type: ignore[arg-type]
+        (lambda: [Finding("ok", "yes", "color")], "speaks of the option 'color'"),
+        (lambda: 1 / 0, "examine() raised ZeroDivisionError"),
+        (lambda: __import__("heavy_of_a_stranger") and [], "examine() imports heavy_of_a_stranger"),
+    ],
+)
+def test_the_kit_finds_an_examination_that_breaks_its_promises(
+    look: Callable[[], Any], finding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "heavy_of_a_stranger.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Lamp(Source[LampOptions]):
+        kind = "lamp"
+
+        @classmethod
+        def examine(cls, options: LampOptions) -> Any:
+            return look()
+
+    (told,) = examination_findings(Lamp, LampOptions())
+    assert finding in told
+
+
+def test_the_kit_finds_a_probe_that_returns_instead_of_yielding() -> None:
+    class Lamp(Source[Options]):
+        kind = "lamp"
+
+        @classmethod
+        async def probe(cls, options: Options) -> list[Finding]:  # type: ignore[override]
+            return []
+
+    assert list(examination_findings(Lamp, Options())) == [
+        "probe() must yield: `async def` with `yield`"
+    ]
