@@ -104,13 +104,11 @@ class Narrator:
                 self._gate = "open"
             case "mute_gate.closed":
                 self._gate = "closed"
-            case "input_audio_buffer.speech_started" | "vad.speech_started":
+            case "turn.user_started" | "vad.speech_started":
                 self._visitor_speaks = True
-            case "input_audio_buffer.speech_stopped" | "vad.speech_stopped":
+            case "turn.user_stopped" | "vad.speech_stopped":
                 self._visitor_speaks = False
-            case "output_audio_buffer.started" | "playback.started":
+            case "turn.answer_started" | "playback.started":
                 self._speaking.add(event.source)
-            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
-                self._speaking.discard(event.source)
-            case "playback.stopped":
+            case "turn.answer_stopped" | "playback.stopped":
                 self._speaking.discard(event.source)

@@ -366,14 +366,14 @@ def test_overwriting_never_means_its_own_segments(tmp_path: Path) -> None:
 
 
 TURN = [
-    (2.0, "input_audio_buffer.speech_started", "realtime"),
+    (2.0, "turn.user_started", "realtime"),
     (2.1, "vad.speech_started", "vad"),
-    (3.0, "input_audio_buffer.speech_stopped", "realtime"),
-    (4.0, "output_audio_buffer.started", "realtime"),
-    (4.4, "input_audio_buffer.speech_started", "realtime"),
-    (4.5, "output_audio_buffer.cleared", "realtime"),
-    (5.0, "input_audio_buffer.speech_stopped", "realtime"),
-    (6.0, "output_audio_buffer.started", "realtime"),
+    (3.0, "turn.user_stopped", "realtime"),
+    (4.0, "turn.answer_started", "realtime"),
+    (4.4, "turn.user_started", "realtime"),
+    (4.5, "turn.answer_stopped", "realtime"),
+    (5.0, "turn.user_stopped", "realtime"),
+    (6.0, "turn.answer_started", "realtime"),
 ]
 
 

@@ -27,16 +27,16 @@ def asked(
     start: float, end: float, text: str = "Where is\nthe café?", id: str = "i1"
 ) -> list[Event]:
     return [
-        server("input_audio_buffer.speech_started", start, item_id=id),
-        server("input_audio_buffer.speech_stopped", end, item_id=id),
+        server("turn.user_started", start, item_id=id),
+        server("turn.user_stopped", end, item_id=id),
         UserTranscript(text=text, item_id=id, at=end + 0.7, source="realtime"),
     ]
 
 
 def answered(start: float, end: float, text: str = ANSWER, id: str = "r1") -> list[Event]:
     return [
-        server("output_audio_buffer.started", start, response_id=id),
-        server("output_audio_buffer.stopped", end, response_id=id),
+        server("turn.answer_started", start, response_id=id),
+        server("turn.answer_stopped", end, response_id=id),
         AssistantTranscript(
             text=text, item_id=f"of {id}", response_id=id, interrupted=False, at=end + 0.1
         ),
@@ -45,8 +45,8 @@ def answered(start: float, end: float, text: str = ANSWER, id: str = "r1") -> li
 
 def cut(start: float, end: float, text: str = ANSWER, id: str = "r1") -> list[Event]:
     return [
-        server("output_audio_buffer.started", start, response_id=id),
-        server("output_audio_buffer.cleared", end, response_id=id),
+        server("turn.answer_started", start, response_id=id),
+        server("turn.answer_stopped", end, response_id=id),
         AssistantTranscript(
             text=text, item_id=f"of {id}", response_id=id, interrupted=True, at=end + 0.1
         ),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from rtpipe import AudioFrame, Event, StageError, audio
-from rtpipe.events import StageStatusChanged
+from rtpipe.events import StageStatusChanged, TurnAnswerStarted, TurnAnswerStopped
 from rtpipe.testing import (
     StageRun,
     check_stage,
@@ -46,11 +46,9 @@ def said(run: StageRun) -> list[tuple[str, int]]:
     ]
 
 
-def server(name: str, response_id: str | None = "resp_1", source: str = "realtime") -> Event:
-    from rtpipe_plugins.peers.realtime.events import ServerEvent
-
-    data = {} if response_id is None else {"response_id": response_id}
-    return ServerEvent(type=f"output_audio_buffer.{name}", source=source, data=data)
+def peer(name: str, response_id: str = "resp_1", source: str = "realtime") -> Event:
+    kind = {"started": TurnAnswerStarted, "stopped": TurnAnswerStopped}[name]
+    return kind(source=source, response_id=response_id)
 
 
 def marked(verdicts: list[bool], *, sizes: Any = 960, data: Any = None) -> list[AudioFrame]:
@@ -145,13 +143,13 @@ def half_duplex(steps: list[Any], tail_ms: float = 40) -> list[bool]:
 
 def test_half_duplex_is_closed_while_the_peer_speaks_and_for_the_tail() -> None:
     a, b, *rest = loud(0.2)
-    out = half_duplex([a, server("started"), b, server("stopped"), *rest], tail_ms=50)
+    out = half_duplex([a, peer("started"), b, peer("stopped"), *rest], tail_ms=50)
     assert out == [True] * 20 + [False] * 20 + [False] * 50 + [True] * 110
 
 
-def test_a_cleared_buffer_is_the_end_too() -> None:
+def test_the_peers_word_is_enough_of_an_end() -> None:
     a, *rest = loud(0.1)
-    out = half_duplex([server("started"), a, server("cleared"), *rest])
+    out = half_duplex([peer("started"), a, peer("stopped"), *rest])
     assert out == [False] * 60 + [True] * 40
 
 
@@ -159,10 +157,10 @@ def test_half_duplex_waits_for_the_speaker_too() -> None:
     a, b, c, *rest = loud(0.2)
     out = half_duplex(
         [
-            server("started"),
+            peer("started"),
             Event(type="playback.started", source="speaker"),
             a,
-            server("stopped"),
+            peer("stopped"),
             b,
             Event(type="playback.stopped", source="speaker"),
             c,
@@ -176,12 +174,12 @@ def test_two_responses_end_each_for_itself() -> None:
     a, b, c, d, *_ = loud(0.2)
     out = half_duplex(
         [
-            server("started", "one"),
-            server("started", "two"),
+            peer("started", "one"),
+            peer("started", "two"),
             a,
-            server("stopped", "one"),
+            peer("stopped", "one"),
             b,
-            server("stopped", "two"),
+            peer("stopped", "two"),
             c,
             d,
         ],
@@ -191,20 +189,20 @@ def test_two_responses_end_each_for_itself() -> None:
 
 
 def test_a_stop_without_a_start_closes_nothing() -> None:
-    assert all(half_duplex([server("stopped"), *loud(0.1)]))
+    assert all(half_duplex([peer("stopped"), *loud(0.1)]))
 
 
 def test_speech_during_the_tail_begins_a_new_one() -> None:
     a, b, c, d, *rest = loud(0.2)
     out = half_duplex(
         [
-            server("started"),
+            peer("started"),
             a,
-            server("stopped"),
+            peer("stopped"),
             b,
-            server("started"),
+            peer("started"),
             c,
-            server("stopped"),
+            peer("stopped"),
             d,
             *rest,
         ]
@@ -217,22 +215,22 @@ def test_speech_during_the_tail_begins_a_new_one() -> None:
     [
         Event(type="realtime.disconnected", source="realtime"),
         StageStatusChanged(source="realtime", status="recovering"),
-        server("stopped", None),
+        peer("stopped", ""),
     ],
 )
 def test_whoever_falls_silent_without_a_word_does_not_close_it_for_ever(trouble: Event) -> None:
     a, *rest = loud(0.1)
-    assert half_duplex([server("started"), a, trouble, *rest]) == [False] * 60 + [True] * 40
+    assert half_duplex([peer("started"), a, trouble, *rest]) == [False] * 60 + [True] * 40
 
 
 def test_the_trouble_of_another_stage_does_not_open_it() -> None:
     a, *rest = loud(0.1)
     trouble = StageStatusChanged(source="recorder", status="failed")
-    assert not any(half_duplex([server("started"), a, trouble, *rest]))
+    assert not any(half_duplex([peer("started"), a, trouble, *rest]))
 
 
 def test_other_modes_do_not_listen_to_the_peer() -> None:
-    assert all(opened(gated(HARD, [server("started"), *loud(0.1)])))
+    assert all(opened(gated(HARD, [peer("started"), *loud(0.1)])))
 
 
 # --- by voice
@@ -346,7 +344,7 @@ def test_in_half_duplex_the_cut_makes_no_difference(
     data = np.random.default_rng(3).integers(-32768, 32768, 12_000).astype(np.int16)
 
     def change(name: str) -> Any:
-        return server(name) if name in {"started", "stopped"} else lambda g: getattr(g, name)()
+        return peer(name) if name in {"started", "stopped"} else lambda g: getattr(g, name)()
 
     def run(sizes: list[int]) -> NDArray[np.int16]:
         steps: list[Any] = []

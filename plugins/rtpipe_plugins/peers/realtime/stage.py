@@ -20,11 +20,25 @@ from rtpipe import (
     action,
     audio,
 )
+from rtpipe.events import (
+    TurnAnswerCut,
+    TurnAnswerStarted,
+    TurnAnswerStopped,
+    TurnUserStarted,
+    TurnUserStopped,
+)
 from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.actions import Actions
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.dialects.dialect import Happening, Hushed, ToolCall
+from rtpipe_plugins.peers.realtime.dialects.dialect import (
+    AnswerBegins,
+    AnswerEnds,
+    Happening,
+    Hushed,
+    ToolCall,
+    UserSpeaks,
+)
 from rtpipe_plugins.peers.realtime.events import (
     SERVER_EVENT_TYPES,
     AssistantTranscript,
@@ -48,6 +62,7 @@ from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position imp
     PLAYBACK_EVENTS,
     LoudspeakerPosition,
 )
+from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -88,6 +103,11 @@ class Realtime(Actions):
         RealtimeReconnecting,
         RealtimeRolledOver,
         RealtimeBudgetSpent,
+        TurnUserStarted,
+        TurnUserStopped,
+        TurnAnswerStarted,
+        TurnAnswerStopped,
+        TurnAnswerCut,
         UserTranscript,
         AssistantTranscript,
         ToolCalled,
@@ -105,7 +125,8 @@ class Realtime(Actions):
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
         )
         self._meter = LatencyMeter(ctx)
-        self._keeper = CallManager(options, ctx, self._dialler, self._meter)
+        self._turns = TurnTaking(ctx, self._loudspeaker)
+        self._keeper = CallManager(options, ctx, self._dialler, self._meter, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
     @classmethod
@@ -170,6 +191,7 @@ class Realtime(Actions):
             line.carry_out(conversation.elapsed(audio.duration_ms(frame)))
             for heard in conversation.listen(frame):
                 self._meter.arrived(line, heard)
+                self._turns.given_out(heard)
                 timeline.place(heard)
                 await send(heard)
 
@@ -221,6 +243,12 @@ class Realtime(Actions):
                     self.ctx.flush_after()
             case ToolCall():
                 self._toolbox.run(what, partial(self._answer, line, what.call_id))
+            case UserSpeaks() | AnswerEnds():
+                if line is self._keeper.line:
+                    self._turns.take(what)
+            case AnswerBegins():
+                if line is self._keeper.line:
+                    self._meter.answer_begins(what.response_id)
             case _:
                 self._keeper.take(line, what)
                 self.ctx.publish(what)

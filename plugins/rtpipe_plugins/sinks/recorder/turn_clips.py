@@ -29,16 +29,15 @@ _HISTORY_S = 3
 
 _BEGINS = {
     "vad.speech_started": "user",
-    "input_audio_buffer.speech_started": "user",
-    "output_audio_buffer.started": "assistant",
+    "turn.user_started": "user",
+    "turn.answer_started": "assistant",
 }
 _ENDS = {
     "vad.speech_stopped": "user",
-    "input_audio_buffer.speech_stopped": "user",
-    "output_audio_buffer.stopped": "assistant",
-    "output_audio_buffer.cleared": "assistant",
+    "turn.user_stopped": "user",
+    "turn.answer_stopped": "assistant",
 }
-TURN_EVENTS = (*_BEGINS, *_ENDS, "realtime.connected", "realtime.disconnected")
+TURN_EVENTS = (*_BEGINS, *_ENDS, "realtime.connected")
 
 
 @dataclass(slots=True)
@@ -111,13 +110,11 @@ class TurnClips:
             self._extend(clip)
 
     def _heed(self, event: Event, folder: Path) -> None:
-        if event.type.startswith(("realtime.", "input_audio", "output_audio")):
+        if event.type.startswith(("realtime.", "turn.")):
             self._peers.add(event.source)
-        at = round((event.at - self._zero_s) * self._rate)
-        if event.type == "realtime.disconnected":
-            for clip in self._open:
-                self._end(clip, at)
-        elif role := _ENDS.get(event.type):
+        told_at = event.payload().get("sound_until", event.at)
+        at = round((told_at - self._zero_s) * self._rate)
+        if role := _ENDS.get(event.type):
             for clip in self._open:
                 if clip.role == role and clip.by == _family(event):
                     self._end(clip, at)
@@ -127,7 +124,7 @@ class TurnClips:
     def _begin(self, role: str, by: str, source: str, at: int, folder: Path) -> None:
         if by == "vad" and self._peer_listens:
             return
-        self._peer_listens = self._peer_listens or by == "input_audio_buffer"
+        self._peer_listens = self._peer_listens or (role == "user" and by == "turn")
         speaking = [clip for clip in self._open if clip.role == role and clip.until is None]
         if role == "user" and speaking:
             return  # the other detector hears the same words

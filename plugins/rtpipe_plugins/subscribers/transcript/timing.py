@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from rtpipe import Event
 
 MARKS = (
-    "input_audio_buffer.speech_*",
-    "output_audio_buffer.*",
+    "turn.user_started",
+    "turn.user_stopped",
+    "turn.answer_started",
+    "turn.answer_stopped",
     "playback.started",
     "playback.stopped",
 )
@@ -29,8 +31,8 @@ class SpeechInterval:
     """From when to when something sounded, in pipeline seconds; None where it is not known.
 
     Attributes:
-        start: Of the sound at the server.
-        end: Of the sound at the server.
+        start: Of the sound, as the peer tells it.
+        end: Of the sound, as the peer tells it.
         heard_s: How much of it the loudspeaker has played.
     """
 
@@ -40,7 +42,7 @@ class SpeechInterval:
 
 
 class TurnTiming:
-    """Follows the marks that the server and the loudspeaker set."""
+    """Follows the marks that the peer and the loudspeaker set."""
 
     def __init__(self) -> None:
         self._spans: Recent[str, SpeechInterval] = Recent(_REMEMBERED)
@@ -57,14 +59,14 @@ class TurnTiming:
             case "playback.stopped":
                 self._speaker.append((event.at, False))
                 self._span(said.get("response_id")).heard_s = said.get("played_ms", 0.0) / 1000
-            case "input_audio_buffer.speech_started":
+            case "turn.user_started":
                 self._span(said.get("item_id")).start = event.at
-            case "input_audio_buffer.speech_stopped":
+            case "turn.user_stopped":
                 self._span(said.get("item_id")).end = event.at
-            case "output_audio_buffer.started":
+            case "turn.answer_started":
                 self._span(said.get("response_id")).start = event.at
-            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
-                self._span(said.get("response_id")).end = event.at
+            case "turn.answer_stopped":
+                self._span(said.get("response_id")).end = said.get("sound_until", event.at)
 
     def span(self, id: str) -> SpeechInterval:
         """Return when a user's item or a model's response sounded."""

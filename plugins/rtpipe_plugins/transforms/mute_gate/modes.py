@@ -39,12 +39,14 @@ class Talk:
 class Echo:
     """Closed while anything is heard that the microphone would hear too, and a little longer.
 
-    A server says when it sends a response, a speaker when it plays: whatever is there counts.
+    A peer says when it gives out an answer, a speaker when it plays: whatever is there counts.
     """
 
     LISTENS_TO = (
-        "output_audio_buffer.*",
-        "playback.*",
+        "turn.answer_started",
+        "turn.answer_stopped",
+        "playback.started",
+        "playback.stopped",
         "realtime.disconnected",
         "stage.status_changed",
     )
@@ -60,10 +62,10 @@ class Echo:
         said_by = {sound for sound in self._sounding if sound[0] == event.source}
         response = event.payload().get("response_id")
         match event.type:
-            case "output_audio_buffer.started":
+            case "turn.answer_started":
                 self._sounding.add((event.source, str(response)))
-            case "output_audio_buffer.stopped" | "output_audio_buffer.cleared":
-                self._end({(event.source, str(response))} if response is not None else said_by)
+            case "turn.answer_stopped":
+                self._end({(event.source, str(response))} if response else said_by)
             case "playback.started":
                 self._sounding.add((event.source, "playback"))
             case "playback.stopped" | "realtime.disconnected":

@@ -6,7 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Event, StageError
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Ended, Hushed, Output, ToolCall
+from rtpipe_plugins.peers.realtime.dialects.dialect import (
+    AnswerBegins,
+    AnswerEnds,
+    Command,
+    Ended,
+    Hushed,
+    Output,
+    ToolCall,
+    UserSpeaks,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
 from rtpipe_plugins.peers.realtime.transports.transport import Placed, Transport, unless_lost
 
@@ -162,7 +171,7 @@ class ActiveCall:
         match output:
             case Event():
                 self._tell(output)
-            case Hushed() | ToolCall():
+            case Hushed() | ToolCall() | UserSpeaks() | AnswerBegins() | AnswerEnds():
                 self._on_event(self, output)
             case Command():
                 self.transport.transmit(output.text())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.call.factory import CallFactory
     from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+    from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 
     Forward: TypeAlias = Callable[[ActiveCall], Coroutine[Any, Any, None]]
 
@@ -49,6 +50,7 @@ class CallManager:
         ctx: The stage's.
         dialler: Makes the lines.
         meter: Hears what is sent.
+        turns: Says who is speaking.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class CallManager:
         ctx: StageContext,
         dialler: CallFactory,
         meter: LatencyMeter,
+        turns: TurnTaking,
     ) -> None:
         self._options = options
         self._ctx = ctx
         self._dialler = dialler
         self._meter = meter
+        self._turns = turns
         self._history = History(options.history_items)
         self._purse = BudgetMeter(options.budget or Budget())
         self._successor: NextSession | None = None
@@ -275,6 +279,7 @@ class CallManager:
 
     def _conclude(self, line: ActiveCall, farewell: str) -> None:
         """Say that a line is over: why it was lost, or else why we hang up."""
+        self._turns.end()
         lost = str(line.lost.result()) if line.lost.done() else None
         line.conclude()
         self._ctx.publish(

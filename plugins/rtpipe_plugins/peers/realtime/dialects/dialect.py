@@ -43,6 +43,42 @@ class Hushed:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSpeaks:
+    """The visitor's turn has begun or ended, by the server's turn detection or by a key.
+
+    Attributes:
+        speaking: Whether it has begun.
+        item_id: The server's name for what is said; "" where it has none.
+    """
+
+    speaking: bool
+    item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerBegins:
+    """The server begins to send the sound of an answer."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnds:
+    """The server has sent all of an answer's sound, or will send no more of it.
+
+    Attributes:
+        response_id: The answer.
+        cut: Whether it was cut off.
+        told: Whether the server says what it plays. If not, this is only that the answer has been
+            generated: it is over when it has been silent for a while.
+    """
+
+    response_id: str
+    cut: bool = False
+    told: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """The model calls a function that is run here; `Conversation.answer` takes its output.
 
@@ -57,8 +93,11 @@ class ToolCall:
     arguments: str
 
 
-Happening: TypeAlias = Event | Hushed | ToolCall
-"""What matters beyond the call: a fact for the bus, an interruption, a function to be run."""
+TurnMark: TypeAlias = UserSpeaks | AnswerBegins | AnswerEnds
+"""Who speaks, as far as the server tells."""
+
+Happening: TypeAlias = Event | Hushed | ToolCall | TurnMark
+"""What matters beyond the call: a fact for the bus, an interruption, a function call, a turn."""
 
 Output: TypeAlias = Happening | Command | Ended
 """What is to be done: outside, by the server, or no more."""

@@ -40,6 +40,10 @@ class LatencyMeter:
         """Take a frame of the model's that is sent on."""
         self._latency.arrived(frame, line.transport.incoming.kept_s)
 
+    def answer_begins(self, response_id: str) -> None:
+        """The server says that it begins to send the sound of an answer."""
+        self._latency.answer_begins(response_id, self._ctx.now())
+
     def end(self) -> None:
         """Account for the last turn."""
         self._tell(self._latency.finish())

@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
     from rtpipe import AudioFrame
 
-TURN_EVENTS = (
-    "input_audio_buffer.speech_started",
-    "input_audio_buffer.committed",
-    "output_audio_buffer.started",
-    "output_audio_buffer.stopped",
-)
+TURN_EVENTS = ("turn.user_started", "turn.user_stopped", "turn.answer_stopped")
 """What `Latency.take` wants to hear of the stage itself."""
 
 _REMEMBERED_S = 15.0  # no server waits for longer before it takes a turn for finished
@@ -126,16 +121,19 @@ class Latency:
             hangover_s: The silence after which the server takes a turn for finished.
         """
         match event.type:
-            case "output_audio_buffer.stopped":
+            case "turn.answer_stopped":
                 return self.finish()
-            case "input_audio_buffer.speech_started":
+            case "turn.user_started":
                 self._turn = None
-            case "input_audio_buffer.committed":
+            case "turn.user_stopped":
                 self._turn = self._ended(event.at, hangover_s)
-            case "output_audio_buffer.started" if self._turn is not None:
-                self._turn.response_id = str(event.payload().get("response_id"))
-                self._turn.started_at = event.at
         return []
+
+    def answer_begins(self, response_id: str, now: float) -> None:
+        """The server says that it begins to send the sound of an answer."""
+        if self._turn is not None:
+            self._turn.response_id = response_id
+            self._turn.started_at = now
 
     def arrived(self, frame: AudioFrame, kept_s: float) -> None:
         """Take a frame of the model's.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtpipe import Bus, Clock, StageContext, audio
-from rtpipe_plugins.peers.realtime.events import ServerEvent
+from rtpipe import Bus, Clock, Event, StageContext, audio
+from rtpipe.events import TurnUserStopped
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import Latency, TurnMeasured
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted
@@ -36,8 +36,8 @@ class Conversation:
             known.read_at, known.queued_at = captured_at + 0.022, captured_at + 0.025
             self.latency.sent(frame, captured_at + sent_after_s)
 
-    def event(self, type: str, at: float, **data: Any) -> None:
-        event = ServerEvent(type=type, source="realtime", at=at, data=data)
+    def event(self, type: str, at: float) -> None:
+        event = Event(type=type, source="realtime", at=at)
         self.measured += self.latency.take(event, HANGOVER_S)
 
     def model(self, at: float, *, pcm: np.ndarray, kept_s: float = 0.0) -> None:
@@ -51,11 +51,11 @@ class Conversation:
 
     def turn(self, response_id: str = "resp_1", begin_s: float = 10.0) -> None:
         """Speak for a second and 5 ms; the answer is heard 1.2 s after `begin_s` + 1."""
-        self.event("input_audio_buffer.speech_started", begin_s + 0.2)
+        self.event("turn.user_started", begin_s + 0.2)
         voice = np.concatenate([loud(48_000 + 240), quiet(0.7)])
         self.visitor(begin_s, voice, sent_after_s=0.045)
-        self.event("input_audio_buffer.committed", begin_s + 1.645)
-        self.event("output_audio_buffer.started", begin_s + 2.0, response_id=response_id)
+        self.event("turn.user_stopped", begin_s + 1.645)
+        self.latency.answer_begins(response_id, begin_s + 2.0)
         self.model(begin_s + 2.04, pcm=quiet(0.02))
         self.model(begin_s + 2.06, pcm=np.concatenate([quiet(0.01), loud(480)]), kept_s=0.03)
 
@@ -102,7 +102,7 @@ def test_without_a_loudspeaker_the_whole_ends_where_the_call_does(
     conversation: Conversation,
 ) -> None:
     conversation.turn()
-    conversation.event("output_audio_buffer.stopped", 14.0, response_id="resp_1")
+    conversation.event("turn.answer_stopped", 14.0)
     (turn,) = conversation.measured
     assert turn.total_ms == pytest.approx((12.07 - 11.005) * 1000, abs=0.1)
     assert (turn.playout_ms, turn.played) == (0.0, False)
@@ -116,7 +116,7 @@ def test_an_answer_that_the_loudspeaker_never_played_was_not_waited_for(
     conversation.turn()
     conversation.loudspeaker(12.2, "resp_1")
     conversation.turn("resp_2", begin_s=20.0)
-    conversation.event("output_audio_buffer.stopped", 24.0, response_id="resp_2")
+    conversation.event("turn.answer_stopped", 24.0)
     assert [turn.response_id for turn in conversation.measured] == ["resp_1"]
 
 
@@ -131,9 +131,9 @@ def test_a_chime_is_no_answer(conversation: Conversation) -> None:
 
 def test_a_visitor_who_goes_on_is_not_answered_yet(conversation: Conversation) -> None:
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.02)
-    conversation.event("input_audio_buffer.committed", 10.6)
-    conversation.event("input_audio_buffer.speech_started", 10.7)
-    conversation.event("output_audio_buffer.started", 10.9, response_id="resp_1")
+    conversation.event("turn.user_stopped", 10.6)
+    conversation.event("turn.user_started", 10.7)
+    conversation.latency.answer_begins("resp_1", 10.9)
     conversation.model(11.0, pcm=loud(SLOT))
     conversation.loudspeaker(11.1, "resp_1")
     assert conversation.measured == []
@@ -142,8 +142,8 @@ def test_a_visitor_who_goes_on_is_not_answered_yet(conversation: Conversation) -
 def test_the_noise_of_the_room_is_not_the_voice(conversation: Conversation) -> None:
     room = np.full(48_000 // 2, 150, np.int16)
     conversation.visitor(10.0, np.concatenate([loud(48_000), room]), sent_after_s=0.02)
-    conversation.event("input_audio_buffer.committed", 11.6)
-    conversation.event("output_audio_buffer.started", 12.0, response_id="resp_1")
+    conversation.event("turn.user_stopped", 11.6)
+    conversation.latency.answer_begins("resp_1", 12.0)
     conversation.model(12.0, pcm=loud(SLOT))
     conversation.loudspeaker(12.1, "resp_1")
     (turn,) = conversation.measured
@@ -152,9 +152,9 @@ def test_the_noise_of_the_room_is_not_the_voice(conversation: Conversation) -> N
 
 def test_news_that_overtake_each_other_make_no_part_negative(conversation: Conversation) -> None:
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.0)  # as a file: sent when it begins
-    conversation.event("input_audio_buffer.committed", 10.3)  # before the hangover is over
+    conversation.event("turn.user_stopped", 10.3)  # before the hangover is over
     conversation.model(10.5, pcm=loud(SLOT), kept_s=0.2)
-    conversation.event("output_audio_buffer.started", 10.6, response_id="resp_1")
+    conversation.latency.answer_begins("resp_1", 10.6)
     conversation.loudspeaker(10.7, "resp_1")
     (turn,) = conversation.measured
     assert all(part >= 0 for part in parts(turn).values())
@@ -163,11 +163,11 @@ def test_news_that_overtake_each_other_make_no_part_negative(conversation: Conve
 
 
 def test_a_microphone_that_clips_is_loud(conversation: Conversation) -> None:
-    conversation.event("input_audio_buffer.speech_started", 10.2)
+    conversation.event("turn.user_started", 10.2)
     clipped = np.full(4800, -32768, np.int16)
     conversation.visitor(10.0, np.concatenate([loud(4800), clipped, quiet(0.7)]), sent_after_s=0.0)
-    conversation.event("input_audio_buffer.committed", 10.9)
-    conversation.event("output_audio_buffer.started", 11.0, response_id="resp_1")
+    conversation.event("turn.user_stopped", 10.9)
+    conversation.latency.answer_begins("resp_1", 11.0)
     conversation.model(11.05, pcm=loud(480))
     conversation.loudspeaker(11.2, "resp_1")
     assert conversation.measured[0].total_ms == pytest.approx(1000, abs=1)
@@ -176,9 +176,9 @@ def test_a_microphone_that_clips_is_loud(conversation: Conversation) -> None:
 def test_a_turn_in_the_middle_of_the_models_own_is_left_out(conversation: Conversation) -> None:
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.02)
     conversation.model(10.55, pcm=loud(SLOT))
-    conversation.event("input_audio_buffer.committed", 10.6)
+    conversation.event("turn.user_stopped", 10.6)
     conversation.model(10.7, pcm=loud(SLOT))
-    conversation.event("output_audio_buffer.started", 10.9, response_id="resp_1")
+    conversation.latency.answer_begins("resp_1", 10.9)
     conversation.loudspeaker(11.0, "resp_1")
     assert conversation.measured == []
 
@@ -196,9 +196,8 @@ async def test_the_turns_of_another_stage_are_not_ours(
     meter.begin(lambda: line)
     patient_link.offer(audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0))
     assert meter.listened(patient_link).get_nowait() is not None
-    for type in ("input_audio_buffer.committed", "output_audio_buffer.started"):
-        data = {"response_id": "resp_1"}
-        bus.publish(ServerEvent(type=type, source=source, at=ctx.now(), data=data))
+    bus.publish(TurnUserStopped(source=source, at=ctx.now()))
+    meter.answer_begins("resp_1")
     frame = audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0)
     audio.meta(frame).captured_at = ctx.now()
     meter.arrived(line, frame)

@@ -44,7 +44,8 @@ class BargeIn:
         self._gate = _Gate.OPEN
         self._stale: Recent[str, None] = Recent(_REMEMBERED)
         self._speaker: str | None = None
-        self._announces = False
+        self.announces = False
+        """Whether this server says what it plays."""
         self._early: deque[AudioFrame] = deque()
         self._early_ms = 0.0
         self._quiet_ms = 0.0
@@ -70,12 +71,12 @@ class BargeIn:
 
     def created(self, id: str) -> None:
         """A response was begun; a server that never says what it plays says no more than this."""
-        if not self._announces:
+        if not self.announces:
             self._give_to(id)
 
     def started(self, id: str) -> None:
         """A response is being played."""
-        self._announces = True
+        self.announces = True
         self._give_to(id)
 
     def take(self, frame: AudioFrame) -> list[AudioFrame]:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
-from rtpipe_plugins.peers.realtime.dialects.dialect import Ended, Output
+from rtpipe_plugins.peers.realtime.dialects.dialect import (
+    AnswerBegins,
+    AnswerEnds,
+    Ended,
+    Output,
+    UserSpeaks,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     number_of,
     object_of,
@@ -150,30 +156,35 @@ class RealtimeProtocol(ResponseRequests):
 
     def _speech_started(self, event: Mapping[str, Any]) -> list[Output]:
         self._turns.speech_started(number_of(event, "audio_start_ms"))
+        begins: list[Output] = [UserSpeaks(speaking=True, item_id=text_of(event, "item_id"))]
         if not self._has_word:
-            return []
+            return begins
         if self._noises is not None:
             self._noises.started(text_of(event, "item_id"), self._turns.hangover_s * 1000)
-            return []
-        return self._hushed(self._audible) if self._turns.interrupts else []
+            return begins
+        return [*begins, *(self._hushed(self._audible) if self._turns.interrupts else [])]
 
     def _speech_stopped(self, event: Mapping[str, Any]) -> list[Output]:
         speech_ms = self._turns.speech_stopped(number_of(event, "audio_end_ms"))
+        ends: list[Output] = [UserSpeaks(speaking=False, item_id=text_of(event, "item_id"))]
         if self._noises is None:
-            return []
-        return self._ruled(self._noises.stopped(speech_ms, transcribes=self._turns.transcribes))
+            return ends
+        ruling = self._noises.stopped(speech_ms, transcribes=self._turns.transcribes)
+        return [*ends, *self._ruled(ruling)]
 
     def _committed(self, event: Mapping[str, Any]) -> list[Output]:
         ours, item_id = self._turns.committing, text_of(event, "item_id")
-        if self._turns.committed(item_id):
-            return self.respond({})
+        ask = self._turns.committed(item_id)
+        ends: list[Output] = [UserSpeaks(speaking=False, item_id=item_id)]
+        if ask:
+            return [*ends, *self.respond({})]
         if self._noises is None or ours:
-            return []
-        return self._ruled(self._noises.committed(item_id))
+            return ends
+        return [*ends, *self._ruled(self._noises.committed(item_id))]
 
     def _input_cleared(self, _event: Mapping[str, Any]) -> list[Output]:
         self._turns.cleared()
-        return []
+        return [UserSpeaks(speaking=False)] if self._turns.detected else []
 
     def _transcribed(self, event: Mapping[str, Any]) -> list[Output]:
         item_id, text = text_of(event, "item_id"), text_of(event, "transcript")
@@ -233,23 +244,28 @@ class RealtimeProtocol(ResponseRequests):
             if code in FATAL_CODES:
                 return [*outputs, _fatal(code, message)]
             self._log.warning("the model could not answer: %s", message or code)
+        if not self._floor.announces:
+            outputs.append(AnswerEnds(text_of(response, "id"), told=False))
         interrupted = self._floor.interrupted(text_of(response, "id"))
         asked = self._calls.asked(response, interrupted=interrupted)
         return [*outputs, *asked, *self._next_response()]
 
     def _playing(self, event: Mapping[str, Any]) -> list[Output]:
         id = text_of(event, "response_id")
+        begins: list[Output] = []
         if self._responses.may_start(id):
             self._floor.started(id)
-        return list(self._responses.started(id))
+            begins.append(AnswerBegins(id))
+        return [*begins, *self._responses.started(id)]
 
     def _played(self, event: Mapping[str, Any]) -> list[Output]:
-        return list(self._responses.ended(text_of(event, "response_id"), cut_off=False))
+        id = text_of(event, "response_id")
+        return [AnswerEnds(id), *self._responses.ended(id, cut_off=False)]
 
     def _cut_off(self, event: Mapping[str, Any]) -> list[Output]:
         id = text_of(event, "response_id")
         hushed = self._hushed([id]) if id in self._audible else []
-        return [*hushed, *self._responses.ended(id, cut_off=True)]
+        return [*hushed, AnswerEnds(id, cut=True), *self._responses.ended(id, cut_off=True)]
 
     _REACTIONS: Mapping[str, Callable[..., list[Output]]] = {
         "session.created": _session_created,

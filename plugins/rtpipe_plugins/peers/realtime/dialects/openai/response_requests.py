@@ -8,7 +8,13 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Hushed, Output
+from rtpipe_plugins.peers.realtime.dialects.dialect import (
+    AnswerEnds,
+    Command,
+    Hushed,
+    Output,
+    UserSpeaks,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.barge_in import BargeIn
 from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
@@ -78,11 +84,15 @@ class ResponseRequests:
         """See `Conversation.press`."""
         self._turns.pressed()
         self._calls.hush()
-        return [*self.interrupt(), *self.clear()]
+        begins = [] if self._turns.detected else [UserSpeaks(speaking=True)]
+        return [*self.interrupt(), *self.clear(), *begins]
 
     def release(self) -> list[Output]:
         """See `Conversation.release`."""
-        return self._commit(answer=True) if self._turns.released() else []
+        if not self._turns.released():
+            return []
+        ends = [] if self._turns.detected else [UserSpeaks(speaking=False)]
+        return [*ends, *self._commit(answer=True)]
 
     def clear(self) -> list[Output]:
         """See `Conversation.clear`."""
@@ -162,7 +172,8 @@ class ResponseRequests:
         if self._noises is not None:
             self._noises.drop()
         self._calls.hush()
-        return [Hushed(), *self._responses.interrupted(ids)]
+        cut = [AnswerEnds(id, cut=True) for id in ids]
+        return [Hushed(), *cut, *self._responses.interrupted(ids)]
 
     def _ruled(self, ruling: Ruling) -> list[Output]:
         """Do what has been ruled about a noise."""

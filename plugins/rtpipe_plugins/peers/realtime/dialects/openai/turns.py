@@ -41,6 +41,11 @@ class Turns:
         return self._speaking or self._answer_owed or any(self._own_commits.values())
 
     @property
+    def detected(self) -> bool:
+        """Whether the server detects the visitor's turns; if not, a key begins and ends them."""
+        return self._detection is not None
+
+    @property
     def transcribing(self) -> bool:
         """Whether words of the visitor's are still unknown."""
         return bool(self._untranscribed)

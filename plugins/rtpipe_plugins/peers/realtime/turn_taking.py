@@ -1,0 +1,172 @@
+"""Turn taking: who is speaking, said once, whatever the dialect; one start and one stop each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtpipe import audio
+from rtpipe.events import (
+    TurnAnswerCut,
+    TurnAnswerStarted,
+    TurnAnswerStopped,
+    TurnUserStarted,
+    TurnUserStopped,
+)
+from rtpipe_plugins.peers.realtime.dialects.dialect import AnswerEnds, TurnMark, UserSpeaks
+from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import Handed
+
+if TYPE_CHECKING:
+    from rtpipe import AudioFrame, StageContext
+    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+        LoudspeakerPosition,
+    )
+
+_QUIET_MS = 40.0
+"""So much silence is the end of an answer of which the server says that it has been played."""
+_LONG_QUIET_MS = 500.0
+"""And so much, where the server says only that it has been generated, or no more frames come."""
+_REMEMBERED = 16  # answers that are over: what is left of them is no turn
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The answer that is being given out. Times are pipeline seconds.
+
+    Attributes:
+        response_id: The server's name for it.
+        sound_at: When its first audible sample was given out.
+        sound_until: When the last one so far was.
+        given_ms: How much has been given out since the first.
+        quiet_ms: How long it has been silent since the last.
+        ends: What the server says of its end, if anything.
+        deadline: Ends it when no more frames come.
+    """
+
+    response_id: str
+    sound_at: float
+    sound_until: float
+    given_ms: float = 0.0
+    quiet_ms: float = 0.0
+    ends: AnswerEnds | None = None
+    deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether no audible sample is to be expected any more."""
+        if self.ends is None:
+            return False
+        return self.quiet_ms >= (_QUIET_MS if self.ends.told else _LONG_QUIET_MS)
+
+
+class TurnTaking:
+    """Publishes `turn.*` from what a dialect marks and what the peer gives out.
+
+    Args:
+        ctx: The stage's.
+        loudspeaker: Knows how much of an answer has been heard.
+    """
+
+    def __init__(self, ctx: StageContext, loudspeaker: LoudspeakerPosition) -> None:
+        self._ctx = ctx
+        self._loudspeaker = loudspeaker
+        self._user: str | None = None
+        self._answer: _Answer | None = None
+        self._over: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def take(self, mark: TurnMark) -> None:
+        """Take what the call that serves says of a turn."""
+        match mark:
+            case UserSpeaks(speaking=True):
+                self._user_starts(mark.item_id)
+            case UserSpeaks():
+                self._user_stops(mark.item_id)
+            case AnswerEnds():
+                self._answer_ends(mark)
+
+    def given_out(self, frame: AudioFrame) -> None:
+        """Take a frame of the model's that goes to whoever reads this stage."""
+        response_id = str(audio.meta(frame).extra.get("response_id", ""))
+        loudness = np.abs(audio.pcm(frame).astype(np.int32)).max(axis=1)
+        audible = np.flatnonzero(loudness >= audio.AUDIBLE)
+        if len(audible) and response_id not in self._over:
+            at = self._ctx.now() + int(audible[0]) / frame.sample_rate
+            answer = self._answer
+            if answer is None or answer.response_id != response_id:
+                self._stop_answer()
+                answer = self._answer = _Answer(response_id, at, at)
+                self._ctx.publish(TurnAnswerStarted(response_id=response_id))
+            answer.sound_until = self._ctx.now() + int(audible[-1] + 1) / frame.sample_rate
+            answer.quiet_ms = -audio.duration_ms(frame)
+        if self._answer is not None:
+            self._answer.given_ms += audio.duration_ms(frame)
+            self._answer.quiet_ms += audio.duration_ms(frame)
+            if self._answer.over:
+                self._stop_answer()
+
+    def end(self) -> None:
+        """Stop every turn: the call in which they were is over."""
+        self._user_stops("")
+        if self._answer is not None:
+            self._answer_ends(AnswerEnds(self._answer.response_id, cut=self._answer.ends is None))
+            self._stop_answer()
+
+    def _user_starts(self, item_id: str) -> None:
+        if self._user == item_id:
+            return
+        self._user_stops("")
+        self._user = item_id
+        self._ctx.publish(TurnUserStarted(item_id=item_id))
+
+    def _user_stops(self, item_id: str) -> None:
+        if self._user is None or (item_id and self._user and item_id != self._user):
+            return
+        stopped, self._user = self._user or item_id, None
+        self._ctx.publish(TurnUserStopped(item_id=stopped))
+
+    def _answer_ends(self, ends: AnswerEnds) -> None:
+        answer = self._answer
+        if ends.cut:
+            self._over.append(ends.response_id)
+        if answer is None or answer.response_id != ends.response_id:
+            return
+        if ends.cut:
+            handed = Handed(answer.response_id, answer.given_ms, answer.sound_at, 0.0)
+            heard_ms = round(self._loudspeaker.heard_ms(handed), 1)
+            self._ctx.publish(TurnAnswerCut(response_id=answer.response_id, heard_ms=heard_ms))
+        if answer.ends is None or ends.told:
+            answer.ends = ends
+        if ends.cut or answer.over:
+            self._stop_answer()
+        elif answer.deadline is None:
+            loop = asyncio.get_running_loop()
+            answer.deadline = loop.call_later(_LONG_QUIET_MS / 1000, self._no_more_comes, answer)
+
+    def _no_more_comes(self, answer: _Answer) -> None:
+        """End an answer whose sound has stopped coming; where it still comes, look again."""
+        quiet_s = self._ctx.now() - answer.sound_until
+        if answer is not self._answer:
+            return
+        if quiet_s * 1000 >= _LONG_QUIET_MS:
+            self._stop_answer()
+            return
+        wait_s = _LONG_QUIET_MS / 1000 - quiet_s
+        answer.deadline = asyncio.get_running_loop().call_later(wait_s, self._no_more_comes, answer)
+
+    def _stop_answer(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        if answer.deadline is not None:
+            answer.deadline.cancel()
+        if answer.ends is not None and answer.ends.told:
+            self._over.append(answer.response_id)
+        self._ctx.publish(
+            TurnAnswerStopped(
+                response_id=answer.response_id, sound_until=round(answer.sound_until, 4)
+            )
+        )
