@@ -236,6 +236,20 @@ class RouteFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PluginFailed(Event):
+    """What a plugin hung on the running pipeline raised or is late; the pipeline goes on."""
+
+    importance = Importance.ERROR
+    type: str = "plugin.failed"
+    plugin: str
+    error: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the plugin `{self.plugin}` failed: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubscriberOverflowed(Event):
     """A slow subscriber's queue was full; `lost` of its events are gone."""
 
@@ -330,6 +344,7 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     LinkDropped,
     LinkFlushed,
     RouteFailed,
+    PluginFailed,
     SubscriberOverflowed,
 )
 """What the framework publishes in any pipeline."""

@@ -21,6 +21,7 @@ from rtpipe.catalogue.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS, Registr
 from rtpipe.catalogue.schema import make_schema
 from rtpipe.cli import cli
 from rtpipe.link import WhenFull
+from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import offered_actions
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -100,8 +101,13 @@ def test_every_hook_and_every_public_name() -> None:
         for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
         if name.startswith("rtpipe_")
     ]
-    assert len(hooks) >= 3
+    assert len(hooks) >= 6
     assert not [hook for hook in hooks if f"\n### {hook}\n" not in page]
+    offered = [name for name, _ in inspect.getmembers(Pipeline, inspect.isfunction)]
+    offered = [f"`{name}(" for name in offered if not name.startswith("_")]
+    offered += [f"`{name}`" for name in ("bus", "clock", "sections", "run_options")]
+    assert "`tap_output(" in offered
+    assert not [name for name in offered if f"\n| {name}" not in page]
     names = [*rtpipe.__all__, *rtpipe.testing.__all__]
     assert not [name for name in names if f"`{name}`" not in page]
 

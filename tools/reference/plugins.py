@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rtpipe
 import rtpipe.testing
 from rtpipe import hookspecs
+from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import summary
 from tools.reference.markdown import fenced, table
 
@@ -36,11 +38,30 @@ def hooks_page() -> Iterator[str]:
             signature = str(inspect.signature(hook)).replace("'", "")
             yield fenced(f"{name}{signature}", "text")
             yield inspect.getdoc(hook) or ""
+    yield "## `Pipeline`"
+    yield (
+        "What `rtpipe_running` is given, to be used from the event loop's thread. "
+        "[Extend a running pipeline](../how-to/extend-a-running-pipeline.md) shows a whole plugin."
+    )
+    yield table(("Name", ""), list(_offered()))
     for module in (rtpipe, rtpipe.testing):
         yield f"## `{module.__name__}`"
         yield table(
             ("Name", ""), [(f"`{name}`", _said_of(module, name)) for name in module.__all__]
         )
+
+
+def _offered() -> Iterator[tuple[str, str]]:
+    """Yield what a pipeline offers: its attributes, as its docstring says them, and its methods."""
+    told = (inspect.getdoc(Pipeline) or "").partition("Attributes:\n")[2]
+    for name, about in re.findall(r"^    (\w+): ((?:.|\n {8})*)", told, re.MULTILINE):
+        yield f"`{name}`", " ".join(about.split())
+    for name, method in inspect.getmembers(Pipeline, inspect.isfunction):
+        if not name.startswith("_"):
+            signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(method)))
+            signature = re.sub(r"\(self(, )?", "(", signature)
+            told = re.split(r"\n\n(?:Returns|Raises):", inspect.getdoc(method) or "")[0]
+            yield f"`{name}{signature}`", " ".join(told.split())
 
 
 def _said_of(module: ModuleType, name: str) -> str:

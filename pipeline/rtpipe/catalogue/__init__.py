@@ -1,1 +1,1 @@
-"""What is installed: plugins and kinds, and how they are described to people and editors."""
+"""What is installed and what it offers. The loader, the command and the runtime ask it."""

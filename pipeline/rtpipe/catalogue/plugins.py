@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from rtpipe import hookspecs
+from rtpipe.catalogue.claims import checked_options, checked_sections
 from rtpipe.errors import PluginError, RtpipeError
 from rtpipe.modules import import_file, source_of
 from rtpipe.stage import FAMILIES, Options, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import click
 
     from rtpipe.language.graph import Graph
+    from rtpipe.running.runtime import Pipeline
 
 ENTRY_POINT_GROUP = "rtpipe"
 _OURS = (__file__, import_file.__code__.co_filename)
@@ -38,6 +40,20 @@ RESERVED_KEYS = ("id", "from", "queue", "enabled", "on_error", "fallback", "labe
 
 RESERVED_ROUTE_KEYS = ("match", "where", "do")
 """What stands beside a subscriber's kind in a route and therefore cannot be one."""
+
+RESERVED_FILE_KEYS = (
+    "version",
+    "name",
+    "description",
+    "include",
+    "plugins",
+    "vars",
+    "fuse",
+    "stages",
+    "events",
+    "profiles",
+)
+"""What stands at the top of a file and therefore cannot be a plugin's section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +101,22 @@ class Registry:
     """The kinds of stage that are installed, each with the plugin it comes from.
 
     Every registry has a pluggy manager of its own: two of them never see each other's plugins.
+
+    Attributes:
+        kinds: Stage classes, by kind.
+        sections: Models of the top-level keys of a file that plugins add, by key.
+        records: What became of each plugin.
     """
 
     def __init__(self) -> None:
         self.kinds: dict[str, type[Stage[Any]]] = {}
+        self.sections: dict[str, type[Options]] = {}
         self.records: list[PluginRecord] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginRecord] = {}
         self._owner: dict[str, PluginRecord] = {}
+        self._section_owners: dict[str, str] = dict.fromkeys(RESERVED_FILE_KEYS, "rtpipe itself")
 
     @classmethod
     def discover(cls, folders: Sequence[Path] = ()) -> Registry:
@@ -175,6 +198,30 @@ class Registry:
             except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
                 record.fault = _fault(error, implementation.plugin)
 
+    def run_options(self, own: Iterable[click.Parameter] = ()) -> list[click.Option]:
+        """Return the options that plugins add to `rtpipe run`; a wrong one is recorded and skipped.
+
+        Args:
+            own: The command's own parameters, which nobody may add again.
+        """
+        taken = list(own)
+        added: list[click.Option] = []
+        for implementation in self._manager.hook.rtpipe_run_options.get_hookimpls():
+            try:
+                found = checked_options(implementation.function(), [*taken, *added])
+            except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
+                self._record_of(implementation.plugin).fault = _fault(error, implementation.plugin)
+            else:
+                added += found
+        return added
+
+    def extensions(self, pipeline: Pipeline) -> Iterator[tuple[PluginRecord, Callable[[], object]]]:
+        """Yield, in the order of entering, the plugins that extend a running pipeline, and how."""
+        found = self._manager.hook.rtpipe_running.get_hookimpls()
+        for each in sorted(found, key=lambda each: (not each.tryfirst, each.trylast)):
+            arguments = [pipeline] if each.argnames else []
+            yield self._record_of(each.plugin), partial(each.function, *arguments)
+
     def check_graph(self, graph: Graph) -> None:
         """Let every plugin look at a graph.
 
@@ -213,12 +260,21 @@ class Registry:
                 return self._loaded[key]
             self._manager.register(plugin, key)
             self._manager.check_pending()
+            sections = self._sections_of(plugin)
             self._add_stages(plugin, record)
+            self.sections |= sections
+            self._section_owners |= dict.fromkeys(sections, origin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; recorded
             record.fault = _fault(error, plugin)
             if plugin is not None and self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
         return record
+
+    def _sections_of(self, plugin: object) -> dict[str, type[Options]]:
+        for implementation in self._manager.hook.rtpipe_sections.get_hookimpls():
+            if implementation.plugin is plugin:
+                return checked_sections(implementation.function(), self._section_owners)
+        return {}
 
     def _add_stages(self, plugin: object, record: PluginRecord) -> None:
         stages: list[type[Stage[Any]]] = []

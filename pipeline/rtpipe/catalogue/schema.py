@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rtpipe.catalogue.plugins import Registry
-    from rtpipe.stage import Stage
+    from rtpipe.stage import Options
 
 Json = dict[str, Any]
 
@@ -28,7 +28,11 @@ def make_schema(registry: Registry) -> Json:
     audio = [kind for kind, stage in registry.kinds.items() if family(stage) != "subscriber"]
     subscribers = [kind for kind in registry.kinds if kind not in audio]
     for kind, stage_type in sorted(registry.kinds.items()):
-        definitions[f"options.{kind}"] = _options(stage_type, definitions)
+        definitions[f"options.{kind}"] = _options(kind, stage_type.options_type, definitions)
+    sections = {
+        key: _options(f"section.{key}", model, definitions)
+        for key, model in sorted(registry.sections.items())
+    }
     definitions["item"] = _items(sorted(audio), registry, _reserved())
     definitions["change"] = {
         "anyOf": [{"$ref": "#/$defs/item"}, _closed(_reserved(), "Changes a stage by its id.")]
@@ -45,19 +49,18 @@ def make_schema(registry: Registry) -> Json:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rtpipe pipeline",
-        **_closed(_top_level(), "A pipeline: a list of stages, and what events set off."),
+        **_closed(_top_level(sections), "A pipeline: a list of stages, and what events set off."),
         "$defs": definitions,
     }
 
 
-def _top_level() -> Json:
+def _top_level(sections: Json) -> Json:
     profile = _closed(
         {
             "vars": _variables(),
             "stages": {"type": "object", "additionalProperties": {"$ref": "#/$defs/change"}},
             "events": {"$ref": "#/$defs/events"},
-            "serve": {"type": "object"},
-            "log": {"type": "object"},
+            **sections,
         },
         "Changes that --profile NAME applies.",
     )
@@ -72,9 +75,7 @@ def _top_level() -> Json:
         "stages": {"$ref": "#/$defs/stages"},
         "events": {"$ref": "#/$defs/events"},
         "profiles": {"type": "object", "additionalProperties": profile},
-        "serve": {"type": "object"},
-        "log": {"type": "object"},
-        "tests": {"type": "array"},
+        **sections,
     }
 
 
@@ -134,7 +135,7 @@ def _routes(subscribers: list[str], registry: Registry) -> Json:
 def _items(kinds: Iterable[str], registry: Registry, beside: Json) -> Json:
     """Return the forms of an item: a bare kind, or a kind with options and reserved keys."""
     forms: list[Json] = []
-    bare = [kind for kind in kinds if not _needs_options(registry.kinds[kind])]
+    bare = [kind for kind in kinds if not _needs_options(registry.kinds[kind].options_type)]
     if bare:
         forms.append({"enum": bare})
     for kind in kinds:
@@ -148,24 +149,21 @@ def _items(kinds: Iterable[str], registry: Registry, beside: Json) -> Json:
     return {"anyOf": forms}
 
 
-def _needs_options(stage_type: type[Stage[Any]]) -> bool:
-    return any(field.is_required() for field in stage_type.options_type.model_fields.values())
+def _needs_options(model: type[Options]) -> bool:
+    return any(field.is_required() for field in model.model_fields.values())
 
 
-def _options(stage_type: type[Stage[Any]], definitions: Json) -> Json:
+def _options(name: str, options: type[Options], definitions: Json) -> Json:
     """Return what may stand under a kind: its mapping, the main option's value, or nothing."""
-    prefix = f"options.{stage_type.kind}."
-    model = stage_type.options_type.model_json_schema(
-        ref_template=f"#/$defs/{prefix}{{model}}", mode="validation"
-    )
-    for name, inner in model.pop("$defs", {}).items():
-        definitions[prefix + name] = _with_references(inner)
+    prefix = f"options.{name}."
+    model = options.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}", mode="validation")
+    for inner_name, inner in model.pop("$defs", {}).items():
+        definitions[prefix + inner_name] = _with_references(inner)
     mapping = _with_references(model)
     forms: list[Json] = [mapping]
-    main = stage_type.options_type.main
-    if main is not None:
-        forms.append({**mapping["properties"][main]})
-    if not _needs_options(stage_type):
+    if options.main is not None:
+        forms.append({**mapping["properties"][options.main]})
+    if not _needs_options(options):
         forms.append({"type": "null"})
     return {"anyOf": forms}
 

@@ -5,27 +5,66 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from rtpipe import audio
+from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.narration import Narrator
 from rtpipe.events import Importance
+from rtpipe.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from rtpipe.cli.narration import Line
+    from rtpipe.cli.settings import Settings
     from rtpipe.events import Event
-    from rtpipe.running.runtime import Pipeline, StageState
+    from rtpipe.running.runtime import Pipeline
+    from rtpipe.running.state import StageState
 
 _REFRESH_S = 0.1
 _METER = " ▁▂▃▄▅▆▇█"
 _FLOOR_DBFS = -60.0
 _METER_CELLS = 6
 _ERASE_LINE = "\r\x1b[2K"
+
+
+class Terminal:
+    """The extension of a running pipeline that shows it on this process's stdout and stderr.
+
+    Args:
+        settings: How much is said.
+        latency: Whether measured turns are shown as they come, and summed up at the end.
+    """
+
+    def __init__(self, settings: Settings, *, latency: bool = False) -> None:
+        self._settings = settings
+        self._latency = latency
+
+    @hookimpl(tryfirst=True)
+    @asynccontextmanager
+    async def rtpipe_running(self, pipeline: Pipeline) -> AsyncIterator[None]:
+        """Show the pipeline and what is logged until it is closed."""
+        live = sys.stderr.isatty() and self._settings.verbosity >= 0
+        show = LiveDisplay if live else PlainDisplay
+        display = show(sys.stdout, sys.stderr, pipeline.spec.masked)
+        handler = DisplayHandler(display)
+        report = LatencyReport()
+        if self._latency:
+            pipeline.bus.subscribe(MEASURED, lambda event: display.print(report.line(event)))
+        logging.getLogger("rtpipe").addHandler(handler)
+        try:
+            async with display.shown(pipeline):
+                yield
+        finally:
+            logging.getLogger("rtpipe").removeHandler(handler)
+            if table := report.table():
+                click.echo(table, err=True)
 
 
 class PlainDisplay:
@@ -43,10 +82,14 @@ class PlainDisplay:
         self._mask = mask
         self._narrator = Narrator()
 
-    async def show(self, pipeline: Pipeline) -> None:
-        """Show `pipeline` until this task is cancelled."""
-        pipeline.bus.subscribe("*", self.hear)
-        await asyncio.Event().wait()
+    @asynccontextmanager
+    async def shown(self, pipeline: Pipeline) -> AsyncIterator[None]:
+        """Show `pipeline` within the block."""
+        unsubscribe = pipeline.bus.subscribe("*", self.hear)
+        try:
+            yield
+        finally:
+            unsubscribe()
 
     def hear(self, event: Event) -> None:
         """Say what `event` means to a person, if anything."""
@@ -76,9 +119,18 @@ class LiveDisplay(PlainDisplay):
         super().__init__(out, err, mask)
         self._drawn = False
 
-    async def show(self, pipeline: Pipeline) -> None:
-        """Show `pipeline` until this task is cancelled."""
-        pipeline.bus.subscribe("*", self.hear)
+    @asynccontextmanager
+    async def shown(self, pipeline: Pipeline) -> AsyncIterator[None]:
+        """Show `pipeline` and its status within the block."""
+        async with super().shown(pipeline):
+            drawing = asyncio.create_task(self._redraw(pipeline))
+            try:
+                yield
+            finally:
+                drawing.cancel()
+                await asyncio.gather(drawing, return_exceptions=True)
+
+    async def _redraw(self, pipeline: Pipeline) -> None:
         try:
             while True:
                 self._draw(status_line(pipeline.state(), pipeline.clock.now(), self._narrator))

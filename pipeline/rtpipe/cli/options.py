@@ -23,6 +23,7 @@ from rtpipe.wording.rendering import render
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.loading import Choices
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -53,13 +54,18 @@ class PipelineRequest:
     plugins_dirs: tuple[Path, ...] = ()
 
     def load(
-        self, *, warn: bool = True, examine: Literal["file", "machine"] | None = None
+        self,
+        *,
+        warn: bool = True,
+        examine: Literal["file", "machine"] | None = None,
+        registry: Registry | None = None,
     ) -> Loaded:
         """Return the pipeline, and print its warnings on stderr unless `-q` or not `warn`.
 
         Args:
             warn: Whether to print the warnings.
             examine: How closely the stages examine themselves; see `Choices`.
+            registry: The plugins, where they are known already.
 
         Raises:
             ConfigError: With everything that is wrong.
@@ -70,20 +76,21 @@ class PipelineRequest:
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
                 os.environ.setdefault(name, value)  # stages read their keys there themselves
-        loaded = self._load(examine)
+        choices: Choices = {
+            "sets": self.sets,
+            "profile": self.profile,
+            "plugins_dirs": self.plugins_dirs,
+            "examine": examine,
+            "registry": registry,
+        }
+        loaded = self._load(choices)
         settings = Settings.current()
         if warn and loaded.warnings and settings.verbosity >= 0:
             text = render(loaded.warnings, colour=settings.colour(sys.stderr))
             click.echo(f"{text}\n", err=True)
         return loaded
 
-    def _load(self, examine: Literal["file", "machine"] | None) -> Loaded:
-        choices: Choices = {
-            "sets": self.sets,
-            "profile": self.profile,
-            "plugins_dirs": self.plugins_dirs,
-            "examine": examine,
-        }
+    def _load(self, choices: Choices) -> Loaded:
         if self.expression is not None:
             return from_expression(self.expression, **choices)
         if self.files == (_STDIN,):

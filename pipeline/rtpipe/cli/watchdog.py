@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtpipe.events import StageStalled
+from rtpipe.hookspecs import hookimpl
 from rtpipe.stage import Stage
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from types import FrameType
 
     from rtpipe.events import Event
+    from rtpipe.running.runtime import Pipeline
 
 _BEAT_S = 0.1
+_JOIN_S = 1.0
 PATIENCE_S = 0.5
+
+
+@hookimpl(tryfirst=True)
+@asynccontextmanager
+async def rtpipe_running(pipeline: Pipeline) -> AsyncIterator[None]:
+    """Watch the loop that `pipeline` runs on, and publish its stalls."""
+
+    def tell(event: Event) -> None:
+        pipeline.bus.publish(replace(event, at=pipeline.clock.now()))
+
+    watchdog = Watchdog(asyncio.get_running_loop(), tell)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
 
 
 class Watchdog:
@@ -42,8 +63,10 @@ class Watchdog:
         self._loop = loop
         self._tell = tell
         self._patience_s = patience_s
-        self._answered = threading.Event()
-        self._done = threading.Event()
+        self._news = threading.Condition()
+        self._asked = 0
+        self._answered = 0
+        self._stopped = False
         self._thread = threading.Thread(target=self._watch, name="rtpipe-watchdog", daemon=True)
         self._watched = 0
 
@@ -53,25 +76,39 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching; returns when the thread has ended."""
-        self._done.set()
-        self._answered.set()
-        self._thread.join()
+        """Stop watching; returns when the thread has ended, after a second at the latest."""
+        with self._news:
+            self._stopped = True
+            self._news.notify_all()
+        self._thread.join(_JOIN_S)
 
     def _watch(self) -> None:
-        while not self._done.wait(_BEAT_S):
-            self._answered.clear()
-            asked = time.monotonic()
-            self._loop.call_soon_threadsafe(self._answered.set)
-            if self._answered.wait(self._patience_s):
+        while not self._wait(lambda: False, _BEAT_S):
+            self._asked += 1
+            asked_at = time.monotonic()
+            self._loop.call_soon_threadsafe(self._answer, self._asked)
+            if self._wait(self._has_answered, self._patience_s):
                 continue
             source, where = _culprit(sys._current_frames().get(self._watched))  # noqa: SLF001 - the documented way to a thread's stack
-            self._answered.wait()
-            if self._done.is_set():
+            self._wait(self._has_answered)
+            if self._stopped:
                 return
-            held_ms = (time.monotonic() - asked) * 1000
+            held_ms = (time.monotonic() - asked_at) * 1000
             event = StageStalled(source=source, held_ms=round(held_ms, 1), where=where)
             self._loop.call_soon_threadsafe(self._tell, event)
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        """Wait until `condition` holds or somebody stops the watch; False if neither came."""
+        with self._news:
+            return self._news.wait_for(lambda: self._stopped or condition(), timeout_s)
+
+    def _has_answered(self) -> bool:
+        return self._answered == self._asked
+
+    def _answer(self, asked: int) -> None:
+        with self._news:
+            self._answered = asked
+            self._news.notify_all()
 
 
 def _culprit(frame: FrameType | None) -> tuple[str, str]:

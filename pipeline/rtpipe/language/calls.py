@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from rtpipe.catalogue.fields import described
+from rtpipe.errors import StageError
 from rtpipe.language.reader import read_value
-from rtpipe.wording.diagnostics import Span, did_you_mean
+from rtpipe.wording.diagnostics import Findings, Span, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from rtpipe.language.nodes import Node, ScalarNode
     from rtpipe.stage import ActionSpec
-    from rtpipe.wording.diagnostics import Findings
 
 _CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
@@ -80,22 +82,72 @@ def read_call(node: ScalarNode, findings: Findings) -> WrittenCall | None:
     return WrittenCall(found.group(1), found.group(2), tuple(args), kwargs, node.span)
 
 
+def checked(
+    stage: str,
+    kind: str,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    actions: Mapping[str, ActionSpec],
+) -> tuple[ActionSpec, tuple[Any, ...], dict[str, Any]]:
+    """Return an action and its arguments as it wants them, for a call that stands in no file.
+
+    Args:
+        stage: The stage's id.
+        kind: What it is.
+        name: The action.
+        args: Its arguments.
+        kwargs: Those with names.
+        actions: What the stage offers.
+
+    Raises:
+        StageError: It has no such action, or the arguments do not fit.
+    """
+    action = actions.get(name)
+    if action is None:
+        raise StageError(
+            f"`{kind}` has no action `{name}`", help=unknown_action_help(stage, name, actions)
+        )
+    findings = Findings()
+    fitting = bound(f"{stage}.{name}", action, args, kwargs, findings)
+    if fitting is None:
+        first = findings.errors()[0]
+        raise StageError(first.message, help=first.help)
+    return (action, *fitting)
+
+
+def unknown_action_help(stage: str, name: str, actions: Mapping[str, ActionSpec]) -> str:
+    """Return what to write instead of an action that a stage does not have."""
+    names = [f"{stage}.{each}" for each in actions]
+    meant = did_you_mean(f"{stage}.{name}", names) if suggest(name, actions) else None
+    return meant or (f"it has {listed(names)}" if names else "it has no actions")
+
+
+def unknown_stage_help(id: str, stages: Iterable[str]) -> str:
+    """Return what to write instead of the id of a stage that there is not."""
+    known = list(stages)
+    return did_you_mean(id, known) or f"the stages are {listed(known)}"
+
+
 def bound(
-    call: WrittenCall,
+    called: str,
     action: ActionSpec,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     findings: Findings,
+    span: Span | None = None,
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """Return the arguments as the action wants them; None, with the reason in `findings`.
+    """Return the arguments as the action wants them; None, with the reason in the findings.
 
     Args:
-        call: As written.
-        action: What it calls.
-        args: Values of `call.args`.
-        kwargs: Values of `call.kwargs`.
+        called: What is called: `gain.set`.
+        action: What that is.
+        args: The arguments.
+        kwargs: Those with names.
         findings: Takes what does not fit the action's signature.
+        span: Where the call stands in a file, if it does.
     """
+    stage = called.partition(".")[0]
     try:
         arguments = action.signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -103,10 +155,10 @@ def bound(
         help = did_you_mean(unknown[0], action.signature.parameters) if unknown else None
         findings.error(
             "E705",
-            f"`{call.stage}.{call.name}` cannot be called so: {error}",
-            call.span,
+            f"`{called}` cannot be called so: {error}",
+            span,
             label="wrong arguments",
-            help=help or f"write `{example(call.stage, action)}`",
+            help=help or f"write `{example(stage, action)}`",
         )
         return None
     fits = True
@@ -115,17 +167,22 @@ def bound(
         if wanted is None:
             continue
         try:
-            arguments.arguments[name] = TypeAdapter(wanted).validate_python(value)
+            arguments.arguments[name] = _adapter(wanted).validate_python(value)
         except ValidationError:
             fits = False
             findings.error(
                 "E705",
-                f"`{name}` of `{call.stage}.{call.name}` cannot be {snippet(value)}",
-                call.span,
+                f"`{name}` of `{called}` cannot be {snippet(value)}",
+                span,
                 label=f"`{name}` is {described(wanted)}",
-                help=f"write `{example(call.stage, action)}`",
+                help=f"write `{example(stage, action)}`",
             )
     return (arguments.args, arguments.kwargs) if fits else None
+
+
+@functools.cache
+def _adapter(wanted: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(wanted)
 
 
 def _simple_type(parameter: inspect.Parameter) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.catalogue.plugins import RESERVED_KEYS
+from rtpipe.catalogue.plugins import RESERVED_FILE_KEYS, RESERVED_KEYS
 from rtpipe.language.items import ItemReader, Patch, StageItem, with_ids
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
+from rtpipe.language.sections import WELL_KNOWN, as_mapping, report_absent
+from rtpipe.stage import family
 from rtpipe.wording.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -15,24 +17,8 @@ if TYPE_CHECKING:
     from rtpipe.language.overrides import Override
     from rtpipe.wording.diagnostics import Findings, Span
 
-TOP_KEYS = (
-    "version",
-    "name",
-    "description",
-    "include",
-    "plugins",
-    "vars",
-    "fuse",
-    "stages",
-    "events",
-    "profiles",
-    "serve",
-    "log",
-    "tests",
-)
-_KEPT_FOR_LATER = ("serve", "log", "tests")
-_PROFILE_KEYS = ("vars", "stages", "events", "serve", "log")
-_MAPPINGS = ("vars", "profiles", "serve", "log")
+_PROFILE_KEYS = ("vars", "stages", "events")
+_MAPPINGS = ("vars", "profiles")
 
 
 @dataclass(slots=True)
@@ -61,22 +47,16 @@ class Merger:
         self._registry = registry
         self._findings = findings
         self._items = ItemReader(registry, findings)
+        self._keys = (*RESERVED_FILE_KEYS, *registry.sections)
         self.document = Document()
 
     def add(self, file: MapNode) -> None:
         """Put a file on top: maps merge, lists replace, stages given as a mapping are patched."""
-        self._check_keys(file, TOP_KEYS, "a pipeline file")
+        self._check_keys(file, self._keys, "a pipeline file")
         for key, entry in file.entries.items():
-            if key in _KEPT_FOR_LATER:
-                self._findings.warning(
-                    "E022",
-                    f"`{key}` does nothing in this version of rtpipe",
-                    entry.key_span,
-                    label="kept for later",
-                )
             if key == "stages":
                 self._stages(entry)
-            elif key in TOP_KEYS and key not in {"include", "plugins"}:
+            elif key in self._keys and key not in {"include", "plugins"}:
                 self._value(key, entry)
         self._check_profiles(file)
 
@@ -100,7 +80,7 @@ class Merger:
         for key, entry in profile.entries.items():
             if key == "stages":
                 self._stages(entry)
-            elif key in _PROFILE_KEYS:
+            elif key in self._profile_keys:
                 self._value(key, entry)
 
     def add_override(self, override: Override) -> None:
@@ -108,8 +88,11 @@ class Merger:
         head, rest = override.path[0], override.path[1:]
         if head == "stages" and rest:
             head, rest = rest[0], rest[1:]
-        elif head in TOP_KEYS:
+        elif head in self._keys:
             self._set_value(override)
+            return
+        elif head in WELL_KNOWN and all(item.id != head for item in self.document.items):
+            report_absent(Entry(head, override.key_span, override.value), self._findings)
             return
         index = self._index(head, override.key_span, over="--set")
         if index is None:
@@ -125,10 +108,14 @@ class Merger:
             if not isinstance(entry.value, MapNode):
                 self._wrong(entry.value, f"the profile `{name}`", "a mapping")
                 continue
-            self._check_keys(entry.value, _PROFILE_KEYS, f"the profile `{name}`")
+            self._check_keys(entry.value, self._profile_keys, f"the profile `{name}`")
             stages = entry.value.get("stages")
             for id, patch in stages.entries.items() if isinstance(stages, MapNode) else ():
                 self._index(id, patch.key_span, over=f"the profile `{name}`")
+
+    @property
+    def _profile_keys(self) -> tuple[str, ...]:
+        return (*_PROFILE_KEYS, *self._registry.sections)
 
     def _set_value(self, override: Override) -> None:
         head = override.path[0]
@@ -214,14 +201,17 @@ class Merger:
         return None
 
     def _value(self, key: str, entry: Entry) -> None:
+        section = self._registry.sections.get(key)
+        if section is not None:
+            entry = as_mapping(entry, section)
         node = entry.value
-        if key in _MAPPINGS and not isinstance(node, MapNode):
+        if (key in _MAPPINGS or section is not None) and not isinstance(node, MapNode):
             if not (isinstance(node, ScalarNode) and node.value is None):
                 self._wrong(node, f"`{key}`", "a mapping", f"{key}: {{}}")
             return
-        if key in {"events", "tests"} and not isinstance(node, ListNode):
+        if key == "events" and not isinstance(node, ListNode):
             if not (isinstance(node, ScalarNode) and node.value is None):
-                self._wrong(node, f"`{key}`", "a list", f"{key}: [{_shown(node)}]")
+                self._wrong(node, "`events`", "a list", f"events: [{_shown(node)}]")
             return
         old = self.document.values.get(key)
         merged = node if old is None else merge(old.value, node)
@@ -231,8 +221,14 @@ class Merger:
         for key, entry in node.entries.items():
             if key in known:
                 continue
+            if key in WELL_KNOWN:
+                report_absent(entry, self._findings)
+                continue
             help = did_you_mean(key, known)
-            if key in self._registry.kinds:
+            kind = self._registry.kinds.get(key)
+            if kind is not None and family(kind) == "subscriber":
+                help = f"it stands in the list of events: `events: [{key}]`"
+            elif kind is not None:
                 help = f"a stage stands in the list: `stages: [{key}]`"
             self._findings.error(
                 "E019",

@@ -39,6 +39,14 @@ class Graph:
     pipeline: PipelineSpec
     nodes: dict[str, Node]
 
+    def downstream(self, id: str) -> list[str]:
+        """Return a stage and all that its audio reaches, in order."""
+        reached = {id}
+        for each, node in self.nodes.items():
+            if any(feeder in reached for feeder in node.inputs):
+                reached.add(each)
+        return [each for each in self.nodes if each in reached]
+
 
 def build(pipeline: PipelineSpec) -> Graph:
     """Return the graph of a pipeline that was checked."""

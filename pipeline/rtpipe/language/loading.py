@@ -118,6 +118,19 @@ def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:
     return _load([read_expression(expression, findings)], findings, EXPRESSION, choices)
 
 
+def plugins_of(files: Sequence[Path], folders: Sequence[Path] = ()) -> Registry:
+    """Return the plugins that are installed, in `folders`, or brought along by pipeline files.
+
+    What is wrong with any of them is left for `load` to say.
+    """
+    findings = Findings()
+    trees = [read_file(path, findings) for path in files]
+    found = [with_includes(tree, findings) for tree in trees if tree is not None]
+    registry = Registry.discover()
+    _add_plugins(registry, [file for each in found for file in each or ()], folders, findings)
+    return registry
+
+
 def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices: Choices) -> Loaded:
     found = [None if tree is None else with_includes(tree, findings) for tree in trees]
     files = [file for each in found for file in each or ()]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.language.edges import Vertex, connect
 from rtpipe.language.interpolate import Interpolator
-from rtpipe.language.nodes import ListNode, Node, ScalarNode, plain, what
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, what
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
+from rtpipe.language.sections import check_sections
 from rtpipe.language.sink_ids import check_sink_ids
 from rtpipe.language.spec import PipelineSpec
 from rtpipe.language.stage_maker import StageMaker
@@ -87,7 +88,10 @@ class _Checks:
             (kind, node, self._registry.kinds[kind].options_type)
             for (_, kind), node in self._maker.nodes.items()
         )
-        check_sink_ids(given, vertices, self._findings)
+        sections = self._sections()
+        models = self._registry.sections
+        of_sections = ((key, node, models[key]) for key, node in sections.items())
+        check_sink_ids((*given, *of_sections), vertices, self._findings)
         fuse = self._reserved.flag(self._value("fuse"), "fuse", default=True)
         return PipelineSpec(
             name=self._reserved.text(self._value("name"), "name") or self._path.stem,
@@ -96,6 +100,7 @@ class _Checks:
             routes=routes,
             description=self._reserved.text(self._value("description"), "description") or "",
             fuse=fuse,
+            sections=check_sections(models, sections, self._findings),
             secrets=frozenset(self._findings.secrets),
         )
 
@@ -196,6 +201,10 @@ class _Checks:
             enabled,
         )
         return tuple(reader.read(node.items))
+
+    def _sections(self) -> dict[str, MapNode]:
+        found = ((key, self._document.mapping(key)) for key in self._registry.sections)
+        return {key: self._values.resolve_map(node) for key, node in found if node is not None}
 
     def _check_claims(self, stages: Iterable[StageSpec], routes: Iterable[RouteSpec]) -> None:
         """Report two stages that want one device or one file for themselves."""

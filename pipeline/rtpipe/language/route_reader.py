@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.calls import WrittenCall, bound, read_call
+from rtpipe.language.calls import (
+    WrittenCall,
+    bound,
+    read_call,
+    unknown_action_help,
+    unknown_stage_help,
+)
 from rtpipe.language.items import ItemReader, StageItem, with_ids
 from rtpipe.language.known_events import CORE, is_glob, overlap, published_by
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
 from rtpipe.stage import family, offered_actions
-from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
@@ -255,11 +261,12 @@ class RouteReader:
         if any(unresolved(value) for value in (*args, *kwargs.values())):
             return None
         fitting = bound(
-            call,
+            f"{call.stage}.{call.name}",
             action,
             tuple(plain(value) for value in args),
             {name: plain(value) for name, value in kwargs.items()},
             self._findings,
+            call.span,
         )
         if fitting is None:
             return None
@@ -284,17 +291,12 @@ class RouteReader:
     def _unknown_action(
         self, call: WrittenCall, kind: str, actions: Mapping[str, ActionSpec]
     ) -> None:
-        names = [f"{call.stage}.{name}" for name in actions]
         self._findings.error(
             "E704",
             f"`{kind}` has no action `{call.name}`",
             call.span,
             label="unknown action",
-            help=did_you_mean(f"{call.stage}.{call.name}", names)
-            if suggest(call.name, actions)
-            else f"it has {listed(names)}"
-            if names
-            else "it has no actions",
+            help=unknown_action_help(call.stage, call.name, actions),
             notes=[f"`rtpipe stages {kind}` lists its actions"],
         )
 
@@ -304,7 +306,7 @@ class RouteReader:
             f"no stage `{id}`",
             span,
             label="unknown id",
-            help=did_you_mean(id, self._stages) or f"the stages are {listed(self._stages)}",
+            help=unknown_stage_help(id, self._stages),
         )
 
     def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:

@@ -115,6 +115,8 @@ class PipelineSpec:
     description: str = ""
     fuse: bool = True
     drain_s: float = 2.0
+    sections: Mapping[str, Options | None] = field(default_factory=dict)
+    """What plugins added to the file's grammar, by key; None for what this file lacks."""
     secrets: frozenset[str] = frozenset()
     """Values that must never be shown."""
 

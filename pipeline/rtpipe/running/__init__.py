@@ -1,1 +1,1 @@
-"""A pipeline that runs: planned, opened, moved, ended. No stage imports it."""
+"""What moves the audio of one pipeline. Only the command and programs use it."""

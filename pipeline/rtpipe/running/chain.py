@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.convert import Converter
-from rtpipe.events import LinkDropped
 from rtpipe.link import Link
+from rtpipe.running.drops import drop_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -233,27 +233,13 @@ class Wiring:
         assert edge.policy is not None
         links = self._links[edge.reader]
         if edge.inlet not in links:
-            name, on_drop = f"{edge.feeder} -> {edge.reader}", self._drop_reporter(edge.reader)
-            links[edge.inlet] = Link(name, edge.policy, on_drop=on_drop)
+            links[edge.inlet] = Link(
+                f"{edge.feeder} -> {edge.reader}",
+                edge.policy,
+                on_drop=drop_reporter(edge.reader, self._clock, self._publish),
+            )
         links[edge.inlet].adopt(edge.policy)
         return links[edge.inlet]
-
-    def _drop_reporter(self, id: str) -> Callable[[float], None]:
-        """Return a function that tells of drops: the first at once, then once a second."""
-        total = pending = 0.0
-        silent_until = 0.0
-
-        def report(dropped_ms: float) -> None:
-            nonlocal total, pending, silent_until
-            total += dropped_ms
-            pending += dropped_ms
-            now = self._clock.now()
-            if now >= silent_until:
-                silent_until = now + 1.0
-                self._publish(LinkDropped(source=id, at=now, dropped_ms=pending, total_ms=total))
-                pending = 0.0
-
-        return report
 
 
 def _each(made: Processed) -> Iterable[AudioFrame]:

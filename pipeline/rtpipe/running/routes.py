@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rtpipe.bus import Bus, Mailbox
     from rtpipe.events import Event
-    from rtpipe.language.spec import ActionCall, RouteSpec
+    from rtpipe.language.spec import RouteSpec
     from rtpipe.running.supervisor import Slot
 
 
@@ -37,7 +37,7 @@ def connect(
     bus: Bus,
     route: RouteSpec,
     *,
-    perform: Callable[[ActionCall], object],
+    perform: Callable[..., object],
     mailbox: Mailbox | None,
     report: Callable[[Event], None],
 ) -> None:
@@ -46,7 +46,7 @@ def connect(
     Args:
         bus: Where the events come by.
         route: What to hear and what to do.
-        perform: Carries out one action.
+        perform: Carries out one action: called with stage, name and arguments.
         mailbox: The route's subscriber's, if it has one.
         report: Publishes what went wrong.
     """
@@ -62,7 +62,7 @@ def connect(
             mailbox.deliver(event)
         for call in route.actions:
             try:
-                perform(call)
+                perform(call.stage, call.name, *call.args, **call.kwargs)
             except Exception as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
                 report(RouteFailed(action=f"{call.stage}.{call.name}", error=f"{error}"))
 

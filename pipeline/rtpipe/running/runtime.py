@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.bus import Bus, Mailbox
+from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import (
@@ -16,51 +18,30 @@ from rtpipe.events import (
     PipelineStopping,
     SubscriberOverflowed,
 )
+from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.chain import Wiring
+from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.plan import Plan, make_plan, runs_inline
 from rtpipe.running.routes import attend, connect
+from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import InlineSlot, Slot, Status
 from rtpipe.running.tasks import run_peer, run_sink, run_source, run_transform
-from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform
+from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform, offered_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from rtpipe.audio import AudioFrame
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
-    from rtpipe.language.spec import ActionCall, StageSpec
-    from rtpipe.link import LinkStatistics
+    from rtpipe.language.spec import StageSpec
+    from rtpipe.running.state import StageState
 
 SETTLE_S = 0.5
 """How long sinks may still write after the deadline of a stop has cut off what feeds them."""
 SUBSCRIBERS_S = 2.0
 """How long subscribers may take over the last events."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageState:
-    """What a running stage looks like from outside.
-
-    Attributes:
-        id: The stage.
-        kind: What stands there now; a fallback's kind where one took over.
-        status: See `Status`.
-        gives_stream: Whether a stream begins here: a source or a peer.
-        last: The newest frame it gave out or took, for a level.
-        links: Its inlets' statistics.
-        lost_frames: Frames lost because it failed on them or was not there.
-        gauge: How it says that it is doing, in a few words; "" where it says nothing.
-    """
-
-    id: str
-    kind: str
-    status: Status
-    gives_stream: bool
-    last: AudioFrame | None
-    links: tuple[LinkStatistics, ...]
-    lost_frames: int
-    gauge: str
 
 
 class Pipeline:
@@ -69,13 +50,36 @@ class Pipeline:
     Args:
         graph: What to run.
         check: Assert the rules of frames on every edge; for tests and `--debug`.
+        registry: Whose plugins extend it while it runs (`rtpipe_running`); None: nobody does.
+        run_options: The values of the options that plugins add to `rtpipe run`; None: defaults.
+
+    Attributes:
+        spec: The checked file.
+        bus: Where the events come by.
+        clock: The pipeline's time.
+        sections: The top-level keys that plugins added to the file: each one's validated model, or
+            None where the file lacks it.
+        run_options: What the options that plugins added to `rtpipe run` say, by name.
     """
 
-    def __init__(self, graph: Graph, *, check: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        check: bool = False,
+        registry: Registry | None = None,
+        run_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.graph = graph
         self.spec = graph.pipeline
         self.bus = Bus()
         self.clock = Clock()
+        self.sections = self.spec.sections
+        if run_options is None:
+            run_options = unasked(registry.run_options()) if registry is not None else {}
+        self.run_options = run_options
+        self._registry = registry
+        self._extensions: list[Extension] = []
         self._slots: dict[str, Slot] = {
             id: self._slot(node.spec) for id, node in graph.nodes.items()
         }
@@ -136,21 +140,43 @@ class Pipeline:
             slot.ctx.stopping = True
         self._stop_asked.set()
 
-    def perform(self, call: ActionCall) -> object:
-        """Carry out a stage's action; `flush` is one that every stage has."""
-        if call.name == FLUSH.name:
-            return self.flush(call.stage)
-        slot = self._slots[call.stage]
+    def perform(self, stage: str, action: str, /, *args: object, **kwargs: object) -> object:
+        """Carry out an action of a stage and return what it returns.
+
+        `flush` is one that every stage has. What the action itself raises comes through.
+
+        Raises:
+            StageError: There is no such stage or action, the arguments do not fit, or the stage
+                does not run now.
+        """
+        slot = self._place(stage)
+        kind, offered = slot.used.kind, offered_actions(slot.used.stage_type)
+        found, args, kwargs = checked(stage, kind, action, args, kwargs, offered)
+        if found is FLUSH:
+            return self.flush(stage)
         if slot.status is not Status.OK:
-            raise StageError(f"{call.stage} is {slot.status.value}")
-        action = type(slot.stage).actions().get(call.name)
-        if action is None:
-            raise StageError(f"{slot.used.kind} has no action `{call.name}`")
-        return getattr(slot.stage, action.method)(*call.args, **call.kwargs)
+            raise StageError(f"{stage} is {slot.status.value}")
+        return getattr(slot.stage, found.method)(*args, **kwargs)
+
+    def tap_output(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
+        """Call `handler(frame)` for every frame that stage `id` gives out or, as a sink, takes.
+
+        At once and by reference: be quick, write nothing into it, copy what is to be kept, since
+        the stage that reads the frame may write into it. A handler that raises is told
+        (`plugin.failed`) and called no more.
+
+        Returns:
+            A function that ends it; calling it twice is harmless.
+
+        Raises:
+            StageError: There is no such stage.
+        """
+        name = getattr(handler, "__qualname__", f"{handler!r}")
+        return self._place(id).tap(handler, partial(self._plugin_failed, name))
 
     def flush(self, id: str) -> float:
         """Drop what is buffered in stage `id` and after it; returns the milliseconds dropped."""
-        return self._flush(id, self._downstream(id))
+        return self._flush(id, self.graph.downstream(id))
 
     def _flush(self, id: str, stages: list[str]) -> float:
         flushed = 0.0
@@ -167,19 +193,7 @@ class Pipeline:
 
     def state(self) -> list[StageState]:
         """Return what every stage looks like now, in the order of the graph."""
-        return [
-            StageState(
-                id,
-                slot.used.kind,
-                slot.status,
-                issubclass(slot.used.stage_type, (Source, Peer)),
-                slot.last,
-                tuple(link.snapshot() for link in self._wiring.inlets(id)),
-                slot.lost_frames,
-                slot.gauge(),
-            )
-            for id, slot in self._slots.items()
-        ]
+        return [state_of(slot, self._wiring.inlets(id)) for id, slot in self._slots.items()]
 
     # -- opening ---------------------------------------------------------------------------------
 
@@ -192,7 +206,7 @@ class Pipeline:
             self.bus.subscribe,
             inputs,
             self._tap,
-            lambda: self._flush(spec.id, self._downstream(spec.id)[1:]),
+            lambda: self._flush(spec.id, self.graph.downstream(spec.id)[1:]),
         )
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(
@@ -227,6 +241,10 @@ class Pipeline:
         return finished
 
     async def _open(self) -> None:
+        for plugin, make in self._registry.extensions(self) if self._registry is not None else ():
+            extension = Extension(make, partial(self._plugin_failed, plugin.name))
+            self._extensions.append(extension)
+            await extension.enter()
         for slot, mailbox in self._subscribers:
             await self._open_slot(slot)
             self._attending.append(asyncio.create_task(attend(slot, mailbox), name=slot.spec.id))
@@ -312,8 +330,16 @@ class Pipeline:
             await asyncio.gather(*self._attending, return_exceptions=True)
         for slot, _ in self._subscribers:
             await slot.close_instance()
+        for extension in reversed(self._extensions):
+            await extension.leave()
 
     # -- small parts -----------------------------------------------------------------------------
+
+    def _place(self, id: str) -> Slot:
+        slot = self._slots.get(id)
+        if slot is None:
+            raise StageError(f"no stage `{id}`", help=unknown_stage_help(id, self._slots))
+        return slot
 
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         slot = self._slots.get(id)
@@ -331,12 +357,8 @@ class Pipeline:
             self._error = error
         self.stop(f"{slot.spec.id} failed")
 
+    def _plugin_failed(self, plugin: str, error: BaseException) -> None:
+        self._publish_own(failure(plugin, error, self.spec.masked))
+
     def _publish_own(self, event: Event) -> None:
         self.bus.publish(replace(event, source=event.source or "pipeline", at=self.clock.now()))
-
-    def _downstream(self, id: str) -> list[str]:
-        reached = {id}
-        for each, node in self.graph.nodes.items():
-            if any(feeder in reached for feeder in node.inputs):
-                reached.add(each)
-        return [each for each in self.graph.nodes if each in reached]

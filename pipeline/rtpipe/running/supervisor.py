@@ -76,6 +76,7 @@ class Slot:
         self.detail = ""
         self.lost_frames = 0
         self.last: AudioFrame | None = None
+        self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
         self._mask = mask
         self._on_failure = on_failure
         self._on_replaced = on_replaced
@@ -97,6 +98,30 @@ class Slot:
             unwell = status in {Status.RECOVERING, Status.FAILED}
             change = StageUnwell if unwell else StageStatusChanged
             self.ctx.publish(change(status=status.value, detail=self.detail))
+
+    def note(self, frame: AudioFrame) -> None:
+        """Remember, and show to the taps, a frame that the stage gives out or, as a sink, takes."""
+        self.last = frame
+        for tap in self._taps:
+            tap(frame)
+
+    def tap(
+        self, handler: Callable[[AudioFrame], None], on_error: Callable[[Exception], None]
+    ) -> Callable[[], None]:
+        """Show each frame that is noted to `handler`, until it raises; returns what ends it."""
+
+        def guarded(frame: AudioFrame) -> None:
+            try:
+                handler(frame)
+            except Exception as error:  # noqa: BLE001 - a listener's fault must not harm the audio
+                end()
+                on_error(error)
+
+        def end() -> None:
+            self._taps = tuple(each for each in self._taps if each is not guarded)
+
+        self._taps = (*self._taps, guarded)
+        return end
 
     async def open(self) -> None:
         """Open the stage, or the first of its fallbacks that opens.
@@ -283,20 +308,17 @@ class InlineSlot(Slot):
             self.lost_frames += 1
             return None
         try:
-            made: Processed = self.stage.process(frame)
+            return self._noted(self.stage.process(frame))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
             self._failed_inline(error)
             return None
-        if isinstance(made, AudioFrame):
-            self.last = made
-        return made
 
     def finish(self) -> Processed:
         """Return the transform's last frames."""
         if not isinstance(self._stage, Transform):
             return None
         try:
-            return self._stage.finish()
+            return self._noted(self._stage.finish())
         except Exception as error:  # noqa: BLE001 - as above
             self._failed_inline(error)
             return None
@@ -305,6 +327,15 @@ class InlineSlot(Slot):
         """Let the transform forget what it holds."""
         if self._stage is not None:
             self._stage.reset()
+
+    def _noted(self, made: Processed) -> Processed:
+        if isinstance(made, AudioFrame):
+            self.note(made)
+        elif made is not None and self._taps:
+            made = list(made)
+            for frame in made:
+                self.note(frame)
+        return made
 
     def _failed_inline(self, error: Exception) -> None:
         self.lost_frames += 1

@@ -53,7 +53,7 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
                 timeline.place(frame)
                 if live:
                     audio.meta(frame).read_at = clock.now()
-                slot.last = frame
+                slot.note(frame)
                 await outlet.send(frame)
                 count += 1
                 if count % _FRAMES_BETWEEN_BREATHS == 0:
@@ -110,7 +110,7 @@ async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> Non
     async def send(frame: AudioFrame) -> None:
         timeline.place(frame)
         audio.meta(frame).read_at = clock.now()
-        slot.last = frame
+        slot.note(frame)
         await outlet.send(frame)
 
     while True:
@@ -133,7 +133,7 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
 
     async def pump(index: int, inlet: Link) -> None:
         async for frame in inlet:
-            slot.last = frame
+            slot.note(frame)
             _tell(slot, frame)
             try:
                 async with turn:
@@ -164,5 +164,5 @@ async def _send_each(slot: Slot, outlet: Outlet, made: Processed) -> None:
         return
     pieces = (made,) if isinstance(made, AudioFrame) else made
     for frame in pieces:
-        slot.last = frame
+        slot.note(frame)
         await outlet.send(frame)

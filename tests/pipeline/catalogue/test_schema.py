@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from helpers.specimens import KIOSK, registry
+from rtpipe import Options, hookimpl
 from rtpipe.catalogue.schema import make_schema
 
 SCHEMA = make_schema(registry())
@@ -121,3 +122,23 @@ def test_it_is_json_and_describes_the_options() -> None:
 def test_every_reference_leads_somewhere() -> None:
     names = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(SCHEMA)))
     assert names <= set(SCHEMA["$defs"])
+
+
+def test_the_sections_of_plugins_stand_beside_the_files_own_keys_and_in_profiles() -> None:
+    class Desk(Options):
+        main = "port"
+        port: int
+
+    class Plugin:
+        @hookimpl
+        def rtpipe_sections(self) -> dict[str, type[Options]]:
+            return {"desk": Desk}
+
+    plugins = registry()
+    plugins.register(Plugin())
+    schema = make_schema(plugins)
+    for right in ("desk: {port: 1}", "desk: 1", "profiles: {a: {desk: '${port}'}}"):
+        assert fits(plain(right), schema), right
+    for wrong in ("desk: {prt: 1}", "desk: x", "desk:", "profiles: {a: {desk: {port: x}}}"):
+        assert not fits(plain(wrong), schema), wrong
+    assert not fits(plain("desk: 1"), SCHEMA)

@@ -11,7 +11,8 @@ from helpers.actors import Collect, Ramp, play
 from rtpipe import audio
 from rtpipe.cli.display import status_line
 from rtpipe.cli.narration import Narrator
-from rtpipe.running.runtime import Pipeline, StageState
+from rtpipe.running.runtime import Pipeline
+from rtpipe.running.state import StageState
 from rtpipe.running.supervisor import Status
 from rtpipe.testing import run_virtual
 

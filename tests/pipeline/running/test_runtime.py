@@ -10,7 +10,6 @@ import pytest
 
 from helpers.actors import diary, heard, play, whole
 from rtpipe.errors import ExitCode, StageError
-from rtpipe.language.spec import ActionCall
 from rtpipe.running.runtime import Pipeline
 from rtpipe.testing import run_virtual
 
@@ -216,7 +215,7 @@ def test_flush_drops_what_waits_in_a_stage_and_after_it() -> None:
 def test_a_stage_can_have_what_it_gave_out_dropped_and_keeps_what_waits_for_it() -> None:
     async def hush_soon(pipeline: Pipeline) -> None:
         await pipeline.clock.sleep_until(1.003)
-        pipeline.perform(ActionCall("echo", "hush", (), {}, None))  # type: ignore[arg-type]
+        pipeline.perform("echo", "hush")
 
     text = "stages: [ramp: {live: true, frames: 80}, echo, collect: {delay_s: 0.05}]"
     played = run_virtual(play(text, meanwhile=hush_soon))
@@ -264,7 +263,7 @@ def test_an_unknown_action_is_refused() -> None:
         async def call(pipeline: Pipeline) -> None:
             await pipeline.clock.sleep_until(0.5)
             with pytest.raises(StageError, match="no action `dance`"):
-                pipeline.perform(ActionCall("collect", "dance", (), {}, None))  # type: ignore[arg-type]
+                pipeline.perform("collect", "dance")
             diary.append("refused")
 
         await play("stages: [ramp: {live: true, frames: 50}, collect]", meanwhile=call)

@@ -1,0 +1,69 @@
+"""What a plugin claims beside kinds of stage: sections of the file, and options of `rtpipe run`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtpipe.errors import PluginError
+from rtpipe.stage import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Options]]:
+    """Return what an `rtpipe_sections()` gave: models by the key of the file that they describe.
+
+    Args:
+        given: What it returned.
+        owners: Who has a key already.
+
+    Raises:
+        PluginError: It is no mapping of words to `rtpipe.Options` models, or a key is taken.
+    """
+    found = dict(given)
+    for key, model in found.items():
+        if not isinstance(key, str) or not key.isidentifier():
+            raise PluginError(f"rtpipe_sections() gave the key {key!r}; a section is a word")
+        if not (inspect.isclass(model) and issubclass(model, Options)):
+            raise PluginError(
+                f"the section `{key}` has {model!r}, which is no rtpipe.Options model"
+            )
+        if key in owners:
+            raise PluginError(f"the section `{key}` already belongs to {owners[key]}")
+    return found
+
+
+def checked_options(given: Any, taken: Iterable[click.Parameter]) -> list[click.Option]:
+    """Return what an `rtpipe_run_options()` gave.
+
+    Args:
+        given: What it returned.
+        taken: The command's own parameters, and those of other plugins.
+
+    Raises:
+        PluginError: One is no `click.Option`, is required, or is taken.
+        click.ClickException: A default does not fit its type.
+    """
+    found = list(given)
+    known = list(taken)
+    for option in found:
+        if not isinstance(option, click.Option):
+            raise PluginError(f"rtpipe_run_options() gave {option!r}, which is no click.Option")
+        spelt = {option.name, *option.opts, *option.secondary_opts}
+        if any(spelt & {other.name, *other.opts, *other.secondary_opts} for other in known):
+            raise PluginError(f"`rtpipe run` already has the option {option.opts[-1]}")
+        if option.required:
+            raise PluginError(f"{option.opts[-1]} is required: pipelines without it must run, too")
+        known.append(option)
+    unasked(found)  # a default that its own type refuses shows here
+    return found
+
+
+def unasked(options: Sequence[click.Option]) -> dict[str, Any]:
+    """Return the values of some options where no command line was read: their defaults."""
+    command = click.Command("run", params=list(options), add_help_option=False)
+    return command.make_context("run", []).params

@@ -1,0 +1,79 @@
+"""A command that takes a pipeline, and the options that the pipeline's plugins add to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.language.loading import plugins_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KEY = "rtpipe.added"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What plugins add to a command.
+
+    Attributes:
+        registry: The plugins, those that the pipeline brings along included.
+        options: Their options.
+        values: What the command line says of those, by name.
+    """
+
+    registry: Registry = field(default_factory=Registry)
+    options: Sequence[click.Option] = ()
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def current(cls) -> Added:
+        """Return what plugins added to the command that is running."""
+        found = click.get_current_context().meta[_KEY]
+        assert isinstance(found, cls)
+        return found
+
+
+class ExtensibleCommand(click.Command):
+    """Looks for the pipeline's plugins before it reads its options, since they may add some."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters and those of plugins; installed ones by default."""
+        own = super().get_params(ctx)
+        if _KEY not in ctx.meta:
+            ctx.meta[_KEY] = _added(Registry.discover(), own)
+        return [*own, *ctx.meta[_KEY].options]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; what it says of added options is kept apart."""
+        own = super().get_params(ctx)
+        files, folders = self._brought(args)
+        added = ctx.meta[_KEY] = _added(plugins_of(files, folders), own)
+        rest = super().parse_args(ctx, args)
+        for option in added.options:
+            if option.name in ctx.params:
+                added.values[option.name] = ctx.params.pop(option.name)
+        return rest
+
+    def _brought(self, args: Sequence[str]) -> tuple[list[Path], list[Path]]:
+        """Return the files that a command line may mean, and the folders with more plugins."""
+        glance = click.Context(self, resilient_parsing=True, ignore_unknown_options=True)
+        glance.meta[_KEY] = Added()
+        said, rest, _ = self.make_parser(glance).parse_args(list(args))
+        words = [Path(word) for word in (*_several(said.get("files")), *rest)]
+        folders = [Path(folder) for folder in _several(said.get("plugins_dirs"))]
+        return [word for word in words if word.is_file()], [Path("plugins"), *folders]
+
+
+def _several(value: Any) -> Sequence[str]:
+    """Return what an option or argument was given; nothing where click has none of it."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _added(registry: Registry, own: Sequence[click.Parameter]) -> Added:
+    return Added(registry, registry.run_options(own))

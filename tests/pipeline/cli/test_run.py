@@ -1,0 +1,100 @@
+"""`run`: the terminal and the watchdog hang on the pipeline as any plugin does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from helpers import actors
+from rtpipe import Transform, hookimpl
+from rtpipe.audio import AudioFrame
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli import cli, run
+
+FILE = "version: 1\nstages: [ramp: 20, collect]\n"
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
+    made = actors.registry()
+    monkeypatch.setattr(Registry, "discover", lambda: made)
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(FILE)
+    actors.heard.clear()
+    return made
+
+
+def rtpipe(*args: str) -> Result:
+    result = CliRunner().invoke(cli, ["run", *args])
+    assert result.exit_code == 0, result.output
+    assert len(actors.whole("collect")) == 20 * 9600
+    return result
+
+
+def test_both_are_plugins_of_that_run(plugins: Registry) -> None:
+    assert "ended: end of stream" in rtpipe("a.yaml").stderr
+    assert [record.name for record in plugins.records][-2:] == ["terminal", "watchdog"]
+    assert not plugins.faulty
+
+
+def test_without_them_everything_runs_and_nobody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "Terminal", lambda *_, **__: object())
+    monkeypatch.setattr(run, "watchdog", object())
+    assert rtpipe("a.yaml").output == ""
+
+
+def test_the_terminal_is_entered_first_and_tells_of_another_that_fails(plugins: Registry) -> None:
+    class Broken:
+        @hookimpl
+        def rtpipe_running(self, pipeline: Any) -> None:
+            raise OSError("no lamp")
+
+    plugins.register(Broken(), "lamp")
+    assert "the plugin `lamp` failed: OSError('no lamp')" in rtpipe("a.yaml").stderr
+
+
+def test_a_stage_that_holds_the_loop_is_named(plugins: Registry) -> None:
+    import time
+
+    class Drowsy(Transform[actors.FaultOptions]):
+        kind = "drowsy"
+        slept = False
+
+        def process(self, frame: AudioFrame) -> AudioFrame:
+            if not self.slept:
+                self.slept = True
+                time.sleep(0.9)
+            return frame
+
+    class Plugin:
+        @hookimpl
+        def rtpipe_stages(self) -> list[Any]:
+            return [Drowsy]
+
+    plugins.register(Plugin(), "drowsy")
+    expression = "ramp frames=100 live=true ! drowsy ! collect"
+    said = CliRunner().invoke(cli, ["run", "-x", expression, "--until", "stage.stalled"]).stderr
+    (line,) = [line for line in said.splitlines() if "held the event loop" in line]
+    assert "drowsy" in line
+    assert "in process" in line
+    assert not line.startswith("00:00.0 ")
+
+
+def test_an_option_of_a_plugin_never_takes_the_place_of_the_commands_own(
+    plugins: Registry,
+) -> None:
+    import click
+
+    class Greedy:
+        @hookimpl
+        def rtpipe_run_options(self) -> list[click.Option]:
+            return [click.Option(["--until"], help="Mine.")]
+
+    record = plugins.register(Greedy(), "greedy")
+    said = rtpipe("a.yaml").stderr
+    assert "the plugin `greedy` (registered by the program) cannot be used" in said
+    assert "`rtpipe run` already has the option --until" in said
+    assert record.fault is not None
