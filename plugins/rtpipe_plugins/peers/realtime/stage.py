@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,7 +58,6 @@ from rtpipe_plugins.peers.realtime.events import (
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
-from rtpipe_plugins.peers.realtime.transports.webrtc.statistics import gauge
 from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
     PLAYBACK_EVENTS,
     LoudspeakerPosition,
@@ -201,9 +201,9 @@ class Realtime(Actions):
             await self.ctx.clock.sleep_until(self.ctx.now() + _MEASURE_S)
             line = self._keeper.line
             media = await line.transport.statistics() if line is not None else None
-            self._gauge = "" if media is None else gauge(media)
+            self._gauge = "" if media is None else media.gauge
             if media is not None:
-                self.ctx.publish(media)
+                self.ctx.publish(RealtimeMedia(**asdict(media)))
 
     def gauge(self) -> str:
         """Return how the media fare."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame, Link
-    from rtpipe_plugins.peers.realtime.events import RealtimeMedia
+    from rtpipe_webrtc.statistics import MediaStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Transport(Protocol):
         """
         ...
 
-    async def statistics(self) -> RealtimeMedia | None:
+    async def statistics(self) -> MediaStatistics | None:
         """Return how the media fare; None where the transport cannot tell."""
         ...
 

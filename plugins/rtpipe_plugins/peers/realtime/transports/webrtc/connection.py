@@ -23,11 +23,11 @@ from rtpipe import NotConnected, StageError
 from rtpipe_plugins.peers.realtime.transports.transport import unless_lost
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import FarEnd, watch
-from rtpipe_plugins.peers.realtime.transports.webrtc.statistics import media_statistics
 from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.options import JitterOptions, OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.packet_tap import asking_for_fec, divert, opus_payload_types
+from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
     from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
-    from rtpipe_plugins.peers.realtime.events import RealtimeMedia
     from rtpipe_webrtc.options import IceServer
     from rtpipe_webrtc.pace import Pace
+    from rtpipe_webrtc.statistics import MediaStatistics
 
 _CHANNEL_LIMIT_HELP = "send less: the far end takes no larger event"
 
@@ -136,7 +136,7 @@ class WebRtcConnection:
         except ValueError as error:
             raise StageError(str(error), help=_CHANNEL_LIMIT_HELP) from error
 
-    async def statistics(self) -> RealtimeMedia:
+    async def statistics(self) -> MediaStatistics:
         """Return how the media fare."""
         return media_statistics(await self._connection.getStats(), self.incoming.buffer)
 

@@ -9,9 +9,9 @@ from rtpipe_plugins.peers.realtime.transports.transport import Placed
 
 if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.dialect import Signaling
-    from rtpipe_plugins.peers.realtime.events import RealtimeMedia
     from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
     from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
+    from rtpipe_webrtc.statistics import MediaStatistics
 
 
 class WebRtcTransport:
@@ -64,7 +64,7 @@ class WebRtcTransport:
         """See `Transport.transmit`."""
         self._call.transmit(text)
 
-    async def statistics(self) -> RealtimeMedia:
+    async def statistics(self) -> MediaStatistics:
         """See `Transport.statistics`."""
         return await self._call.statistics()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from rtpipe_plugins.peers.realtime.transports.webrtc.statistics import gauge, media_statistics
 from rtpipe_webrtc.jitter_buffer import JitterBuffer, Packet
+from rtpipe_webrtc.statistics import media_statistics
 
 
 def report(lost: int = 7, **remote: Any) -> dict[str, Any]:
@@ -34,14 +34,14 @@ def test_figures_of_our_own_buffer_come_first() -> None:
     assert media.rtt_ms == 34.0
     assert media.concealed_ms == 20.0
     assert 0 < media.jitter_ms < 10
-    assert gauge(media).startswith("rtt 34 ms, jitter 2 ms, lost 25.0%, buffer ")
+    assert media.gauge.startswith("rtt 34 ms, jitter 2 ms, lost 25.0%, buffer ")
 
 
 def test_with_aiortcs_buffer_its_counts_are_told() -> None:
     media = media_statistics(report(), JitterBuffer())
     assert (media.packets_received, media.packets_lost) == (90, 7)
     assert media.rtt_ms is None
-    assert gauge(media).startswith("jitter 0 ms, lost 7.2%")
+    assert media.gauge.startswith("jitter 0 ms, lost 7.2%")
 
 
 def test_before_anything_has_come_nothing_is_wrong() -> None:
