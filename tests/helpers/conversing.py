@@ -60,7 +60,7 @@ class Conversation:
     async def remembered(self, item_id: str) -> bool:
         """Whether the server that serves now knows an item."""
         count = len(self.of("conversation.item.retrieved")) + 1
-        line = self.stage._keeper.line
+        line = self.stage._manager.call
         assert line is not None
         retrieve = {"type": "conversation.item.retrieve", "item_id": item_id}
         line.transport.transmit(json.dumps(retrieve))

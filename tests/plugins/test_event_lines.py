@@ -14,13 +14,15 @@ from rtpipe import Event, Importance
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.narration import Narrator
 from rtpipe.events import CORE_EVENTS, SubscriberOverflowed
-from rtpipe_plugins.peers.realtime.errors import BENIGN_CODES
-from rtpipe_plugins.peers.realtime.events import (
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
+    BENIGN_CODES,
     SERVER_EVENTS,
+    server_event,
+)
+from rtpipe_plugins.peers.realtime.events import (
     RealtimeDisconnected,
     RealtimeLost,
     RealtimeReconnecting,
-    server_event,
 )
 from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderResumed, RecorderStopped
 from rtpipe_plugins.sinks.speaker.stage import SpeakerUnderran

@@ -24,12 +24,8 @@ from rtpipe.events import (
     StageUnwell,
 )
 from rtpipe.testing import Bench, check_stage, run_stage, run_virtual
-from rtpipe_plugins.peers.realtime.events import (
-    AssistantTranscript,
-    ServerEvent,
-    UserTranscript,
-    server_event,
-)
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import server_event
+from rtpipe_plugins.peers.realtime.events import AssistantTranscript, ServerEvent, UserTranscript
 from rtpipe_plugins.subscribers.exec import Exec, ExecOptions
 from rtpipe_plugins.subscribers.jsonl import Jsonl
 from rtpipe_plugins.subscribers.log import Log

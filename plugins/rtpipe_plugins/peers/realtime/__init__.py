@@ -1,7 +1,7 @@
 """The Realtime peer: a spoken conversation with a model, as one stage of a pipeline.
 
-The stage has a `Line`: a `Conversation` (what is said to the server) over a `Transport` (how it
-travels), so that a second protocol or a second transport changes neither the stage nor each other.
+The stage has an `ActiveCall`: a `Conversation` (what is said to the server) over a `Transport` (how
+it travels), so that a second protocol or transport changes neither the stage nor the other.
 Importing this package costs nothing heavy: aiortc comes with the first call.
 """
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe_plugins.peers.realtime.errors import CallRefused
+from rtpipe_plugins.peers.realtime.options import http_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,20 +119,3 @@ def _checked(url: str, name: str) -> str:
         return http_root(url)
     except ValueError as error:
         raise CallRefused(f"{name} is not an address: it {error}") from None
-
-
-def http_root(url: str) -> str:
-    """Return `url` without a slash at its end.
-
-    Raises:
-        ValueError: It is not the address of a server.
-    """
-    try:
-        parts = urlsplit(url)
-        web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        fits = web and not (parts.username or parts.query or parts.fragment)
-    except ValueError:  # a port that is no number
-        fits = False
-    if not fits:
-        raise ValueError("must look like https://HOST/v1")
-    return url.rstrip("/")

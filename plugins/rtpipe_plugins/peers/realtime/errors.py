@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
-from rtpipe_plugins.peers.realtime.dialects.openai.sequencer import ALREADY_ACTIVE
 
 FATAL_CODES = {
     "insufficient_quota": ExitCode.TEMPORARY,
@@ -12,14 +11,6 @@ FATAL_CODES = {
     "invalid_api_key": ExitCode.NO_PERMISSION,
 }
 """What no further call can change, over HTTP or inside a call."""
-
-BENIGN_CODES = {
-    ALREADY_ACTIVE,
-    "response_cancel_not_active",
-    "input_audio_buffer_commit_empty",
-    "item_truncate_invalid_item_id",
-}
-"""Races that everybody loses now and then."""
 
 
 class CallRefused(StageError):  # noqa: N818 - what happened; its base says that it is an error

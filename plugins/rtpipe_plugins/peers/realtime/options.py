@@ -1,26 +1,18 @@
-"""What a user may say about the conversation, and the session object that it amounts to."""
+"""What a user may say about the conversation."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from rtpipe import InputPath, Options
-from rtpipe_plugins.peers.realtime.account import http_root
-from rtpipe_plugins.peers.realtime.call.budget import Budget
-from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
-from rtpipe_plugins.peers.realtime.call.roll_over import RollOver
-from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
+from rtpipe import Backoff, InputPath, Options
 from rtpipe_plugins.peers.realtime.tools.declarations import ServerTool, Tool, distinct
 from rtpipe_webrtc.options import IceServer, JitterOptions, OpusOptions
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-_OURS = {"interrupt_response": False, "create_response": False}
-"""Who judges noises interrupts and answers himself."""
+_PATIENCE_S = 300.0
+"""However long a server says that it wants to be left alone."""
 
 
 class FalseInterruption(Options):
@@ -33,10 +25,65 @@ class FalseInterruption(Options):
     interrupts. Without `transcription` nothing is waited for."""
 
 
+class Reconnect(Options):
+    """How a lost call is called again, while the pipeline goes on."""
+
+    initial_s: float = Field(default=0.5, gt=0)
+    """The first pause is chance between none and this; each further one may be twice as long."""
+    max_s: float = Field(default=15.0, gt=0)
+    """No pause is longer, except where the server asks for it."""
+    give_up_s: float | None = Field(default=None, gt=0)
+    """End the stage when there has been no call for so long. `null`: never."""
+
+    @property
+    def backoff(self) -> Backoff:
+        """The pauses: full jitter, so that the clients of a server that was away spread out."""
+        return Backoff(self.initial_s, self.max_s, jitter=1.0, patience_s=_PATIENCE_S)
+
+
+class RollOver(Options):
+    """How the next call takes over before the server ends this one."""
+
+    before_s: float = Field(default=60.0, gt=0)
+    """So long before the session's end the next call is made. A session shorter than two and a half
+    times this gives 40 % of its length."""
+    latest_s: float = Field(default=15.0, gt=0)
+    """So long before the end the calls change places, whoever is speaking; 15 % of a session that
+    is short."""
+
+
+class Budget(Options):
+    """When to hang up for good, so that a forgotten call costs no fortune."""
+
+    minutes: float | None = Field(default=None, gt=0)
+    """Minutes that calls may last, all together."""
+    output_tokens_per_hour: int | None = Field(default=None, gt=0)
+    """Tokens that the model may generate within any sixty minutes."""
+
+
+def http_root(url: str) -> str:
+    """Return `url` without a slash at its end.
+
+    Raises:
+        ValueError: It is not the address of a server.
+    """
+    try:
+        parts = urlsplit(url)
+        web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        fits = web and not (parts.username or parts.query or parts.fragment)
+    except ValueError:  # a port that is no number
+        fits = False
+    if not fits:
+        raise ValueError("must look like https://HOST/v1")
+    return url.rstrip("/")
+
+
 class RealtimeOptions(Options):
     """A conversation with a Realtime model."""
 
     main: ClassVar[str | None] = "model"
+    dialect: ClassVar[str] = "openai"
+    """What is spoken with the server; see `dialects.choice`."""
 
     provider: Literal["openai", "azure", "embedded"] = "openai"
     """Whose server: `openai` is also any server that speaks its protocol, `embedded` runs one here,
@@ -125,37 +172,10 @@ class RealtimeOptions(Options):
             raise ValueError("`false_interruption` needs `turn_detection: {type: server_vad}`")
         return self
 
-    def session_object(self) -> dict[str, Any]:
-        """Return OpenAI's session object with what the options say and nothing else."""
-        heard: dict[str, Any] = {"transcription": self.transcription}
-        if "turn_detection" in self.model_fields_set:
-            heard["turn_detection"] = self.turn_detection
-        if self.false_interruption is not None:
-            heard["turn_detection"] = {"type": "server_vad", **(self.turn_detection or {}), **_OURS}
-        wanted: dict[str, Any] = {
-            "type": "realtime",
-            "model": self.model,
-            "audio": {"input": heard},
-        }
-        if self.voice is not None:
-            wanted["audio"]["output"] = {"voice": self.voice}
-        if self.instructions is not None:
-            wanted["instructions"] = self.instructions
-        if self.tools:
-            wanted["tools"] = [tool.declaration() for tool in self.tools]
-        return merged(wanted, self.session)
-
     def own_tools(self) -> list[str]:
         """Return the names of the functions that are run here."""
         own = (tool for tool in self.tools if not isinstance(tool, ServerTool))
         return [tool.called for tool in own]
-
-    def judge(self) -> FalseInterruptions | None:
-        """Return what tells words from coughs in one call, if that is wanted."""
-        wanted = self.false_interruption
-        if wanted is None:
-            return None
-        return FalseInterruptions(wanted.min_speech_ms, wanted.words_ms)
 
     def secrets(self) -> list[str]:
         """Return what must not be seen in texts that come back from the server."""
@@ -166,15 +186,3 @@ class RealtimeOptions(Options):
             if isinstance(headers, dict):
                 found += headers.values()
         return [secret for secret in found if isinstance(secret, str) and secret]
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid on it: maps merge, everything else is replaced."""
-    result = dict(base)
-    for key, value in over.items():
-        present = result.get(key)
-        if isinstance(present, dict) and isinstance(value, dict):
-            result[key] = merged(present, value)
-        else:
-            result[key] = value
-    return result

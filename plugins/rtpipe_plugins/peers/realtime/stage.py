@@ -14,6 +14,7 @@ from rtpipe import (
     Event,
     Link,
     NotConnected,
+    Peer,
     QueuePolicy,
     Send,
     StageContext,
@@ -29,19 +30,18 @@ from rtpipe.events import (
     TurnUserStopped,
 )
 from rtpipe_plugins.peers.realtime.account import Mask
-from rtpipe_plugins.peers.realtime.actions import Actions
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.dialects.dialect import (
+from rtpipe_plugins.peers.realtime.dialects.choice import server_events
+from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
+    Generated,
     Happening,
-    Hushed,
-    ToolCall,
+    Interrupted,
     UserSpeaks,
 )
 from rtpipe_plugins.peers.realtime.events import (
-    SERVER_EVENT_TYPES,
     AssistantTranscript,
     RealtimeBudgetSpent,
     RealtimeConnected,
@@ -57,11 +57,11 @@ from rtpipe_plugins.peers.realtime.events import (
 )
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
+from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
+from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
+from rtpipe_plugins.peers.realtime.tools.pictures import data_url
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-    PLAYBACK_EVENTS,
-    LoudspeakerPosition,
-)
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 
 if TYPE_CHECKING:
@@ -70,12 +70,11 @@ if TYPE_CHECKING:
     from rtpipe import Finding
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
-    from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 
 _MEASURE_S = 5.0
 
 
-class Realtime(Actions):
+class Realtime(Peer[RealtimeOptions]):
     """Holds a spoken conversation with a model over the OpenAI Realtime API.
 
     The call stands when `open` returns. At the end of the input the conversation goes on until the
@@ -114,19 +113,19 @@ class Realtime(Actions):
         ToolReturned,
         ToolFailed,
         TurnMeasured,
-        *SERVER_EVENT_TYPES,
+        *server_events(),
     )
 
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._gauge = ""
         self._loudspeaker = LoudspeakerPosition()
-        self._dialler = CallFactory(
+        self._factory = CallFactory(
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
         )
         self._meter = LatencyMeter(ctx)
         self._turns = TurnTaking(ctx, self._loudspeaker)
-        self._keeper = CallManager(options, ctx, self._dialler, self._meter, self._turns)
+        self._manager = CallManager(options, ctx, self._factory, self._meter.listened, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
     @classmethod
@@ -157,10 +156,10 @@ class Realtime(Actions):
             StageError: The server's answer cannot be used.
         """
         self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
-        self._meter.begin(lambda: self._keeper.line)
+        self._meter.begin(self._hangover_s)
         if self.options.interrupt_on:
             self.ctx.on(self.options.interrupt_on, self._interrupt)
-        await self._keeper.open()
+        await self._manager.open()
 
     async def converse(self, inlet: Link, send: Send) -> None:
         """Send `inlet`, forward what comes back, and end when the last word has been played.
@@ -171,26 +170,25 @@ class Realtime(Actions):
             EnvironmentProblem: No other call could be had.
             BudgetSpent: The conversation has cost enough.
         """
-        line = self._in_call()
         if self.options.greeting:
             with suppress(NotConnected):  # lost while others opened; the next call goes on
-                line.carry_out(line.conversation.say(self.options.greeting))
+                self.say(self.options.greeting)
         timeline = Timeline(self.ctx.clock, began_at=self.ctx.now())
         measuring = asyncio.create_task(self._measure())
         try:
             forward = partial(self._forward, timeline=timeline, send=send)
-            await self._keeper.converse(inlet, timeline, forward)
+            await self._manager.converse(inlet, timeline, forward)
         finally:
             measuring.cancel()
             await asyncio.gather(measuring, return_exceptions=True)
 
-    async def _forward(self, line: ActiveCall, timeline: Timeline, send: Send) -> None:
+    async def _forward(self, call: ActiveCall, timeline: Timeline, send: Send) -> None:
         """Send on what has come and may be heard."""
-        conversation = line.conversation
-        async for frame in line.transport.incoming.received:
-            line.carry_out(conversation.elapsed(audio.duration_ms(frame)))
+        conversation, incoming = call.conversation, call.transport.incoming
+        async for frame in incoming.received:
+            call.carry_out(conversation.elapsed(audio.duration_ms(frame)))
             for heard in conversation.listen(frame):
-                self._meter.arrived(line, heard)
+                self._meter.arrived(heard, incoming.kept_s)
                 self._turns.given_out(heard)
                 timeline.place(heard)
                 await send(heard)
@@ -199,8 +197,8 @@ class Realtime(Actions):
         """Tell from time to time how the media fare."""
         while True:
             await self.ctx.clock.sleep_until(self.ctx.now() + _MEASURE_S)
-            line = self._keeper.line
-            media = await line.transport.statistics() if line is not None else None
+            call = self._manager.call
+            media = await call.transport.statistics() if call is not None else None
             self._gauge = "" if media is None else media.gauge
             if media is not None:
                 self.ctx.publish(RealtimeMedia(**asdict(media)))
@@ -213,53 +211,108 @@ class Realtime(Actions):
         """Hang up and let go of everything; may be called again."""
         self._meter.end()
         try:
-            await self._keeper.close()
+            await self._manager.close()
         finally:
             await self._toolbox.close()  # until its calls are gone the model may ask for more
 
     def reset(self) -> None:
         """Drop what has come from the model and was not sent on."""
-        if self._keeper.line is not None:
-            self._keeper.line.transport.incoming.reset()
+        if self._manager.call is not None:
+            self._manager.call.transport.incoming.reset()
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    @action
+    def say(self, text: str) -> None:
+        """Have the model speak this text."""
+        self._manager.carry_out(lambda conversation: conversation.say(text))
+
+    @action
+    def text(self, text: str) -> None:
+        """Put this text to the model as the visitor's words, and have it answered."""
+        self._manager.carry_out(lambda conversation: conversation.text(text))
+
+    @action
+    def image(self, source: str, text: str = "") -> None:
+        """Show the model a picture: a PNG or JPEG file of at most 190 kB, or a data URL.
+
+        With a `text` that is put to the model too, and answered; without, it is there to be asked
+        about.
+        """
+        url = data_url(source)
+        self._manager.carry_out(lambda conversation: conversation.image(url, text))
 
     @action
     def update(self, **session: Any) -> None:
         """Change the session; keys of OpenAI's session object."""
-        line = self._in_call()
-        self._dialler.update(session)
-        line.carry_out(line.conversation.update(session))
+        self._manager.update(session)
 
-    def _in_call(self) -> ActiveCall:
-        if self._keeper.line is None:
-            raise NotConnected("there is no call")
-        return self._keeper.line
+    @action
+    def respond(self, **response: Any) -> None:
+        """Have the model take its turn; keys of OpenAI's response object override the session."""
+        self._manager.carry_out(lambda conversation: conversation.respond(response))
 
-    def _happened(self, line: ActiveCall, what: Happening) -> None:
-        """Do what a line cannot do alone."""
+    @action
+    def cancel(self) -> None:
+        """Silence the model at once, here and at the server, and drop what it was still to say."""
+        self._manager.carry_out(lambda conversation: conversation.cancel())
+
+    @action
+    def press(self) -> None:
+        """Begin the visitor's turn: a push-to-talk key goes down. The model falls silent."""
+        self._manager.carry_out(lambda conversation: conversation.press())
+
+    @action
+    def release(self) -> None:
+        """End the turn that `press` began and have it answered, unless it was shorter than 100 ms.
+
+        Without `press` before it, it does nothing.
+        """
+        self._manager.carry_out(lambda conversation: conversation.release())
+
+    @action
+    def clear(self) -> None:
+        """Forget what the visitor has said in this turn."""
+        self._manager.carry_out(lambda conversation: conversation.clear())
+
+    @action
+    def commit(self) -> None:
+        """End the visitor's turn, and leave the answering to `respond`."""
+        self._manager.carry_out(lambda conversation: conversation.commit())
+
+    # -- what happens in a call --------------------------------------------------------------------
+
+    def _happened(self, call: ActiveCall, what: Happening) -> None:
+        """Do what a call cannot do alone."""
         match what:
-            case Hushed():
-                line.transport.incoming.reset()
-                if line is self._keeper.line:
+            case Interrupted():
+                call.transport.incoming.reset()
+                if call is self._manager.call:
                     self.ctx.flush_after()
             case ToolCall():
-                self._toolbox.run(what, partial(self._answer, line, what.call_id))
+                self._toolbox.run(what, partial(self._answer, call, what.call_id))
+            case Generated():
+                self._manager.take(call, what)
             case UserSpeaks() | AnswerEnds():
-                if line is self._keeper.line:
+                if call is self._manager.call:
                     self._turns.take(what)
             case AnswerBegins():
-                if line is self._keeper.line:
+                if call is self._manager.call:
                     self._meter.answer_begins(what.response_id)
             case _:
-                self._keeper.take(line, what)
+                self._manager.take(call, what)
                 self.ctx.publish(what)
 
-    def _answer(self, line: ActiveCall, call_id: str, output: str) -> None:
+    def _answer(self, call: ActiveCall, call_id: str, output: str) -> None:
         """Give the model what it called for, if it is still there."""
-        if line is self._keeper.line:
+        if call is self._manager.call:
             with suppress(NotConnected):  # the next call is told what was said, and asks again
-                line.carry_out(line.conversation.answer(call_id, output))
+                call.carry_out(call.conversation.answer(call_id, output))
 
     def _interrupt(self, _event: Event) -> None:
-        if (line := self._keeper.line) is not None:
-            with suppress(NotConnected):  # whoever published the event must not suffer for it
-                line.carry_out(line.conversation.interrupt())
+        with suppress(NotConnected):  # whoever published the event must not suffer for it
+            self._manager.carry_out(lambda conversation: conversation.interrupt())
+
+    def _hangover_s(self) -> float | None:
+        call = self._manager.call
+        return None if call is None else call.conversation.hangover_s

@@ -17,12 +17,12 @@ from rtpipe.events import (
     TurnUserStarted,
     TurnUserStopped,
 )
-from rtpipe_plugins.peers.realtime.dialects.dialect import AnswerEnds, TurnMark, UserSpeaks
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import Handed
+from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, TurnMark, UserSpeaks
+from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame, StageContext
-    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+    from rtpipe_plugins.peers.realtime.loudspeaker_position import (
         LoudspeakerPosition,
     )
 

@@ -228,7 +228,7 @@ async def test_a_flush_drops_what_was_received_and_not_sent_on(
             await blocked.wait()
 
         talking = asyncio.create_task(call.stage.converse(call.inlet, stuck))
-        received = call.stage._keeper.line.transport.incoming.received
+        received = call.stage._manager.call.transport.incoming.received
         async with asyncio.timeout(20):
             while received.depth_ms < 200:  # noqa: ASYNC110 - a link tells nobody its depth
                 await asyncio.sleep(0.02)
@@ -317,7 +317,7 @@ async def test_rubbish_and_floods_do_not_end_a_call(
         answerer.send({"type": "response.done", "response": None})
         await published.wait_for("response.done")
         assert [event.data["n"] for event in published.of("response.novel")] == list(range(2000))
-        assert call.stage._keeper.line.conversation.malformed == 5
+        assert call.stage._manager.call.conversation.malformed == 5
         assert not call._talking.done()
 
 
@@ -331,7 +331,7 @@ async def test_a_server_that_speaks_in_our_name_is_not_heard(
         answerer.send({"type": "response.done", "response": None})
         await published.wait_for("response.done")
         assert [event for type in FORGED for event in published.of(type)] == []
-        assert call.stage._keeper.line.conversation.malformed == len(FORGED)
+        assert call.stage._manager.call.conversation.malformed == len(FORGED)
         assert not call._talking.done()
 
 

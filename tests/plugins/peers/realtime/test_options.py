@@ -11,13 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe_plugins.peers.realtime import Realtime, RealtimeOptions
 from rtpipe_plugins.peers.realtime.account import OPENAI, Mask, account_of
+from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
 from rtpipe_plugins.peers.realtime.errors import CallRefused
 
 SESSION: TypeAdapter[Any] = TypeAdapter(RealtimeSessionCreateRequest)
 
 
 def session(**options: Any) -> dict[str, Any]:
-    wanted = RealtimeOptions(**options).session_object()
+    wanted = session_object(RealtimeOptions(**options))
     SESSION.validate_python(wanted, strict=True)
     return wanted
 

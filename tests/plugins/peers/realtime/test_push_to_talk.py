@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Hushed
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Interrupted
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -98,7 +98,7 @@ def test_a_key_silences_the_model() -> None:
         "output_audio_buffer.clear",
         "input_audio_buffer.clear",
     ]
-    assert any(isinstance(output, Hushed) for output in talk.outputs)
+    assert any(isinstance(output, Interrupted) for output in talk.outputs)
     talk.release()
     talk.hear(committed("u"))
     assert "response.create" not in talk.sent()  # the cancelled one still takes the place

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rtpipe import Bus, Clock, StageContext, audio
 from rtpipe.events import TurnAnswerCut, TurnAnswerStopped
 from rtpipe.testing import run_virtual
-from rtpipe_plugins.peers.realtime.dialects.dialect import AnswerEnds, UserSpeaks
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, UserSpeaks
+from rtpipe_plugins.peers.realtime.loudspeaker_position import (
     LoudspeakerPosition,
 )
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking

@@ -1,42 +1,29 @@
-"""A line: one call that stands, and the conversation held over it."""
+"""An active call: one that stands, and the conversation held over it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rtpipe import Event, StageError
-from rtpipe_plugins.peers.realtime.dialects.dialect import (
-    AnswerBegins,
-    AnswerEnds,
-    Command,
-    Ended,
-    Hushed,
-    Output,
-    ToolCall,
-    UserSpeaks,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
+from rtpipe import StageError
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Ended
 from rtpipe_plugins.peers.realtime.transports.transport import Placed, Transport, unless_lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
     from logging import Logger
     from typing import TypeAlias
 
     from rtpipe import Clock
-    from rtpipe_plugins.peers.realtime.dialects.dialect import Conversation, Happening
+    from rtpipe_plugins.peers.realtime.dialects.conversation import (
+        Conversation,
+        Happening,
+        Output,
+    )
 
     Receiver: TypeAlias = Callable[[str | bytes], None]
 
 _CONFIRM_S = 5.0
-_SESSION = {"session.created", "session.updated"}
-_REPEATS = {
-    "conversation.item.added",
-    "conversation.item.created",
-    "conversation.item.done",
-    "transcript.user",
-}
 
 
 class ActiveCall:
@@ -70,9 +57,6 @@ class ActiveCall:
         self._established = asyncio.Event()
         self._placed: Placed | None = None
         self._placed_at = 0.0
-        self._session_ends = 0.0
-        self._replayed: set[str] = set()
-        self._unrepeated: dict[str, Mapping[str, Any]] = {}
         self._concluded = False
 
     @property
@@ -91,15 +75,10 @@ class ActiveCall:
 
         It tells by its own clock, of which the transport has brought a reading.
         """
-        placed = self._placed
-        if placed is None or placed.server_time_s is None or self._session_ends <= 0:
+        placed, ends_at = self._placed, self.conversation.expires_at
+        if placed is None or placed.server_time_s is None or ends_at is None:
             return None
-        return self._placed_at + self._session_ends - placed.server_time_s
-
-    @property
-    def unrepeated(self) -> list[Mapping[str, Any]]:
-        """Items of ours that the server may never have had: it has not repeated them yet."""
-        return list(self._unrepeated.values())
+        return self._placed_at + ends_at - placed.server_time_s
 
     async def connect(self, limit_s: float) -> None:
         """Place the call and wait until the session is the one that was asked for.
@@ -131,27 +110,17 @@ class ActiveCall:
         """Do what the conversation says is to be done.
 
         Raises:
+            NotConnected: The call is not up.
             StageError: A command is larger than the far end takes; those behind it are not sent.
         """
-        rest = iter(outputs)
+        left = list(outputs)
         try:
-            for output in rest:
-                self._carry_out(output)
+            while left:
+                self._carry_out(left[0])
+                del left[0]
         except StageError:
-            self.conversation.unsent([left for left in rest if isinstance(left, Command)])
+            self.conversation.unsent([output for output in left if isinstance(output, Command)])
             raise
-
-    def replay(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Tell the server what was said before; that it repeats it is nobody's news."""
-        self._replayed.update(item["id"] for item in items)
-        for number, item in enumerate(items, 1):
-            create = {"type": "conversation.item.create", "event_id": f"replay_{number}"}
-            self.transport.transmit(Command({**create, "item": item}).text())
-
-    def create(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Put items into the conversation that no server has had for certain."""
-        for item in items:
-            self.carry_out([Command({"type": "conversation.item.create", "item": item})])
 
     def conclude(self) -> None:
         """Account for what was going on; once, however often it is called."""
@@ -169,41 +138,16 @@ class ActiveCall:
 
     def _carry_out(self, output: Output) -> None:
         match output:
-            case Event():
-                self._tell(output)
-            case Hushed() | ToolCall() | UserSpeaks() | AnswerBegins() | AnswerEnds():
-                self._on_event(self, output)
             case Command():
                 self.transport.transmit(output.text())
-                self._note(output.data)
+                self.conversation.sent(output)
             case Ended(problem):
                 self.transport.lose(problem)
-
-    def _note(self, command: Mapping[str, Any]) -> None:
-        item = object_of(command, "item")
-        if "id" in item:
-            self._unrepeated[item["id"]] = item
-
-    def _tell(self, event: Event) -> None:
-        if event.type in _SESSION:
-            ends = object_of(event.payload(), "session").get("expires_at")
-            if isinstance(ends, int | float):
-                self._session_ends = ends
-        if event.type in _REPEATS:
-            id = _item_id(event)
-            self._unrepeated.pop(id, None)
-            if id in self._replayed:
-                return
-        self._on_event(self, event)
+            case _:
+                self._on_event(self, output)
 
     def _receive(self, message: str | bytes) -> None:
         self.news_at = self._clock.now()
         self.carry_out(self.conversation.receive(message))
         if self.conversation.established:
             self._established.set()
-
-
-def _item_id(event: Event) -> str:
-    """Return which item `event` is about."""
-    told = event.payload()
-    return text_of(told, "item_id") or text_of(object_of(told, "item"), "id")

@@ -1,24 +1,15 @@
-"""A limit on what a conversation may cost."""
+"""The budget meter: how much of what a conversation may cost is spent."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from rtpipe import Options
+if TYPE_CHECKING:
+    from rtpipe_plugins.peers.realtime.options import Budget
 
 _HOUR_S = 3600.0
 _LAST_WORDS_S = 30.0
-
-
-class Budget(Options):
-    """When to hang up for good, so that a forgotten call costs no fortune."""
-
-    minutes: float | None = Field(default=None, gt=0)
-    """Minutes that calls may last, all together."""
-    output_tokens_per_hour: int | None = Field(default=None, gt=0)
-    """Tokens that the model may generate within any sixty minutes."""
 
 
 class BudgetMeter:

@@ -1,37 +1,32 @@
-"""Dialling: from the options to a line that stands."""
+"""The call factory: from the options to a call that stands."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtpipe import EnvironmentProblem, NotConnected
 from rtpipe_plugins.peers.realtime.account import Account, Mask, account_of
 from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
-from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
-from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
-from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+from rtpipe_plugins.peers.realtime.dialects.choice import dialect_for
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
 from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
-from rtpipe_plugins.peers.realtime.options import merged
-from rtpipe_plugins.peers.realtime.transports.websocket.media_server import WIRE_SESSION
+from rtpipe_plugins.peers.realtime.options import Reconnect
 from rtpipe_webrtc.loopback import allow_loopback, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from logging import Logger
 
     from rtpipe import Clock
     from rtpipe_plugins.peers.realtime.call.active_call import Receiver
-    from rtpipe_plugins.peers.realtime.dialects.dialect import Happening
+    from rtpipe_plugins.peers.realtime.dialects.conversation import Happening
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Dialect
+    from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
     from rtpipe_plugins.peers.realtime.transports.transport import Transport
-    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-        LoudspeakerPosition,
-    )
 
-_CHANNEL = "oai-events"
 _MEDIA = "connecting the media"
 _UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
 
@@ -42,7 +37,7 @@ class CallFactory:
     Args:
         options: The stage's.
         loudspeaker: Knows how much of an answer has been heard.
-        on_event: Takes what happens on a line.
+        on_event: Takes what happens in a call.
         clock: The pipeline's time.
         log: The stage's.
     """
@@ -61,15 +56,11 @@ class CallFactory:
         self._on_event = on_event
         self._clock = clock
         self._log = log
-        self._session = options.session_object()
         self._embedded = EmbeddedServer(log)
-        self._account: Account | None = None
-
-    @property
-    def account(self) -> Account:
+        self.account: Account
         """Whose server, with which key; known after `find`."""
-        assert self._account is not None, "the server has not been found"
-        return self._account
+        self.dialect: Dialect
+        """What is spoken with it; known after `find`."""
 
     async def find(self) -> None:
         """Find out where calls go and on whose behalf; starts a server where it is our own.
@@ -86,10 +77,11 @@ class CallFactory:
             allow_loopback()
         elif account.base_url.startswith("http:"):
             self._log.warning("the key travels to %s unencrypted", account.host)
-        self._account = account
+        self.account = account
+        self.dialect = dialect_for(self._options, account, self._log)
 
     async def first(self) -> ActiveCall:
-        """Return the first line; what may pass is tried again, within `connect_timeout_s` in all.
+        """Return the first call; what may pass is tried again, within `connect_timeout_s` in all.
 
         Raises:
             CallRefused: The server will not have it.
@@ -101,7 +93,7 @@ class CallFactory:
         failures = 0
         while True:
             try:
-                return await self.dial(ends_at - self._clock.now())
+                return await self.place(ends_at - self._clock.now())
             except EnvironmentProblem as problem:
                 pause_s = backoff.pause_s(failures, wanted_pause_s(problem))
                 if not worth_retrying(problem) or self._clock.now() + pause_s >= ends_at:
@@ -110,8 +102,8 @@ class CallFactory:
             failures += 1
             await asyncio.sleep(pause_s)
 
-    async def dial(self, limit_s: float) -> ActiveCall:
-        """Return a line whose session is the one that was asked for, by one attempt.
+    async def place(self, limit_s: float) -> ActiveCall:
+        """Return a call whose session is the one that was asked for, by one attempt.
 
         Raises:
             CallRefused: The server will not have it.
@@ -119,8 +111,8 @@ class CallFactory:
             StageError: The server's answer cannot be used.
         """
         host = self.account.host
-        line = ActiveCall(
-            self._conversation(),
+        call = ActiveCall(
+            self.dialect.conversation(),
             self._transport,
             on_event=self._on_event,
             clock=self._clock,
@@ -128,40 +120,25 @@ class CallFactory:
         )
         try:
             async with asyncio.timeout(limit_s):
-                await line.connect(limit_s)
+                await call.connect(limit_s)
         except BaseException as error:
-            await line.close()
+            await call.close()
             if isinstance(error, TimeoutError):
                 whole_s = self._options.connect_timeout_s
                 raise EnvironmentProblem(
-                    f"no call with {host} within {whole_s:g} s: {line.step}",
-                    help=_UDP_HELP if line.step == _MEDIA else None,
+                    f"no call with {host} within {whole_s:g} s: {call.step}",
+                    help=_UDP_HELP if call.step == _MEDIA else None,
                 ) from None
             if isinstance(error, NotConnected):
                 raise EnvironmentProblem(
-                    f"the call with {host} was lost while {line.step}: {error}"
+                    f"the call with {host} was lost while {call.step}: {error}"
                 ) from error
             raise
-        return line
-
-    def update(self, session: Mapping[str, Any]) -> None:
-        """Ask for this too in the sessions of later lines."""
-        self._session = merged(self._session, session)
+        return call
 
     async def close(self) -> None:
         """Stop the server that `find` has started; may be called again."""
         await self._embedded.close()
-
-    def _conversation(self) -> RealtimeProtocol:
-        over_websocket = self._options.transport == "websocket"
-        return RealtimeProtocol(
-            merged(self._session, WIRE_SESSION) if over_websocket else self._session,
-            given=not (over_websocket or self.account.has_ephemeral_key),
-            mask=self._mask(),
-            log=self._log,
-            tools=self._options.own_tools(),
-            false_interruptions=self._options.judge(),
-        )
 
     def _transport(self, on_message: Receiver) -> Transport:
         if self._options.transport == "websocket":
@@ -169,41 +146,28 @@ class CallFactory:
         from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
         from rtpipe_plugins.peers.realtime.transports.webrtc.transport import WebRtcTransport
 
-        options = self._options
-        signaling = self._signaling(ephemeral=options.ephemeral or self.account.provider == "azure")
-        call = WebRtcConnection(
+        connection = WebRtcConnection(
             self._clock,
-            _CHANNEL,
-            options.ice_servers,
+            self.dialect.data_channel,
+            self._options.ice_servers,
             on_message,
             self._log,
-            jitter=options.jitter,
-            opus=options.opus,
+            jitter=self._options.jitter,
+            opus=self._options.opus,
         )
-        return WebRtcTransport(call, signaling)
+        return WebRtcTransport(connection, self.dialect.signaling())
 
     def _websocket(self, on_message: Receiver) -> Transport:
         from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
         from rtpipe_plugins.peers.realtime.transports.websocket.transport import WebSocketTransport
 
+        signaling = self.dialect.signaling()
+        mask = Mask([self.account.key.get_secret_value(), *self._options.secrets()])
         return WebSocketTransport(
-            Handshake(self.account, self._options.model, self._mask()),
-            self._signaling(ephemeral=self._options.ephemeral),
-            self._loudspeaker,
+            Handshake(self.account, signaling, mask),
+            signaling,
+            self.dialect.media_server(self._loudspeaker),
             on_message,
             clock=self._clock,
             log=self._log,
         )
-
-    def _signaling(self, *, ephemeral: bool) -> RealtimeSignaling:
-        return RealtimeSignaling(
-            self.account,
-            self._session,
-            ephemeral=ephemeral,
-            timeout_s=self._options.connect_timeout_s,
-            mask=self._mask(),
-            log=self._log,
-        )
-
-    def _mask(self) -> Mask:
-        return Mask([self.account.key.get_secret_value(), *self._options.secrets()])

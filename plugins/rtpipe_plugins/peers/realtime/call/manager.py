@@ -1,4 +1,4 @@
-"""Keeping a conversation in a call: over as many calls as it takes, and as many pauses."""
+"""The call manager: a conversation is kept over as many calls as it takes, and as many outages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
-from rtpipe_plugins.peers.realtime.call.budget import Budget, BudgetMeter
+from rtpipe_plugins.peers.realtime.call.budget import BudgetMeter
 from rtpipe_plugins.peers.realtime.call.hang_up import HangUp
 from rtpipe_plugins.peers.realtime.call.outage import Outage
-from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
 from rtpipe_plugins.peers.realtime.call.roll_over import NextSession, Schedule
-from rtpipe_plugins.peers.realtime.dialects.openai.history import History
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of
+from rtpipe_plugins.peers.realtime.dialects.conversation import Generated
 from rtpipe_plugins.peers.realtime.errors import BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
     RealtimeBudgetSpent,
@@ -22,16 +20,18 @@ from rtpipe_plugins.peers.realtime.events import (
     RealtimeRolledOver,
     ServerEvent,
 )
+from rtpipe_plugins.peers.realtime.options import Budget, Reconnect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from typing import TypeAlias
 
     from rtpipe import Event, Link, StageContext, Timeline
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
     from rtpipe_plugins.peers.realtime.call.factory import CallFactory
-    from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
+    from rtpipe_plugins.peers.realtime.dialects.conversation import Conversation, History, Output
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+    from rtpipe_plugins.peers.realtime.transports.transport import Inlet
     from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 
     Forward: TypeAlias = Callable[[ActiveCall], Coroutine[Any, Any, None]]
@@ -43,13 +43,13 @@ _STILL_THERE_S = 10.0
 
 
 class CallManager:
-    """Has the line that serves, replaces it when it is lost or about to expire, and ends it.
+    """Has the call that serves, replaces it when it is lost or about to expire, and ends it.
 
     Args:
         options: The stage's.
         ctx: The stage's.
-        dialler: Makes the lines.
-        meter: Hears what is sent.
+        factory: Makes the calls.
+        listened: Returns an inlet of which is known what is taken from it, and when.
         turns: Says who is speaking.
     """
 
@@ -57,37 +57,38 @@ class CallManager:
         self,
         options: RealtimeOptions,
         ctx: StageContext,
-        dialler: CallFactory,
-        meter: LatencyMeter,
+        factory: CallFactory,
+        listened: Callable[[Inlet], Inlet],
         turns: TurnTaking,
     ) -> None:
         self._options = options
         self._ctx = ctx
-        self._dialler = dialler
-        self._meter = meter
+        self._factory = factory
+        self._listened = listened
         self._turns = turns
-        self._history = History(options.history_items)
-        self._purse = BudgetMeter(options.budget or Budget())
-        self._successor: NextSession | None = None
-        self._partings: set[asyncio.Task[None]] = set()
-        self._farewell = "we hung up"
-        self.line: ActiveCall | None = None
-        """The line that serves; None while there is none."""
+        self._history: History
+        self._budget = BudgetMeter(options.budget or Budget())
+        self._next_session: NextSession | None = None
+        self._hanging_up: set[asyncio.Task[None]] = set()
+        self._reason = "we hung up"
+        self.call: ActiveCall | None = None
+        """The call that serves; None while there is none."""
 
     async def open(self) -> None:
-        """Make the first line; see `CallFactory.first` for what is raised."""
-        await self._dialler.find()
-        line = await self._dialler.first()
-        self._serve_with(line)
-        self._say_connected(line)
+        """Make the first call; see `CallFactory.first` for what is raised."""
+        await self._factory.find()
+        self._history = self._factory.dialect.history()
+        call = await self._factory.first()
+        self._serve_with(call)
+        self._say_connected(call)
 
     async def converse(self, inlet: Link, timeline: Timeline, forward: Forward) -> None:
         """Hold the conversation until nothing is left to be said.
 
         Args:
             inlet: The visitor's audio.
-            timeline: Of the model's; made of those of successive calls.
-            forward: Carries it from a line onto that, until the line's `received` closes.
+            timeline: Of the model's audio; made of those of successive calls.
+            forward: Carries it from a call onto that, until the call's `received` closes.
 
         Raises:
             NotConnected: The call is lost, and is not to be called again.
@@ -95,74 +96,94 @@ class CallManager:
             EnvironmentProblem: No other call could be had.
             BudgetSpent: It has cost enough.
         """
-        line = self.line
-        while line is not None:
-            line.transport.incoming.begin()
+        call = self.call
+        while call is not None:
+            call.transport.incoming.begin()
             timeline.resume()
-            line.transport.outgoing.attach(self._meter.listened(inlet))
-            if await self._serve(line, forward(line)):
+            call.transport.outgoing.attach(self._listened(inlet))
+            if await self._serve(call, forward(call)):
                 return
-            line = await self._next(line, inlet)
+            call = await self._next(call, inlet)
 
-    def take(self, line: ActiveCall, event: Event) -> None:
-        """Take note of what happened on a line."""
-        if not isinstance(event, ServerEvent) or line is not self.line:
+    def carry_out(self, request: Callable[[Conversation], Iterable[Output]]) -> None:
+        """Do what the conversation answers to a request.
+
+        Raises:
+            NotConnected: There is no call.
+            StageError: A command is larger than the far end takes.
+        """
+        call = self._serving()
+        call.carry_out(request(call.conversation))
+
+    def update(self, session: Mapping[str, Any]) -> None:
+        """Change the session, and those of later calls; see `carry_out`."""
+        call = self._serving()
+        self._factory.dialect.update(session)
+        call.carry_out(call.conversation.update(session))
+
+    def take(self, call: ActiveCall, what: Event | Generated) -> None:
+        """Take note of what happened in a call."""
+        if call is not self.call:
             return
-        now = self._ctx.now()
-        self._history.take(event.data, now)
-        if event.type == "response.done":
-            tokens = object_of(object_of(event.data, "response"), "usage").get("output_tokens")
-            if isinstance(tokens, int):
-                self._purse.generated(now, tokens)
+        match what:
+            case Generated(tokens):
+                self._budget.generated(self._ctx.now(), tokens)
+            case ServerEvent(data=data):
+                self._history.take(data, self._ctx.now())
 
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
-        line, self.line = self.line, None
+        call, self.call = self.call, None
         try:
-            if line is not None:
-                self._part_with(line)
-                self._conclude(line, self._farewell)
-            if self._successor is not None:
-                await self._successor.close()
-            await asyncio.gather(*self._partings, return_exceptions=True)
+            if call is not None:
+                self._hang_up(call)
+                self._conclude(call, self._reason)
+            if self._next_session is not None:
+                await self._next_session.close()
+            await asyncio.gather(*self._hanging_up, return_exceptions=True)
         finally:
-            await self._dialler.close()
+            await self._factory.close()
 
-    # -- a line serves -----------------------------------------------------------------------------
+    def _serving(self) -> ActiveCall:
+        if self.call is None:
+            raise NotConnected("there is no call")
+        return self.call
 
-    def _serve_with(self, line: ActiveCall) -> int:
-        """Let `line` serve from now on; returns how many items it was told."""
-        self.line = line
+    # -- a call serves -----------------------------------------------------------------------------
+
+    def _serve_with(self, call: ActiveCall) -> int:
+        """Let `call` serve from now on; returns how many items it was told."""
+        self.call = call
         now = self._ctx.now()
-        self._purse.connected(now)
+        self._budget.connected(now)
         items = self._history.replay()
-        line.replay(items)
-        expires_at, options = line.expires_at, self._options.roll_over
+        call.carry_out(call.conversation.replay(items))
+        expires_at, options = call.expires_at, self._options.roll_over
         if options and expires_at is not None and expires_at > now:
-            self._successor = NextSession(
+            self._next_session = NextSession(
                 Schedule(options, began_at=now, expires_at=expires_at),
-                self._dial,
+                self._place,
                 clock=self._ctx.clock,
                 log=self._ctx.log,
             )
         return len(items)
 
-    async def _serve(self, line: ActiveCall, forward: Coroutine[Any, Any, None]) -> bool:
-        """Let `line` serve; returns whether the conversation is over, or else goes on elsewhere."""
+    async def _serve(self, call: ActiveCall, forward: Coroutine[Any, Any, None]) -> bool:
+        """Let `call` serve; returns whether the conversation is over, or else goes on elsewhere."""
         forwarding = asyncio.create_task(forward)
-        either: list[asyncio.Future[Any]] = [forwarding, line.lost]
-        ending = HangUp()
+        either: list[asyncio.Future[Any]] = [forwarding, call.lost]
+        hang_up = HangUp()
         try:
-            while not self._over(ending, line):
+            while not self._over(hang_up, call):
                 await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                if line.lost.done():
+                if call.lost.done():
                     return False
                 if forwarding.done():
                     forwarding.result()
-                self._mind_the_budget(line)
-                if await self._successor_is_due(line):
+                self._check_budget(call)
+                if await self._roll_over_due(call):
                     return False
-            line.transport.incoming.received.close()
+            call.transport.incoming.received.close()
             await asyncio.wait({forwarding}, timeout=_DRAIN_S)
             if forwarding.done():
                 forwarding.result()
@@ -171,104 +192,104 @@ class CallManager:
             forwarding.cancel()
             await asyncio.gather(forwarding, return_exceptions=True)
 
-    def _over(self, ending: HangUp, line: ActiveCall) -> bool:
+    def _over(self, hang_up: HangUp, call: ActiveCall) -> bool:
         if self._ctx.stopping:
             return True
-        conversation, outgoing = line.conversation, line.transport.outgoing
-        over = outgoing.inlet_ended and ending.reached(
+        conversation, outgoing = call.conversation, call.transport.outgoing
+        over = outgoing.inlet_ended and hang_up.reached(
             self._ctx.now(),
             idle=conversation.idle,
             transcribing=conversation.transcribing,
             hangover_s=conversation.hangover_s,
             sent_at=outgoing.audible_at,
-            heard_at=line.transport.incoming.audible_at,
-            news_at=line.news_at,
+            heard_at=call.transport.incoming.audible_at,
+            news_at=call.news_at,
         )
-        if over and ending.gave_up:
+        if over and hang_up.gave_up:
             self._ctx.log.warning("gave up waiting for the last answer")
         return over
 
-    def _mind_the_budget(self, line: ActiveCall) -> None:
-        reason = self._purse.hang_up(self._ctx.now(), idle=line.conversation.idle)
+    def _check_budget(self, call: ActiveCall) -> None:
+        reason = self._budget.hang_up(self._ctx.now(), idle=call.conversation.idle)
         if reason is not None:
-            self._farewell = f"the budget is spent: {reason}"
+            self._reason = f"the budget is spent: {reason}"
             self._ctx.publish(RealtimeBudgetSpent(reason=reason))
-            raise BudgetSpent(self._farewell, help="raise `budget`, if it may cost more")
+            raise BudgetSpent(self._reason, help="raise `budget`, if it may cost more")
 
-    async def _successor_is_due(self, line: ActiveCall) -> bool:
-        if self._successor is None:
+    async def _roll_over_due(self, call: ActiveCall) -> bool:
+        if self._next_session is None:
             return False
-        conversation, transport, now = line.conversation, line.transport, self._ctx.now()
-        return await self._successor.due(
+        conversation, transport, now = call.conversation, call.transport, self._ctx.now()
+        return await self._next_session.due(
             idle=conversation.idle and not conversation.transcribing,
             quiet_s=now - transport.outgoing.audible_at,
             heard_s=now - transport.incoming.audible_at,
         )
 
-    # -- from one line to the next -----------------------------------------------------------------
+    # -- from one call to the next -----------------------------------------------------------------
 
-    async def _next(self, line: ActiveCall, inlet: Link) -> ActiveCall | None:
-        """Return the line that serves after `line`; None when the conversation ends before."""
+    async def _next(self, call: ActiveCall, inlet: Link) -> ActiveCall | None:
+        """Return the call that serves after `call`; None when the conversation ends before."""
         self._history.break_off(self._ctx.now())
-        successor, self._successor = self._successor, None
-        standing = successor.take() if successor is not None else None
-        if not line.lost.done():
-            assert standing is not None, "only a line that stands can be due"
-            self._roll_over(line, standing)
+        next_session, self._next_session = self._next_session, None
+        standing = next_session.take() if next_session is not None else None
+        if not call.lost.done():
+            assert standing is not None, "only a call that stands can be due"
+            self._roll_over(call, standing)
             return standing
-        if successor is not None:
-            await successor.close()
-        return await self._recover(line, standing, inlet)
+        if next_session is not None:
+            await next_session.close()
+        return await self._recover(call, standing, inlet)
 
-    def _roll_over(self, line: ActiveCall, next: ActiveCall) -> None:
-        forced = not line.conversation.idle
+    def _roll_over(self, call: ActiveCall, next: ActiveCall) -> None:
+        forced = not call.conversation.idle
         if forced:  # whoever waits for the end of what the model was saying must hear of one
-            self._conclude(line, "the session was about to expire")
-        self._part_with(line)
+            self._conclude(call, "the session was about to expire")
+        self._hang_up(call)
         items = self._serve_with(next)
-        next.create(line.unrepeated)
+        next.carry_out(next.conversation.create(call.conversation.unconfirmed))
         if forced:
             self._say_connected(next)
-            self._answer_what_was_asked(next)
+            self._request_owed_answer(next)
         self._ctx.publish(RealtimeRolledOver(call_id=next.call_id, items=items, forced=forced))
 
     async def _recover(
-        self, line: ActiveCall, standing: ActiveCall | None, inlet: Link
+        self, call: ActiveCall, standing: ActiveCall | None, inlet: Link
     ) -> ActiveCall | None:
-        """Go on after a loss; where the next line stands already, with that."""
-        why, owed = line.lost.result(), not line.conversation.idle
-        self.line = None
-        self._purse.disconnected(self._ctx.now())
-        self._conclude(line, self._farewell)
-        self._part_with(line)
+        """Go on after a loss; where the next call stands already, with that."""
+        why, owed = call.lost.result(), not call.conversation.idle
+        self.call = None
+        self._budget.disconnected(self._ctx.now())
+        self._conclude(call, self._reason)
+        self._hang_up(call)
         options = self._options.reconnect
         if not isinstance(why, NotConnected) or (options is False and standing is None):
             if standing is not None:
-                self._part_with(standing)
+                self._hang_up(standing)
             raise why
-        outage = Outage(options or Reconnect(), self._dial, self._ctx)
+        outage = Outage(options or Reconnect(), self._place, self._ctx)
         next = standing or await outage.end(inlet, str(why))
         if next is None:
             return None
         self._serve_with(next)
         self._say_connected(next, outage)
-        next.create(line.unrepeated)
+        next.carry_out(next.conversation.create(call.conversation.unconfirmed))
         if owed and outage.lasted_s < _STILL_THERE_S:
-            self._answer_what_was_asked(next)
+            self._request_owed_answer(next)
         return next
 
-    def _answer_what_was_asked(self, line: ActiveCall) -> None:
-        if self._history.answer_owed or line.unrepeated:
-            line.carry_out(line.conversation.respond({}))
+    def _request_owed_answer(self, call: ActiveCall) -> None:
+        if self._history.answer_owed or call.conversation.unconfirmed:
+            call.carry_out(call.conversation.respond({}))
 
-    async def _dial(self) -> ActiveCall:
-        return await self._dialler.dial(self._options.connect_timeout_s)
+    async def _place(self) -> ActiveCall:
+        return await self._factory.place(self._options.connect_timeout_s)
 
-    def _say_connected(self, line: ActiveCall, outage: Outage | None = None) -> None:
-        account = self._dialler.account
+    def _say_connected(self, call: ActiveCall, outage: Outage | None = None) -> None:
+        account = self._factory.account
         self._ctx.publish(
             RealtimeConnected(
-                call_id=line.call_id,
+                call_id=call.call_id,
                 provider=account.provider,
                 model=self._options.model,
                 host=account.host,
@@ -277,23 +298,23 @@ class CallManager:
             )
         )
 
-    def _conclude(self, line: ActiveCall, farewell: str) -> None:
-        """Say that a line is over: why it was lost, or else why we hang up."""
+    def _conclude(self, call: ActiveCall, reason: str) -> None:
+        """Say that a call is over: why it was lost, or else why we hang up."""
+        lost = str(call.lost.result()) if call.lost.done() else None
         self._turns.end()
-        lost = str(line.lost.result()) if line.lost.done() else None
-        line.conclude()
+        call.conclude()
         self._ctx.publish(
-            RealtimeDisconnected(reason=farewell) if lost is None else RealtimeLost(reason=lost)
+            RealtimeDisconnected(reason=reason) if lost is None else RealtimeLost(reason=lost)
         )
 
-    def _part_with(self, line: ActiveCall) -> None:
-        """Hang up in the background: the next line must not wait for it."""
-        line.transport.outgoing.stop()
-        parting = asyncio.create_task(line.close())
-        self._partings.add(parting)
-        parting.add_done_callback(self._parted)
+    def _hang_up(self, call: ActiveCall) -> None:
+        """Hang up in the background: the next call must not wait for it."""
+        call.transport.outgoing.stop()
+        closing = asyncio.create_task(call.close())
+        self._hanging_up.add(closing)
+        closing.add_done_callback(self._hung_up)
 
-    def _parted(self, parting: asyncio.Task[None]) -> None:
-        self._partings.discard(parting)
-        if not parting.cancelled() and (error := parting.exception()) is not None:
+    def _hung_up(self, closing: asyncio.Task[None]) -> None:
+        self._hanging_up.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
             self._ctx.log.warning("could not let go of a call: %r", error)

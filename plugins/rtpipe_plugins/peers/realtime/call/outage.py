@@ -1,4 +1,4 @@
-"""The time without a call: the visitor is not heard, and calls are placed until one stands."""
+"""An outage: the visitor is not heard, and calls are placed (with back-off) until one stands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rtpipe import Link, StageContext
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
-    from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
+    from rtpipe_plugins.peers.realtime.options import Reconnect
 
 _LOOK_S = 0.1
 
@@ -25,15 +25,15 @@ class Outage:
 
     Args:
         options: How to call again.
-        dial: Places one call.
+        place: Places one call.
         ctx: The stage's.
     """
 
     def __init__(
-        self, options: Reconnect, dial: Callable[[], Awaitable[ActiveCall]], ctx: StageContext
+        self, options: Reconnect, place: Callable[[], Awaitable[ActiveCall]], ctx: StageContext
     ) -> None:
         self._options = options
-        self._dial = dial
+        self._place = place
         self._ctx = ctx
         self._began_at = ctx.now()
         self._reason = ""
@@ -46,7 +46,7 @@ class Outage:
         return self._ctx.now() - self._began_at
 
     async def end(self, inlet: Link, reason: str) -> ActiveCall | None:
-        """Return the next line; None when the input has ended or the pipeline stops before.
+        """Return the next call; None when the input has ended or the pipeline stops before.
 
         What is live goes on meanwhile and is dropped, not queued: nobody wants to be answered to
         what he said a minute ago. What waits, as a file does, waits.
@@ -60,35 +60,35 @@ class Outage:
             EnvironmentProblem: It took too long, or cannot succeed.
             StageError: The server's answer cannot be used.
         """
-        dialling = asyncio.create_task(self._redial(reason))
-        work: set[asyncio.Task[Any]] = {dialling}
+        placing = asyncio.create_task(self._place_until_given_up(reason))
+        work: set[asyncio.Task[Any]] = {placing}
         if self._ctx.live:
             work.add(asyncio.create_task(self._drop(inlet)))
-        line: ActiveCall | None = None
+        call: ActiveCall | None = None
         try:
             while not (self._ctx.stopping or any(task.done() for task in work)):
                 await asyncio.wait(work, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-            if dialling.done():
-                line = dialling.result()
+            if placing.done():
+                call = placing.result()
         finally:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            if line is None and not dialling.cancelled() and dialling.exception() is None:
-                await dialling.result().close()  # it came too late
-        return line
+            if call is None and not placing.cancelled() and placing.exception() is None:
+                await placing.result().close()  # it came too late
+        return call
 
-    async def _redial(self, reason: str) -> ActiveCall:
+    async def _place_until_given_up(self, reason: str) -> ActiveCall:
         try:
             async with asyncio.timeout(self._options.give_up_s):
-                return await self._dial_until_one_stands(reason)
+                return await self._place_until_one_stands(reason)
         except TimeoutError:
             raise EnvironmentProblem(
                 f"no call for {self._options.give_up_s:g} s: {self._reason}",
                 exit_code=ExitCode.TEMPORARY,
             ) from None
 
-    async def _dial_until_one_stands(self, reason: str) -> ActiveCall:
+    async def _place_until_one_stands(self, reason: str) -> ActiveCall:
         wanted_s: float | None = None
         failures = 0
         while True:
@@ -100,7 +100,7 @@ class Outage:
             )
             await asyncio.sleep(pause_s)
             try:
-                return await self._dial()
+                return await self._place()
             except EnvironmentProblem as problem:
                 if not worth_retrying(problem):
                     raise

@@ -1,4 +1,4 @@
-"""Before a session expires another one takes over, at a moment when nobody speaks.
+"""Roll-over: before a session expires another one takes over, when nobody speaks.
 
 A server ends a session after an hour, in mid-sentence. So a second call is made while the first
 still serves, and the two change places at a turn boundary.
@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from rtpipe import Options
 from rtpipe_plugins.peers.realtime.call.hang_up import TAIL_S
 
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
 
     from rtpipe import Clock
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
+    from rtpipe_plugins.peers.realtime.options import RollOver
 
 _EARLY_SHARE = 0.4
 _LATE_SHARE = 0.15
@@ -30,19 +28,8 @@ _QUIET_S = 0.6
 """A visitor who has begun to speak is known to the server only a while later."""
 
 
-class RollOver(Options):
-    """How the next call takes over before the server ends this one."""
-
-    before_s: float = Field(default=60.0, gt=0)
-    """So long before the session's end the next call is made. A session shorter than two and a half
-    times this gives 40 % of its length."""
-    latest_s: float = Field(default=15.0, gt=0)
-    """So long before the end the calls change places, whoever is speaking; 15 % of a session that
-    is short."""
-
-
 class Schedule:
-    """When one session's successor is made and takes over. Times are pipeline seconds.
+    """When the next session is made and takes over. Times are pipeline seconds.
 
     Args:
         options: What the user wants.
@@ -54,9 +41,9 @@ class Schedule:
         life_s = expires_at - began_at
         before_s = min(options.before_s, life_s * _EARLY_SHARE)
         latest_s = max(min(options.latest_s, life_s * _LATE_SHARE, before_s), _LEAST_S)
-        self.dial_at = expires_at - before_s
-        self.force_at = max(expires_at - latest_s, self.dial_at)
-        self._hurry_at = (self.dial_at + self.force_at) / 2
+        self.place_at = expires_at - before_s
+        self.force_at = max(expires_at - latest_s, self.place_at)
+        self._hurry_at = (self.place_at + self.force_at) / 2
 
     def may_swap(self, now: float, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
         """Return whether this is the moment.
@@ -75,11 +62,11 @@ class Schedule:
 
 
 class NextSession:
-    """The line that is to take over: made in the background when its time has come.
+    """The call that is to take over: made in the background when its time has come.
 
     Args:
         schedule: When.
-        dial: Makes it.
+        place: Makes it.
         clock: The pipeline's time.
         log: The stage's.
     """
@@ -87,17 +74,17 @@ class NextSession:
     def __init__(
         self,
         schedule: Schedule,
-        dial: Callable[[], Coroutine[Any, Any, ActiveCall]],
+        place: Callable[[], Coroutine[Any, Any, ActiveCall]],
         *,
         clock: Clock,
         log: Logger,
     ) -> None:
         self._schedule = schedule
-        self._dial = dial
+        self._place = place
         self._clock = clock
         self._log = log
-        self._dialling: asyncio.Task[ActiveCall] | None = None
-        self._next_at = schedule.dial_at
+        self._placing: asyncio.Task[ActiveCall] | None = None
+        self._next_at = schedule.place_at
 
     async def due(self, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
         """Return whether it stands and this is the moment; sees to it that it is being made.
@@ -105,39 +92,39 @@ class NextSession:
         See `Schedule.may_swap`.
         """
         now = self._clock.now()
-        if self._dialling is None:
+        if self._placing is None:
             if now >= self._next_at:
-                self._dialling = asyncio.create_task(self._dial())
+                self._placing = asyncio.create_task(self._place())
             return False
-        if not self._dialling.done():
+        if not self._placing.done():
             return False
-        problem = self._dialling.exception()
-        if problem is None and (line := self._dialling.result()).lost.done():
-            problem = line.lost.result()
-            await line.close()
+        problem = self._placing.exception()
+        if problem is None and (call := self._placing.result()).lost.done():
+            problem = call.lost.result()
+            await call.close()
         if problem is not None:
             self._log.warning("the next call could not be made beforehand: %s", problem)
-            self._dialling, self._next_at = None, now + _AGAIN_S
+            self._placing, self._next_at = None, now + _AGAIN_S
             return False
         return self._schedule.may_swap(now, idle=idle, quiet_s=quiet_s, heard_s=heard_s)
 
     def take(self) -> ActiveCall | None:
-        """Return the line, where it stands; the next one is made by another successor."""
-        dialling = self._dialling
-        if dialling is None or not dialling.done() or dialling.exception() is not None:
+        """Return the call, where it stands; it is then no longer ours."""
+        placing = self._placing
+        if placing is None or not placing.done() or placing.exception() is not None:
             return None
-        line = dialling.result()
-        if line.lost.done():
+        call = placing.result()
+        if call.lost.done():
             return None
-        self._dialling = None
-        return line
+        self._placing = None
+        return call
 
     async def close(self) -> None:
-        """Let go of a line that will not be needed."""
-        dialling, self._dialling = self._dialling, None
-        if dialling is None:
+        """Let go of a call that will not be needed."""
+        placing, self._placing = self._placing, None
+        if placing is None:
             return
-        dialling.cancel()
-        await asyncio.wait([dialling])
-        if not dialling.cancelled() and dialling.exception() is None:
-            await dialling.result().close()
+        placing.cancel()
+        await asyncio.wait([placing])
+        if not placing.cancelled() and placing.exception() is None:
+            await placing.result().close()

@@ -1,1 +1,1 @@
-"""Dialects: what is spoken with a server, a folder each. Nobody else knows an event's name."""
+"""Dialects, a folder for each protocol: all that knows an event's name. `choice` picks one."""

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rtpipe import AudioFrame, Event, StageContext
-    from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
     from rtpipe_plugins.peers.realtime.transports.transport import Inlet
 
 
@@ -24,11 +23,16 @@ class LatencyMeter:
     def __init__(self, ctx: StageContext) -> None:
         self._ctx = ctx
         self._latency = Latency()
-        self._line: Callable[[], ActiveCall | None] = lambda: None
+        self._hangover_s: Callable[[], float | None] = lambda: None
 
-    def begin(self, line: Callable[[], ActiveCall | None]) -> None:
-        """Listen to the bus; `line` returns the line that serves."""
-        self._line = line
+    def begin(self, hangover_s: Callable[[], float | None]) -> None:
+        """Listen to the bus.
+
+        Args:
+            hangover_s: Returns the silence (s) after which the server takes a turn for finished;
+                None while there is no call.
+        """
+        self._hangover_s = hangover_s
         self._ctx.on(TURN_EVENTS, self._take)
         self._ctx.on("playback.started", lambda event: self._tell(self._latency.played(event)))
 
@@ -36,9 +40,9 @@ class LatencyMeter:
         """Return `inlet`, with an ear for what is taken from it."""
         return _Listened(inlet, lambda frame: self._latency.sent(frame, self._ctx.now()))
 
-    def arrived(self, line: ActiveCall, frame: AudioFrame) -> None:
-        """Take a frame of the model's that is sent on."""
-        self._latency.arrived(frame, line.transport.incoming.kept_s)
+    def arrived(self, frame: AudioFrame, kept_s: float) -> None:
+        """Take a frame of the model's that is sent on; see `Latency.arrived`."""
+        self._latency.arrived(frame, kept_s)
 
     def answer_begins(self, response_id: str) -> None:
         """The server says that it begins to send the sound of an answer."""
@@ -49,9 +53,9 @@ class LatencyMeter:
         self._tell(self._latency.finish())
 
     def _take(self, event: Event) -> None:
-        line = self._line()
-        if event.source == self._ctx.id and line is not None:
-            self._tell(self._latency.take(event, line.conversation.hangover_s))
+        hangover_s = self._hangover_s()
+        if event.source == self._ctx.id and hangover_s is not None:
+            self._tell(self._latency.take(event, hangover_s))
 
     def _tell(self, measured: Iterable[TurnMeasured]) -> None:
         for turn in measured:

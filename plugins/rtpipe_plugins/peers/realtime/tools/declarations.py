@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 from pydantic import (
@@ -163,6 +164,21 @@ Tool: TypeAlias = Annotated[
     | Annotated[ServerTool, Tag("ServerTool")],
     Discriminator(_sort),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model calls a function that is run here.
+
+    Attributes:
+        call_id: Which call.
+        name: The function's.
+        arguments: JSON, as the model wrote it: it need not be right.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
 
 
 def distinct(tools: Sequence[Tool]) -> Sequence[Tool]:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rtpipe import StageContext
-    from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
-    from rtpipe_plugins.peers.realtime.tools.declarations import Tool
+    from rtpipe_plugins.peers.realtime.tools.declarations import Tool, ToolCall
 
 _AT_ONCE = 4
 _MOST_CHARACTERS = 32_000

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from rtpipe.testing import run_virtual
-from rtpipe_plugins.peers.realtime.call.budget import Budget, BudgetMeter
-from rtpipe_plugins.peers.realtime.call.reconnect import Reconnect
-from rtpipe_plugins.peers.realtime.call.roll_over import RollOver, Schedule
+from rtpipe_plugins.peers.realtime.call.budget import BudgetMeter
+from rtpipe_plugins.peers.realtime.call.roll_over import Schedule
+from rtpipe_plugins.peers.realtime.options import Budget, Reconnect, RollOver
 from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import LOOK_S, Silence, watch
 
 # -- trying again ------------------------------------------------------------------------------
@@ -35,14 +35,14 @@ def an_hour() -> Schedule:
 
 
 def test_the_next_call_is_made_a_minute_before_the_end() -> None:
-    assert an_hour().dial_at == 3640.0
+    assert an_hour().place_at == 3640.0
     assert an_hour().force_at == 3685.0
 
 
 @pytest.mark.parametrize("life_s", [3, 6, 20, 60, 120, 3600])
 def test_a_session_of_any_length_leaves_time_for_both(life_s: float) -> None:
     schedule = Schedule(RollOver(), began_at=0.0, expires_at=life_s)
-    assert life_s * 0.5 < schedule.dial_at < schedule.force_at <= life_s - 0.9
+    assert life_s * 0.5 < schedule.place_at < schedule.force_at <= life_s - 0.9
 
 
 def test_they_change_places_when_nobody_speaks() -> None:
@@ -73,39 +73,39 @@ def test_at_last_they_change_places_whoever_speaks() -> None:
 
 
 def test_without_a_budget_nothing_is_ever_spent() -> None:
-    purse = BudgetMeter(Budget())
-    purse.connected(0.0)
-    purse.generated(1.0, 10**9)
-    assert purse.hang_up(1e9, idle=True) is None
+    meter = BudgetMeter(Budget())
+    meter.connected(0.0)
+    meter.generated(1.0, 10**9)
+    assert meter.hang_up(1e9, idle=True) is None
 
 
 def test_minutes_are_those_of_calls_not_of_outages() -> None:
-    purse = BudgetMeter(Budget(minutes=1))
-    purse.connected(0.0)
-    purse.connected(10.0)  # a roll-over
-    purse.disconnected(40.0)
-    purse.connected(1000.0)
-    assert purse.hang_up(1019.9, idle=True) is None
-    assert purse.hang_up(1020.0, idle=True) == "1 minutes of calls"
+    meter = BudgetMeter(Budget(minutes=1))
+    meter.connected(0.0)
+    meter.connected(10.0)  # a roll-over
+    meter.disconnected(40.0)
+    meter.connected(1000.0)
+    assert meter.hang_up(1019.9, idle=True) is None
+    assert meter.hang_up(1020.0, idle=True) == "1 minutes of calls"
 
 
 def test_tokens_count_for_an_hour() -> None:
-    purse = BudgetMeter(Budget(output_tokens_per_hour=100))
-    purse.generated(0.0, 60)
-    purse.generated(1800.0, 39)
-    assert purse.hang_up(1800.0, idle=True) is None
-    purse.generated(3600.0, 60)
-    assert purse.hang_up(3600.0, idle=True) is None  # the first 60 are an hour old
-    purse.generated(3601.0, 1)
-    assert purse.hang_up(3601.0, idle=True) == "100 output tokens within an hour"
+    meter = BudgetMeter(Budget(output_tokens_per_hour=100))
+    meter.generated(0.0, 60)
+    meter.generated(1800.0, 39)
+    assert meter.hang_up(1800.0, idle=True) is None
+    meter.generated(3600.0, 60)
+    assert meter.hang_up(3600.0, idle=True) is None  # the first 60 are an hour old
+    meter.generated(3601.0, 1)
+    assert meter.hang_up(3601.0, idle=True) == "100 output tokens within an hour"
 
 
 def test_the_answer_that_is_being_given_is_finished_but_not_for_ever() -> None:
-    purse = BudgetMeter(Budget(output_tokens_per_hour=10))
-    purse.generated(0.0, 10)
-    assert purse.hang_up(1.0, idle=False) is None
-    assert purse.hang_up(30.9, idle=False) is None
-    assert purse.hang_up(31.0, idle=False) is not None
+    meter = BudgetMeter(Budget(output_tokens_per_hour=10))
+    meter.generated(0.0, 10)
+    assert meter.hang_up(1.0, idle=False) is None
+    assert meter.hang_up(30.9, idle=False) is None
+    assert meter.hang_up(31.0, idle=False) is not None
 
 
 # -- the watchdog ------------------------------------------------------------------------------

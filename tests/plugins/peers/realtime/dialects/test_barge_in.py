@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtpipe import audio
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Hushed
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Interrupted
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -56,7 +56,7 @@ class Listening:
 
     @property
     def hushed(self) -> int:
-        return sum(isinstance(output, Hushed) for output in self.outputs)
+        return sum(isinstance(output, Interrupted) for output in self.outputs)
 
 
 def created(id: str) -> dict[str, Any]:

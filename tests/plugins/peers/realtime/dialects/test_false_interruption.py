@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from rtpipe import audio
 from rtpipe_plugins.peers.realtime import RealtimeOptions
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Hushed
+from rtpipe_plugins.peers.realtime.account import Account
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Interrupted
+from rtpipe_plugins.peers.realtime.dialects.openai.dialect import OpenAIDialect
 from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import Pause
-from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
 QUIET = 0
@@ -32,13 +34,8 @@ class Talk:
                 **more,
             }
         )
-        self.protocol = RealtimeProtocol(
-            options.session_object(),
-            given=True,
-            mask=str,
-            log=LOG,
-            false_interruptions=options.judge(),
-        )
+        account = Account("openai", "http://127.0.0.1:9/v1", SecretStr("sk-test-123456"))
+        self.protocol = OpenAIDialect(options, account, LOG).conversation()
         self.outputs: list[Any] = self.protocol.give_up_waiting()
         self.levels: list[int] = []
         self._frames = 0
@@ -80,7 +77,7 @@ class Talk:
 
     @property
     def hushed(self) -> bool:
-        return any(isinstance(output, Hushed) for output in self.outputs)
+        return any(isinstance(output, Interrupted) for output in self.outputs)
 
 
 INTERRUPTED = ["response.cancel", "output_audio_buffer.clear"]
@@ -88,7 +85,7 @@ INTERRUPTED = ["response.cancel", "output_audio_buffer.clear"]
 
 def test_the_session_leaves_it_to_us() -> None:
     options = RealtimeOptions.model_validate({"false_interruption": {}})
-    heard = options.session_object()["audio"]["input"]
+    heard = session_object(options)["audio"]["input"]
     assert heard["turn_detection"] == {
         "type": "server_vad",
         "interrupt_response": False,

@@ -9,8 +9,9 @@ from typing import Any
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, ToolCall
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
 CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)

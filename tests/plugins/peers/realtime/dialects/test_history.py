@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtpipe_plugins.peers.realtime.dialects.openai.history import History
+from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
 
 NOW = 100.0
 
@@ -27,14 +27,14 @@ def heard(id: str, words: str) -> dict[str, Any]:
     return {"type": type, "item_id": id, "transcript": words}
 
 
-def history(*events: dict[str, Any], limit: int = 40) -> History:
-    collected = History(limit)
+def history(*events: dict[str, Any], limit: int = 40) -> RealtimeHistory:
+    collected = RealtimeHistory(limit)
     for event in events:
         collected.take(event, NOW)
     return collected
 
 
-def words(collected: History) -> list[tuple[str, str]]:
+def words(collected: RealtimeHistory) -> list[tuple[str, str]]:
     return [(item["role"], item["content"][0]["text"]) for item in collected.replay()]
 
 

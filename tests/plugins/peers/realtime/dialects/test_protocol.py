@@ -17,20 +17,16 @@ from pydantic import TypeAdapter
 from rtpipe import Event, ExitCode, NotConnected
 from rtpipe.catalogue.describe import describe_events
 from rtpipe.catalogue.plugins import Registry
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command, Ended
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Ended
+from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import MAX_CHARACTERS
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENTS
 from rtpipe_plugins.peers.realtime.errors import CallRefused
-from rtpipe_plugins.peers.realtime.events import (
-    SERVER_EVENTS,
-    AssistantTranscript,
-    ServerEvent,
-    UserTranscript,
-)
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
+from rtpipe_plugins.peers.realtime.events import AssistantTranscript, ServerEvent, UserTranscript
+from rtpipe_plugins.peers.realtime.loudspeaker_position import (
     LoudspeakerPosition,
 )
-from rtpipe_plugins.peers.realtime.transports.websocket.media_server import MediaServer
 
 WANTED = {
     "type": "realtime",
@@ -659,7 +655,9 @@ def test_no_server_speaks_in_our_name(name: str, body: Any, star: str, over_webs
     """Whatever a stage or the framework publishes, a server's event of that type is none."""
     fields = body if isinstance(body, dict) else {"value": body}
     message = json.dumps({**fields, "type": name.replace("*", star)})
-    steps = MediaServer(LoudspeakerPosition()).arrived(message) if over_websocket else [message]
+    steps = (
+        RealtimeMediaServer(LoudspeakerPosition()).arrived(message) if over_websocket else [message]
+    )
     talk = Talk()
     assert [out for step in steps for out in talk.protocol.receive(step)] == []
     assert talk.protocol.malformed == len(steps) == 1

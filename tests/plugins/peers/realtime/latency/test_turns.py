@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -188,18 +187,14 @@ async def test_the_turns_of_another_stage_are_not_ours(
     bus: Bus, published: Any, patient_link: Any, source: str, turns: int
 ) -> None:
     ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe)
-    line: Any = SimpleNamespace(
-        conversation=SimpleNamespace(hangover_s=0.0),
-        transport=SimpleNamespace(incoming=SimpleNamespace(kept_s=0.0)),
-    )
     meter = LatencyMeter(ctx)
-    meter.begin(lambda: line)
+    meter.begin(lambda: 0.0)
     patient_link.offer(audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0))
     assert meter.listened(patient_link).get_nowait() is not None
     bus.publish(TurnUserStopped(source=source, at=ctx.now()))
     meter.answer_begins("resp_1")
     frame = audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0)
     audio.meta(frame).captured_at = ctx.now()
-    meter.arrived(line, frame)
+    meter.arrived(frame, kept_s=0.0)
     meter.end()
     assert len(published.of("latency.turn_measured")) == turns

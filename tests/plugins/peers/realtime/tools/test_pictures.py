@@ -12,7 +12,7 @@ from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
 from rtpipe import StageError
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
 

@@ -17,7 +17,8 @@ from rtpipe import ConfigError, StageContext
 from rtpipe.language.loading import from_text
 from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.account import Mask
-from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
+from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
+from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
 
 HERE = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ SESSION: TypeAdapter[Any] = TypeAdapter(RealtimeSessionCreateRequest)
 
 def options(*tools: Any, **more: Any) -> RealtimeOptions:
     made = RealtimeOptions.model_validate({"tools": tools, **more}, context={"folder": HERE})
-    SESSION.validate_python(made.session_object(), strict=True)
+    SESSION.validate_python(session_object(made), strict=True)
     return made
 
 
@@ -38,7 +39,7 @@ def python(function: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_function_is_declared_by_its_type_hints_and_docstring() -> None:
-    declared = options(python("opening_hours")).session_object()["tools"]
+    declared = session_object(options(python("opening_hours")))["tools"]
     assert declared == [
         {
             "type": "function",
@@ -59,7 +60,7 @@ def test_a_function_is_declared_by_its_type_hints_and_docstring() -> None:
 
 def test_a_file_may_name_and_describe_it_otherwise() -> None:
     tool = python("seats", name="free-seats", description="Count seats.")
-    (declared,) = options(tool).session_object()["tools"]
+    (declared,) = session_object(options(tool))["tools"]
     assert (declared["name"], declared["description"]) == ("free-seats", "Count seats.")
     assert declared["parameters"]["properties"]["room"]["description"] == "its name"
 
@@ -67,7 +68,7 @@ def test_a_file_may_name_and_describe_it_otherwise() -> None:
 def test_a_command_is_declared_as_the_file_says() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     tool = {"command": ["weather"], "name": "weather", "parameters": schema}
-    assert options(tool).session_object()["tools"] == [
+    assert session_object(options(tool))["tools"] == [
         {"type": "function", "name": "weather", "parameters": schema}
     ]
 
@@ -81,7 +82,7 @@ def test_what_is_openais_goes_there_as_it_stands() -> None:
         "authorization": "tok-123456",
     }
     made = options(function, mcp)
-    assert made.session_object()["tools"] == [function, mcp]
+    assert session_object(made)["tools"] == [function, mcp]
     assert made.own_tools() == []
     assert made.secrets() == ["tok-123456"]
 

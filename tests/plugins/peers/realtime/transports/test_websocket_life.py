@@ -12,9 +12,9 @@ from aiohttp import WSMessage, WSMsgType
 
 from rtpipe import Clock, NotConnected
 from rtpipe.testing import run_virtual
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-    LoudspeakerPosition,
-)
+from rtpipe_plugins.peers.realtime.dialects.dialect import SocketRequest
+from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
+from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
 from rtpipe_plugins.peers.realtime.transports.websocket.transport import WebSocketTransport
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -64,8 +64,8 @@ class Handshake:
 class Key:
     """Needs none."""
 
-    async def authorization(self) -> dict[str, str]:
-        return {}
+    async def socket(self) -> SocketRequest:
+        return SocketRequest("http://127.0.0.1:9", {})
 
 
 def called(socket: Socket, test: Any) -> None:
@@ -75,7 +75,12 @@ def called(socket: Socket, test: Any) -> None:
         handshake: Any = Handshake(socket)
         key: Any = Key()
         call = WebSocketTransport(
-            handshake, key, LoudspeakerPosition(), lambda _: None, clock=Clock(), log=LOG
+            handshake,
+            key,
+            RealtimeMediaServer(LoudspeakerPosition()),
+            lambda _: None,
+            clock=Clock(),
+            log=LOG,
         )
         await call.connect()
         await test(call)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Recent
-from rtpipe_plugins.peers.realtime.dialects.dialect import ToolCall
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
+from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -60,7 +60,7 @@ class FunctionCalls:
             self._batches.append(_Batch(waiting, continues=not interrupted))
         return fresh
 
-    def hush(self) -> None:
+    def interrupted(self) -> None:
         """The visitor has the word: the outputs are for the answer to what comes now."""
         for batch in self._batches:
             batch.continues = False

@@ -14,6 +14,8 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, ob
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rtpipe_plugins.peers.realtime.dialects.conversation import Item
+
 _CHARACTERS_PER_S = 15.0
 """Of speech, in the languages that are written with letters; no server says more exactly which
 words were heard."""
@@ -61,7 +63,7 @@ class _Item:
         return {"id": self.id, "type": "message", "role": self.role, "content": content}
 
 
-class History:
+class RealtimeHistory:
     """Collects the conversation from the server's events, whichever call they come from.
 
     Args:
@@ -100,7 +102,7 @@ class History:
         self._playing.clear()
         self._responses.clear()
 
-    def replay(self) -> list[dict[str, Any]]:
+    def replay(self) -> list[Item]:
         """Return the items that another session is to be given, in their order."""
         said = [(item, made) for item in self._items if (made := item.replay()) is not None]
         kept = said[-self._limit :] if self._limit else []

@@ -6,37 +6,37 @@ transcription come from other machines than the rest, so nothing here depends on
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import NotConnected
-from rtpipe_plugins.peers.realtime.dialects.dialect import (
-    AnswerBegins,
-    AnswerEnds,
-    Ended,
-    Output,
-    UserSpeaks,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
-    number_of,
-    object_of,
-    objects_of,
-    parsed,
-    place_of,
-    text_of,
-)
+from rtpipe_plugins.peers.realtime.dialects.conversation import UserSpeaks
+from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands
+from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
+from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import parsed
+from rtpipe_plugins.peers.realtime.dialects.openai.model_events import ModelEvents
+from rtpipe_plugins.peers.realtime.dialects.openai.own_items import OwnItems
 from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
+from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
 from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
-from rtpipe_plugins.peers.realtime.errors import FATAL_CODES, CallRefused
-from rtpipe_plugins.peers.realtime.events import SERVER_NAMESPACES, UserTranscript, server_event
+from rtpipe_plugins.peers.realtime.dialects.openai.session_events import SessionEvents
+from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+from rtpipe_plugins.peers.realtime.dialects.openai.visitor_events import VisitorEvents
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
+    SERVER_NAMESPACES,
+    server_event,
+)
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from logging import Logger
 
+    from rtpipe import AudioFrame
+    from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Item, Output
     from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
 
 
-class RealtimeProtocol(ResponseRequests):
+class RealtimeProtocol:
     """One conversation in OpenAI's Realtime protocol; see `Conversation`.
 
     Args:
@@ -56,31 +56,57 @@ class RealtimeProtocol(ResponseRequests):
         *,
         given: bool,
         mask: Callable[[str], str],
-        log: logging.Logger,
+        log: Logger,
         tools: Collection[str] = (),
         false_interruptions: FalseInterruptions | None = None,
     ) -> None:
-        super().__init__(wanted, SessionCheck(wanted, given=given), tools, false_interruptions)
         self._mask = mask
         self._log = log
+        self._commands = Commands()
+        self._session = SessionCheck(wanted, given=given)
+        self._items = OwnItems()
+        self._turns = Turns(wanted)
+        self._responses = Responses()
+        self._functions = FunctionCalls(tools)
+        self._requests = ResponseRequests(self._commands, self._session, self._responses)
+        self._interruption = Interruption(
+            self._commands, self._requests, self._responses, self._functions, false_interruptions
+        )
+        self._session_events = SessionEvents(
+            self._commands, self._session, self._turns, self._requests
+        )
+        visitor = VisitorEvents(self._turns, self._interruption, self._requests)
+        model = ModelEvents(
+            self._responses, self._requests, self._interruption, self._functions, self._turns, log
+        )
+        self._reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
+            **self._session_events.reactions,
+            **visitor.reactions,
+            **model.reactions,
+        }
         self.malformed = 0
         """Messages that were no events of the server's."""
 
     @property
     def announced(self) -> bool:
         """See `Conversation.announced`."""
-        return self._opening.announced
+        return self._session.announced
 
     @property
     def established(self) -> bool:
         """See `Conversation.established`."""
-        return self._opening.over
+        return self._session.over
+
+    @property
+    def expires_at(self) -> float | None:
+        """See `Conversation.expires_at`."""
+        return self._session.expires_at
 
     @property
     def idle(self) -> bool:
         """See `Conversation.idle`."""
-        waiting = self._turns.open or self._sequencer.pending or self._calls.pending
-        return not (waiting or self._responses.busy)
+        owed = self._turns.open or self._requests.sequencer.pending or self._functions.pending
+        return not (owed or self._responses.busy)
 
     @property
     def transcribing(self) -> bool:
@@ -97,6 +123,13 @@ class RealtimeProtocol(ResponseRequests):
         """See `Conversation.hangover_s`."""
         return self._turns.hangover_s
 
+    @property
+    def unconfirmed(self) -> list[Item]:
+        """See `Conversation.unconfirmed`."""
+        return self._items.unconfirmed
+
+    # -- what the server says ----------------------------------------------------------------------
+
     def receive(self, message: str | bytes) -> list[Output]:
         """See `Conversation.receive`."""
         event = parsed(self._mask(message)) if isinstance(message, str) else None
@@ -106,10 +139,10 @@ class RealtimeProtocol(ResponseRequests):
         if type.partition(".")[0] not in SERVER_NAMESPACES:
             return self._ignored(f"`{type}`, which is no event of its own")
         outputs: list[Output] = [server_event(event)]
-        react = self._REACTIONS.get(type)
+        react = self._reactions.get(type)
         if react is not None:
-            outputs += react(self, event)
-        return outputs
+            outputs += react(event)
+        return [output for output in outputs if not self._items.repeats(output)]
 
     def _ignored(self, what: str) -> list[Output]:
         self.malformed += 1
@@ -119,179 +152,112 @@ class RealtimeProtocol(ResponseRequests):
 
     def give_up_waiting(self) -> list[Output]:
         """See `Conversation.give_up_waiting`."""
-        self._opening.end()
-        return self._next_response()
+        return self._session_events.stands()
 
-    def _session_created(self, event: Mapping[str, Any]) -> list[Output]:
-        session = object_of(event, "session")
-        self._turns.session(session)
-        missing = self._opening.shown(session)
-        if not missing:
-            return [] if self._opening.waiting else self.give_up_waiting()
-        update = self._command("session.update", session={**missing, "type": "realtime"})
-        self._opening.asked(str(update.data["event_id"]))
-        return [update]
+    # -- what the server is asked for --------------------------------------------------------------
 
-    def _session_updated(self, event: Mapping[str, Any]) -> list[Output]:
-        self._turns.session(object_of(event, "session"))
-        return [] if self.established else self.give_up_waiting()
+    def say(self, text: str) -> list[Output]:
+        """See `Conversation.say`."""
+        return self.respond({"instructions": f"Say exactly this and nothing else: {text}"})
 
-    def _error(self, event: Mapping[str, Any]) -> list[Output]:
-        error = object_of(event, "error")
-        code, message = text_of(error, "code"), text_of(error, "message")
-        cause = text_of(error, "event_id")
-        if code == "session_expired":
-            return [Ended(NotConnected(f"the session has expired: {message}"))]
-        if code in FATAL_CODES:
-            return [_fatal(code, message)]
-        self._turns.refused(cause)
-        if self._sequencer.refused(cause, code):
-            return self._next_response()
-        if self._opening.refused(cause):
-            if self._opening.survives:
-                return self.give_up_waiting()
-            problem = CallRefused(f"the server refuses the session: {message}", code=code or None)
-            return [Ended(problem)]
-        return []
+    def text(self, text: str) -> list[Output]:
+        """See `Conversation.text`."""
+        return [self._item([{"type": "input_text", "text": text}]), *self.respond({})]
 
-    def _speech_started(self, event: Mapping[str, Any]) -> list[Output]:
-        self._turns.speech_started(number_of(event, "audio_start_ms"))
-        begins: list[Output] = [UserSpeaks(speaking=True, item_id=text_of(event, "item_id"))]
-        if not self._has_word:
-            return begins
-        if self._noises is not None:
-            self._noises.started(text_of(event, "item_id"), self._turns.hangover_s * 1000)
-            return begins
-        return [*begins, *(self._hushed(self._audible) if self._turns.interrupts else [])]
+    def image(self, url: str, text: str) -> list[Output]:
+        """See `Conversation.image`."""
+        picture = {"type": "input_image", "image_url": url}
+        if not text:
+            return [self._item([picture])]
+        return [self._item([picture, {"type": "input_text", "text": text}]), *self.respond({})]
 
-    def _speech_stopped(self, event: Mapping[str, Any]) -> list[Output]:
-        speech_ms = self._turns.speech_stopped(number_of(event, "audio_end_ms"))
-        ends: list[Output] = [UserSpeaks(speaking=False, item_id=text_of(event, "item_id"))]
-        if self._noises is None:
-            return ends
-        ruling = self._noises.stopped(speech_ms, transcribes=self._turns.transcribes)
-        return [*ends, *self._ruled(ruling)]
+    def respond(self, response: Mapping[str, Any]) -> list[Output]:
+        """See `Conversation.respond`."""
+        return self._requests.want(response)
 
-    def _committed(self, event: Mapping[str, Any]) -> list[Output]:
-        ours, item_id = self._turns.committing, text_of(event, "item_id")
-        ask = self._turns.committed(item_id)
-        ends: list[Output] = [UserSpeaks(speaking=False, item_id=item_id)]
-        if ask:
-            return [*ends, *self.respond({})]
-        if self._noises is None or ours:
-            return ends
-        return [*ends, *self._ruled(self._noises.committed(item_id))]
+    def interrupt(self) -> list[Output]:
+        """See `Conversation.interrupt`."""
+        return self._interruption.interrupt()
 
-    def _input_cleared(self, _event: Mapping[str, Any]) -> list[Output]:
-        self._turns.cleared()
-        return [UserSpeaks(speaking=False)] if self._turns.detected else []
+    def cancel(self) -> list[Output]:
+        """See `Conversation.cancel`."""
+        self._requests.sequencer.forget()
+        return self._interruption.silence()
 
-    def _transcribed(self, event: Mapping[str, Any]) -> list[Output]:
-        item_id, text = text_of(event, "item_id"), text_of(event, "transcript")
-        return [*self._visitor_said(item_id, text), *self._rule_on(item_id, text, whole=True)]
+    def press(self) -> list[Output]:
+        """See `Conversation.press`."""
+        self._turns.pressed()
+        self._functions.interrupted()
+        begins = [] if self._turns.detected else [UserSpeaks(speaking=True)]
+        return [*self.interrupt(), *self.clear(), *begins]
 
-    def _transcribing(self, event: Mapping[str, Any]) -> list[Output]:
-        return self._rule_on(text_of(event, "item_id"), text_of(event, "delta"), whole=False)
-
-    def _not_transcribed(self, event: Mapping[str, Any]) -> list[Output]:
-        item_id = text_of(event, "item_id")
-        self._turns.transcribed(item_id)
-        return self._rule_on(item_id, "", whole=True)
-
-    def _rule_on(self, item_id: str, text: str, *, whole: bool) -> list[Output]:
-        if self._noises is None:
+    def release(self) -> list[Output]:
+        """See `Conversation.release`."""
+        if not self._turns.released():
             return []
-        return self._ruled(self._noises.heard(item_id, text, whole=whole))
+        ends = [] if self._turns.detected else [UserSpeaks(speaking=False)]
+        return [*ends, *self._commit(answer=True)]
 
-    def _item_done(self, event: Mapping[str, Any]) -> list[Output]:
-        item = object_of(event, "item")
-        if item.get("role") != "user":
-            return []
-        parts = objects_of(item, "content")
-        typed = [text_of(part, "text") for part in parts if part.get("type") == "input_text"]
-        return self._visitor_said(text_of(item, "id"), " ".join(typed)) if typed else []
+    def clear(self) -> list[Output]:
+        """See `Conversation.clear`."""
+        return [self._commands.make("input_audio_buffer.clear")]
 
-    def _visitor_said(self, item_id: str, text: str) -> list[Output]:
-        fresh = self._turns.transcribed(item_id)
-        if not fresh or not text.strip():
-            return []
-        return [UserTranscript(text=text.strip(), item_id=item_id)]
+    def commit(self) -> list[Output]:
+        """See `Conversation.commit`."""
+        return self._commit(answer=False)
 
-    def _response_created(self, event: Mapping[str, Any]) -> list[Output]:
-        response = object_of(event, "response")
-        in_band = response.get("conversation_id", "") is not None
-        self._sequencer.created(in_band=in_band)
-        if in_band:
-            self._turns.answered()
-            self._floor.created(text_of(response, "id"))
-        return list(self._responses.created(text_of(response, "id"), in_band=in_band))
+    def answer(self, call_id: str, output: str) -> list[Output]:
+        """See `Conversation.answer`."""
+        due, goes_on = self._functions.answered(call_id, output)
+        items: list[Output] = [
+            self._commands.make(
+                "conversation.item.create",
+                item={"type": "function_call_output", "call_id": id, "output": text},
+            )
+            for id, text in due
+        ]
+        return [*items, *self.respond({})] if goes_on else items
 
-    def _delta(self, event: Mapping[str, Any]) -> list[Output]:
-        self._responses.heard(*place_of(event), text_of(event, "delta"), whole=False)
-        return []
+    def elapsed(self, ms: float) -> list[Output]:
+        """See `Conversation.elapsed`."""
+        return self._interruption.elapsed(ms)
 
-    def _words(self, event: Mapping[str, Any]) -> list[Output]:
-        words = text_of(event, "transcript") or text_of(event, "text")
-        self._responses.heard(*place_of(event), words, whole=True)
-        return []
+    def listen(self, frame: AudioFrame) -> list[AudioFrame]:
+        """See `Conversation.listen`."""
+        return self._interruption.listen(frame)
 
-    def _response_done(self, event: Mapping[str, Any]) -> list[Output]:
-        response = object_of(event, "response")
-        outputs: list[Output] = list(self._responses.done(text_of(response, "id"), response))
-        failure = object_of(object_of(response, "status_details"), "error")
-        if failure:
-            code, message = text_of(failure, "code"), text_of(failure, "message")
-            if code in FATAL_CODES:
-                return [*outputs, _fatal(code, message)]
-            self._log.warning("the model could not answer: %s", message or code)
-        if not self._floor.announces:
-            outputs.append(AnswerEnds(text_of(response, "id"), told=False))
-        interrupted = self._floor.interrupted(text_of(response, "id"))
-        asked = self._calls.asked(response, interrupted=interrupted)
-        return [*outputs, *asked, *self._next_response()]
+    def update(self, session: Mapping[str, Any]) -> list[Output]:
+        """See `Conversation.update`."""
+        return [self._commands.make("session.update", session={**session, "type": "realtime"})]
 
-    def _playing(self, event: Mapping[str, Any]) -> list[Output]:
-        id = text_of(event, "response_id")
-        begins: list[Output] = []
-        if self._responses.may_start(id):
-            self._floor.started(id)
-            begins.append(AnswerBegins(id))
-        return [*begins, *self._responses.started(id)]
+    def replay(self, items: Sequence[Item]) -> list[Output]:
+        """See `Conversation.replay`."""
+        return self._items.replay(items)
 
-    def _played(self, event: Mapping[str, Any]) -> list[Output]:
-        id = text_of(event, "response_id")
-        return [AnswerEnds(id), *self._responses.ended(id, cut_off=False)]
+    def create(self, items: Sequence[Item]) -> list[Output]:
+        """See `Conversation.create`."""
+        return self._items.create(items)
 
-    def _cut_off(self, event: Mapping[str, Any]) -> list[Output]:
-        id = text_of(event, "response_id")
-        hushed = self._hushed([id]) if id in self._audible else []
-        return [*hushed, AnswerEnds(id, cut=True), *self._responses.ended(id, cut_off=True)]
+    def sent(self, command: Command) -> None:
+        """See `Conversation.sent`."""
+        self._items.sent(command)
 
-    _REACTIONS: Mapping[str, Callable[..., list[Output]]] = {
-        "session.created": _session_created,
-        "session.updated": _session_updated,
-        "error": _error,
-        "input_audio_buffer.speech_started": _speech_started,
-        "input_audio_buffer.speech_stopped": _speech_stopped,
-        "input_audio_buffer.committed": _committed,
-        "input_audio_buffer.cleared": _input_cleared,
-        "conversation.item.input_audio_transcription.completed": _transcribed,
-        "conversation.item.input_audio_transcription.delta": _transcribing,
-        "conversation.item.input_audio_transcription.failed": _not_transcribed,
-        "conversation.item.done": _item_done,
-        "response.created": _response_created,
-        "response.output_audio_transcript.delta": _delta,
-        "response.output_audio_transcript.done": _words,
-        "response.output_text.delta": _delta,
-        "response.output_text.done": _words,
-        "response.done": _response_done,
-        "output_audio_buffer.started": _playing,
-        "output_audio_buffer.stopped": _played,
-        "output_audio_buffer.cleared": _cut_off,
-    }
+    def unsent(self, commands: Sequence[Command]) -> None:
+        """See `Conversation.unsent`."""
+        for command in commands:
+            self._requests.sequencer.refused(str(command.data.get("event_id")), None)
 
+    def close(self) -> list[Output]:
+        """See `Conversation.close`."""
+        return list(self._responses.close())
 
-def _fatal(code: str, message: str) -> Ended:
-    return Ended(
-        CallRefused(f"the server ends it: {message}", code=code, exit_code=FATAL_CODES[code])
-    )
+    def _item(self, content: list[dict[str, Any]]) -> Command:
+        # An id of ours: the item is known, and can be told again, before the server repeats it.
+        id = f"item_{secrets.token_hex(8)}"
+        item = {"id": id, "type": "message", "role": "user", "content": content}
+        return self._commands.make("conversation.item.create", item=item)
+
+    def _commit(self, *, answer: bool) -> list[Output]:
+        command = self._commands.make("input_audio_buffer.commit")
+        self._turns.we_commit(str(command.data["event_id"]), answer=answer)
+        return [command]

@@ -1,4 +1,4 @@
-"""The opening of a session: what was asked for, what the server shows, and what is asked again."""
+"""Session negotiation: what was asked for, what the server shows, and what is asked again."""
 
 from __future__ import annotations
 
@@ -27,13 +27,22 @@ class SessionCheck:
         """Whether the server has shown its session."""
         self.over = False
         """Whether the session stands."""
+        self.expires_at: float | None = None
+        """See `Conversation.expires_at`."""
 
     def shown(self, session: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take the server's session; returns what is to be asked for, nothing if all is well."""
         self.announced = True
+        self.changed(session)
         if self.over or self._asked is not None:
             return {}
         return difference(self._wanted, session) if self._given else self._wanted
+
+    def changed(self, session: Mapping[str, Any]) -> None:
+        """Take what the server shows of the session at any time."""
+        ends = session.get("expires_at")
+        if isinstance(ends, int | float):
+            self.expires_at = ends if ends > 0 else None
 
     @property
     def waiting(self) -> bool:

@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from rtpipe import EnvironmentProblem, ExitCode, reason_of
+from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe_plugins.network.http_headers import retry_after_s, server_time_s
-from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
+from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer, SocketRequest
 from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
+from rtpipe_plugins.peers.realtime.http_client import BODY_LIMIT, limited_text, unreachable
 from rtpipe_webrtc.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.peers.realtime.account import Account
 
-_BODY_LIMIT = 1_000_000  # bytes; an answer has about 2000
 _HANG_UP_S = 1.5
 _TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _CALL_ID = re.compile(r"[\w-]{1,128}", re.ASCII)
@@ -110,18 +111,54 @@ class RealtimeSignaling:
                 "hanging up %s: %s", call_id, error
             )  # the call ends with its media anyway
 
-    async def authorization(self) -> dict[str, str]:
-        """Return the headers that open a connection: with our own key, or an ephemeral one.
-
-        Raises:
-            CallRefused: An ephemeral key is wanted and refused.
-            EnvironmentProblem: The server cannot give one now, or cannot be reached.
-        """
+    async def socket(self) -> SocketRequest:
+        """Return what opens `…/realtime?model=`; see `Signaling.socket`."""
         if self._account.has_ephemeral_key:
-            return {"Authorization": f"Bearer {self._account.key.get_secret_value()}"}
-        if self._ephemeral:
-            return {"Authorization": f"Bearer {await self._ephemeral_key()}"}
-        return self._own_key()
+            headers = {"Authorization": f"Bearer {self._account.key.get_secret_value()}"}
+        elif self._ephemeral:
+            headers = {"Authorization": f"Bearer {await self._ephemeral_key()}"}
+        else:
+            headers = self._own_key()
+        query = urlencode({"model": self._session["model"]})
+        return SocketRequest(f"{self._account.base_url}/realtime?{query}", headers)
+
+    def refusal(
+        self, status: int, body: str, headers: Mapping[str, str]
+    ) -> CallRefused | CallUnavailable:
+        """See `Signaling.refusal`."""
+        host = self._account.host
+        message, code = _error_in(body)
+        said = f": {self._mask(message)}" if message else ""
+        if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return CallUnavailable(
+                f"{host} cannot take the call now (HTTP {status}){said}",
+                status=status,
+                code=code,
+                retry_after_s=retry_after_s(headers),
+            )
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return CallRefused(
+                f"{host} refuses the key (HTTP {status}){said}",
+                status=status,
+                code=code,
+                exit_code=ExitCode.NO_PERMISSION,
+                help="check `api_key`, or the variable it comes from; a key `ek_…` lasts minutes, "
+                "and only `ephemeral: true` with an API key gets a fresh one for each call",
+            )
+        if status < HTTPStatus.BAD_REQUEST:
+            return CallRefused(
+                f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
+                status=status,
+                help="set base_url to the API's final address",
+            )
+        return CallRefused(
+            f"{host} refuses the call (HTTP {status}){said}",
+            status=status,
+            code=code,
+            help="is base_url the root of a Realtime API (…/v1)?"
+            if status == HTTPStatus.NOT_FOUND
+            else None,
+        )
 
     async def _ephemeral_key(self) -> str:
         body = json.dumps({"session": self._session})
@@ -177,70 +214,10 @@ class RealtimeSignaling:
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(host, error, self._mask) from None
         if status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-            raise refusal(host, status, text or "", self._mask, headers)
+            raise self.refusal(status, text or "", headers)
         if text is None:
-            raise CallRefused(f"{host} sends more than {_BODY_LIMIT} bytes", status=status)
+            raise CallRefused(f"{host} sends more than {BODY_LIMIT} bytes", status=status)
         return _Reply(status, text, headers.get("Location", ""), server_time_s(headers))
-
-
-def refusal(
-    host: str,
-    status: int,
-    body: str,
-    mask: Callable[[str], str],
-    headers: Mapping[str, str],
-) -> CallRefused | CallUnavailable:
-    """Return what an answer with this status and body means."""
-    message, code = _error_in(body)
-    said = f": {mask(message)}" if message else ""
-    if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return CallUnavailable(
-            f"{host} cannot take the call now (HTTP {status}){said}",
-            status=status,
-            code=code,
-            retry_after_s=retry_after_s(headers),
-        )
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return CallRefused(
-            f"{host} refuses the key (HTTP {status}){said}",
-            status=status,
-            code=code,
-            exit_code=ExitCode.NO_PERMISSION,
-            help="check `api_key`, or the variable it comes from; a key `ek_…` lasts minutes, and "
-            "only `ephemeral: true` with an API key gets a fresh one for each call",
-        )
-    if status < HTTPStatus.BAD_REQUEST:
-        return CallRefused(
-            f"{host} sends us elsewhere (HTTP {status}), where no key will follow",
-            status=status,
-            help="set base_url to the API's final address",
-        )
-    return CallRefused(
-        f"{host} refuses the call (HTTP {status}){said}",
-        status=status,
-        code=code,
-        help="is base_url the root of a Realtime API (…/v1)?"
-        if status == HTTPStatus.NOT_FOUND
-        else None,
-    )
-
-
-def unreachable(host: str, error: Exception, mask: Callable[[str], str]) -> EnvironmentProblem:
-    """Return what it means that no connection came about."""
-    return EnvironmentProblem(
-        f"cannot reach {host}: {mask(reason_of(error))}",
-        help="is it the right address, and is the network up?",
-    )
-
-
-async def limited_text(response: aiohttp.ClientResponse) -> str | None:
-    """Return the body; None when it is over the limit, of which no more is ever held."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65_536):
-        body += chunk
-        if len(body) > _BODY_LIMIT:
-            return None
-    return body.decode("utf-8", errors="replace")
 
 
 def _error_in(body: str) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""A call over WebRTC: one audio section both ways and one data channel, by aiortc.
+"""A peer connection of WebRTC: one audio section both ways and one data channel, by aiortc.
 
 Imports aiortc; imported only when there is a call.
 """

@@ -18,12 +18,12 @@ class WebRtcTransport:
     """A call over WebRTC; see `Transport`.
 
     Args:
-        call: The connection, still without an offer.
+        connection: Still without an offer.
         signaling: Carries the offer to the server.
     """
 
-    def __init__(self, call: WebRtcConnection, signaling: Signaling) -> None:
-        self._call = call
+    def __init__(self, connection: WebRtcConnection, signaling: Signaling) -> None:
+        self._connection = connection
         self._signaling = signaling
         self._call_id: str | None = None
         self._offering: asyncio.Task[str] | None = None
@@ -32,53 +32,53 @@ class WebRtcTransport:
     @property
     def lost(self) -> asyncio.Future[BaseException]:
         """See `Transport.lost`."""
-        return self._call.lost
+        return self._connection.lost
 
     @property
     def incoming(self) -> IncomingAudio:
         """See `Transport.incoming`."""
-        return self._call.incoming
+        return self._connection.incoming
 
     @property
     def outgoing(self) -> OutgoingTrack:
         """See `Transport.outgoing`."""
-        return self._call.outgoing
+        return self._connection.outgoing
 
     async def connect(self) -> Placed:
         """See `Transport.connect`."""
         self.step = "gathering our addresses"
-        self._offering = asyncio.create_task(self._call.offer())
+        self._offering = asyncio.create_task(self._connection.offer())
         offer = await asyncio.shield(self._offering)
         self.step = "waiting for the answer to our offer"
         answer = await self._signaling.place(offer)
         answered_at = asyncio.get_running_loop().time()
         self._call_id = answer.call_id
         self.step = "connecting the media"
-        await self._call.accept(answer)
-        await self._call.opened()
+        await self._connection.accept(answer)
+        await self._connection.opened()
         if (server_time_s := answer.server_time_s) is not None:
             server_time_s += asyncio.get_running_loop().time() - answered_at
         return Placed(answer.call_id, server_time_s)
 
     def transmit(self, text: str) -> None:
         """See `Transport.transmit`."""
-        self._call.transmit(text)
+        self._connection.transmit(text)
 
     async def statistics(self) -> MediaStatistics:
         """See `Transport.statistics`."""
-        return await self._call.statistics()
+        return await self._connection.statistics()
 
     def lose(self, why: BaseException) -> None:
         """See `Transport.lose`."""
-        self._call.lose(why)
+        self._connection.lose(why)
 
     async def hang_up(self) -> None:
         """See `Transport.hang_up`."""
-        if self._call_id is not None and not self._call.lost.done():
+        if self._call_id is not None and not self._connection.lost.done():
             await self._signaling.hang_up(self._call_id)
 
     async def close(self) -> None:
         """See `Transport.close`."""
         if self._offering is not None:  # aioice leaves its sockets open where it is cancelled here
             await asyncio.wait([self._offering])
-        await self._call.close()
+        await self._connection.close()

@@ -1,4 +1,4 @@
-"""Audio at the edge of a WebSocket: 24 kHz out and in, at the pace of speech."""
+"""Audio at the edge of a WebSocket: resampled to the rate of its messages, paced as speech."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rtpipe import CANONICAL, AudioFormat, Converter, audio
 from rtpipe_plugins.peers.realtime.transports.voices import ModelVoice, VisitorVoice
-from rtpipe_plugins.peers.realtime.transports.websocket.media_server import BLOCK, RATE
 from rtpipe_webrtc.pace import SLOT_SAMPLES
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rtpipe import AudioFrame
     from rtpipe_webrtc.pace import Pace
 
-_WIRE = AudioFormat(RATE, "mono", "s16")
+_SLOTS_PER_S = 50
 
 
 class OutgoingAudio(VisitorVoice):
@@ -29,12 +28,13 @@ class OutgoingAudio(VisitorVoice):
 
     Args:
         clock: The pipeline's time.
+        rate: Hz of the audio in messages.
     """
 
-    def __init__(self, clock: Pace) -> None:
+    def __init__(self, clock: Pace, rate: int) -> None:
         super().__init__(clock)
         self._stopped = False
-        self._converter = Converter(_WIRE)
+        self._converter = Converter(AudioFormat(rate, "mono", "s16"))
         self._sent = 0
 
     def stop(self) -> None:
@@ -42,7 +42,7 @@ class OutgoingAudio(VisitorVoice):
         self._stopped = True
 
     def chunks(self) -> Iterator[tuple[bytes, float]]:
-        """Yield what is to be sent of the next 20 ms: s16 samples of 24 kHz, and their length (ms).
+        """Yield what is to be sent of the next 20 ms: s16 samples, and their length (ms).
 
         Raises:
             FormatError: What the inlet gives cannot be converted.
@@ -64,11 +64,14 @@ class IncomingAudio(ModelVoice):
 
     Args:
         clock: The pipeline's time.
+        rate: Hz of the audio in messages.
         log: The stage's.
     """
 
-    def __init__(self, clock: Pace, log: Logger) -> None:
+    def __init__(self, clock: Pace, rate: int, log: Logger) -> None:
         super().__init__(clock, log)
+        self._rate = rate
+        self._block = rate // _SLOTS_PER_S
         self._wanted = False
         self._first: int | None = None
         self._converter = Converter(CANONICAL)
@@ -76,7 +79,7 @@ class IncomingAudio(ModelVoice):
         self.kept_s = 0.0
         """See `Incoming.kept_s`; here the order is kept by TCP, and nothing is waited for."""
         # The resampler's delay falls into this silence, so that every block makes one whole frame.
-        self._converted(audio.silence(BLOCK, pts=0, sample_rate=RATE))
+        self._converted(audio.silence(self._block, pts=0, sample_rate=rate))
 
     def begin(self) -> None:
         """See `Incoming.begin`."""
@@ -87,12 +90,12 @@ class IncomingAudio(ModelVoice):
         self.received.flush()
 
     def take(self, slot: int, pcm: NDArray[np.int16]) -> None:
-        """Take the 20 ms of audio that are handed out in `slot`, 24 kHz, shape (480,)."""
+        """Take the 20 ms of audio that are handed out in `slot`, shape (rate / 50,)."""
         if not self._wanted:
             return
         if self._first is None:
             self._first = slot
-        block = audio.from_pcm(pcm, sample_rate=RATE, pts=self._blocks * BLOCK)
+        block = audio.from_pcm(pcm, sample_rate=self._rate, pts=self._blocks * self._block)
         for frame in self._converted(block):
             pts = (slot - self._first) * SLOT_SAMPLES
             self._hand_out(audio.stamp(frame, sample_rate=frame.sample_rate, pts=pts))

@@ -1,4 +1,4 @@
-"""How a WebSocket to a Realtime API comes about, and what it means when it does not."""
+"""The WebSocket handshake: how a connection comes about, and what it means when it does not."""
 
 from __future__ import annotations
 
@@ -8,35 +8,32 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from rtpipe_plugins.network.http_headers import server_time_s
-from rtpipe_plugins.peers.realtime.dialects.openai.signaling import (
-    limited_text,
-    refusal,
-    unreachable,
-)
 from rtpipe_plugins.peers.realtime.errors import CallRefused
+from rtpipe_plugins.peers.realtime.http_client import limited_text, unreachable
 from rtpipe_webrtc.loopback import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import SimpleNamespace
 
     from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Signaling, SocketRequest
 
 _CLOSE_S = 1.0
 
 
 class Handshake:
-    """Opens the WebSocket `…/realtime?model=` of an account's server.
+    """Opens one WebSocket to an account's server.
 
     Args:
         account: Whose server.
-        model: The model; Azure: the deployment.
+        signaling: Knows where it is opened, and what another answer means.
         mask: Takes secrets out of what the server says.
     """
 
-    def __init__(self, account: Account, model: str, mask: Callable[[str], str]) -> None:
+    def __init__(self, account: Account, signaling: Signaling, mask: Callable[[str], str]) -> None:
         self._account = account
-        self._model = model
+        self._signaling = signaling
         self._mask = mask
         self.server_time_s: float | None = None
         """The server's own clock when it took the call (Unix seconds), if it told."""
@@ -53,7 +50,7 @@ class Handshake:
         )
 
     async def open(
-        self, client: aiohttp.ClientSession, headers: Mapping[str, str]
+        self, client: aiohttp.ClientSession, request: SocketRequest
     ) -> aiohttp.ClientWebSocketResponse:
         """Return the open WebSocket.
 
@@ -63,9 +60,8 @@ class Handshake:
         """
         try:
             return await client.ws_connect(
-                f"{self._account.base_url}/realtime",
-                params={"model": self._model},
-                headers=headers,
+                request.url,
+                headers=request.headers,
                 autoping=False,
                 # pyright does not know attrs' older decorator.
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),  # pyright: ignore[reportCallIssue]
@@ -91,7 +87,7 @@ class Handshake:
             response.close()
         if response.ok and response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise self._no_websocket(response.status)
-        raise refusal(self._account.host, response.status, body, self._mask, response.headers)
+        raise self._signaling.refusal(response.status, body, response.headers)
 
     def _no_websocket(self, status: int) -> CallRefused:
         return CallRefused(

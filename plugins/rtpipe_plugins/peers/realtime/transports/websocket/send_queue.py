@@ -1,8 +1,7 @@
-"""What waits to be sent over a WebSocket: commands all of them, audio only while it is fresh."""
+"""The send queue of a WebSocket: it keeps every command, and audio only while it is fresh."""
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 
 MOST_MS = 1000.0
@@ -25,17 +24,14 @@ class SendQueue:
         """Take an event."""
         self._waiting.append((text, 0.0))
 
-    def audio(self, pcm: bytes, duration_ms: float) -> None:
-        """Take s16 samples of 24 kHz; the oldest go where more than a second waits."""
+    def audio(self, text: str, duration_ms: float) -> None:
+        """Take an event that carries audio; the oldest go where more than a second waits."""
         while self._audio_ms + duration_ms > MOST_MS:
             oldest = next(index for index, (_, ms) in enumerate(self._waiting) if ms)
             self._audio_ms -= self._waiting[oldest][1]
             self.dropped_ms += self._waiting[oldest][1]
             del self._waiting[oldest]
-        text = base64.b64encode(pcm).decode()
-        self._waiting.append(
-            (f'{{"type":"input_audio_buffer.append","audio":"{text}"}}', duration_ms)
-        )
+        self._waiting.append((text, duration_ms))
         self._audio_ms += duration_ms
 
     def take(self) -> str:

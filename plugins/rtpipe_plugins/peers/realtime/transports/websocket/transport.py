@@ -1,4 +1,4 @@
-"""A call over a WebSocket: events both ways, the audio in them.
+"""The WebSocket transport: events both ways, the audio in them.
 
 Imports aiohttp; imported only when there is a call.
 """
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType
 
 from rtpipe import NotConnected
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.transports.transport import Placed
 from rtpipe_plugins.peers.realtime.transports.websocket.audio import IncomingAudio, OutgoingAudio
-from rtpipe_plugins.peers.realtime.transports.websocket.media_server import MediaServer
 from rtpipe_plugins.peers.realtime.transports.websocket.send_queue import SendQueue
 from rtpipe_webrtc.pace import Slots
 
@@ -25,12 +24,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+    from rtpipe_plugins.peers.realtime.dialects.dialect import MediaServer, Signaling, Step
     from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
-    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-        LoudspeakerPosition,
-    )
-    from rtpipe_plugins.peers.realtime.transports.websocket.media_server import Step
     from rtpipe_webrtc.pace import Pace
 
 _WATCH_S = 1.0
@@ -42,9 +37,9 @@ class WebSocketTransport:
 
     Args:
         handshake: Opens the connection.
-        signaling: Has the key for it.
-        loudspeaker: Knows how much of an answer has been heard.
-        on_message: Called with each message of the server's, and what `MediaServer` adds to them.
+        signaling: Knows where to.
+        media_server: Plays what comes.
+        on_message: Called with each message of the server's, and what `media_server` adds to them.
         clock: Paces the audio.
         log: The stage's.
     """
@@ -52,8 +47,8 @@ class WebSocketTransport:
     def __init__(
         self,
         handshake: Handshake,
-        signaling: RealtimeSignaling,
-        loudspeaker: LoudspeakerPosition,
+        signaling: Signaling,
+        media_server: MediaServer,
         on_message: Callable[[str | bytes], None],
         *,
         clock: Pace,
@@ -64,8 +59,8 @@ class WebSocketTransport:
         self._on_message = on_message
         self._clock = clock
         self._log = log
-        self._playout = MediaServer(loudspeaker)
-        self._outbox = SendQueue()
+        self._media_server = media_server
+        self._queue = SendQueue()
         self._waiting = asyncio.Event()
         self._client: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -76,18 +71,18 @@ class WebSocketTransport:
         """See `Transport.step`."""
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """See `Transport.lost`."""
-        self.incoming = IncomingAudio(clock, log)
+        self.incoming = IncomingAudio(clock, media_server.rate, log)
         """See `Transport.incoming`."""
-        self.outgoing = OutgoingAudio(clock)
+        self.outgoing = OutgoingAudio(clock, media_server.rate)
         """See `Transport.outgoing`."""
 
     async def connect(self) -> Placed:
         """See `Transport.connect`."""
         self.step = "asking for a key"
-        headers = await self._signaling.authorization()
+        request = await self._signaling.socket()
         self.step = "waiting for the server to take the WebSocket"
         self._client = self._handshake.client()
-        self._socket = socket = await self._handshake.open(self._client, headers)
+        self._socket = socket = await self._handshake.open(self._client, request)
         for work in (self._read(socket), self._write(socket), self._watch(socket), self._play()):
             self._spawn(work)
         return Placed(None, self._handshake.server_time_s)
@@ -97,7 +92,7 @@ class WebSocketTransport:
         if self._socket is None or self._socket.closed:
             self.lose(NotConnected("the WebSocket is not open"))
             raise NotConnected("the WebSocket is not open")
-        self._do(self._playout.commanded(text))
+        self._do(self._media_server.commanded(text))
 
     async def statistics(self) -> None:
         """See `Transport.statistics`; TCP loses nothing that could be counted."""
@@ -124,12 +119,12 @@ class WebSocketTransport:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-        if self._playout.gaps:
-            self._log.info("the model's audio came too late %d times", self._playout.gaps)
-        if self._outbox.dropped_ms:
+        if self._media_server.gaps:
+            self._log.info("the model's audio came too late %d times", self._media_server.gaps)
+        if self._queue.dropped_ms:
             self._log.warning(
                 "the network was too slow: %.0f ms of audio were never sent",
-                self._outbox.dropped_ms,
+                self._queue.dropped_ms,
             )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -148,7 +143,7 @@ class WebSocketTransport:
     def _do(self, steps: Iterable[Step]) -> None:
         for step in steps:
             if isinstance(step, Command):
-                self._outbox.command(step.text())
+                self._queue.command(step.text())
                 self._waiting.set()
             else:
                 self._on_message(step)
@@ -160,7 +155,7 @@ class WebSocketTransport:
             self._silent = 0
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    self._do(self._playout.arrived(message.data))
+                    self._do(self._media_server.arrived(message.data))
                 case WSMsgType.PING:
                     await socket.pong(message.data)
                 case WSMsgType.PONG:
@@ -174,8 +169,8 @@ class WebSocketTransport:
         """Send what waits, as fast as the network takes it."""
         while True:
             await self._waiting.wait()
-            while self._outbox:
-                await socket.send_str(self._outbox.take())
+            while self._queue:
+                await socket.send_str(self._queue.take())
             self._waiting.clear()
 
     async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -194,8 +189,8 @@ class WebSocketTransport:
         while True:
             slot = await slots.next()
             for pcm, duration_ms in self.outgoing.chunks():
-                self._outbox.audio(pcm, duration_ms)
+                self._queue.audio(self._media_server.append(pcm), duration_ms)
                 self._waiting.set()
-            block, steps = self._playout.block(self._clock.now())
+            block, steps = self._media_server.block(self._clock.now())
             self._do(steps)
             self.incoming.take(slot, block)

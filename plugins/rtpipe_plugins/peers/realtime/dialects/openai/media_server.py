@@ -8,27 +8,27 @@ so that the conversation, and whoever hears its events, need not know how a call
 
 from __future__ import annotations
 
+import base64
 import binascii
 import json
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from rtpipe import Recent, audio
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import Handed
+from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-        LoudspeakerPosition,
-    )
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Step
+    from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
 
 RATE = 24_000
 """Hz of the audio in events."""
@@ -40,9 +40,6 @@ WIRE_SESSION = {"audio": {"input": _FORMAT, "output": _FORMAT}}
 _WIDTH = 2  # bytes in a sample
 _MOST_MS = 600_000  # that wait; no model speaks for longer in one turn
 _REMEMBERED = 64  # responses
-
-Step: TypeAlias = str | bytes | Command
-"""A message for the conversation, or a command for the server."""
 
 
 @dataclass(slots=True)
@@ -70,7 +67,7 @@ class _Part:
         return (self.received - len(self.waiting)) // _WIDTH
 
 
-class MediaServer:
+class RealtimeMediaServer:
     """Plays what a server sends, as a state machine without clock or network.
 
     Times are pipeline seconds. What is told to the conversation beyond what the server said has an
@@ -79,6 +76,8 @@ class MediaServer:
     Args:
         loudspeaker: Knows how much of what was handed out has been heard.
     """
+
+    rate: ClassVar[int] = RATE
 
     def __init__(self, loudspeaker: LoudspeakerPosition) -> None:
         self._loudspeaker = loudspeaker
@@ -90,7 +89,7 @@ class MediaServer:
         self._said = 0
         self._sound_at: float | None = None
         self.gaps = 0
-        """How often the next sound of a response came late."""
+        """See `MediaServer.gaps`."""
         self._dry = False
 
     @property
@@ -98,8 +97,13 @@ class MediaServer:
         """How much audio waits."""
         return sum(_ms(part.waiting) for part in self._parts)
 
+    def append(self, pcm: bytes) -> str:
+        """See `MediaServer.append`."""
+        sound = base64.b64encode(pcm).decode()
+        return f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
+
     def arrived(self, message: str | bytes) -> list[Step]:
-        """Take a message of the server's; returns what follows, the message itself in it.
+        """See `MediaServer.arrived`.
 
         Audio is taken out of it: `audio_ms`, its length, stands in the place of `delta`.
         """
@@ -126,14 +130,14 @@ class MediaServer:
         return steps
 
     def commanded(self, text: str) -> list[Step]:
-        """Take a command that is meant for the server; returns what takes its place."""
+        """See `MediaServer.commanded`."""
         command = json.loads(text)
         if command["type"] == "output_audio_buffer.clear":
             return self.clear()
         return [Command(command)]
 
     def block(self, now: float) -> tuple[NDArray[np.int16], list[Step]]:
-        """Return the next 20 ms, shape (480,), and what is to be told; call it every 20 ms."""
+        """See `MediaServer.block`."""
         steps: list[Step] = []
         pcm = bytearray()
         while self._parts and (missing := _WIDTH * BLOCK - len(pcm)):

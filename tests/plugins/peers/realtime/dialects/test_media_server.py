@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtpipe_plugins.peers.realtime.dialects.dialect import Command
-from rtpipe_plugins.peers.realtime.transports.websocket.loudspeaker_position import (
-    LoudspeakerPosition,
-)
-from rtpipe_plugins.peers.realtime.transports.websocket.media_server import BLOCK, MediaServer
+from rtpipe_plugins.peers.realtime.dialects.conversation import Command
+from rtpipe_plugins.peers.realtime.dialects.openai.media_server import BLOCK, RealtimeMediaServer
+from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted, PlaybackStopped
 
 BLOCK_S = 0.02
@@ -24,7 +22,7 @@ class Call:
 
     def __init__(self) -> None:
         self.loudspeaker = LoudspeakerPosition()
-        self.playout = MediaServer(self.loudspeaker)
+        self.playout = RealtimeMediaServer(self.loudspeaker)
         self.told: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
         self.now = 0.0
@@ -97,6 +95,12 @@ def sound(blocks: float, value: int = 1000) -> np.ndarray:
 @pytest.fixture
 def call() -> Call:
     return Call()
+
+
+def test_the_visitors_audio_travels_in_events(call: Call) -> None:
+    append = json.loads(call.playout.append(sound(1).tobytes()))
+    assert append["type"] == "input_audio_buffer.append"
+    assert base64.b64decode(append["audio"], validate=True) == sound(1).tobytes()
 
 
 def test_an_answer_that_comes_at_once_is_handed_out_block_by_block(call: Call) -> None:

@@ -1,0 +1,28 @@
+"""Which dialect a stage speaks: the one place that knows them by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtpipe_plugins.peers.realtime.dialects.openai.dialect import OpenAIDialect
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Dialect
+    from rtpipe_plugins.peers.realtime.events import ServerEvent
+    from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+
+DIALECTS: dict[str, type[Dialect]] = {"openai": OpenAIDialect}
+"""What `RealtimeOptions.dialect` may name."""
+
+
+def dialect_for(options: RealtimeOptions, account: Account, log: Logger) -> Dialect:
+    """Return the dialect that `options` name."""
+    return DIALECTS[options.dialect](options, account, log)
+
+
+def server_events() -> tuple[type[ServerEvent], ...]:
+    """Return the events of servers that a stage may publish."""
+    return tuple(event for dialect in DIALECTS.values() for event in dialect.server_events)

@@ -1,0 +1,78 @@
+"""OpenAI's Realtime API as a dialect: made of the options, for the calls of one stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rtpipe_plugins.peers.realtime.account import Mask
+from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
+from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
+from rtpipe_plugins.peers.realtime.dialects.openai.media_server import (
+    WIRE_SESSION,
+    RealtimeMediaServer,
+)
+from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged, session_object
+from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from logging import Logger
+
+    from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.events import ServerEvent
+    from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
+    from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+
+
+class OpenAIDialect:
+    """See `Dialect`."""
+
+    server_events: ClassVar[tuple[type[ServerEvent], ...]] = SERVER_EVENT_TYPES
+    data_channel: ClassVar[str] = "oai-events"
+
+    def __init__(self, options: RealtimeOptions, account: Account, log: Logger) -> None:
+        self._options = options
+        self._account = account
+        self._log = log
+        self._session = session_object(options)
+        self._mask = Mask([account.key.get_secret_value(), *options.secrets()])
+        self._over_websocket = options.transport == "websocket"
+
+    def conversation(self) -> RealtimeProtocol:
+        """See `Dialect.conversation`."""
+        wanted = self._options.false_interruption
+        judge = FalseInterruptions(wanted.min_speech_ms, wanted.words_ms) if wanted else None
+        return RealtimeProtocol(
+            merged(self._session, WIRE_SESSION) if self._over_websocket else self._session,
+            given=not (self._over_websocket or self._account.has_ephemeral_key),
+            mask=self._mask,
+            log=self._log,
+            tools=self._options.own_tools(),
+            false_interruptions=judge,
+        )
+
+    def signaling(self) -> RealtimeSignaling:
+        """See `Dialect.signaling`."""
+        azure = self._account.provider == "azure" and not self._over_websocket
+        return RealtimeSignaling(
+            self._account,
+            self._session,
+            ephemeral=self._options.ephemeral or azure,
+            timeout_s=self._options.connect_timeout_s,
+            mask=self._mask,
+            log=self._log,
+        )
+
+    def media_server(self, loudspeaker: LoudspeakerPosition) -> RealtimeMediaServer:
+        """See `Dialect.media_server`."""
+        return RealtimeMediaServer(loudspeaker)
+
+    def history(self) -> RealtimeHistory:
+        """See `Dialect.history`."""
+        return RealtimeHistory(self._options.history_items)
+
+    def update(self, session: Mapping[str, Any]) -> None:
+        """See `Dialect.update`."""
+        self._session = merged(self._session, session)
