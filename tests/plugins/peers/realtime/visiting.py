@@ -18,9 +18,11 @@ FORGED = ("recorder.failed", "device.lost", "level", "mqtt.connected", "file_sin
 class Visit:
     """A stage in a call, its inlet, and what it sends on."""
 
+    options_type = RealtimeOptions
+
     def __init__(self, far_end: Any, ctx: Any, inlet: Any, **options: Any) -> None:
         settings = {"base_url": far_end.base_url, "api_key": KEY} | options
-        self.stage = Realtime(RealtimeOptions(**settings), ctx)
+        self.stage = Realtime(self.options_type(**settings), ctx)
         self.inlet = inlet
         self.frames: list[Any] = []
         self._talking: asyncio.Task[None] | None = None
