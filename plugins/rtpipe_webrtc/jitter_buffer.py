@@ -1,4 +1,4 @@
-"""When to play what has come over the network: no clock, no codec, no sound in here.
+"""The jitter buffer: when to play what came over the network. No clock, codec or sound in here.
 
 One packet after the other is played without a rest. How long packets are kept back follows from how
 unevenly they have come of late, and is changed by playing some of them a little shorter or longer.
@@ -62,7 +62,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """Make up a lost packet from what the one behind it says about it.
+    """Forward error correction: make up a lost packet from what the next says about it.
 
     Attributes:
         following: The packet behind it, which is played next.
@@ -75,7 +75,7 @@ class Recover:
 
 @dataclass(frozen=True, slots=True)
 class Conceal:
-    """Make up what is missing.
+    """Packet loss concealment: make up what is missing.
 
     Attributes:
         samples: How much.
@@ -131,7 +131,7 @@ class _Queued:
 
 
 class JitterBuffer:
-    """Puts packets in order and says what is to be played next.
+    """Puts packets in order, adapts the playout delay, and says what is to be played next.
 
     Args:
         target_s: How long the fastest packets are kept back (s). None: as long as it takes for

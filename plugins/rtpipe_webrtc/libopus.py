@@ -1,7 +1,7 @@
-"""The libopus that is in PyAV's wheel, by ctypes: what PyAV itself does not give access to.
+"""libopus by ctypes, the one in PyAV's wheel, for what PyAV gives no access to.
 
-Concealment, forward error correction, DTX. Which file it is depends on the wheel, so it may not be
-found; `load` says so and the callers go on without.
+That is packet loss concealment, forward error correction and DTX. Which file it is depends on the
+wheel, so it may not be found; `load` says so and the callers go on without.
 """
 
 from __future__ import annotations

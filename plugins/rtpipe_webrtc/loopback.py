@@ -1,4 +1,4 @@
-"""ICE over 127.0.0.1, which aioice leaves out of the addresses it offers.
+"""Loopback ICE: 127.0.0.1 is offered too, which aioice leaves out.
 
 Without this a machine that has only `lo` gathers no candidate, and the call hangs without an error.
 """

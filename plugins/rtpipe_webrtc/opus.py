@@ -1,4 +1,4 @@
-"""Opus packets to sound and back, with or without a libopus of our own."""
+"""Opus: packets to sound and back, with packet loss concealment, with or without libopus."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def opus_encoder(options: OpusOptions) -> libopus.Encoder | None:
 
 
 class PlainDecoder:
-    """PyAV's decoder. It cannot conceal: the last sound is said again, more and more softly."""
+    """PyAV's decoder; concealment is the last sound again, more and more softly."""
 
     def __init__(self) -> None:
         self._codec = av.CodecContext.create("libopus", "r")

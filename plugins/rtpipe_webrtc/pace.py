@@ -1,4 +1,4 @@
-"""The pace of a call: the same 20 ms for everything that leaves."""
+"""Pacing: slots of 20 ms, the same for everything that leaves."""
 
 from __future__ import annotations
 

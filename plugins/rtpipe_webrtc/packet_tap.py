@@ -1,4 +1,4 @@
-"""Taking RTP packets out of aiortc before its own jitter buffer gets them.
+"""Packet tap: RTP packets are taken out of aiortc before its own jitter buffer gets them.
 
 aiortc has no public way to do so. Its receiver keeps its buffer in one private attribute, of which
 it only calls `add`; what is put in its place gets every packet. A test pins this to the versions of
@@ -21,7 +21,7 @@ _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000\b[^\r\n]*", re.MULTILINE | re.IGNORECASE)
 
 
-class Taker(Protocol):
+class PacketHandler(Protocol):
     """Takes packets; must not raise."""
 
     def __call__(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
@@ -43,7 +43,7 @@ class PacketTap:
         self,
         stock: JitterBuffer,
         payload_types: Collection[int],
-        take: Taker,
+        take: PacketHandler,
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._stock = stock
@@ -62,10 +62,10 @@ class PacketTap:
         return False, None
 
 
-def divert(
+def tap_packets(
     receiver: RTCRtpReceiver,
     payload_types: Collection[int],
-    take: Taker,
+    take: PacketHandler,
     on_failure: Callable[[Exception], None],
 ) -> bool:
     """Have `take` given the packets of `receiver`; returns whether that is possible."""

@@ -1,4 +1,4 @@
-"""Plays what comes over the network: RTP packets in, an even stream of samples out."""
+"""Playout: RTP packets in, an even stream of samples out."""
 
 from __future__ import annotations
 

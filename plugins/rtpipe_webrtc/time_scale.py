@@ -1,4 +1,4 @@
-"""Making speech a little shorter or longer at its own pitch: whole periods go, or come twice."""
+"""Time-scale modification: speech shorter or longer at its pitch; periods go, or come twice."""
 
 from __future__ import annotations
 

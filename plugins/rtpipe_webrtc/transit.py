@@ -1,4 +1,4 @@
-"""How long packets take, and how long the fast ones must wait for the slow ones."""
+"""Playout delay: how long packets take, and how long the fast must wait for the slow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST_TARGET_S = 0.02
 
 
 class Transit:
-    """Learns from when packets come.
+    """Learns the network's delay and jitter from when packets come.
 
     A transit time is when a packet came less when it was due by the far end's clock. Only
     differences of them mean something, since the two clocks began somewhere.

@@ -60,10 +60,10 @@ class Conversation:
     async def remembered(self, item_id: str) -> bool:
         """Whether the server that serves now knows an item."""
         count = len(self.of("conversation.item.retrieved")) + 1
-        line = self.stage._manager.call
-        assert line is not None
+        call = self.stage._manager.call
+        assert call is not None
         retrieve = {"type": "conversation.item.retrieve", "item_id": item_id}
-        line.transport.transmit(json.dumps(retrieve))
+        call.transport.transmit(json.dumps(retrieve))
         known = await self.heard("conversation.item.retrieved", count)
         return bool(object_of(known, "item").get("id") == item_id)
 

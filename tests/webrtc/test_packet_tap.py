@@ -14,8 +14,8 @@ from aiortc.rtp import RtpPacket
 from rtpipe_webrtc.packet_tap import (
     PacketTap,
     asking_for_fec,
-    divert,
     opus_payload_types,
+    tap_packets,
 )
 
 
@@ -47,7 +47,7 @@ async def test_a_receivers_packets_are_ours_once_they_are_diverted() -> None:
     connection = RTCPeerConnection()
     receiver = connection.addTransceiver("audio").receiver
     taken: list[tuple[int, int, int, bytes]] = []
-    assert divert(receiver, {96}, lambda *packet: taken.append(packet), failed)
+    assert tap_packets(receiver, {96}, lambda *packet: taken.append(packet), failed)
     buffer: Any = receiver._RTCRtpReceiver__jitter_buffer  # type: ignore[attr-defined]
     assert buffer.add(packet(3, 96)) == (False, None)
     assert taken == [(7, 3, 2880, b"sound")]
@@ -58,7 +58,7 @@ def test_a_receiver_of_another_making_is_left_alone() -> None:
     class Receiver:
         pass
 
-    assert not divert(Receiver(), {96}, lambda *_: None, failed)  # type: ignore[arg-type]
+    assert not tap_packets(Receiver(), {96}, lambda *_: None, failed)  # type: ignore[arg-type]
 
 
 def test_other_codecs_go_aiortcs_way() -> None:

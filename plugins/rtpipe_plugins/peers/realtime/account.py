@@ -1,4 +1,4 @@
-"""Whose server, with which key; and how keys are kept out of what people read."""
+"""The account: whose server, with which key; and the redaction of keys in what people read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEY_LIKE = re.compile(r"\b([se]k)[-_][\w*.-]{6,}")
 
 
 class Mask:
-    """Replaces known secrets, and whatever looks like a key, in a text.
+    """Redaction: replaces known secrets, and whatever looks like a key, in a text.
 
     A server echoes keys ("Incorrect API key provided: sk-…"), and its words reach logs, events and
     recordings.

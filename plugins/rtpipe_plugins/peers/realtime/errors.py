@@ -1,4 +1,4 @@
-"""What a server answers instead of a call."""
+"""Refusals: what a server answers instead of a call."""
 
 from __future__ import annotations
 

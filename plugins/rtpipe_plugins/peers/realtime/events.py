@@ -1,4 +1,4 @@
-"""What the Realtime peer says on the bus."""
+"""Events of the Realtime peer: what it says on the bus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Event, Importance
-from rtpipe.events import plain_values
+from rtpipe.events import (
+    TurnAnswerCut,
+    TurnAnswerStarted,
+    TurnAnswerStopped,
+    TurnUserStarted,
+    TurnUserStopped,
+    plain_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -259,3 +266,25 @@ class ToolFailed(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"the tool `{self.name}` failed: {self.reason}"
+
+
+OWN_EVENTS: tuple[type[Event], ...] = (
+    RealtimeConnected,
+    RealtimeDisconnected,
+    RealtimeLost,
+    RealtimeMedia,
+    RealtimeReconnecting,
+    RealtimeRolledOver,
+    RealtimeBudgetSpent,
+    TurnUserStarted,
+    TurnUserStopped,
+    TurnAnswerStarted,
+    TurnAnswerStopped,
+    TurnAnswerCut,
+    UserTranscript,
+    AssistantTranscript,
+    ToolCalled,
+    ToolReturned,
+    ToolFailed,
+)
+"""What the peer says itself, beside what the server says."""

@@ -1,4 +1,4 @@
-"""How much of an answer has really been heard: what was handed out, less what is still on its way.
+"""Playback position: how much of an answer has been heard, of what was handed out.
 
 Between the call and the air stand queues, filters and a device. A loudspeaker that reports what it
 plays (`playback.started`, `playback.stopped`) makes the difference known; without one, what was
@@ -35,7 +35,7 @@ class Handed:
 
 
 class LoudspeakerPosition:
-    """What is known of the loudspeaker that plays the model's answers; `take` its events."""
+    """The playback position of the loudspeaker that plays the answers; `take` its events."""
 
     def __init__(self) -> None:
         self._response_id: str | None = None

@@ -22,13 +22,6 @@ from rtpipe import (
     action,
     audio,
 )
-from rtpipe.events import (
-    TurnAnswerCut,
-    TurnAnswerStarted,
-    TurnAnswerStopped,
-    TurnUserStarted,
-    TurnUserStopped,
-)
 from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
@@ -41,20 +34,7 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import (
     Interrupted,
     UserSpeaks,
 )
-from rtpipe_plugins.peers.realtime.events import (
-    AssistantTranscript,
-    RealtimeBudgetSpent,
-    RealtimeConnected,
-    RealtimeDisconnected,
-    RealtimeLost,
-    RealtimeMedia,
-    RealtimeReconnecting,
-    RealtimeRolledOver,
-    ToolCalled,
-    ToolFailed,
-    ToolReturned,
-    UserTranscript,
-)
+from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
@@ -95,23 +75,7 @@ class Realtime(Peer[RealtimeOptions]):
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
     inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
-        RealtimeConnected,
-        RealtimeDisconnected,
-        RealtimeLost,
-        RealtimeMedia,
-        RealtimeReconnecting,
-        RealtimeRolledOver,
-        RealtimeBudgetSpent,
-        TurnUserStarted,
-        TurnUserStopped,
-        TurnAnswerStarted,
-        TurnAnswerStopped,
-        TurnAnswerCut,
-        UserTranscript,
-        AssistantTranscript,
-        ToolCalled,
-        ToolReturned,
-        ToolFailed,
+        *OWN_EVENTS,
         TurnMeasured,
         *server_events(),
     )
@@ -125,7 +89,7 @@ class Realtime(Peer[RealtimeOptions]):
         )
         self._meter = LatencyMeter(ctx)
         self._turns = TurnTaking(ctx, self._loudspeaker)
-        self._manager = CallManager(options, ctx, self._factory, self._meter.listened, self._turns)
+        self._manager = CallManager(options, ctx, self._factory, self._meter.metered, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
     @classmethod

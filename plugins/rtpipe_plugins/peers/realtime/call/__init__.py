@@ -1,1 +1,1 @@
-"""The life of calls: placed, kept, rolled over, paid for, hung up. For the stage alone."""
+"""Calls: placed, kept, called again, rolled over, budgeted, hung up. For the stage alone."""

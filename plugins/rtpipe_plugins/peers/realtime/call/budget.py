@@ -1,4 +1,4 @@
-"""The budget meter: how much of what a conversation may cost is spent."""
+"""The budget meter: how much a conversation has cost, in minutes and tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LAST_WORDS_S = 30.0
 
 
 class BudgetMeter:
-    """What of a budget is left. Times are pipeline seconds."""
+    """Meters a budget. Times are pipeline seconds."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget

@@ -1,4 +1,4 @@
-"""When a conversation is over although nobody hangs up: the visitor's audio has ended.
+"""Hang-up: a conversation is over, although nobody ends it, when the visitor's audio has ended.
 
 The last words may just have been spoken. So the call goes on until the server has had time to
 notice the end of the turn, and then until the answer has been generated, played and received.
@@ -19,7 +19,7 @@ PATIENCE_S = 20.0
 
 
 class HangUp:
-    """Watches a conversation whose input has ended. Times are pipeline seconds."""
+    """Says when to hang up, once the input has ended. Times are pipeline seconds."""
 
     def __init__(self) -> None:
         self._idle_since: float | None = None

@@ -49,7 +49,7 @@ class CallManager:
         options: The stage's.
         ctx: The stage's.
         factory: Makes the calls.
-        listened: Returns an inlet of which is known what is taken from it, and when.
+        metered: Returns an inlet that tells what is taken from it, and when.
         turns: Says who is speaking.
     """
 
@@ -58,13 +58,13 @@ class CallManager:
         options: RealtimeOptions,
         ctx: StageContext,
         factory: CallFactory,
-        listened: Callable[[Inlet], Inlet],
+        metered: Callable[[Inlet], Inlet],
         turns: TurnTaking,
     ) -> None:
         self._options = options
         self._ctx = ctx
         self._factory = factory
-        self._listened = listened
+        self._metered = metered
         self._turns = turns
         self._history: History
         self._budget = BudgetMeter(options.budget or Budget())
@@ -100,7 +100,7 @@ class CallManager:
         while call is not None:
             call.transport.incoming.begin()
             timeline.resume()
-            call.transport.outgoing.attach(self._listened(inlet))
+            call.transport.outgoing.attach(self._metered(inlet))
             if await self._serve(call, forward(call)):
                 return
             call = await self._next(call, inlet)

@@ -1,4 +1,4 @@
-"""Where `Latency` is told what happens, and its findings are published."""
+"""The latency meter: it hears what happens, and publishes what each turn took."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class LatencyMeter:
         self._ctx.on(TURN_EVENTS, self._take)
         self._ctx.on("playback.started", lambda event: self._tell(self._latency.played(event)))
 
-    def listened(self, inlet: Inlet) -> Inlet:
-        """Return `inlet`, with an ear for what is taken from it."""
-        return _Listened(inlet, lambda frame: self._latency.sent(frame, self._ctx.now()))
+    def metered(self, inlet: Inlet) -> Inlet:
+        """Return `inlet`, metered: it tells what is taken from it, and when."""
+        return _MeteredInlet(inlet, lambda frame: self._latency.sent(frame, self._ctx.now()))
 
     def arrived(self, frame: AudioFrame, kept_s: float) -> None:
         """Take a frame of the model's that is sent on; see `Latency.arrived`."""
@@ -62,7 +62,7 @@ class LatencyMeter:
             self._ctx.publish(turn)
 
 
-class _Listened:
+class _MeteredInlet:
     """An inlet that tells what is taken from it."""
 
     def __init__(self, inlet: Inlet, on_taken: Callable[[AudioFrame], None]) -> None:

@@ -1,4 +1,4 @@
-"""How long a visitor waits for an answer, and what for: a budget whose parts sum to the whole.
+"""Voice-to-voice latency: how long a visitor waits for an answer, in parts that sum to the whole.
 
 A turn is a row of moments on one clock, from the visitor's last sound in the air to the answer's
 first sound in the air. The parts are the distances between neighbours, so nothing is counted twice

@@ -1,4 +1,4 @@
-"""Pictures for the model: a file becomes a data URL that fits into one event."""
+"""Image input: a file becomes a data URL that fits into one event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running what the model calls, off the event loop and within its time."""
+"""Tool calls, run off the event loop and within their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two voices at the edge of a call, however it travels: the visitor's and the model's."""
+"""Audio at the edge of a call, however it travels: the visitor's voice and the model's."""
 
 from __future__ import annotations
 

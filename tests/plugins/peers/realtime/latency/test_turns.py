@@ -190,7 +190,7 @@ async def test_the_turns_of_another_stage_are_not_ours(
     meter = LatencyMeter(ctx)
     meter.begin(lambda: 0.0)
     patient_link.offer(audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0))
-    assert meter.listened(patient_link).get_nowait() is not None
+    assert meter.metered(patient_link).get_nowait() is not None
     bus.publish(TurnUserStopped(source=source, at=ctx.now()))
     meter.answer_begins("resp_1")
     frame = audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0)

@@ -1,4 +1,4 @@
-"""Whose voice may be heard: after an interruption nothing of the old answer, and all of the next.
+"""Barge-in: after it nothing of the old answer is heard, and all of the next.
 
 Audio and events travel apart. When an answer is interrupted, some of it is still under way, and
 it is not marked; news of it may come late, in any order. The next answer's sound may arrive a
@@ -38,7 +38,7 @@ class _Gate(Enum):
 
 
 class BargeIn:
-    """Lets the model's frames through, each once and in order: as they are, or silenced."""
+    """Gates the model's frames: each passes once and in order, as it is or silenced."""
 
     def __init__(self) -> None:
         self._gate = _Gate.OPEN

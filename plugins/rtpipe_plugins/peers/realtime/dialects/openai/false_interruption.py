@@ -127,7 +127,7 @@ class FalseInterruptions:
 
 
 class Pause:
-    """Holds a voice and goes on at the very sample; what follows is late until it is silent.
+    """A pause buffer: holds a voice and goes on at the very sample, late until it is silent.
 
     One frame goes out for each that comes, at its time.
     """

@@ -1,4 +1,4 @@
-"""The functions that the model calls: which are asked for, and their outputs in order."""
+"""Function calling: which calls the model asks for, and their outputs in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said in one session, in a form that the next one can be given.
+"""Conversation history: what was said in one session, in a form that the next can be given.
 
 A server cannot resume a session. It takes text: the visitor's words as `input_text`, the model's as
 `output_text`. Items keep their ids, so that whoever remembers one finds it again.
@@ -64,7 +64,7 @@ class _Item:
 
 
 class RealtimeHistory:
-    """Collects the conversation from the server's events, whichever call they come from.
+    """See `History`: collected from the server's events, whichever call they come from.
 
     Args:
         limit: How many items to hand on; the oldest are forgotten first.
@@ -110,7 +110,7 @@ class RealtimeHistory:
             {item.fields["call_id"] for item, _ in kept if item.type == type}
             for type in ("function_call", "function_call_output")
         )
-        whole = called & returned  # what a call returns after its line is gone reaches nobody
+        whole = called & returned  # what a function returns after its call is gone reaches nobody
         return [
             made for item, made in kept if item.type == "message" or item.fields["call_id"] in whole
         ]

@@ -1,4 +1,4 @@
-"""Barge-in, carried out: the visitor has the word, and the model is silenced here and there."""
+"""Barge-in, carried out: the visitor speaks, and the model is silenced here and at the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
-    from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+    from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 
 class Interruption:
@@ -73,20 +73,20 @@ class Interruption:
         cut = [AnswerEnds(id, cut=True) for id in ids]
         return [Interrupted(), *cut, *self._responses.interrupted(ids)]
 
-    def speech_started(self, item_id: str, turns: Turns) -> list[Output]:
+    def speech_started(self, item_id: str, detection: TurnDetection) -> list[Output]:
         """The server hears the visitor."""
         if not self._model_has_word:
             return []
         if self._judge is not None:
-            self._judge.started(item_id, turns.hangover_s * 1000)
+            self._judge.started(item_id, detection.hangover_s * 1000)
             return []
-        return self.cut_off(self.audible) if turns.interrupts else []
+        return self.cut_off(self.audible) if detection.interrupts else []
 
-    def speech_stopped(self, speech_ms: float, turns: Turns) -> list[Output]:
+    def speech_stopped(self, speech_ms: float, detection: TurnDetection) -> list[Output]:
         """The server has heard the visitor for so long."""
         if self._judge is None:
             return []
-        return self._ruled(self._judge.stopped(speech_ms, transcribes=turns.transcribes))
+        return self._ruled(self._judge.stopped(speech_ms, transcribes=detection.transcribes))
 
     def committed(self, item_id: str) -> list[Output]:
         """What the server has heard is part of the conversation."""

@@ -1,4 +1,4 @@
-"""The media server's part of a call, which over a WebSocket is ours to play.
+"""Playout over a WebSocket: the media server's part of a call, which is ours to play.
 
 Over WebRTC a server plays its answers at the pace of speech, says when it begins and ends
 (`output_audio_buffer.*`), and throws away what an interruption has made stale. Over a WebSocket
@@ -68,7 +68,7 @@ class _Part:
 
 
 class RealtimeMediaServer:
-    """Plays what a server sends, as a state machine without clock or network.
+    """See `MediaServer`.
 
     Times are pipeline seconds. What is told to the conversation beyond what the server said has an
     `event_id` that begins with `rtpipe_`.

@@ -1,4 +1,4 @@
-"""Reading what a server sends: everything in it may be missing, or something else."""
+"""Lenient parsing of what a server sends: everything in it may be missing, or something else."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
-    from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+    from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 
 class ModelEvents:
@@ -29,7 +29,7 @@ class ModelEvents:
         requests: What it is still asked for.
         interruption: What of it may be heard.
         functions: What it calls.
-        turns: The visitor's, which it answers.
+        detection: Whether the visitor awaits an answer.
         log: The stage's.
     """
 
@@ -39,14 +39,14 @@ class ModelEvents:
         requests: ResponseRequests,
         interruption: Interruption,
         functions: FunctionCalls,
-        turns: Turns,
+        detection: TurnDetection,
         log: Logger,
     ) -> None:
         self._responses = responses
         self._requests = requests
         self._interruption = interruption
         self._functions = functions
-        self._turns = turns
+        self._detection = detection
         self._log = log
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
             "response.created": self._created,
@@ -66,7 +66,7 @@ class ModelEvents:
         in_band = response.get("conversation_id", "") is not None
         self._requests.sequencer.created(in_band=in_band)
         if in_band:
-            self._turns.answered()
+            self._detection.answered()
             self._interruption.barge_in.created(text_of(response, "id"))
         return list(self._responses.created(text_of(response, "id"), in_band=in_band))
 

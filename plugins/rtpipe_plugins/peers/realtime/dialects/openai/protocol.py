@@ -20,7 +20,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import Resp
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
 from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
 from rtpipe_plugins.peers.realtime.dialects.openai.session_events import SessionEvents
-from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 from rtpipe_plugins.peers.realtime.dialects.openai.visitor_events import VisitorEvents
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
     SERVER_NAMESPACES,
@@ -65,7 +65,7 @@ class RealtimeProtocol:
         self._commands = Commands()
         self._session = SessionCheck(wanted, given=given)
         self._items = OwnItems()
-        self._turns = Turns(wanted)
+        self._detection = TurnDetection(wanted)
         self._responses = Responses()
         self._functions = FunctionCalls(tools)
         self._requests = ResponseRequests(self._commands, self._session, self._responses)
@@ -73,11 +73,16 @@ class RealtimeProtocol:
             self._commands, self._requests, self._responses, self._functions, false_interruptions
         )
         self._session_events = SessionEvents(
-            self._commands, self._session, self._turns, self._requests
+            self._commands, self._session, self._detection, self._requests
         )
-        visitor = VisitorEvents(self._turns, self._interruption, self._requests)
+        visitor = VisitorEvents(self._detection, self._interruption, self._requests)
         model = ModelEvents(
-            self._responses, self._requests, self._interruption, self._functions, self._turns, log
+            self._responses,
+            self._requests,
+            self._interruption,
+            self._functions,
+            self._detection,
+            log,
         )
         self._reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
             **self._session_events.reactions,
@@ -105,13 +110,13 @@ class RealtimeProtocol:
     @property
     def idle(self) -> bool:
         """See `Conversation.idle`."""
-        owed = self._turns.open or self._requests.sequencer.pending or self._functions.pending
+        owed = self._detection.open or self._requests.sequencer.pending or self._functions.pending
         return not (owed or self._responses.busy)
 
     @property
     def transcribing(self) -> bool:
         """See `Conversation.transcribing`."""
-        return self._turns.transcribing
+        return self._detection.transcribing
 
     @property
     def speaking(self) -> bool:
@@ -121,7 +126,7 @@ class RealtimeProtocol:
     @property
     def hangover_s(self) -> float:
         """See `Conversation.hangover_s`."""
-        return self._turns.hangover_s
+        return self._detection.hangover_s
 
     @property
     def unconfirmed(self) -> list[Item]:
@@ -186,16 +191,16 @@ class RealtimeProtocol:
 
     def press(self) -> list[Output]:
         """See `Conversation.press`."""
-        self._turns.pressed()
+        self._detection.pressed()
         self._functions.interrupted()
-        begins = [] if self._turns.detected else [UserSpeaks(speaking=True)]
+        begins = [] if self._detection.detected else [UserSpeaks(speaking=True)]
         return [*self.interrupt(), *self.clear(), *begins]
 
     def release(self) -> list[Output]:
         """See `Conversation.release`."""
-        if not self._turns.released():
+        if not self._detection.released():
             return []
-        ends = [] if self._turns.detected else [UserSpeaks(speaking=False)]
+        ends = [] if self._detection.detected else [UserSpeaks(speaking=False)]
         return [*ends, *self._commit(answer=True)]
 
     def clear(self) -> list[Output]:
@@ -259,5 +264,5 @@ class RealtimeProtocol:
 
     def _commit(self, *, answer: bool) -> list[Output]:
         command = self._commands.make("input_audio_buffer.commit")
-        self._turns.we_commit(str(command.data["event_id"]), answer=answer)
+        self._detection.we_commit(str(command.data["event_id"]), answer=answer)
         return [command]

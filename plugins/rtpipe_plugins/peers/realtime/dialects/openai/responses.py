@@ -1,4 +1,4 @@
-"""What the model is saying: generated and played are two things, and both have an end.
+"""Responses of the model: generated and played are two things, and both have an end.
 
 The server generates faster than it plays. `response.done` ends the generating;
 `output_audio_buffer.stopped` or `.cleared` ends the playing, and comes from another machine at the

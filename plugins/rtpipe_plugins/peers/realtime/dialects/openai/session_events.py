@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
-    from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+    from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 
 class SessionEvents:
@@ -25,7 +25,7 @@ class SessionEvents:
     Args:
         commands: Makes the commands.
         session: Whether it is the one that was asked for.
-        turns: The visitor's, which it rules.
+        detection: Of the visitor's turns; the session has its settings.
         requests: What waits for it.
     """
 
@@ -33,12 +33,12 @@ class SessionEvents:
         self,
         commands: Commands,
         session: SessionCheck,
-        turns: Turns,
+        detection: TurnDetection,
         requests: ResponseRequests,
     ) -> None:
         self._commands = commands
         self._session = session
-        self._turns = turns
+        self._detection = detection
         self._requests = requests
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
             "session.created": self._created,
@@ -54,7 +54,7 @@ class SessionEvents:
 
     def _created(self, event: Mapping[str, Any]) -> list[Output]:
         session = object_of(event, "session")
-        self._turns.session(session)
+        self._detection.session(session)
         missing = self._session.shown(session)
         if not missing:
             return [] if self._session.waiting else self.stands()
@@ -64,7 +64,7 @@ class SessionEvents:
 
     def _updated(self, event: Mapping[str, Any]) -> list[Output]:
         session = object_of(event, "session")
-        self._turns.session(session)
+        self._detection.session(session)
         self._session.changed(session)
         return [] if self._session.over else self.stands()
 
@@ -76,7 +76,7 @@ class SessionEvents:
             return [Ended(NotConnected(f"the session has expired: {message}"))]
         if code in FATAL_CODES:
             return [fatal(code, message)]
-        self._turns.refused(cause)
+        self._detection.refused(cause)
         if self._requests.sequencer.refused(cause, code):
             return self._requests.due()
         if self._session.refused(cause):

@@ -1,4 +1,4 @@
-"""Placing a call with OpenAI's Realtime API: the HTTP around the offer and the answer."""
+"""Signalling with OpenAI's Realtime API: the HTTP around the offer and the answer."""
 
 from __future__ import annotations
 

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.conversation import Output
     from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
-    from rtpipe_plugins.peers.realtime.dialects.openai.turns import Turns
+    from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 
 class VisitorEvents:
     """Reacts to the events about the visitor.
 
     Args:
-        turns: What is known of him.
+        detection: What is known of his turns.
         interruption: Silences the model for him.
         requests: Asks for what he is answered.
     """
 
     def __init__(
-        self, turns: Turns, interruption: Interruption, requests: ResponseRequests
+        self, detection: TurnDetection, interruption: Interruption, requests: ResponseRequests
     ) -> None:
-        self._turns = turns
+        self._detection = detection
         self._interruption = interruption
         self._requests = requests
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
@@ -50,26 +50,26 @@ class VisitorEvents:
         """By the event's name."""
 
     def _speech_started(self, event: Mapping[str, Any]) -> list[Output]:
-        self._turns.speech_started(number_of(event, "audio_start_ms"))
+        self._detection.speech_started(number_of(event, "audio_start_ms"))
         item_id = text_of(event, "item_id")
-        interrupts = self._interruption.speech_started(item_id, self._turns)
+        interrupts = self._interruption.speech_started(item_id, self._detection)
         return [UserSpeaks(speaking=True, item_id=item_id), *interrupts]
 
     def _speech_stopped(self, event: Mapping[str, Any]) -> list[Output]:
-        speech_ms = self._turns.speech_stopped(number_of(event, "audio_end_ms"))
+        speech_ms = self._detection.speech_stopped(number_of(event, "audio_end_ms"))
         ends = UserSpeaks(speaking=False, item_id=text_of(event, "item_id"))
-        return [ends, *self._interruption.speech_stopped(speech_ms, self._turns)]
+        return [ends, *self._interruption.speech_stopped(speech_ms, self._detection)]
 
     def _committed(self, event: Mapping[str, Any]) -> list[Output]:
-        ours, item_id = self._turns.committing, text_of(event, "item_id")
+        ours, item_id = self._detection.committing, text_of(event, "item_id")
         ends = UserSpeaks(speaking=False, item_id=item_id)
-        if self._turns.committed(item_id):
+        if self._detection.committed(item_id):
             return [ends, *self._requests.want({})]
         return [ends] if ours else [ends, *self._interruption.committed(item_id)]
 
     def _cleared(self, _event: Mapping[str, Any]) -> list[Output]:
-        self._turns.cleared()
-        return [UserSpeaks(speaking=False)] if self._turns.detected else []
+        self._detection.cleared()
+        return [UserSpeaks(speaking=False)] if self._detection.detected else []
 
     def _transcribed(self, event: Mapping[str, Any]) -> list[Output]:
         item_id, text = text_of(event, "item_id"), text_of(event, "transcript")
@@ -81,7 +81,7 @@ class VisitorEvents:
 
     def _not_transcribed(self, event: Mapping[str, Any]) -> list[Output]:
         item_id = text_of(event, "item_id")
-        self._turns.transcribed(item_id)
+        self._detection.transcribed(item_id)
         return self._interruption.words(item_id, "", whole=True)
 
     def _item_done(self, event: Mapping[str, Any]) -> list[Output]:
@@ -93,7 +93,7 @@ class VisitorEvents:
         return self._said(text_of(item, "id"), " ".join(typed)) if typed else []
 
     def _said(self, item_id: str, text: str) -> list[Output]:
-        fresh = self._turns.transcribed(item_id)
+        fresh = self._detection.transcribed(item_id)
         if not fresh or not text.strip():
             return []
         return [UserTranscript(text=text.strip(), item_id=item_id)]

@@ -1,4 +1,4 @@
-"""Audio at the edge of the call: what leaves at an even pace, and what arrives put in its place.
+"""RTP audio at the edge of a call: paced as it leaves, through the jitter buffer as it comes.
 
 Imports aiortc; imported only when there is a call.
 """

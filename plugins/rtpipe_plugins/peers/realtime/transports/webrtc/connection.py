@@ -26,7 +26,7 @@ from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import FarEnd, wat
 from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.options import JitterOptions, OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
-from rtpipe_webrtc.packet_tap import asking_for_fec, divert, opus_payload_types
+from rtpipe_webrtc.packet_tap import asking_for_fec, opus_payload_types, tap_packets
 from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
@@ -179,12 +179,12 @@ class WebRtcConnection:
         if self._jitter.engine == "rtpipe" and self._opus_types:
             for receiver in self._connection.getReceivers():
                 if receiver.track is track:
-                    self._divert(receiver)
+                    self._tap(receiver)
         self._spawn(self._pump(track))
 
-    def _divert(self, receiver: RTCRtpReceiver) -> None:
+    def _tap(self, receiver: RTCRtpReceiver) -> None:
         take = self.incoming.playout.receive
-        if not divert(receiver, self._opus_types, take, self.lose):
+        if not tap_packets(receiver, self._opus_types, take, self.lose):
             self._log.warning(
                 "this version of aiortc is not known: a lost packet will cost 200 ms of delay"
             )

@@ -1,4 +1,4 @@
-"""Noticing a far end that has died without a word, which ICE takes half a minute to do."""
+"""Liveness: a far end that died without a word is noticed, which takes ICE half a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The visitor's side of the conversation: who speaks, and whether an answer is owed."""
+"""Turn detection: when the visitor speaks, by the server's word, and whether an answer is owed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PADDING_MS = 300.0
 _SEMANTIC_HANGOVER_S = {"high": 2.0, "medium": 4.0, "low": 8.0}
 
 
-class Turns:
+class TurnDetection:
     """What the server has said about the visitor.
 
     Args:
@@ -24,7 +24,7 @@ class Turns:
     """
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
-        self._detection: dict[str, Any] | None = {"type": "server_vad"}
+        self._settings: dict[str, Any] | None = {"type": "server_vad"}
         self._transcribes = False
         self._speaking = False
         self._began_ms = 0.0
@@ -43,7 +43,7 @@ class Turns:
     @property
     def detected(self) -> bool:
         """Whether the server detects the visitor's turns; if not, a key begins and ends them."""
-        return self._detection is not None
+        return self._settings is not None
 
     @property
     def transcribing(self) -> bool:
@@ -53,8 +53,8 @@ class Turns:
     @property
     def interrupts(self) -> bool:
         """Whether the server silences the model when the visitor speaks."""
-        detection = self._detection
-        return detection is not None and detection.get("interrupt_response") is not False
+        settings = self._settings
+        return settings is not None and settings.get("interrupt_response") is not False
 
     @property
     def transcribes(self) -> bool:
@@ -64,7 +64,7 @@ class Turns:
     @property
     def hangover_s(self) -> float:
         """How long a silence must last before the server takes it for the end of a turn (s)."""
-        detection = self._detection
+        detection = self._settings
         if detection is None:
             return 0.0
         if detection.get("type") == "semantic_vad":
@@ -79,7 +79,7 @@ class Turns:
         heard = object_of(object_of(session, "audio"), "input")
         if "turn_detection" in heard:
             detection = heard["turn_detection"]
-            self._detection = detection if isinstance(detection, dict) else None
+            self._settings = detection if isinstance(detection, dict) else None
         if "transcription" in heard:
             self._transcribes = heard["transcription"] is not None
 
@@ -95,7 +95,7 @@ class Turns:
         """
         self._speaking = False
         self._answer_owed = self._answers_by_itself
-        padding_ms = (self._detection or {}).get("prefix_padding_ms")
+        padding_ms = (self._settings or {}).get("prefix_padding_ms")
         if not isinstance(padding_ms, int | float):
             padding_ms = _PADDING_MS
         return at_ms - self._began_ms - padding_ms - self.hangover_s * 1000
@@ -152,4 +152,4 @@ class Turns:
 
     @property
     def _answers_by_itself(self) -> bool:
-        return self._detection is not None and self._detection.get("create_response") is not False
+        return self._settings is not None and self._settings.get("create_response") is not False
