@@ -176,9 +176,7 @@ async def test_without_a_key_nothing_is_opened(
 # -- media -------------------------------------------------------------------------------------
 
 
-async def test_an_echo_keeps_level_frequency_and_length(
-    answerer: Any, visit: Any, sound: Any
-) -> None:
+async def test_an_echo_keeps_level_frequency_and_length(answerer: Any, visit: Any) -> None:
     answerer.echo = True
     sent = tone(3.0, hz=440.0, peak=0.3)
     async with visit() as call:
@@ -206,7 +204,7 @@ async def test_an_echo_keeps_level_frequency_and_length(
 
 
 async def test_the_visitor_is_silent_until_the_conversation_begins(
-    answerer: Any, visit: Any, sound: Any
+    answerer: Any, visit: Any
 ) -> None:
     async with visit() as call:
         fill(call.inlet, tone(2.0))
@@ -216,9 +214,7 @@ async def test_the_visitor_is_silent_until_the_conversation_begins(
         assert call.inlet.depth_ms == 2000
 
 
-async def test_a_flush_drops_what_was_received_and_not_sent_on(
-    answerer: Any, visit: Any, sound: Any
-) -> None:
+async def test_a_flush_drops_what_was_received_and_not_sent_on(answerer: Any, visit: Any) -> None:
     answerer.echo = True
     async with visit() as call:
         await call.stage.open()
@@ -279,7 +275,7 @@ async def test_actions_reach_the_server(answerer: Any, visit: Any) -> None:
 
 
 async def test_it_stays_until_the_last_answer_has_been_played(
-    answerer: Any, visit: Any, published: Any, sound: Any
+    answerer: Any, visit: Any, published: Any
 ) -> None:
     async with visit() as call:
         fill(call.inlet, tone(0.2))

@@ -96,11 +96,10 @@ async def test_a_spoken_turn(
     ctx: Any,
     published: Any,
     patient_link: Any,
-    sound: Any,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     visitor = np.concatenate([np.zeros(24_000, np.int16), speech_like(1.5)])
-    pcm = await converse(ctx, patient_link, visitor, sound)
+    pcm = await converse(ctx, patient_link, visitor)
 
     (user,) = published.of("transcript.user")
     assert user.text == "Where is the café?"
@@ -118,10 +117,10 @@ async def test_a_spoken_turn(
 
 
 async def test_the_model_speaks_first_when_it_is_told_to(
-    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
 ) -> None:
     silence = np.zeros(96_000, np.int16)
-    pcm = await converse(ctx, patient_link, silence, sound, greeting="Welcome to the museum.")
+    pcm = await converse(ctx, patient_link, silence, greeting="Welcome to the museum.")
     assert published.of("transcript.assistant")
     assert not published.of("transcript.user")
     assert np.abs(pcm).max() > 4000
@@ -149,7 +148,7 @@ async def in_call(ctx: Any, inlet: Any, **options: Any) -> Any:
 
 
 async def test_a_key_makes_a_turn_and_too_short_a_press_makes_none(
-    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
 ) -> None:
     async with in_call(ctx, patient_link, turn_detection=None) as (stage, _):
         stage.press()
@@ -168,7 +167,7 @@ async def test_a_key_makes_a_turn_and_too_short_a_press_makes_none(
 
 
 async def test_a_visitor_who_speaks_again_silences_the_answer(
-    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any, sound: Any
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
 ) -> None:
     """Check 20, with a server that detects, cancels, clears and truncates for real."""
     brain.answer_s = 6.0
