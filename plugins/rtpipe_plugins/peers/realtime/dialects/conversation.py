@@ -176,7 +176,10 @@ class Conversation(Protocol):
         ...
 
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return what may be heard now that `frame` has come: nothing of a broken-off answer."""
+        """Return what may be heard now that `frame` has come: nothing of a broken-off answer.
+
+        A frame says whose it is, where that is known: `response_id` in its meta's `extra`.
+        """
         ...
 
     def clear(self) -> list[Output]:

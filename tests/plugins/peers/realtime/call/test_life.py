@@ -477,6 +477,19 @@ async def test_what_is_too_large_to_be_sent_does_not_silence_the_model_for_good(
 
 
 @virtually
+async def test_a_request_that_is_too_large_makes_room_for_the_next(far_end: FarEnd) -> None:
+    life = Life(far_end)
+    call = await life.begin()
+    call.too_large = StageError("the far end takes no larger event")
+    with pytest.raises(StageError):
+        life.stage.respond(instructions="A very long story")
+    call.too_large = None
+    life.stage.respond(instructions="A short one")
+    await life.stop()
+    assert [event["response"]["instructions"] for event in call.sent] == ["A short one"]
+
+
+@virtually
 async def test_nobody_is_answered_a_minute_later(far_end: FarEnd) -> None:
     life = Life(far_end)
     first = await life.begin()

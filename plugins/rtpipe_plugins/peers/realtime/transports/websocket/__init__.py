@@ -1,1 +1,1 @@
-"""WebSocket: events and audio on one connection, the media server's part played here."""
+"""WebSocket: events and audio on one connection, played by the dialect's media server."""
