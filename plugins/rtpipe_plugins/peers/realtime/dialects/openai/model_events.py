@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerBegins, AnswerEnds, Generated
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
-from rtpipe_plugins.peers.realtime.dialects.openai.session_events import fatal
+from rtpipe_plugins.peers.realtime.dialects.openai.session import fatal
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES
 
 if TYPE_CHECKING:

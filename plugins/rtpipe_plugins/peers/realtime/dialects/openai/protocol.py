@@ -6,20 +6,17 @@ transcription come from other machines than the rest, so nothing here depends on
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import UserSpeaks
-from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands
+from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands, OwnItems
 from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
 from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import parsed
 from rtpipe_plugins.peers.realtime.dialects.openai.model_events import ModelEvents
-from rtpipe_plugins.peers.realtime.dialects.openai.own_items import OwnItems
 from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
-from rtpipe_plugins.peers.realtime.dialects.openai.session_check import SessionCheck
-from rtpipe_plugins.peers.realtime.dialects.openai.session_events import SessionEvents
+from rtpipe_plugins.peers.realtime.dialects.openai.session import SessionCheck, SessionEvents
 from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 from rtpipe_plugins.peers.realtime.dialects.openai.visitor_events import VisitorEvents
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
@@ -167,14 +164,15 @@ class RealtimeProtocol:
 
     def text(self, text: str) -> list[Output]:
         """See `Conversation.text`."""
-        return [self._item([{"type": "input_text", "text": text}]), *self.respond({})]
+        return [self._commands.message([{"type": "input_text", "text": text}]), *self.respond({})]
 
     def image(self, url: str, text: str) -> list[Output]:
         """See `Conversation.image`."""
         picture = {"type": "input_image", "image_url": url}
         if not text:
-            return [self._item([picture])]
-        return [self._item([picture, {"type": "input_text", "text": text}]), *self.respond({})]
+            return [self._commands.message([picture])]
+        shown = self._commands.message([picture, {"type": "input_text", "text": text}])
+        return [shown, *self.respond({})]
 
     def respond(self, response: Mapping[str, Any]) -> list[Output]:
         """See `Conversation.respond`."""
@@ -255,12 +253,6 @@ class RealtimeProtocol:
     def close(self) -> list[Output]:
         """See `Conversation.close`."""
         return list(self._responses.close())
-
-    def _item(self, content: list[dict[str, Any]]) -> Command:
-        # An id of ours: the item is known, and can be told again, before the server repeats it.
-        id = f"item_{secrets.token_hex(8)}"
-        item = {"id": id, "type": "message", "role": "user", "content": content}
-        return self._commands.make("conversation.item.create", item=item)
 
     def _commit(self, *, answer: bool) -> list[Output]:
         command = self._commands.make("input_audio_buffer.commit")

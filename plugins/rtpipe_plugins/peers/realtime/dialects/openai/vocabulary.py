@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import Pattern
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
-from rtpipe_plugins.peers.realtime.dialects.openai.sequencer import ALREADY_ACTIVE
+from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ALREADY_ACTIVE
 from rtpipe_plugins.peers.realtime.events import ServerDetail, ServerEvent, ServerFailure
 
 if TYPE_CHECKING:
