@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from helpers.listening import require_speech
@@ -53,6 +54,7 @@ def questions() -> list[NDArray[np.int16]]:
 def spoken(voice: str, *texts: str) -> NDArray[np.int16]:
     """Return texts spoken one after the other, in a voice of the embedded peer."""
     require_speech()
+    pytest.importorskip("rtpipe_realtime_server")
     from rtpipe_realtime_server.brains.desk import load_desk
     from rtpipe_realtime_server.brains.speech import SpeechBrain
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.documentation import ROOT
+from helpers.packages import needs_server
 from rtpipe import ConfigError
 from rtpipe.language.loading import load
 from rtpipe.wording.diagnostics import Diagnostic
@@ -65,6 +66,7 @@ def stages(*lines: str) -> str:
     return "stages:\n" + "".join(f"  {line}\n" for line in lines)
 
 
+@needs_server
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
 def test_the_pipelines_that_ship_lack_nothing_but_extras(path: Path) -> None:
     found = load([path], env={}, examine="machine").warnings
@@ -186,6 +188,7 @@ def embedded(options: str) -> str:
     return stages("- tone", f"- realtime: {{provider: embedded, {options}}}", "- blackhole")
 
 
+@needs_server
 @pytest.mark.parametrize(
     ("options", "code", "pointed", "message"),
     [
@@ -205,6 +208,7 @@ def test_what_an_embedded_server_cannot_use(
     assert found[3].startswith(message)
 
 
+@needs_server
 def test_a_bad_day_of_an_embedded_server_is_checked_in_a_fallback_too(tmp_path: Path) -> None:
     text = stages(
         "- tone",
@@ -217,6 +221,7 @@ def test_a_bad_day_of_an_embedded_server_is_checked_in_a_fallback_too(tmp_path: 
     assert found.help == "did you mean `vanish_s`?"
 
 
+@needs_server
 @pytest.mark.parametrize(
     ("option", "document"),
     [
@@ -239,6 +244,7 @@ def test_a_document_of_an_embedded_server_is_checked_in_its_own_place(
     assert wrong.source == document.splitlines()[0]
 
 
+@needs_server
 def test_an_embedded_server_without_speech_where_it_is_to_speak(
     tmp_path: Path, without: Callable[[str], None]
 ) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from helpers import fake_sounddevice
+from helpers.packages import needs_server
 from rtpipe import ConfigError, ExitCode, RtpipeError
 from rtpipe_plugins.commands.doctor import command as doctor
 from rtpipe_plugins.commands.doctor import sound as doctor_sound
@@ -114,6 +115,7 @@ def test_a_device_must_take_the_rate_in_mono_or_in_all_its_channels(
         assert finding.help == "set `sample_rate: 44100`, which it prefers"
 
 
+@needs_server
 def test_a_fallback_makes_it_bearable(
     monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[str], Path]
 ) -> None:
@@ -143,6 +145,7 @@ def test_what_concerns_the_machine_is_told_once_and_what_concerns_a_stage_for_ea
     assert [each for each in told if "help" not in each] == names
 
 
+@needs_server
 def test_what_the_pipeline_does_not_ask_for_is_not_looked_at(
     pipeline: Callable[[str], Path],
 ) -> None:

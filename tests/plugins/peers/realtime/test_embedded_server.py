@@ -10,11 +10,13 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
+from helpers.packages import needs_server
 from rtpipe import ConfigError, EnvironmentProblem, ExitCode, StageError
 from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
 
 LOG = logging.getLogger("rtpipe.test")
+pytestmark = needs_server
 SCRIPT = "turns: [{say: Good morning.}]\nfaults: {http_500: 1}\n"
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from devices.pulse import PulseAudio, pulse
+
+pytest.importorskip("rtpipe_realtime_server")
+
 from helpers.latency_room import take
 
 __all__ = ["pulse"]
