@@ -394,6 +394,12 @@ def family(stage_type: type[Stage[Any]]) -> str:
     raise TypeError(f"{stage_type.__name__} is none of {', '.join(FAMILIES)}")
 
 
+def shape(stage_type: type[Stage[Any]]) -> str:
+    """Return the family, a peer counting as a transform: audio in, audio out."""
+    name = family(stage_type)
+    return "transform" if name == "peer" else name
+
+
 def summary(documented: object) -> str:
     """Return the first paragraph of a docstring on one line; "" where there is none."""
     first = (inspect.getdoc(documented) or "").split("\n\n", 1)[0]

@@ -17,12 +17,13 @@ from helpers.documentation import ROOT
 from rtpipe import ExitCode, hookspecs
 from rtpipe.catalogue.describe import describe_events, describe_options
 from rtpipe.catalogue.explain import pages
-from rtpipe.catalogue.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS, Registry
+from rtpipe.catalogue.plugins import Registry
 from rtpipe.catalogue.schema import make_schema
 from rtpipe.cli import cli
 from rtpipe.link import WhenFull
 from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import offered_actions
+from rtpipe.vocabulary import RESERVED
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -124,5 +125,5 @@ def test_every_exit_code() -> None:
 
 def test_everything_a_pipeline_file_may_hold(registry: Registry) -> None:
     page = read("pipeline-file.md")
-    words = [*make_schema(registry)["properties"], *RESERVED_KEYS, *RESERVED_ROUTE_KEYS, *WhenFull]
+    words = [*make_schema(registry)["properties"], *RESERVED, *WhenFull]
     assert not [word for word in words if f"`{word}`" not in page]

@@ -19,11 +19,13 @@ def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Op
 
     Args:
         given: What it returned.
-        owners: Who has a key already.
+        owners: The plugins that have a key already.
 
     Raises:
         PluginError: It is no mapping of words to `rtpipe.Options` models, or a key is taken.
     """
+    from rtpipe.vocabulary import PipelineFile, keys
+
     found = dict(given)
     for key, model in found.items():
         if not isinstance(key, str) or not key.isidentifier():
@@ -32,8 +34,9 @@ def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Op
             raise PluginError(
                 f"the section `{key}` has {model!r}, which is no rtpipe.Options model"
             )
-        if key in owners:
-            raise PluginError(f"the section `{key}` already belongs to {owners[key]}")
+        owner = "rtpipe itself" if key in keys(PipelineFile) else owners.get(key)
+        if owner is not None:
+            raise PluginError(f"the section `{key}` already belongs to {owner}")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
+from rtpipe.vocabulary import keys
 from rtpipe.wording.flow import flow
 
 if TYPE_CHECKING:
@@ -111,12 +112,14 @@ def inside(wanted: Any, step: str | int) -> Any:
     """Return the annotation of what `step` leads to inside a value, or None."""
     base, _ = _split(wanted)
     model = model_of(base)
-    if model is not None and step in model.model_fields:
-        return annotation(model.model_fields[str(step)])
+    if model is not None and step in (known := keys(model)):
+        return annotation(known[str(step)])
     for arg in get_args(base) if get_origin(base) in _UNIONS else (base,):
         inner, _ = _split(arg)
         args, origin = get_args(inner), get_origin(inner)
         if not isinstance(origin, type) or not args:
+            continue
+        if issubclass(origin, Mapping) is isinstance(step, int):
             continue
         if issubclass(origin, Mapping):
             return args[1]
@@ -162,6 +165,17 @@ def path_role(wanted: Any) -> Literal["input", "output"] | None:
         if mark == "output":
             return "output"
     return None
+
+
+def takes_single_value(wanted: Any) -> bool:
+    """Return whether a text, a number, true or false may stand here, and so a `${...}`."""
+    base, _ = _split(wanted)
+    if get_origin(base) in _UNIONS:
+        return any(takes_single_value(arg) for arg in get_args(base))
+    holder = get_origin(base) or base
+    if not isinstance(holder, type) or issubclass(holder, str):
+        return True
+    return not issubclass(holder, (BaseModel, Mapping, Sequence, set, frozenset, type(None)))
 
 
 def names_a_sink(wanted: Any) -> bool:

@@ -35,26 +35,6 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "rtpipe"
 _OURS = (__file__, import_file.__code__.co_filename)
 
-RESERVED_KEYS = ("id", "from", "queue", "enabled", "on_error", "fallback", "label")
-"""What stands beside a stage's kind and therefore cannot be one."""
-
-RESERVED_ROUTE_KEYS = ("match", "where", "do")
-"""What stands beside a subscriber's kind in a route and therefore cannot be one."""
-
-RESERVED_FILE_KEYS = (
-    "version",
-    "name",
-    "description",
-    "include",
-    "plugins",
-    "vars",
-    "fuse",
-    "stages",
-    "events",
-    "profiles",
-)
-"""What stands at the top of a file and therefore cannot be a plugin's section."""
-
 
 @dataclass(frozen=True, slots=True)
 class PluginFault:
@@ -116,7 +96,7 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginRecord] = {}
         self._owner: dict[str, PluginRecord] = {}
-        self._section_owners: dict[str, str] = dict.fromkeys(RESERVED_FILE_KEYS, "rtpipe itself")
+        self._section_owners: dict[str, str] = {}
 
     @classmethod
     def discover(cls, folders: Sequence[Path] = ()) -> Registry:
@@ -301,6 +281,8 @@ class Registry:
 
 def _checked(stages: Iterable[type[Stage[Any]]]) -> list[type[Stage[Any]]]:
     """Return `stages`, or raise PluginError for what is no stage or has an impossible kind."""
+    from rtpipe.vocabulary import RESERVED
+
     found = list(stages)
     for stage in found:
         if not (inspect.isclass(stage) and issubclass(stage, tuple(FAMILIES.values()))):
@@ -308,7 +290,7 @@ def _checked(stages: Iterable[type[Stage[Any]]]) -> list[type[Stage[Any]]]:
         kind = getattr(stage, "kind", None)
         if not isinstance(kind, str) or not kind.isidentifier():
             raise PluginError(f"{stage.__name__}.kind is {kind!r}; a kind is a word: `my_stage`")
-        if kind in RESERVED_KEYS + RESERVED_ROUTE_KEYS:
+        if kind in RESERVED:
             raise PluginError(f"{stage.__name__}.kind is `{kind}`, a reserved word of the file")
         if not issubclass(stage.options_type, Options):
             raise PluginError(f"the options of {stage.__name__} are no rtpipe.Options model")

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.catalogue.describe import stage_summary
-from rtpipe.stage import family
+from rtpipe.stage import shape
+from rtpipe.vocabulary import (
+    BesideDo,
+    BesideFallback,
+    BesideStage,
+    BesideSubscriber,
+    with_sections,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from pydantic import BaseModel
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.stage import Options
@@ -16,179 +25,155 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _REFERENCE: Json = {"type": "string", "pattern": r"\$\{"}
-_NAME: Json = {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_-]*$"}
-_TEXTS: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-_FLAG: Json = {"anyOf": [{"type": "boolean"}, _REFERENCE]}
-_POSITIVE: Json = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _REFERENCE]}
+_SHAPES = ("source", "transform", "sink")
 
 
 def make_schema(registry: Registry) -> Json:
     """Return the JSON Schema (2020-12) of the files that `registry`'s plugins understand."""
     definitions: Json = {}
-    audio = [kind for kind, stage in registry.kinds.items() if family(stage) != "subscriber"]
-    subscribers = [kind for kind in registry.kinds if kind not in audio]
+    kinds: dict[str, list[str]] = {shape: [] for shape in (*_SHAPES, "subscriber")}
     for kind, stage_type in sorted(registry.kinds.items()):
-        definitions[f"options.{kind}"] = _options(kind, stage_type.options_type, definitions)
-    sections = {
-        key: _options(f"section.{key}", model, definitions)
-        for key, model in sorted(registry.sections.items())
+        kinds[shape(stage_type)].append(kind)
+        _add_options(f"options.{kind}", stage_type.options_type, definitions)
+    for key, section in sorted(registry.sections.items()):
+        _add_options(f"section.{key}", section, definitions)
+    stage = _beside(BesideStage, definitions)
+    fallback = _beside(BesideFallback, definitions)
+    for name in _SHAPES:
+        stand_ins = _items(kinds[name], registry, fallback)["anyOf"]
+        definitions[f"fallback.{name}"] = {"anyOf": [*stand_ins, {"type": "null"}]}
+    audio = sorted(kind for name in _SHAPES for kind in kinds[name])
+    subscriber = _beside(BesideSubscriber, definitions)
+    definitions |= {
+        "fallback": {"anyOf": [_ref(f"fallback.{name}") for name in _SHAPES]},
+        "item": _items(audio, registry, stage),
+        "change": _items(audio, registry, stage, of_change=True),
+        "route": _items(kinds["subscriber"], registry, subscriber),
     }
-    definitions["item"] = _items(sorted(audio), registry, _reserved())
-    definitions["change"] = {
-        "anyOf": [{"$ref": "#/$defs/item"}, _closed(_reserved(), "Changes a stage by its id.")]
-    }
-    definitions["stages"] = {
-        "anyOf": [
-            {"type": "array", "items": {"$ref": "#/$defs/item"}},
-            {"type": "object", "additionalProperties": {"$ref": "#/$defs/change"}},
-        ],
-        "description": "A list of stages; in an overlay a mapping of ids to changes.",
-    }
-    definitions["route"] = _routes(sorted(subscribers), registry)
-    definitions["events"] = {"type": "array", "items": {"$ref": "#/$defs/route"}}
+    definitions["change"]["anyOf"].append(_closed(stage))
+    definitions["route"]["anyOf"].append(_printed(BesideDo, definitions))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_printed(with_sections(registry.sections), definitions),
         "title": "rtpipe pipeline",
-        **_closed(_top_level(sections), "A pipeline: a list of stages, and what events set off."),
         "$defs": definitions,
     }
 
 
-def _top_level(sections: Json) -> Json:
-    profile = _closed(
-        {
-            "vars": _variables(),
-            "stages": {"type": "object", "additionalProperties": {"$ref": "#/$defs/change"}},
-            "events": {"$ref": "#/$defs/events"},
-            **sections,
-        },
-        "Changes that --profile NAME applies.",
-    )
-    return {
-        "version": {"const": 1},
-        "name": {"type": "string"},
-        "description": {"type": "string"},
-        "include": {**_TEXTS, "description": "Files that count less than this one."},
-        "plugins": {**_TEXTS, "description": "Modules, or paths of files, with more stages."},
-        "vars": _variables(),
-        "fuse": {**_FLAG, "description": "false gives every transform a task of its own."},
-        "stages": {"$ref": "#/$defs/stages"},
-        "events": {"$ref": "#/$defs/events"},
-        "profiles": {"type": "object", "additionalProperties": profile},
-        **sections,
-    }
+def _items(
+    kinds: Iterable[str], registry: Registry, beside: Json, *, of_change: bool = False
+) -> Json:
+    """Return the forms of an item: a bare kind, or a kind with options and reserved keys.
 
-
-def _variables() -> Json:
-    single: Json = {"type": ["string", "number", "boolean", "null"]}
-    return {"type": "object", "additionalProperties": single}
-
-
-def _reserved() -> Json:
-    restart = _closed(
-        {
-            "backoff_s": {
-                "type": "array",
-                "items": {"type": "number", "minimum": 0},
-                "minItems": 2,
-                "maxItems": 2,
-            },
-            "tries": _POSITIVE,
-            "within_s": _POSITIVE,
-        }
-    )
-    choices = ["block", "drop_oldest", "drop_newest", "fail"]
-    return {
-        "id": {**_NAME, "description": "Another name than the kind."},
-        "from": {**_TEXTS, "description": "What it reads; the stage above if left out."},
-        "queue": _closed({"max_ms": _POSITIVE, "when_full": {"enum": choices}}),
-        "enabled": {**_FLAG, "description": "false bypasses a transform, removes other stages."},
-        "on_error": {
-            "anyOf": [
-                {"enum": ["fail", "drop", "restart"]},
-                _closed({"restart": {"anyOf": [restart, {"type": "null"}]}}),
-            ]
-        },
-        "fallback": {
-            "$ref": "#/$defs/item",
-            "description": "Takes over when the surroundings lack what the stage needs.",
-        },
-        "label": {"type": "string"},
-    }
-
-
-def _routes(subscribers: list[str], registry: Registry) -> Json:
-    beside: Json = {
-        "match": {**_TEXTS, "description": "Events by name or glob; quote a leading *."},
-        "where": {"type": "object"},
-        "from": {**_NAME, "description": "Only events of this stage."},
-        "enabled": _FLAG,
-        "label": {"type": "string"},
-    }
-    do = _closed({**beside, "do": _TEXTS})
-    do["required"] = ["match", "do"]
-    route = _items(subscribers, registry, {**beside, "id": _NAME})
-    route["anyOf"].append(do)
-    return route
-
-
-def _items(kinds: Iterable[str], registry: Registry, beside: Json) -> Json:
-    """Return the forms of an item: a bare kind, or a kind with options and reserved keys."""
+    A change to a stage of the same kind may leave out the options that the kind needs.
+    """
     forms: list[Json] = []
-    bare = [kind for kind in kinds if not _needs_options(registry.kinds[kind].options_type)]
+    bare = [
+        kind for kind in kinds if of_change or not _is_needed(registry.kinds[kind].options_type)
+    ]
     if bare:
         forms.append({"enum": bare})
     for kind in kinds:
-        options: Json = {
-            "$ref": f"#/$defs/options.{kind}",
-            "description": stage_summary(registry.kinds[kind]),
-        }
-        form = _closed({kind: options, **beside})
-        form["required"] = [kind]
-        forms.append(form)
+        stage_type = registry.kinds[kind]
+        options = _ref(f"changes.options.{kind}" if of_change else f"options.{kind}")
+        properties = {kind: {**options, "description": stage_summary(stage_type)}}
+        properties |= beside
+        if "fallback" in beside:
+            properties["fallback"] = _ref(f"fallback.{shape(stage_type)}")
+        forms.append({**_closed(properties), "required": [kind]})
     return {"anyOf": forms}
 
 
-def _needs_options(model: type[Options]) -> bool:
-    return any(field.is_required() for field in model.model_fields.values())
+def _is_needed(options: type[Options]) -> bool:
+    """Whether something must stand under a kind, or in a section."""
+    return any(field.is_required() for field in options.model_fields.values())
 
 
-def _options(name: str, options: type[Options], definitions: Json) -> Json:
-    """Return what may stand under a kind: its mapping, the main option's value, or nothing."""
-    prefix = f"options.{name}."
-    model = options.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}", mode="validation")
-    for inner_name, inner in model.pop("$defs", {}).items():
-        definitions[prefix + inner_name] = _with_references(inner)
-    mapping = _with_references(model)
+def _add_options(name: str, options: type[Options], definitions: Json) -> None:
+    """Define, as `name`, what may stand under a kind, or in a section; as `changes.NAME` a change.
+
+    That is their mapping, the main option's value, or nothing.
+    """
+    mapping = _printed(options, definitions, f"{name}.")
     forms: list[Json] = [mapping]
     if options.main is not None:
         forms.append({**mapping["properties"][options.main]})
-    if not _needs_options(options):
-        forms.append({"type": "null"})
-    return {"anyOf": forms}
+    nothing: Json = {"type": "null"}
+    some = {key: value for key, value in mapping.items() if key != "required"}
+    needed = _is_needed(options)
+    definitions[name] = {"anyOf": forms if needed else [*forms, nothing]}
+    changes = {"anyOf": [_ref(name), some, nothing]} if needed else _ref(name)
+    definitions[f"changes.{name}"] = changes
 
 
-def _with_references(schema: Any, *, value: bool = False) -> Any:
+def _printed(model: type[BaseModel], definitions: Json, prefix: str = "") -> Json:
+    """Return a model's schema as its values stand in a file; define what it refers to."""
+    made = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    inner = {f"{prefix}{name}": each for name, each in made.pop("$defs", {}).items()}
+    definitions |= {name: _with_references(each, inner) for name, each in inner.items()}
+    printed: Json = _with_references(made, inner)
+    return printed
+
+
+def _with_references(schema: Any, definitions: Json, *, value: bool = False) -> Any:
     """Return a schema in which every single value may also be a text with `${...}`."""
     if isinstance(schema, list):
-        return [_with_references(item, value=value) for item in schema]
+        return [_with_references(each, definitions, value=value) for each in schema]
     if not isinstance(schema, dict):
         return schema
     changed: Json = {}
     for key, inner in schema.items():
         if key == "properties":
-            changed[key] = {n: _with_references(s, value=True) for n, s in inner.items()}
-        elif key in {"items", "additionalProperties"}:
-            changed[key] = _with_references(inner, value=True)
-        else:
+            changed[key] = {
+                name: _with_references(each, definitions, value=True)
+                for name, each in inner.items()
+            }
+        elif key in {"items", "prefixItems", "additionalProperties"}:
+            changed[key] = _with_references(inner, definitions, value=True)
+        elif key in {"anyOf", "oneOf"}:
+            changed[key] = _with_references(inner, definitions)
+        elif key == "part":
+            changed |= _ref(inner)
+        elif key != "verbatim" and (key != "default" or inner is not None):
             changed[key] = inner
-    is_text = changed.get("type") == "string" and "enum" not in changed and "const" not in changed
-    if not value or is_text or changed.get("type") in {"object", "array"} or not changed:
+    leaves = list(_leaves(schema, definitions)) if value and "verbatim" not in schema else []
+    if any(map(_is_text, leaves)) or not any(map(_is_single, leaves)):
         return changed
     about = {k: changed.pop(k) for k in ("title", "description", "default") if k in changed}
     return {**about, "anyOf": [changed, _REFERENCE]}
 
 
-def _closed(properties: Json, description: str = "") -> Json:
-    schema: Json = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**schema, "description": description} if description else schema
+def _leaves(schema: Json, definitions: Json) -> Iterator[Json]:
+    """Yield what a value may be, with references and alternatives followed."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
+    branches = schema.get("anyOf", schema.get("oneOf"))
+    if branches is None:
+        yield schema
+    for branch in branches or ():
+        yield from _leaves(branch, definitions)
+
+
+def _is_text(leaf: Json) -> bool:
+    """Whether any text fits, and so one with `${...}`."""
+    limits = leaf.keys() & {"enum", "const", "pattern", "part"}
+    return not limits and leaf.get("type", "string") == "string"
+
+
+def _is_single(leaf: Json) -> bool:
+    return leaf.get("type", "object") not in {"object", "array", "null"} or "enum" in leaf
+
+
+def _beside(model: type[BaseModel], definitions: Json) -> Json:
+    """Return what stands beside a kind, each key's value a definition: every kind has it."""
+    properties = _printed(model, definitions)["properties"]
+    definitions |= {f"{model.__name__}.{key}": value for key, value in properties.items()}
+    return {key: _ref(f"{model.__name__}.{key}") for key in properties}
+
+
+def _closed(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/$defs/{name}"}

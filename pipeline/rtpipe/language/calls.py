@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from rtpipe.catalogue.fields import described
 from rtpipe.errors import StageError
 from rtpipe.language.reader import read_value
+from rtpipe.vocabulary import ACTION
 from rtpipe.wording.diagnostics import Findings, Span, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rtpipe.language.nodes import Node, ScalarNode
     from rtpipe.stage import ActionSpec
 
-_CALL = re.compile(r"([A-Za-z_][\w-]*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_CALL = re.compile(ACTION)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
 _TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|.""", re.DOTALL)
 _TYPES: dict[str, Any] = {

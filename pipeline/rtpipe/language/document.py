@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rtpipe.catalogue.plugins import RESERVED_FILE_KEYS, RESERVED_KEYS
-from rtpipe.language.items import ItemReader, Patch, StageItem, with_ids
-from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
+from rtpipe.catalogue.fields import annotation, takes_single_value
+from rtpipe.language.grammar import Grammar
+from rtpipe.language.ids import with_ids
+from rtpipe.language.items import ItemReader, Patch, StageItem
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge
 from rtpipe.language.sections import WELL_KNOWN, as_mapping, report_absent
-from rtpipe.stage import family
+from rtpipe.vocabulary import BesideStage, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.overrides import Override
     from rtpipe.wording.diagnostics import Findings, Span
-
-_PROFILE_KEYS = ("vars", "stages", "events")
-_MAPPINGS = ("vars", "profiles")
 
 
 @dataclass(slots=True)
@@ -41,23 +40,27 @@ class Document:
 
 
 class Merger:
-    """Puts documents on top of one another."""
+    """Puts documents on top of one another.
+
+    Args:
+        registry: The kinds there are.
+        findings: Takes what is wrong.
+    """
 
     def __init__(self, registry: Registry, findings: Findings) -> None:
         self._registry = registry
         self._findings = findings
+        self._grammar = Grammar(registry, findings)
+        self._keys = keys(self._grammar.file)
         self._items = ItemReader(registry, findings)
-        self._keys = (*RESERVED_FILE_KEYS, *registry.sections)
         self.document = Document()
 
     def add(self, file: MapNode) -> None:
         """Put a file on top: maps merge, lists replace, stages given as a mapping are patched."""
-        self._check_keys(file, self._keys, "a pipeline file")
+        self._grammar.check(file)
         for key, entry in file.entries.items():
-            if key == "stages":
-                self._stages(entry)
-            elif key in self._keys and key not in {"include", "plugins"}:
-                self._value(key, entry)
+            if key not in {"include", "plugins"}:
+                self._put(entry)
         self._check_profiles(file)
 
     def add_profile(self, name: str) -> None:
@@ -74,14 +77,8 @@ class Merger:
             )
             return
         profile = known[name].value
-        if not isinstance(profile, MapNode):
-            self._wrong(profile, f"the profile `{name}`", "a mapping")
-            return
-        for key, entry in profile.entries.items():
-            if key == "stages":
-                self._stages(entry)
-            elif key in self._profile_keys:
-                self._value(key, entry)
+        for entry in profile.entries.values() if isinstance(profile, MapNode) else ():
+            self._put(entry)
 
     def add_override(self, override: Override) -> None:
         """Put one `--set` on top."""
@@ -102,20 +99,12 @@ class Merger:
             self.document.items[index] = self._items.apply(self.document.items[index], patch)
 
     def _check_profiles(self, file: MapNode) -> None:
-        """Check the shape of every profile in a file, chosen or not."""
+        """Check that the stages which a profile changes are there, whether it is chosen or not."""
         profiles = file.get("profiles")
         for name, entry in profiles.entries.items() if isinstance(profiles, MapNode) else ():
-            if not isinstance(entry.value, MapNode):
-                self._wrong(entry.value, f"the profile `{name}`", "a mapping")
-                continue
-            self._check_keys(entry.value, self._profile_keys, f"the profile `{name}`")
-            stages = entry.value.get("stages")
+            stages = entry.value.get("stages") if isinstance(entry.value, MapNode) else None
             for id, patch in stages.entries.items() if isinstance(stages, MapNode) else ():
                 self._index(id, patch.key_span, over=f"the profile `{name}`")
-
-    @property
-    def _profile_keys(self) -> tuple[str, ...]:
-        return (*_PROFILE_KEYS, *self._registry.sections)
 
     def _set_value(self, override: Override) -> None:
         head = override.path[0]
@@ -133,10 +122,8 @@ class Merger:
                 )
                 return
         entry = override.nested()
-        if head == "stages":
-            self._stages(entry)
-        else:
-            self._value(head, entry)
+        self._grammar.check(MapNode({head: entry}, override.key_span))
+        self._put(entry)
 
     def _patch_of(self, override: Override, rest: tuple[str, ...], item: StageItem) -> Patch | None:
         """Return what `--set ID.rest=value` changes in the stage `ID`."""
@@ -144,7 +131,7 @@ class Merger:
         if not rest:
             return self._whole(override, item)
         nested = override.nested(len(override.path) - len(rest))
-        if rest[0] in RESERVED_KEYS and rest[0] != "id":
+        if rest[0] in keys(BesideStage) and rest[0] != "id":
             return Patch(None, {rest[0]: nested}, span)
         return Patch(None, {}, span, MapNode({nested.key: nested}, span))
 
@@ -168,8 +155,6 @@ class Merger:
         elif isinstance(node, MapNode):
             for id, change in node.entries.items():
                 self._patch(id, change)
-        else:
-            self._wrong(node, "`stages`", "a list", "stages: [tone, speaker]")
 
     def _patch(self, id: str, change: Entry) -> None:
         index = self._index(id, change.key_span)
@@ -200,54 +185,19 @@ class Merger:
         )
         return None
 
-    def _value(self, key: str, entry: Entry) -> None:
-        section = self._registry.sections.get(key)
-        if section is not None:
-            entry = as_mapping(entry, section)
+    def _put(self, entry: Entry) -> None:
+        if entry.key == "stages":
+            self._stages(entry)
+            return
+        key = entry.key
+        field = self._keys.get(key)
+        if field is None:
+            return  # the grammar says so
+        if key in self._registry.sections:
+            entry = as_mapping(entry, self._registry.sections[key])
         node = entry.value
-        if (key in _MAPPINGS or section is not None) and not isinstance(node, MapNode):
-            if not (isinstance(node, ScalarNode) and node.value is None):
-                self._wrong(node, f"`{key}`", "a mapping", f"{key}: {{}}")
-            return
-        if key == "events" and not isinstance(node, ListNode):
-            if not (isinstance(node, ScalarNode) and node.value is None):
-                self._wrong(node, "`events`", "a list", f"events: [{_shown(node)}]")
-            return
+        if isinstance(node, ScalarNode) and not takes_single_value(annotation(field)):
+            return  # nothing below the key, or the grammar says that it is no mapping
         old = self.document.values.get(key)
         merged = node if old is None else merge(old.value, node)
         self.document.values[key] = replace(entry, value=merged)
-
-    def _check_keys(self, node: MapNode, known: tuple[str, ...], of: str) -> None:
-        for key, entry in node.entries.items():
-            if key in known:
-                continue
-            if key in WELL_KNOWN:
-                report_absent(entry, self._findings)
-                continue
-            help = did_you_mean(key, known)
-            kind = self._registry.kinds.get(key)
-            if kind is not None and family(kind) == "subscriber":
-                help = f"it stands in the list of events: `events: [{key}]`"
-            elif kind is not None:
-                help = f"a stage stands in the list: `stages: [{key}]`"
-            self._findings.error(
-                "E019",
-                f"{of} has no `{key}`",
-                entry.key_span,
-                label="unknown key",
-                help=help or f"it has {listed(known)}",
-            )
-
-    def _wrong(self, node: Node, subject: str, expected: str, example: str | None = None) -> None:
-        self._findings.error(
-            "E021",
-            f"{subject} is {expected}, not {what(node)}",
-            node.span,
-            label=f"expected {expected}",
-            help=None if example is None else f"for example `{example}`",
-        )
-
-
-def _shown(node: Node) -> str:
-    value = plain(node)
-    return value if isinstance(value, str) else "log"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, folder, what
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, folder, plain, what
 from rtpipe.language.reader import read_file
+from rtpipe.language.reserved import ReservedReader
+from rtpipe.vocabulary import PipelineFile
 from rtpipe.wording.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def with_includes(
     files: list[MapNode] = []
     complete = True
     here = root.span.path.absolute()
-    for node in _as_list(root.get("include")):
+    for node in _named(root, "include", findings):
         found = _included(node, findings, (*above, here))
         complete = complete and found is not None
         files += found or ()
@@ -44,21 +46,15 @@ def with_includes(
 
 def plugin_names(files: Sequence[MapNode], findings: Findings) -> list[ScalarNode]:
     """Return what the files name under `plugins:`."""
-    named: list[ScalarNode] = []
-    for file in files:
-        for node in _as_list(file.get("plugins")):
-            if _text(node, "plugins", findings) is not None:
-                assert isinstance(node, ScalarNode)
-                named.append(node)
-    return named
+    named = [node for file in files for node in _named(file, "plugins", findings)]
+    return [node for node in named if isinstance(node, ScalarNode) and isinstance(node.value, str)]
 
 
 def _included(node: Node, findings: Findings, above: tuple[Path, ...]) -> list[MapNode] | None:
     """Return the files that one `include:` stands for."""
-    name = _text(node, "include", findings)
-    if name is None:
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
         return None
-    path = folder(node) / name
+    path = folder(node) / node.value
     if path.absolute() in above:
         findings.error(
             "E308", f"{path} includes itself", node.span, help="remove one of the includes"
@@ -86,19 +82,10 @@ def _near(path: Path) -> str | None:
     return did_you_mean(path.name, names)
 
 
-def _as_list(node: Node | None) -> tuple[Node, ...]:
-    if node is None or (isinstance(node, ScalarNode) and node.value is None):
+def _named(file: MapNode, key: str, findings: Findings) -> tuple[Node, ...]:
+    """Return what stands under `include` or `plugins`; what is no text is reported."""
+    entry = file.entries.get(key)
+    if entry is None or plain(entry.value) is None:
         return ()
-    return node.items if isinstance(node, ListNode) else (node,)
-
-
-def _text(node: Node, key: str, findings: Findings) -> str | None:
-    if isinstance(node, ScalarNode) and isinstance(node.value, str):
-        return node.value
-    findings.error(
-        "E021",
-        f"`{key}` holds paths or names, not {what(node)}",
-        node.span,
-        help=f"for example `{key}: [base.yaml]`",
-    )
-    return None
+    ReservedReader(findings).check(PipelineFile, MapNode({key: entry}, file.span))
+    return entry.value.items if isinstance(entry.value, ListNode) else (entry.value,)

@@ -16,7 +16,6 @@ from rtpipe.language.nodes import (
     ScalarNode,
     ScalarValue,
     folder,
-    what,
 )
 from rtpipe.language.reader import decode, read_bytes
 from rtpipe.language.syntax import quoted
@@ -233,13 +232,7 @@ class Interpolator:
     def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
         value = entry.value
         if not isinstance(value, ScalarNode):
-            self._findings.error(
-                "E310",
-                f"the variable `{name}` is {what(value)}; a variable is a single value",
-                value.span,
-                help="a list or a mapping stands where it is used, or comes by `include`",
-            )
-            return None
+            return None  # the grammar says so
         self._open.append(name)
         try:
             if isinstance(value.value, str) and "$" in value.value:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.catalogue.plugins import RESERVED_KEYS
-from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge, plain, what
-from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
-from rtpipe.wording.flow import snippet
+from rtpipe.language.item_mistakes import ItemMistakes
+from rtpipe.language.nodes import Entry, MapNode, Node, ScalarNode, merge, what
+from rtpipe.stage import Subscriber, family, shape
+from rtpipe.vocabulary import BesideFallback, BesideStage, BesideSubscriber, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.stage import Stage
+    from rtpipe.vocabulary import Reserved
     from rtpipe.wording.diagnostics import Findings, Span
 
-ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 KIND_FORMS = "an item is `mic`, `gain: 3` or `mic: {device: USB}`"
 _KEPT_BY_ANOTHER_KIND = ("from", "enabled")
 """What belongs to the stage's place in the pipeline and not to its kind."""
@@ -62,27 +59,38 @@ class Patch:
 
 
 class ItemReader:
-    """Takes items apart and reports what is wrong with their shape."""
+    """Takes items apart and reports what is wrong with their shape.
 
-    def __init__(self, registry: Registry, findings: Findings) -> None:
+    Args:
+        registry: The kinds there are.
+        findings: Takes what is wrong.
+        beside: What may stand beside their kind.
+    """
+
+    def __init__(
+        self, registry: Registry, findings: Findings, beside: type[Reserved] = BesideStage
+    ) -> None:
         self._registry = registry
         self._findings = findings
+        self._reserved = tuple(keys(beside))
+        self._of_events = beside is BesideSubscriber
+        self._mistakes = ItemMistakes(registry, findings, self._reserved)
 
-    def item(self, node: Node, reserved: Iterable[str] = RESERVED_KEYS) -> StageItem | None:
+    def item(self, node: Node) -> StageItem | None:
         """Return the item that `node` is; None, with the reason in the findings, if it is none."""
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
             entry = Entry(node.value, node.span, ScalarNode(None, node.span))
-            return self._of_kind(entry, {})
+            return self.of_kind(entry, {})
         if not isinstance(node, MapNode):
             self._findings.error("E106", f"{what(node)} is no stage", node.span, help=KIND_FORMS)
             return None
-        kind, beside = self.split(node, reserved)
+        kind, beside = self._split(node)
         if kind is None:
             self._findings.error(
                 "E106", "this item names no kind of stage", node.span, help=KIND_FORMS
             )
             return None
-        return self._of_kind(kind, beside)
+        return self.of_kind(kind, beside)
 
     def patch(self, node: Node) -> Patch | None:
         """Return the change that an overlay or a profile has for a stage; None if it is none."""
@@ -96,14 +104,12 @@ class ItemReader:
                 help="write `mic: {mic: {device: USB}}` or `mic: {enabled: false}`",
             )
             return None
-        kind, beside = self.split(node, RESERVED_KEYS)
+        kind, beside = self._split(node)
         return Patch(kind, beside, node.span)
 
-    def split(
-        self, node: MapNode, reserved: Iterable[str]
-    ) -> tuple[Entry | None, dict[str, Entry]]:
+    def _split(self, node: MapNode) -> tuple[Entry | None, dict[str, Entry]]:
         """Return the entry that names the kind, and the reserved ones; others are reported."""
-        beside = {key: entry for key, entry in node.entries.items() if key in reserved}
+        beside = {key: entry for key, entry in node.entries.items() if key in self._reserved}
         others = [entry for key, entry in node.entries.items() if key not in beside]
         if not others:
             return None, beside
@@ -111,7 +117,7 @@ class ItemReader:
         kind = known[0] if known else others[0]
         for entry in others:
             if entry is not kind:
-                self._beside(entry, kind, tuple(reserved), two_kinds=entry in known)
+                self._mistakes.beside(entry, kind, two_kinds=entry in known)
         return kind, beside
 
     def apply(self, item: StageItem, patch: Patch) -> StageItem:
@@ -123,7 +129,7 @@ class ItemReader:
                 assert isinstance(merged, MapNode)
                 options = merged
             return replace(item, options=options, reserved=_merged(item.reserved, patch.reserved))
-        fresh = self._of_kind(patch.kind, patch.reserved)
+        fresh = self.of_kind(patch.kind, patch.reserved)
         if patch.kind.key == item.kind:
             merged = merge(item.options, fresh.options)
             assert isinstance(merged, MapNode)
@@ -133,8 +139,32 @@ class ItemReader:
             fresh, id=item.id, reserved={**kept, **patch.reserved}, was=(*item.was, item.kind)
         )
 
-    def _of_kind(self, kind: Entry, reserved: dict[str, Entry]) -> StageItem:
+    def fallback(self, item: StageItem) -> StageItem | None:
+        """Return the item that may take the place of `item`; None if it names none that can."""
+        node = item.get("fallback")
+        if node is None or (isinstance(node, ScalarNode) and node.value is None):
+            return None
+        other = self.item(node)
+        if other is None:
+            return None
+        for key, entry in other.reserved.items():
+            if key not in keys(BesideFallback):
+                self._mistakes.shared(entry, item.kind)
+        if item.stage_type is None or other.stage_type is None:
+            return other
+        if shape(item.stage_type) == shape(other.stage_type):
+            return other
+        if not issubclass(other.stage_type, Subscriber):  # that was reported
+            self._mistakes.stand_in(item.kind, other.kind, other.span)
+        return None
+
+    def of_kind(self, kind: Entry, reserved: dict[str, Entry]) -> StageItem:
+        """Return the item of a kind and what stands beside it."""
         stage_type = self._registry.kinds.get(kind.key)
+        if stage_type is None:
+            self._mistakes.unknown_kind(kind, of_events=self._of_events)
+        elif issubclass(stage_type, Subscriber) is not self._of_events:
+            self._mistakes.section(kind, family(stage_type))
         options = self._options(kind, stage_type)
         return StageItem(kind.key, stage_type, options, reserved, kind.key_span)
 
@@ -148,62 +178,8 @@ class ItemReader:
         main = stage_type.options_type.main
         if isinstance(value, ScalarNode) and main is not None:
             return MapNode({main: Entry(main, value.span, value)}, value.span)
-        example = next(iter(stage_type.options_type.model_fields), None)
-        if main is not None:
-            example = main
-        self._findings.error(
-            "E112",
-            f"`{kind.key}` takes its options by name, not {what(value)}",
-            value.span,
-            label="which option?",
-            help=f"write `{kind.key}: {{{example}: {snippet(plain(value))}}}`"
-            if example
-            else f"`{kind.key}` has no options: write `- {kind.key}`",
-            notes=[f"`rtpipe stages {kind.key}` lists its options"],
-        )
+        self._mistakes.unnamed_option(kind)
         return empty
-
-    def _beside(
-        self, entry: Entry, kind: Entry, reserved: tuple[str, ...], *, two_kinds: bool
-    ) -> None:
-        """Report a key that stands beside the kind and is not a reserved one."""
-        key = entry.key
-        shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
-        if two_kinds:
-            self._findings.error(
-                "E106",
-                f"one item names two kinds, `{kind.key}` and `{key}`",
-                entry.key_span,
-                label="a second kind",
-                help=f"give it an item of its own: `- {key}: {shown}`",
-            )
-            return
-        stage_type = self._registry.kinds.get(kind.key)
-        if stage_type is None:
-            return  # an unknown kind is enough said
-        fields = tuple(stage_type.options_type.model_fields)
-        meant = suggest(key, [*reserved, *fields])
-        if key in fields or (meant in fields and meant not in reserved):
-            name = key if key in fields else meant
-            options = plain(kind.value)
-            before = options if isinstance(options, dict) else {}
-            together = snippet({kind.key: {**before, str(name): plain(entry.value)}}, outer=False)
-            self._findings.error(
-                "E105",
-                f"the option `{key}` stands beside `{kind.key}`, not under it",
-                entry.key_span,
-                label="one level too far out",
-                help=f"write `- {together}`",
-            )
-            return
-        self._findings.error(
-            "E106",
-            f"`{key}` cannot stand beside `{kind.key}`",
-            entry.key_span,
-            label="neither a reserved key nor an option",
-            help=did_you_mean(key, [*reserved, *fields])
-            or f"beside a kind there may be {listed(reserved)}",
-        )
 
 
 def _merged(base: dict[str, Entry], patch: dict[str, Entry]) -> dict[str, Entry]:
@@ -214,56 +190,3 @@ def _merged(base: dict[str, Entry], patch: dict[str, Entry]) -> dict[str, Entry]
         value = merge(old.value, entry.value) if old is not None and mergeable else entry.value
         entries[key] = replace(entry, value=value)
     return entries
-
-
-def with_ids(
-    items: Iterable[StageItem], findings: Findings, others: Iterable[str] = ()
-) -> list[StageItem]:
-    """Return the items with their ids: `id:` if given, else the kind, numbered from the second.
-
-    Args:
-        items: In file order.
-        findings: Takes ids that are none, or are there twice.
-        others: Ids that are taken.
-    """
-    listed = list(items)
-    given: dict[int, str] = {}
-    taken = set(others)
-    for index, item in enumerate(listed):
-        entry = item.reserved.get("id")
-        if entry is None:
-            continue
-        name = entry.value.value if isinstance(entry.value, ScalarNode) else None
-        if not isinstance(name, str) or not ID.fullmatch(name):
-            findings.error(
-                "E108",
-                "an id is a word of letters, digits, `_` and `-`",
-                entry.value.span,
-                help="for example `id: desk_mic`",
-            )
-        elif name in taken:
-            findings.error(
-                "E108",
-                f"two stages have the id `{name}`",
-                entry.value.span,
-                label="again here",
-                help=f"choose another: `id: {name}2`",
-            )
-        else:
-            taken.add(name)
-            given[index] = name
-    named: list[StageItem] = []
-    for index, item in enumerate(listed):
-        name = given.get(index) or _free(item.kind, taken)
-        taken.add(name)
-        named.append(replace(item, id=name))
-    return named
-
-
-def _free(kind: str, taken: set[str]) -> str:
-    if kind not in taken:
-        return kind
-    number = 2
-    while f"{kind}{number}" in taken:
-        number += 1
-    return f"{kind}{number}"

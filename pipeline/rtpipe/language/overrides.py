@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtpipe.catalogue.plugins import RESERVED_KEYS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.language.reader import read_value
 from rtpipe.language.syntax import quoted
+from rtpipe.vocabulary import BesideStage, keys
 from rtpipe.wording.diagnostics import Span
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _stage(text: str, start: int, findings: Findings) -> Node | None:
             return None
         if assignment:
             key = assignment.group(1)
-            target = reserved if key in RESERVED_KEYS else options
+            target = reserved if key in keys(BesideStage) else options
             target[key] = Entry(key, Span(EXPRESSION, 1, column, len(key)), node)
         elif main is None and not options:
             main = node

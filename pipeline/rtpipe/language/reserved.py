@@ -1,172 +1,238 @@
-"""The values of reserved keys: `from`, `queue`, `enabled`, `on_error`, `label`."""
+"""Values of the file's own keys, checked against the models of the vocabulary."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved, what
-from rtpipe.language.spec import Drop, ErrorPolicy, Fail, QueueSpec, Ref, Restart
-from rtpipe.link import WhenFull
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from pydantic import BaseModel, ValidationError
+
+from rtpipe.catalogue import fields
+from rtpipe.language.nodes import (
+    ListNode,
+    MapNode,
+    Node,
+    ScalarNode,
+    at,
+    plain,
+    unresolved,
+    what,
+)
+from rtpipe.language.sections import WELL_KNOWN, report_absent
+from rtpipe.stage import Subscriber
+from rtpipe.vocabulary import Meant, Profile, Reserved, keys
+from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
+from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rtpipe.stage import Stage
     from rtpipe.wording.diagnostics import Findings
 
-_QUEUE_KEYS = ("max_ms", "when_full")
-_RESTART_KEYS = ("backoff_s", "tries", "within_s")
-_POLICIES = ("fail", "drop", "restart")
+M = TypeVar("M", bound=BaseModel)
+_Path: TypeAlias = "tuple[str | int, ...]"
+_LONGEST_SHOWN = 40
 
 
 class ReservedReader:
-    """Reads what stands beside a kind; what is wrong goes to the findings and has its default."""
+    """Reads mappings of reserved keys; each mistake becomes a finding at its own key or value.
 
-    def __init__(self, findings: Findings) -> None:
+    Args:
+        findings: Takes what is wrong.
+        kinds: The kinds there are: a help for one that stands where a reserved key should.
+    """
+
+    def __init__(
+        self, findings: Findings, kinds: Mapping[str, type[Stage[Any]]] | None = None
+    ) -> None:
         self._findings = findings
+        self._kinds = kinds or {}
 
-    def flag(self, node: Node | None, key: str, *, default: bool) -> bool:
-        """Return a value of true or false; text from the environment counts too."""
-        if node is None:
-            return default
-        value = node.value if isinstance(node, ScalarNode) else None
-        if isinstance(value, str):
-            value = typed(value.lower())
-        if isinstance(value, bool):
-            return value
-        self._wrong(node, key, "true or false", f"{key}: true")
-        return default
+    def read(self, model: type[M], node: MapNode) -> M:
+        """Return what `node` says; what is wrong or has no value counts as not written.
 
-    def text(self, node: Node | None, key: str) -> str | None:
-        """Return a text; None where there is none."""
-        if node is None or (isinstance(node, ScalarNode) and node.value is None):
-            return None
-        if isinstance(node, ScalarNode) and isinstance(node.value, str):
-            return node.value
-        self._wrong(node, key, "text", f"{key}: text")
-        return None
+        Args:
+            model: Of the vocabulary; one that needs no key.
+            node: References filled.
+        """
+        said = _known(node)
+        assert isinstance(said, MapNode)
+        for path, _ in _wrong(model, said):
+            said = _retyped(said, path)
+        self.check(model, said)
+        while wrong := _wrong(model, said):
+            said = _put(said, wrong[-1][0], None)
+        return model.model_validate(plain(said))
 
-    def refs(self, node: Node | None) -> tuple[Ref, ...] | None:
-        """Return what `from:` names; None where it is not there."""
-        if node is None:
-            return None
-        listed = node.items if isinstance(node, ListNode) else (node,)
-        found: list[Ref] = []
-        for item in listed:
-            name = item.value if isinstance(item, ScalarNode) else None
-            if not isinstance(name, str) or unresolved(item):
-                self._wrong(item, "from", "an id or a list of ids", "from: [mic, realtime]")
-                continue
-            id, _, port = name.partition(".")
-            found.append(Ref(id, port or "out", item.span))
-        return tuple(found) if found or not listed else None
+    def check(self, model: type[BaseModel], node: MapNode) -> None:
+        """Report what is wrong under the keys of `node`, and keys that it does not have."""
+        for path, unknown in _wrong(model, node):
+            if unknown:
+                self._report_key(model, node, path)
+            elif path:
+                self._report_value(model, node, path)
 
-    def queue(self, node: Node | None) -> QueueSpec | None:
-        """Return what `queue:` says; `queue: {}` asks for one with the defaults."""
-        if node is None:
-            return None
-        if not isinstance(node, MapNode):
-            self._wrong(node, "queue", "a mapping", "queue: {max_ms: 80, when_full: drop_oldest}")
-            return None
-        self._keys(node, _QUEUE_KEYS, "queue")
-        max_ms = self._number(node.get("max_ms"), "max_ms", "max_ms: 80")
-        when_full: WhenFull | None = None
-        wanted = node.get("when_full")
-        if wanted is not None:
-            value = wanted.value if isinstance(wanted, ScalarNode) else None
-            if value in list(WhenFull):
-                when_full = WhenFull(str(value))
-            else:
-                self._choice(wanted, "when_full", tuple(WhenFull))
-        return QueueSpec(max_ms, when_full)
-
-    def policy(self, node: Node | None) -> ErrorPolicy:
-        """Return what `on_error:` says."""
-        if node is None:
-            return Fail()
-        if isinstance(node, MapNode) and list(node.entries) == ["restart"]:
-            return self._restart(node.entries["restart"])
-        value = node.value if isinstance(node, ScalarNode) else None
-        if value not in _POLICIES:
-            self._choice(node, "on_error", _POLICIES)
-            return Fail()
-        if value == "restart":
-            return Restart()
-        return Drop() if value == "drop" else Fail()
-
-    def _restart(self, entry: Entry) -> Restart:
-        node = entry.value
-        if isinstance(node, ScalarNode) and node.value is None:
-            return Restart()
-        if not isinstance(node, MapNode):
-            self._wrong(node, "restart", "a mapping", "on_error: {restart: {tries: 3}}")
-            return Restart()
-        self._keys(node, _RESTART_KEYS, "restart")
-        default = Restart()
-        backoff = default.backoff_s
-        wanted = node.get("backoff_s")
-        if wanted is not None:
-            items = wanted.items if isinstance(wanted, ListNode) else ()
-            values: list[Any] = [i.value for i in items if isinstance(i, ScalarNode)]
-            numbers = [float(v) for v in values if _is_number(v)]
-            if len(numbers) == 2 == len(items) and 0 <= numbers[0] <= numbers[1]:
-                backoff = (numbers[0], numbers[1])
-            else:
-                expected = "two numbers, the shortest and the longest wait"
-                self._wrong(wanted, "backoff_s", expected, "backoff_s: [0.5, 30]")
-        tries = self._number(node.get("tries"), "tries", "tries: 5")
-        within = self._number(node.get("within_s"), "within_s", "within_s: 60")
-        return Restart(
-            backoff,
-            default.tries if tries is None else int(tries),
-            default.within_s if within is None else within,
-        )
-
-    def _number(self, node: Node | None, key: str, example: str) -> float | None:
-        if node is None:
-            return None
-        value: Any = node.value if isinstance(node, ScalarNode) else None
-        if isinstance(value, str):
-            value = typed(value)
-        if _is_number(value) and 0 < value < float("inf"):
-            return float(value)
-        self._wrong(node, key, "a number, more than 0", example)
-        return None
-
-    def _keys(self, node: MapNode, known: tuple[str, ...], of: str) -> None:
-        for key, entry in node.entries.items():
-            if key not in known:
-                self._findings.error(
-                    "E107",
-                    f"`{of}` has no `{key}`",
-                    entry.key_span,
-                    label="unknown key",
-                    help=did_you_mean(key, known) or f"it has {listed(known)}",
-                )
-
-    def _choice(self, node: Node, key: str, choices: tuple[str, ...]) -> None:
-        if unresolved(node):
-            return
-        value = node.value if isinstance(node, ScalarNode) else None
-        help = did_you_mean(value, choices) if isinstance(value, str) else None
-        self._findings.error(
-            "E107",
-            f"`{key}` cannot be {value if isinstance(value, str) else what(node)}",
-            node.span,
-            label=f"expected one of {', '.join(choices)}",
-            help=help or f"for example `{key}: {choices[0]}`",
-        )
-
-    def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:
-        if unresolved(node):
+    def _report_key(self, model: type[BaseModel], node: MapNode, path: _Path) -> None:
+        _, entry, _ = at(node, path)
+        assert entry is not None
+        owner = fields.model_of(_wanted(model, path[:-1])) or model
+        assert issubclass(owner, Reserved)
+        if issubclass(owner, Profile) and entry.key in WELL_KNOWN:
+            report_absent(entry, self._findings)
             return
         self._findings.error(
-            "E107",
-            f"`{key}` is {expected}, not {what(node)}",
+            owner.unknown,
+            f"{_dotted(path[:-1]) or owner.called} has no `{entry.key}`",
+            entry.key_span,
+            label="unknown key",
+            help=self._stray(owner, entry.key)
+            or did_you_mean(entry.key, keys(owner))
+            or f"it has {listed(keys(owner))}",
+        )
+
+    def _stray(self, owner: type[Reserved], key: str) -> str | None:
+        """Return what to do with a key that is a kind."""
+        kind = self._kinds.get(key)
+        if kind is None:
+            return None
+        help = owner.strays.get("events" if issubclass(kind, Subscriber) else "stages")
+        return help and help.format(key)
+
+    def _report_value(self, model: type[BaseModel], root: MapNode, path: _Path) -> None:
+        node, _, _ = at(root, path)
+        wanted = _wanted(model, path)
+        if unresolved(node) and fields.takes_single_value(wanted):
+            return
+        meant, example = _words(model, path)
+        key = next(step for step in reversed(path) if isinstance(step, str))
+        choices = [] if meant.text else [str(choice) for choice in fields.choices_of(wanted)]
+        expected = meant.text or fields.described(wanted).removesuffix(" or nothing")
+        value = node.value if isinstance(node, ScalarNode) else None
+        help = meant.help or None
+        if choices:
+            expected = f"one of {', '.join(choices)}"
+            help = did_you_mean(value, choices) if isinstance(value, str) else None
+            example = choices[0]
+        if help is None and example is not None:
+            help = f"for example `{snippet({key: example}, outer=False)}`"
+        cannot = f"cannot be {_shown(node)}" if choices else f"is {expected}, not {_shown(node)}"
+        self._findings.error(
+            meant.code,
+            f"{_dotted(path)} {cannot}",
             node.span,
             label=f"expected {expected}",
-            help=f"for example `{example}`",
+            help=help,
         )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
+    """Return where `node` does not fit, as deep as can be told, and whether the key is unknown.
+
+    A union's branches all complain; the one that came deepest was meant.
+    """
+    try:
+        model.model_validate(plain(node))
+    except ValidationError as error:
+        found: dict[_Path, bool] = {}
+        for details in error.errors(include_url=False, include_context=False, include_input=False):
+            path = _path(node, details["loc"])
+            found.setdefault(path, details["type"] == "extra_forbidden")
+        return [
+            (path, unknown)
+            for path, unknown in found.items()
+            if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
+        ]
+    return []
+
+
+def _path(node: Node, loc: tuple[str | int, ...]) -> _Path:
+    """Return the part of pydantic's `loc` that leads somewhere in the file."""
+    path: list[str | int] = []
+    for step in loc:
+        deeper, _, rest = at(node, (step,))
+        if not rest:
+            node = deeper
+            path.append(step)
+    return tuple(path)
+
+
+def _wanted(model: type[BaseModel], path: _Path) -> Any:
+    wanted: Any = model
+    for step in path:
+        wanted = fields.inside(wanted, step)
+    return wanted
+
+
+def _words(model: type[BaseModel], path: _Path) -> tuple[Meant, Any]:
+    """Return how to speak of what stands at `path`, and an example; a list speaks for its items."""
+    meant, example = Meant(), None
+    for length, step in enumerate(path, 1):
+        marks = fields.marks(_wanted(model, path[:length]))
+        own = next((mark for mark in marks if isinstance(mark, Meant)), None)
+        if isinstance(step, str):
+            owner = fields.model_of(_wanted(model, path[: length - 1]))
+            field = None if owner is None else keys(owner).get(step)
+            example = field.examples[0] if field is not None and field.examples else None
+            meant = own or Meant()
+    return meant, example
+
+
+def _known(node: Node) -> Node | None:
+    """Return `node` without the values whose reference has none: that was reported."""
+    if isinstance(node, ScalarNode):
+        return None if node.unresolved else node
+    if isinstance(node, ListNode):
+        items = tuple(each for item in node.items if (each := _known(item)) is not None)
+        return replace(node, items=items) if items or not node.items else None
+    entries = {
+        key: replace(entry, value=value)
+        for key, entry in node.entries.items()
+        if (value := _known(entry.value)) is not None
+    }
+    return replace(node, entries=entries)
+
+
+def _retyped(root: MapNode, path: _Path) -> MapNode:
+    """Return `root` with a text that came from a reference as the number or flag that it spells."""
+    node, _, _ = at(root, path)
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or "$" not in node.raw:
+        return root
+    spelt: MapNode = _put(root, path, replace(node, value=typed(node.value.lower())))
+    return spelt
+
+
+def _put(node: Any, path: _Path, value: Node | None) -> Any:
+    """Return `node` with `value` at `path`; None removes what is there."""
+    step, *rest = path
+    if isinstance(node, ListNode):
+        items = list(node.items)
+        items[int(step) : int(step) + 1] = _replaced(items[int(step)], rest, value)
+        return replace(node, items=tuple(items))
+    entries = dict(node.entries)
+    entry = entries.pop(str(step))
+    for new in _replaced(entry.value, rest, value):
+        entries[entry.key] = replace(entry, value=new)
+    return replace(node, entries=entries)
+
+
+def _replaced(node: Node, rest: list[str | int], value: Node | None) -> list[Node]:
+    if rest:
+        return [_put(node, tuple(rest), value)]
+    return [] if value is None else [value]
+
+
+def _dotted(path: _Path) -> str:
+    names = ".".join(step for step in path if isinstance(step, str))
+    return f"`{names}`" if names else ""
+
+
+def _shown(node: Node) -> str:
+    """Return a value for a sentence: itself, if it is short and no secret."""
+    if isinstance(node, MapNode) or plain(node) is None:
+        return what(node)
+    if isinstance(node, ScalarNode) and node.secret:
+        return MASK
+    shown = snippet(plain(node))
+    return shown if len(shown) <= _LONGEST_SHOWN else what(node)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.edges import Vertex, connect
+from rtpipe.language.edges import PORT, Vertex, connect
 from rtpipe.language.interpolate import Interpolator
-from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, what
+from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
 from rtpipe.language.sections import check_sections
 from rtpipe.language.sink_ids import check_sink_ids
-from rtpipe.language.spec import PipelineSpec
+from rtpipe.language.spec import PipelineSpec, Ref
 from rtpipe.language.stage_maker import StageMaker
-from rtpipe.stage import family
+from rtpipe.stage import Subscriber, family
+from rtpipe.vocabulary import BesideStage, PipelineFile
 from rtpipe.wording.diagnostics import Related, Span, mask
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rtpipe.language.items import StageItem
     from rtpipe.language.spec import RouteSpec, StageSpec
     from rtpipe.wording.diagnostics import Findings
-
-_AUDIO = ("source", "transform", "peer", "sink")
 
 
 def resolve(
@@ -92,14 +91,14 @@ class _Checks:
         models = self._registry.sections
         of_sections = ((key, node, models[key]) for key, node in sections.items())
         check_sink_ids((*given, *of_sections), vertices, self._findings)
-        fuse = self._reserved.flag(self._value("fuse"), "fuse", default=True)
+        said = self._reserved.read(PipelineFile, self._filled("name", "description", "fuse"))
         return PipelineSpec(
-            name=self._reserved.text(self._value("name"), "name") or self._path.stem,
+            name=said.name or self._path.stem,
             path=self._path,
             stages=stages,
             routes=routes,
-            description=self._reserved.text(self._value("description"), "description") or "",
-            fuse=fuse,
+            description=said.description or "",
+            fuse=said.fuse,
             sections=check_sections(models, sections, self._findings),
             secrets=frozenset(self._findings.secrets),
         )
@@ -121,26 +120,17 @@ class _Checks:
             shown["events"] = events
         return {key: _masked(value, self._findings.secrets) for key, value in shown.items()}
 
-    def _value(self, key: str) -> Node | None:
-        return self._values.optional(self._document.get(key))
+    def _filled(self, *names: str) -> MapNode:
+        there = {key: entry for key, entry in self._document.values.items() if key in names}
+        return self._values.resolve_map(MapNode(there, Span(self._path, 1, 1)))
 
     def _check_version(self) -> None:
-        node = self._document.get("version")
-        version = node.value if isinstance(node, ScalarNode) else None
-        if node is None:
+        if self._document.get("version") is None:
             self._findings.error(
                 "E020",
                 "the file does not say its version",
                 Span(self._path, 1, 1),
                 help="begin with `version: 1`",
-            )
-        elif version != 1 or isinstance(version, bool):
-            self._findings.error(
-                "E020",
-                "this rtpipe reads version 1",
-                node.span,
-                label=f"not {what(node)}" if not isinstance(version, int) else "unknown version",
-                help="write `version: 1`",
             )
 
     def _no_stages(self) -> None:
@@ -154,26 +144,15 @@ class _Checks:
             )
 
     def _vertex(self, item: StageItem) -> Vertex:
-        enabled = self._reserved.flag(
-            self._values.optional(item.get("enabled")), "enabled", default=True
-        )
-        refs = self._reserved.refs(self._values.optional(item.get("from")))
-        kind = None if item.stage_type is None else family(item.stage_type)
-        if item.stage_type is None:
-            self._maker.unknown_kind(item, _AUDIO)
-        else:
-            self._check_owner(item)
-        if kind == "subscriber":
-            self._findings.error(
-                "E109",
-                f"`{item.kind}` hears events, not audio",
-                item.span,
-                label="a subscriber",
-                help=f"put it under events: `events: [{item.kind}]`",
-            )
-            kind = None
+        filled = self._maker.filled(item, "enabled", "from")
+        beside = self._reserved.read(BesideStage, filled)
+        kind = None
+        if item.stage_type is not None and not issubclass(item.stage_type, Subscriber):
+            kind = family(item.stage_type)
+        self._check_owner(item)
         many = item.stage_type is not None and item.stage_type.many_inlets
-        return Vertex(item.id, kind, many, refs, item.span, enabled)
+        refs = None if beside.from_ is None else _refs(beside.from_, filled.get("from"))
+        return Vertex(item.id, kind, many, refs, item.span, beside.enabled)
 
     def _check_owner(self, item: StageItem) -> None:
         """Report a kind that two plugins claim: which one is meant cannot be known."""
@@ -238,6 +217,18 @@ class _Checks:
         if not options and not reserved:
             return item.kind
         return {item.kind: options or None, **reserved}
+
+
+def _refs(texts: str | tuple[str, ...], node: Node | None) -> tuple[Ref, ...]:
+    """Return what `from:` names, each with its place."""
+    wanted = (texts,) if isinstance(texts, str) else texts
+    named = node.items if isinstance(node, ListNode) else (node,)
+    refs: list[Ref] = []
+    for each in named:
+        if isinstance(each, ScalarNode) and each.value in wanted:
+            id, _, port = str(each.value).partition(".")
+            refs.append(Ref(id, port or PORT, each.span))
+    return tuple(refs)
 
 
 def _masked(value: Any, secrets: set[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.language.calls import (
@@ -11,12 +12,14 @@ from rtpipe.language.calls import (
     unknown_action_help,
     unknown_stage_help,
 )
-from rtpipe.language.items import ItemReader, StageItem, with_ids
+from rtpipe.language.ids import with_ids
+from rtpipe.language.items import ItemReader, StageItem
 from rtpipe.language.known_events import CORE, is_glob, overlap, published_by
-from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain, unresolved, what
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, plain, unresolved
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
-from rtpipe.stage import family, offered_actions
+from rtpipe.stage import Subscriber, offered_actions
+from rtpipe.vocabulary import BesideRoute, BesideSubscriber, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
 
@@ -28,10 +31,6 @@ if TYPE_CHECKING:
     from rtpipe.language.stage_maker import StageMaker
     from rtpipe.stage import ActionSpec, Stage
     from rtpipe.wording.diagnostics import Findings, Span
-
-_BESIDE_A_SUBSCRIBER = ("match", "where", "from", "id", "enabled", "label", "on_error")
-_BESIDE_DO = ("match", "where", "from", "do", "enabled", "label")
-_FORMS = "write `- log`, `- jsonl: out/events.jsonl` or `{match: vad.*, do: speaker.flush}`"
 
 
 class RouteReader:
@@ -61,7 +60,7 @@ class RouteReader:
         self._findings = findings
         self._stages = {item.id: item for item in items}
         self._enabled = enabled
-        self._items = ItemReader(registry, findings)
+        self._items = ItemReader(registry, findings, BesideSubscriber)
         self._reserved = ReservedReader(findings)
         self._published: list[str] = []
 
@@ -94,50 +93,34 @@ class RouteReader:
                 continue
             found.append(item.stage_type)
             node = item.get("fallback")
-            keys = node.entries if isinstance(node, MapNode) else [plain(node)] if node else []
-            found += [self._registry.kinds[key] for key in keys if key in self._registry.kinds]
+            single = [node.value] if isinstance(node, ScalarNode) else []
+            kinds = self._registry.kinds
+            named = node.entries if isinstance(node, MapNode) else single
+            found += [kinds[name] for name in named if isinstance(name, str) and name in kinds]
         return found
 
     def _subscriber(self, node: Node) -> StageItem | None:
-        """Return the item that names a route's subscriber."""
-        if isinstance(node, MapNode) and not set(node.entries) - set(_BESIDE_A_SUBSCRIBER):
-            self._findings.error(
-                "E706",
-                "this route leads nowhere",
-                node.span,
-                label="no subscriber, no `do`",
-                help=_FORMS,
-            )
+        """Return the item that names a route's subscriber; the grammar says what is none."""
+        if isinstance(node, MapNode) and not set(node.entries) - set(keys(BesideSubscriber)):
             return None
-        item = self._items.item(node, _BESIDE_A_SUBSCRIBER)
-        if item is None:
+        item = self._items.item(node)
+        if item is None or item.stage_type is None:
             return None
-        if item.stage_type is None:
-            self._maker.unknown_kind(item, ("subscriber",))
-            return None
-        if family(item.stage_type) != "subscriber":
-            self._findings.error(
-                "E109",
-                f"`{item.kind}` hears audio, not events",
-                item.span,
-                label=f"a {family(item.stage_type)}",
-                help=f"put it under stages: `stages: [{item.kind}]`",
-            )
-            return None
-        return item
+        return item if issubclass(item.stage_type, Subscriber) else None
 
     def _route(self, node: Node, item: StageItem | None) -> RouteSpec | None:
         entries = node.entries if isinstance(node, MapNode) else {}
         got = {
-            key: self._values.resolve(entry.value)
+            key: replace(entry, value=self._values.resolve(entry.value))
             for key, entry in entries.items()
-            if key in {"match", "where", "from", "enabled"}
+            if key in keys(BesideRoute)
         }
-        if not self._reserved.flag(got.get("enabled"), "enabled", default=True):
+        said = self._reserved.read(BesideRoute, MapNode(got, node.span))
+        if not said.enabled:
             return None
-        match = self._match(got.get("match"), node, needed=item is None)
-        where = self._where(got.get("where"))
-        source = self._source(got.get("from"))
+        match = self._match(said.match, got.get("match"))
+        where = said.where or {}
+        source = self._source(said.from_, got.get("from"))
         if item is None:
             assert isinstance(node, MapNode)
             actions = self._actions(node)
@@ -147,27 +130,15 @@ class RouteReader:
             return None
         return RouteSpec(match, where, source, (), subscriber, node.span)
 
-    def _match(self, node: Node | None, route: Node, *, needed: bool) -> tuple[str, ...]:
-        if node is None:
-            if needed:
-                self._findings.error(
-                    "E706",
-                    "this route does not say which events set it off",
-                    route.span,
-                    label="no `match`",
-                    help="write `match: vad.speech_started` beside `do`",
-                )
+    def _match(self, said: str | tuple[str, ...] | None, entry: Entry | None) -> tuple[str, ...]:
+        if said is None or entry is None:
             return ("*",)
-        globs: list[str] = []
+        globs = (said,) if isinstance(said, str) else said
+        node = entry.value
         for item in node.items if isinstance(node, ListNode) else (node,):
-            value = item.value if isinstance(item, ScalarNode) else None
-            if not isinstance(value, str) or not value:
-                self._wrong(item, "match", "an event, a glob or a list of them", "match: vad.*")
-                continue
-            globs.append(value)
-            if not unresolved(item):
-                self._check_event(value, item)
-        return tuple(globs) or ("*",)
+            if isinstance(item, ScalarNode) and item.value in globs:
+                self._check_event(str(item.value), item)
+        return globs
 
     def _check_event(self, glob: str, node: Node) -> None:
         if any(overlap(glob, name) for name in self._published):
@@ -197,45 +168,18 @@ class RouteReader:
             notes=["`rtpipe events` lists them all"],
         )
 
-    def _where(self, node: Node | None) -> Mapping[str, Any]:
-        if node is None:
-            return {}
-        if isinstance(node, MapNode):
-            values = [entry.value for entry in node.entries.values()]
-            if all(isinstance(value, ScalarNode) for value in values):
-                return dict(plain(node))
-        self._wrong(node, "where", "a mapping of fields to values", "where: {status: ok}")
-        return {}
-
-    def _source(self, node: Node | None) -> str | None:
-        if node is None:
-            return None
-        value = node.value if isinstance(node, ScalarNode) else None
-        if not isinstance(value, str):
-            self._wrong(node, "from", "a stage's id", "from: mic")
-        elif value not in self._stages:
-            self._unknown_stage(value, node.span)
-        else:
-            return value
+    def _source(self, said: str | None, entry: Entry | None) -> str | None:
+        if said is None or entry is None or said in self._stages:
+            return said
+        self._unknown_stage(said, entry.value.span)
         return None
 
     def _actions(self, route: MapNode) -> tuple[ActionCall, ...]:
-        for key, entry in route.entries.items():
-            if key not in _BESIDE_DO:
-                self._findings.error(
-                    "E706",
-                    f"`{key}` cannot stand beside `do`",
-                    entry.key_span,
-                    help="a subscriber is a route of its own: `- log`"
-                    if key in self._registry.kinds
-                    else did_you_mean(key, _BESIDE_DO) or f"{listed(_BESIDE_DO)} can",
-                )
         node = route.entries["do"].value
         calls: list[ActionCall] = []
         for item in node.items if isinstance(node, ListNode) else (node,):
             if not isinstance(item, ScalarNode) or not isinstance(item.value, str):
-                self._wrong(item, "do", "an action or a list of them", "do: speaker.flush")
-                continue
+                continue  # the grammar says so
             call = read_call(item, self._findings)
             checked = None if call is None else self._call(call)
             if checked is not None:
@@ -307,13 +251,4 @@ class RouteReader:
             span,
             label="unknown id",
             help=unknown_stage_help(id, self._stages),
-        )
-
-    def _wrong(self, node: Node, key: str, expected: str, example: str) -> None:
-        self._findings.error(
-            "E706",
-            f"`{key}` is {expected}, not {what(node)}",
-            node.span,
-            label=f"expected {expected}",
-            help=f"for example `{example}`",
         )

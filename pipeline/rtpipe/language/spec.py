@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rtpipe.vocabulary import Restart
 from rtpipe.wording.diagnostics import mask
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtpipe.language.nodes import MapNode
-    from rtpipe.link import WhenFull
     from rtpipe.stage import Options, Stage
+    from rtpipe.vocabulary import QueueSpec
     from rtpipe.wording.diagnostics import Span
 
 
@@ -36,24 +37,7 @@ class Drop:
     """`on_error: drop`: the frame that failed is lost, the stage goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """`on_error: restart`: a new instance after a wait, at most `tries` times in `within_s`."""
-
-    backoff_s: tuple[float, float] = (0.5, 30.0)
-    tries: int = 5
-    within_s: float = 60.0
-
-
 ErrorPolicy: TypeAlias = Fail | Drop | Restart
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSpec:
-    """`queue:` as written; what is None is decided by what feeds the link."""
-
-    max_ms: float | None = None
-    when_full: WhenFull | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,20 @@ import av
 
 from rtpipe.language.checking import check_options
 from rtpipe.language.items import ItemReader
-from rtpipe.language.nodes import MapNode, ScalarNode, plain
+from rtpipe.language.nodes import MapNode, plain
 from rtpipe.language.reserved import ReservedReader
-from rtpipe.language.spec import StageSpec
-from rtpipe.stage import Source, Subscriber, family
-from rtpipe.wording.diagnostics import did_you_mean, listed
-from rtpipe.wording.flow import snippet
-from rtpipe.wording.scalars import typed
+from rtpipe.language.spec import Drop, Fail, StageSpec
+from rtpipe.stage import Source, Subscriber
+from rtpipe.vocabulary import BesideStage, OnError, Restart, RestartPolicy
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.interpolate import Interpolator
     from rtpipe.language.items import StageItem
-    from rtpipe.language.nodes import Node
-    from rtpipe.language.spec import Ref
+    from rtpipe.language.spec import ErrorPolicy, Ref
     from rtpipe.wording.diagnostics import Findings, Span
 
-_NOT_ON_A_FALLBACK = ("id", "from", "enabled", "label")
 _HIGHEST_RATE = 768_000
 
 
@@ -39,7 +35,6 @@ class StageMaker:
 
     def __init__(self, registry: Registry, values: Interpolator, findings: Findings) -> None:
         self.nodes: dict[tuple[str, str], MapNode] = {}
-        self._registry = registry
         self._values = values
         self._findings = findings
         self._items = ItemReader(registry, findings)
@@ -51,16 +46,14 @@ class StageMaker:
             return None
         options = self._values.resolve_map(item.options)
         checked = check_options(item.stage_type, options, item.span, self._findings)
-        queue = self._reserved.queue(self._value(item, "queue"))
-        if queue is not None and issubclass(item.stage_type, (Source, Subscriber)):
+        beside = self._reserved.read(BesideStage, self.filled(item, "queue", "on_error", "label"))
+        if beside.queue is not None and issubclass(item.stage_type, (Source, Subscriber)):
             self._findings.warning(
                 "E119",
                 f"`{item.kind}` reads no audio, so `queue` does nothing",
                 item.reserved["queue"].key_span,
                 help="give the stage that reads it a queue",
             )
-        policy = self._reserved.policy(self._value(item, "on_error"))
-        label = self._reserved.text(self._value(item, "label"), "label")
         fallback = self._fallback(item, inputs)
         if checked is None:
             return None
@@ -75,81 +68,21 @@ class StageMaker:
             options=checked.options,
             span=item.span,
             inputs=inputs,
-            queue=queue,
-            on_error=policy,
+            queue=beside.queue,
+            on_error=_policy(beside.on_error),
             fallback=fallback,
-            label=label,
+            label=beside.label,
             written=checked.node,
         )
 
-    def unknown_kind(self, item: StageItem, families: tuple[str, ...]) -> None:
-        """Report that no plugin has the item's kind."""
-        kinds = sorted(kind for name in families for kind in self._registry.of_family(name))
-        owners = [
-            kind
-            for kind in kinds
-            if item.kind in self._registry.kinds[kind].options_type.model_fields
-        ]
-        words = item.kind.split()
-        help = did_you_mean(item.kind, kinds)
-        if len(words) > 1 and words[0] in kinds:
-            help = f"write `- {words[0]}: {snippet(typed(' '.join(words[1:])))}`"
-        elif owners and (help is None or "`" + owners[0] not in help):
-            help = f"it is an option: `- {owners[0]}: {{{item.kind}: ...}}`"
-        broken = [
-            f"the plugin `{record.name}` ({record.origin}) could not be loaded: {record.error}"
-            for record in self._registry.faulty
-        ]
-        self._findings.error(
-            "E101",
-            f"no stage is called `{item.kind}`",
-            item.span,
-            label="unknown kind",
-            help=help or f"there is {listed(kinds)}",
-            notes=[*broken, "`rtpipe stages` lists what is installed"],
-        )
-
-    def _value(self, item: StageItem, key: str) -> Node | None:
-        return self._values.optional(item.get(key))
+    def filled(self, item: StageItem, *names: str) -> MapNode:
+        """Return what stands beside the item's kind under some keys, references filled."""
+        there = {key: entry for key, entry in item.reserved.items() if key in names}
+        return self._values.resolve_map(MapNode(there, item.span))
 
     def _fallback(self, item: StageItem, inputs: tuple[Ref, ...]) -> StageSpec | None:
-        node = item.get("fallback")
-        if node is None or (isinstance(node, ScalarNode) and node.value is None):
-            return None
-        other = self._items.item(node)
-        if other is None:
-            return None
-        for key in _NOT_ON_A_FALLBACK:
-            entry = other.reserved.get(key)
-            if entry is not None:
-                self._findings.error(
-                    "E117",
-                    f"a fallback shares the stage's `{key}`",
-                    entry.key_span,
-                    label="not here",
-                    help=f"remove `{key}`, or put it beside `{item.kind}`",
-                )
-        if other.stage_type is None:
-            self.unknown_kind(other, ("source", "transform", "peer", "sink"))
-            return None
-        assert item.stage_type is not None
-        wanted, given = _shape(item.stage_type), _shape(other.stage_type)
-        if wanted != given:
-            self._findings.error(
-                "E117",
-                f"`{other.kind}` is a {family(other.stage_type)} and cannot stand in for "
-                f"`{item.kind}`, a {family(item.stage_type)}",
-                other.span,
-                label=f"expected a {family(item.stage_type)}",
-                help=f"a fallback is one of {listed(self._alike(item))}",
-            )
-            return None
-        return self.make(replace(other, id=item.id), inputs)
-
-    def _alike(self, item: StageItem) -> list[str]:
-        assert item.stage_type is not None
-        shape = _shape(item.stage_type)
-        return sorted(k for k, stage in self._registry.kinds.items() if _shape(stage) == shape)
+        other = self._items.fallback(item)
+        return None if other is None else self.make(replace(other, id=item.id), inputs)
 
     def _check_format(self, item: StageItem, wanted: AudioFormat, options: MapNode) -> None:
         """Report a format that no converter can give."""
@@ -190,7 +123,13 @@ def _place(options: MapNode, value: object) -> Span | None:
     return None
 
 
-def _shape(stage_type: type[Any]) -> str:
-    """Return the family, a peer counting as a transform: audio in, audio out."""
-    name = family(stage_type)
-    return "transform" if name == "peer" else name
+def _policy(said: OnError | RestartPolicy) -> ErrorPolicy:
+    match said:
+        case OnError.FAIL:
+            return Fail()
+        case OnError.DROP:
+            return Drop()
+        case OnError.RESTART:
+            return Restart()
+        case RestartPolicy():
+            return said.restart or Restart()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from rtpipe.catalogue.plugins import RESERVED_KEYS, RESERVED_ROUTE_KEYS
 from rtpipe.language.nodes import ScalarNode
+from rtpipe.vocabulary import RESERVED
 from rtpipe.wording.diagnostics import Diagnostic, Related, Span
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
         kind = item.group(2)
         value = re.split(r"\s+#", text[column + 1 :])[0].strip()
         option = f"- {kind}: {{{key}: {value}}}"
-        if key in RESERVED_KEYS + RESERVED_ROUTE_KEYS or not value or not is_yaml(option):
+        if key in RESERVED or not value or not is_yaml(option):
             help = f"write `- {kind}:` with a colon, and below it what belongs to it"
         else:
             help = f"options stand under their kind: `{option}`"

@@ -19,8 +19,9 @@ from rtpipe.events import (
     StageStatusChanged,
     StageUnwell,
 )
-from rtpipe.language.spec import Drop, Fail, Restart
+from rtpipe.language.spec import Drop, Fail
 from rtpipe.stage import Transform
+from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

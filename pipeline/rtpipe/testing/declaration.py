@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.audio import AudioFormat
 from rtpipe.events import Event, event_type
 from rtpipe.stage import FAMILIES, Options, Sink, Stage
+from rtpipe.vocabulary import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-RESERVED = frozenset(
-    {"id", "from", "queue", "enabled", "on_error", "fallback", "label", "match", "where", "do"}
-)
-"""What the pipeline file keeps for itself; no kind may be called so."""
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _COROUTINES = ("open", "close", "consume", "consume_at", "drain", "converse", "on_event")

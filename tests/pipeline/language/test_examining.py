@@ -22,7 +22,7 @@ from rtpipe import (
     hookimpl,
 )
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.cli.root import RtpipeGroup
+from rtpipe.cli.root import RtpipeGroup, cli
 from rtpipe.documents import read_document
 from rtpipe.examination import missing_command, missing_file
 from rtpipe.language.examining import probe, stages_of
@@ -261,7 +261,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pat
 
 
 def run(*args: object) -> Result:
-    group = RtpipeGroup("rtpipe")  # of its own: another test may have loaded other plugins
+    # Of its own: another test may have loaded other plugins. Not its settings: click's commands
+    # keep the help options of the group that ran them first.
+    group = RtpipeGroup("rtpipe", context_settings=cli.context_settings)
     return CliRunner().invoke(group, [str(arg) for arg in args])
 
 

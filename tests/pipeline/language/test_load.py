@@ -14,8 +14,9 @@ from helpers.specimens import HOME, KIOSK, mistakes, registry, stages, understoo
 from rtpipe.language.graph import Graph
 from rtpipe.language.loading import Loaded, from_text, load
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode
-from rtpipe.language.spec import Drop, Fail, QueueSpec, Restart
+from rtpipe.language.spec import Drop, Fail
 from rtpipe.link import WhenFull
+from rtpipe.vocabulary import QueueSpec, Restart
 from rtpipe.wording.flow import block
 
 
@@ -101,9 +102,12 @@ def test_reserved_keys() -> None:
     )
     desk, gain, vad, gate, blackhole, _ = loaded.spec.stages
     assert (desk.id, desk.label, desk.on_error) == ("desk", "The desk", Fail())
-    assert gain.queue == QueueSpec(40.0, WhenFull.DROP_NEWEST)
+    assert gain.queue == QueueSpec(max_ms=40.0, when_full=WhenFull.DROP_NEWEST)
     assert (gain.on_error, vad.queue) == (Drop(), QueueSpec())
-    assert (vad.on_error, gate.on_error) == (Restart(), Restart((1.0, 2.0), 3, 60.0))
+    assert (vad.on_error, gate.on_error) == (
+        Restart(),
+        Restart(backoff_s=(1.0, 2.0), tries=3, within_s=60.0),
+    )
     assert [(ref.id, ref.port) for ref in blackhole.inputs] == [("desk", "out")]
 
 

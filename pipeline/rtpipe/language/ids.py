@@ -1,0 +1,64 @@
+"""Ids of stages and subscribers: given by `id:`, or the kind, numbered."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rtpipe.language.nodes import ScalarNode
+from rtpipe.vocabulary import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtpipe.language.items import StageItem
+    from rtpipe.wording.diagnostics import Findings
+
+
+def with_ids(
+    items: Iterable[StageItem], findings: Findings, others: Iterable[str] = ()
+) -> list[StageItem]:
+    """Return the items with their ids: `id:` if given, else the kind, numbered from the second.
+
+    Args:
+        items: In file order.
+        findings: Takes ids that are there twice.
+        others: Ids that are taken.
+    """
+    known = list(items)
+    given: dict[int, str] = {}
+    taken = set(others)
+    for index, item in enumerate(known):
+        entry = item.reserved.get("id")
+        if entry is None:
+            continue
+        name = entry.value.value if isinstance(entry.value, ScalarNode) else None
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            continue  # the grammar says so
+        if name in taken:
+            findings.error(
+                "E108",
+                f"two stages have the id `{name}`",
+                entry.value.span,
+                label="again here",
+                help=f"choose another: `id: {name}2`",
+            )
+        else:
+            taken.add(name)
+            given[index] = name
+    named: list[StageItem] = []
+    for index, item in enumerate(known):
+        name = given.get(index) or _free(item.kind, taken)
+        taken.add(name)
+        named.append(replace(item, id=name))
+    return named
+
+
+def _free(kind: str, taken: set[str]) -> str:
+    if kind not in taken:
+        return kind
+    number = 2
+    while f"{kind}{number}" in taken:
+        number += 1
+    return f"{kind}{number}"

@@ -1,0 +1,153 @@
+"""What can be wrong with an item's kind and with what stands beside it, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtpipe.language.nodes import ListNode, plain, what
+from rtpipe.stage import family, shape
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.flow import snippet
+from rtpipe.wording.scalars import typed
+
+if TYPE_CHECKING:
+    from rtpipe.catalogue.plugins import Registry
+    from rtpipe.language.nodes import Entry
+    from rtpipe.wording.diagnostics import Findings, Span
+
+_AUDIO = ("source", "transform", "peer", "sink")
+
+
+class ItemMistakes:
+    """Reports them.
+
+    Args:
+        registry: The kinds there are.
+        findings: Takes what is wrong.
+        reserved: The keys that may stand beside a kind.
+    """
+
+    def __init__(self, registry: Registry, findings: Findings, reserved: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._findings = findings
+        self._reserved = reserved
+
+    def unknown_kind(self, kind: Entry, *, of_events: bool) -> None:
+        """Report that no plugin has a kind."""
+        name = kind.key
+        families = ("subscriber",) if of_events else _AUDIO
+        kinds = sorted(known for each in families for known in self._registry.of_family(each))
+        owners = [
+            known
+            for known in kinds
+            if name in self._registry.kinds[known].options_type.model_fields
+        ]
+        words = name.split()
+        help = did_you_mean(name, kinds)
+        if len(words) > 1 and words[0] in kinds:
+            help = f"write `- {words[0]}: {snippet(typed(' '.join(words[1:])))}`"
+        elif owners and (help is None or "`" + owners[0] not in help):
+            help = f"it is an option: `- {owners[0]}: {{{name}: ...}}`"
+        broken = [
+            f"the plugin `{record.name}` ({record.origin}) could not be loaded: {record.error}"
+            for record in self._registry.faulty
+        ]
+        self._findings.error(
+            "E101",
+            f"no stage is called `{name}`",
+            kind.key_span,
+            label="unknown kind",
+            help=help or f"there is {listed(kinds)}",
+            notes=[*broken, "`rtpipe stages` lists what is installed"],
+        )
+
+    def section(self, kind: Entry, name: str) -> None:
+        """Report a subscriber among the stages, or a stage (of the family `name`) among events."""
+        hears, not_, section = ("audio", "events", "stages")
+        if name == "subscriber":
+            hears, not_, section = ("events", "audio", "events")
+        self._findings.error(
+            "E109",
+            f"`{kind.key}` hears {hears}, not {not_}",
+            kind.key_span,
+            label=f"a {name}",
+            help=f"put it under {section}: `{section}: [{kind.key}]`",
+        )
+
+    def unnamed_option(self, kind: Entry) -> None:
+        """Report a value under a kind that has no main option, or a list."""
+        options = self._registry.kinds[kind.key].options_type
+        example = options.main or next(iter(options.model_fields), None)
+        self._findings.error(
+            "E112",
+            f"`{kind.key}` takes its options by name, not {what(kind.value)}",
+            kind.value.span,
+            label="which option?",
+            help=f"write `{kind.key}: {{{example}: {snippet(plain(kind.value))}}}`"
+            if example
+            else f"`{kind.key}` has no options: write `- {kind.key}`",
+            notes=[f"`rtpipe stages {kind.key}` lists its options"],
+        )
+
+    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> None:
+        """Report a key that stands beside the kind and is not a reserved one."""
+        key = entry.key
+        shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
+        if two_kinds:
+            self._findings.error(
+                "E106",
+                f"one item names two kinds, `{kind.key}` and `{key}`",
+                entry.key_span,
+                label="a second kind",
+                help=f"give it an item of its own: `- {key}: {shown}`",
+            )
+            return
+        stage_type = self._registry.kinds.get(kind.key)
+        if stage_type is None:
+            return  # an unknown kind is enough said
+        fields = tuple(stage_type.options_type.model_fields)
+        meant = suggest(key, [*self._reserved, *fields])
+        if key in fields or (meant in fields and meant not in self._reserved):
+            name = key if key in fields else meant
+            options = plain(kind.value)
+            before = options if isinstance(options, dict) else {}
+            together = snippet({kind.key: {**before, str(name): plain(entry.value)}}, outer=False)
+            self._findings.error(
+                "E105",
+                f"the option `{key}` stands beside `{kind.key}`, not under it",
+                entry.key_span,
+                label="one level too far out",
+                help=f"write `- {together}`",
+            )
+            return
+        self._findings.error(
+            "E106",
+            f"`{key}` cannot stand beside `{kind.key}`",
+            entry.key_span,
+            label="neither a reserved key nor an option",
+            help=did_you_mean(key, [*self._reserved, *fields])
+            or f"beside a kind there may be {listed(self._reserved)}",
+        )
+
+    def shared(self, entry: Entry, kind: str) -> None:
+        """Report a key on a fallback that belongs to the stage's place in the pipeline."""
+        self._findings.error(
+            "E117",
+            f"a fallback shares the stage's `{entry.key}`",
+            entry.key_span,
+            label="not here",
+            help=f"remove `{entry.key}`, or put it beside `{kind}`",
+        )
+
+    def stand_in(self, kind: str, other: str, span: Span) -> None:
+        """Report a fallback `other`, at `span`, that gives or takes not what `kind` does."""
+        kinds = self._registry.kinds
+        alike = sorted(k for k, stage in kinds.items() if shape(stage) == shape(kinds[kind]))
+        self._findings.error(
+            "E117",
+            f"`{other}` is a {family(kinds[other])} and cannot stand in for "
+            f"`{kind}`, a {family(kinds[kind])}",
+            span,
+            label=f"expected a {family(kinds[kind])}",
+            help=f"a fallback is one of {listed(alike)}",
+        )
