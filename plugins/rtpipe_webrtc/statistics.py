@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rtpipe_webrtc.jitter_buffer import JitterBuffer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MediaStatistics:
     """How the sound of a call fares. Counts are since the call began.
 

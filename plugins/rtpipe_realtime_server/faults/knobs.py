@@ -1,7 +1,7 @@
 """The knobs of a bad day: what the server does wrong on purpose, so that a client can be tried.
 
-Each knob is a key of `faults:` in a script and a `--fault NAME[=VALUE]`. What it says is done by the
-modules beside this one; nothing here does anything.
+Each knob is a key of `faults:` in a script and a `--fault NAME[=VALUE]`. What it says is done by
+the modules beside this one; nothing here does anything.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from rtpipe.events import (
     TurnUserStopped,
     plain_values,
 )
+from rtpipe_webrtc.statistics import MediaStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,33 +162,13 @@ class RealtimeBudgetSpent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealtimeMedia(Event):
+class RealtimeMedia(MediaStatistics, Event):
     """How the sound of a WebRTC call fares; told every 5 s. Counts are since the call began.
 
     With aiortc's own jitter buffer, which tells nothing, only losses and the round trip are known.
-
-    Attributes:
-        rtt_ms: Round trip time by RTCP; None until the far end has reported.
-        jitter_ms: How unevenly packets come (RFC 3550).
-        packets_received: Packets that came.
-        packets_lost: Packets that were not there when they were needed.
-        packets_recovered: Those of them that were made up from the next packet.
-        concealed_ms: Sound that was made up without anything to go by.
-        buffer_ms: How long packets are being kept back.
-        target_ms: How long they should be.
-        remote_lost: Packets of ours that the far end says it misses.
     """
 
     type: str = "realtime.media_measured"
-    rtt_ms: float | None
-    jitter_ms: float
-    packets_received: int
-    packets_lost: int
-    packets_recovered: int
-    concealed_ms: float
-    buffer_ms: float
-    target_ms: float
-    remote_lost: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ Imports aiortc; imported only when there is a call.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiortc import (
     RTCConfiguration,
@@ -20,6 +20,7 @@ from aiortc import (
 from aiortc.exceptions import InvalidStateError
 
 from rtpipe import NotConnected, StageError
+from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
 from rtpipe_plugins.peers.realtime.transports.transport import unless_lost
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import FarEnd, watch
@@ -30,7 +31,7 @@ from rtpipe_webrtc.packet_tap import asking_for_fec, opus_payload_types, tap_pac
 from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from logging import Logger
 
     from aiortc.mediastreams import MediaStreamTrack
@@ -79,7 +80,7 @@ class WebRtcConnection:
         self._opus = opus or OpusOptions()
         self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks(self.lose)
         self._closing = False
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Why the call ended, when it has."""
@@ -123,7 +124,7 @@ class WebRtcConnection:
             NotConnected: The call ended before.
         """
         await unless_lost(self.lost, self._opened)
-        self._spawn(self._watch())
+        self._tasks.spawn(self._watch())
 
     def transmit(self, text: str) -> None:
         """Send an event; see `Transport.transmit`."""
@@ -151,19 +152,7 @@ class WebRtcConnection:
         self.outgoing.stop()
         await peer_connection.close(self._connection)
         self.incoming.received.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.lose(error)
+        await self._tasks.close()
 
     def _prefer_opus(self, sender: RTCRtpSender) -> None:
         """Have aiortc send Opus wherever the far end takes it: it sends the first codec of both."""
@@ -180,7 +169,7 @@ class WebRtcConnection:
             for receiver in self._connection.getReceivers():
                 if receiver.track is track:
                     self._tap(receiver)
-        self._spawn(self._pump(track))
+        self._tasks.spawn(self._pump(track))
 
     def _tap(self, receiver: RTCRtpReceiver) -> None:
         take = self.incoming.playout.receive

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType
 
 from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
+from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
 from rtpipe_plugins.peers.realtime.transports.transport import Placed
 from rtpipe_plugins.peers.realtime.transports.websocket.audio import IncomingAudio, OutgoingAudio
 from rtpipe_plugins.peers.realtime.transports.websocket.send_queue import SendQueue
 from rtpipe_webrtc.pace import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
     from logging import Logger
 
     import aiohttp
@@ -64,7 +65,7 @@ class WebSocketTransport:
         self._waiting = asyncio.Event()
         self._client: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks(self._failed)
         self._silent = 0
         self._closing = False
         self.step = ""
@@ -84,7 +85,7 @@ class WebSocketTransport:
         self._client = self._handshake.client()
         self._socket = socket = await self._handshake.open(self._client, request)
         for work in (self._read(socket), self._write(socket), self._watch(socket), self._play()):
-            self._spawn(work)
+            self._tasks.spawn(work)
         return Placed(None, self._handshake.server_time_s)
 
     def transmit(self, text: str) -> None:
@@ -113,9 +114,7 @@ class WebSocketTransport:
         self._closing = True
         self.outgoing.stop()
         self.incoming.received.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -127,15 +126,7 @@ class WebSocketTransport:
                 self._queue.dropped_ms,
             )
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+    def _failed(self, error: BaseException) -> None:
         if isinstance(error, ConnectionError):
             error = NotConnected("the connection to the server is broken")
         self.lose(error)
