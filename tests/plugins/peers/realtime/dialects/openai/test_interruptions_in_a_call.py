@@ -28,7 +28,7 @@ class Visit:
         self._news = asyncio.Event()
         ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe, flush_after=self._flush)
         settings = {"base_url": answerer.base_url, "api_key": "sk-test-0123456789", **options}
-        here = {"folder": Path(__file__).parents[1]}
+        here = {"folder": Path(__file__).parents[2]}
         self.stage = Realtime(RealtimeOptions.model_validate(settings, context=here), ctx)
         self._inlet = inlet
         self._talking: asyncio.Task[None] | None = None
