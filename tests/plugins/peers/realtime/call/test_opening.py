@@ -1,0 +1,68 @@
+"""The first call: what may pass is tried again, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.peers.realtime.call.life import FarEnd, Life, busy, virtually
+from rtpipe import EnvironmentProblem
+from rtpipe.testing import run_virtual
+from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
+
+
+@virtually
+async def test_what_may_pass_is_tried_again(far_end: FarEnd) -> None:
+    far_end.refusals = [busy(503), busy(429), EnvironmentProblem("connection refused")]
+    life = Life(far_end)
+    await life.begin()
+    await life.stop()
+    assert len(far_end.attempts_at) == 4
+    assert life.life() == ["realtime.connected", "realtime.disconnected"]
+
+
+@virtually
+async def test_the_server_says_when_to_try_again(far_end: FarEnd) -> None:
+    far_end.refusals = [busy(429, retry_after_s=4.0)]
+    life = Life(far_end)
+    await life.begin()
+    await life.stop()
+    first, second = far_end.attempts_at
+    assert second - first == pytest.approx(4.2, abs=0.01)
+
+
+@virtually
+async def test_trying_again_ends_with_the_time_for_the_call(far_end: FarEnd) -> None:
+    far_end.refusals = [busy(500)] * 1000
+    life = Life(far_end, connect_timeout_s=5)
+    with pytest.raises(CallUnavailable, match="500"):
+        await life.stage.open()
+    assert len(far_end.attempts_at) >= 4
+    assert life.ctx.now() < 5.1
+    await life.stage.close()
+
+
+@virtually
+async def test_a_pause_that_takes_too_long_is_not_begun(far_end: FarEnd) -> None:
+    far_end.refusals = [busy(429, retry_after_s=60.0)]
+    life = Life(far_end)
+    with pytest.raises(CallUnavailable):
+        await life.stage.open()
+    assert life.ctx.now() < 1
+    await life.stage.close()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [CallRefused("no", status=400), busy(429, code="insufficient_quota")],
+    ids=["400", "no money"],
+)
+def test_what_will_not_pass_is_not_tried_again(far_end: FarEnd, problem: Exception) -> None:
+    async def open_once() -> None:
+        far_end.refusals = [problem]
+        life = Life(far_end)
+        with pytest.raises(type(problem)):
+            await life.stage.open()
+        await life.stage.close()
+
+    run_virtual(open_once())
+    assert len(far_end.attempts_at) == 1
