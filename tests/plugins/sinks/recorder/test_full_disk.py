@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.media_files import read_tracks, read_wav
+from plugins.sinks.recorder.recording import RATE, voice
 from rtpipe import Importance, StageError, audio
-from rtpipe.testing import Bench, cut, joined, noise, run_virtual
+from rtpipe.testing import Bench, cut, run_virtual
 from rtpipe_plugins.sinks.recorder.stage import Recorder
 
-RATE = 48_000
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 
 
@@ -27,10 +27,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def voice(seconds: float) -> NDArray[np.int16]:
-    return joined(noise(seconds=seconds, level_dbfs=-20))[:, 0]
 
 
 def record(
