@@ -14,13 +14,12 @@ import pytest
 from pydantic import ValidationError
 
 from helpers.broker import Broker, found, free_port
+from plugins.subscribers.deliveries import QUICK
 from rtpipe import EnvironmentProblem, Event
 from rtpipe.testing import Bench, check_stage, run_stage
 from rtpipe_plugins.peers.realtime.events import UserTranscript
 from rtpipe_plugins.subscribers.delivery import worker as delivery
 from rtpipe_plugins.subscribers.mqtt import Mqtt, MqttOptions
-
-QUICK = {"initial_s": 0.02, "max_s": 0.1}
 
 
 def said(number: int) -> UserTranscript:
