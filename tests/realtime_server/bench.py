@@ -121,3 +121,12 @@ class Bench:
         assert self.events[-1]["type"] == "error", self.events[-1]
         error: Event = self.events[-1]["error"]
         return error
+
+
+def user_text(text: str, **more: Any) -> dict[str, Any]:
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "role": "user", "content": content, **more}
+
+
+def asked(bench: Bench) -> list[str]:
+    return [command.question.heard for command in bench.commands if isinstance(command, Reply)]

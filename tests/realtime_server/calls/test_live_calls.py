@@ -60,11 +60,6 @@ def frequency(samples: NDArray[np.int16]) -> float:
 
 
 @pytest.fixture
-def brain() -> FakeBrain:
-    return FakeBrain()
-
-
-@pytest.fixture
 async def server(brain: FakeBrain) -> AsyncIterator[RealtimeServer]:
     server = RealtimeServer(brain)
     await server.start()

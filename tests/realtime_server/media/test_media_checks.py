@@ -1,6 +1,6 @@
 """What only real media can show: events against the RTP packets they are about.
 
-The exact figures are held without a clock in test_spoken_turns.py and test_client_events.py; here
+The exact figures are held without a clock in `talk/` (test_spoken_turns.py, test_stopping.py); here
 the limits are wide, because the machine may be busy with other tests.
 """
 
