@@ -1,43 +1,56 @@
-"""rtpipe: a YAML file becomes a live audio pipeline. What plugins and programs import."""
+"""rtpipe: a YAML file becomes a live audio pipeline. What plugins and programs import.
 
-from rtpipe import audio
-from rtpipe.audio import ANY, CANONICAL, AudioFormat, AudioFrame
-from rtpipe.backoff import Backoff
-from rtpipe.bus import Bus, Mailbox, Pattern
-from rtpipe.clock import Clock
-from rtpipe.convert import Converter, Slicer
-from rtpipe.errors import (
-    ConfigError,
-    EnvironmentProblem,
-    ExitCode,
-    FormatError,
-    NotConnected,
-    PluginError,
-    RtpipeError,
-    StageError,
-    reason_of,
-)
-from rtpipe.events import Event, Importance
-from rtpipe.examination import Finding, OptionModel
-from rtpipe.hookspecs import hookimpl
-from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
-from rtpipe.modules import import_file
-from rtpipe.recent import Recent
-from rtpipe.stage import (
-    InputPath,
-    Options,
-    OutputPath,
-    Peer,
-    Send,
-    Sink,
-    SinkId,
-    Source,
-    StageContext,
-    Subscriber,
-    Transform,
-    action,
-)
-from rtpipe.timeline import Timeline
+A name is imported when it is first used, so `import rtpipe` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtpipe import audio
+    from rtpipe.backoff import Backoff
+    from rtpipe.bus import Bus, Mailbox, Pattern
+    from rtpipe.clock import Clock
+    from rtpipe.convert import Converter, Slicer
+    from rtpipe.errors import (
+        ConfigError,
+        EnvironmentProblem,
+        ExitCode,
+        FormatError,
+        NotConnected,
+        PluginError,
+        RtpipeError,
+        StageError,
+        reason_of,
+    )
+    from rtpipe.events import Event, Importance
+    from rtpipe.examination import Finding, OptionModel
+    from rtpipe.formats import ANY, CANONICAL, AudioFormat
+    from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
+    from rtpipe.language.examining import installed_stages, probe, stages_of
+    from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
+    from rtpipe.modules import import_file
+    from rtpipe.recent import Recent
+    from rtpipe.running.app_frames import FrameSink, FrameSource
+    from rtpipe.running.embedding import load, loads, run
+    from rtpipe.running.runtime import Pipeline
+    from rtpipe.stage import (
+        InputPath,
+        Options,
+        OutputPath,
+        Peer,
+        Send,
+        Sink,
+        SinkId,
+        Source,
+        Stage,
+        StageContext,
+        Subscriber,
+        Transform,
+        action,
+    )
+    from rtpipe.timeline import Timeline
+    from rtpipe.waveform import AudioFrame
 
 __all__ = [
     "ANY",
@@ -54,8 +67,12 @@ __all__ = [
     "ExitCode",
     "Finding",
     "FormatError",
+    "FrameSink",
+    "FrameSource",
     "Importance",
     "InputPath",
+    "LazyCommand",
+    "LazyKind",
     "Link",
     "LinkClosed",
     "LinkStatistics",
@@ -66,6 +83,7 @@ __all__ = [
     "OutputPath",
     "Pattern",
     "Peer",
+    "Pipeline",
     "PluginError",
     "QueuePolicy",
     "Recent",
@@ -75,6 +93,7 @@ __all__ = [
     "SinkId",
     "Slicer",
     "Source",
+    "Stage",
     "StageContext",
     "StageError",
     "Subscriber",
@@ -85,5 +104,52 @@ __all__ = [
     "audio",
     "hookimpl",
     "import_file",
+    "installed_stages",
+    "load",
+    "loads",
+    "probe",
     "reason_of",
+    "run",
+    "stages_of",
 ]
+
+_HOMES = {
+    "rtpipe.backoff": "Backoff",
+    "rtpipe.bus": "Bus Mailbox Pattern",
+    "rtpipe.clock": "Clock",
+    "rtpipe.convert": "Converter Slicer",
+    "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
+    "PluginError RtpipeError StageError reason_of",
+    "rtpipe.events": "Event Importance",
+    "rtpipe.examination": "Finding OptionModel",
+    "rtpipe.formats": "ANY CANONICAL AudioFormat",
+    "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
+    "rtpipe.language.examining": "installed_stages probe stages_of",
+    "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",
+    "rtpipe.modules": "import_file",
+    "rtpipe.recent": "Recent",
+    "rtpipe.running.embedding": "load loads run",
+    "rtpipe.running.app_frames": "FrameSink FrameSource",
+    "rtpipe.running.runtime": "Pipeline",
+    "rtpipe.stage": "InputPath Options OutputPath Peer Send Sink SinkId Source Stage StageContext "
+    "Subscriber Transform action",
+    "rtpipe.timeline": "Timeline",
+    "rtpipe.waveform": "AudioFrame",
+}
+"""Where each name is defined, and imported from when it is first used."""
+
+if not TYPE_CHECKING:
+    _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+    def __getattr__(name: str) -> Any:
+        """Return a public name, from now on a name of this module like any other."""
+        if name == "audio":
+            return import_module("rtpipe.audio")
+        if name not in _HOME:
+            raise AttributeError(f"module 'rtpipe' has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_HOME[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        """Return the public names, whether they were used yet or not."""
+        return sorted({*globals(), *__all__})

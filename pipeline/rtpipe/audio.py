@@ -2,78 +2,74 @@
 
 Every frame is an `av.AudioFrame` whose `pts` counts samples since its stream began and whose
 `time_base` is `1 / sample_rate`.
+
+Importing this module loads neither av nor numpy: what needs them does so when it is first used.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import av
-import numpy as np
-
 from rtpipe.errors import FormatError
+from rtpipe.formats import ANY, CANONICAL, AudioFormat
+
+__all__ = [
+    "ANY",
+    "AUDIBLE",
+    "CANONICAL",
+    "AudioFormat",
+    "AudioFrame",
+    "Meta",
+    "check_frame",
+    "copy",
+    "copy_meta",
+    "duration_ms",
+    "from_bytes",
+    "from_pcm",
+    "level_dbfs",
+    "like",
+    "meta",
+    "pcm",
+    "peak",
+    "samples",
+    "silence",
+    "silence_like",
+    "slice_ends",
+    "stamp",
+    "to_s16",
+]
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from rtpipe.waveform import (
+        AudioFrame,
+        copy,
+        from_bytes,
+        from_pcm,
+        level_dbfs,
+        like,
+        pcm,
+        peak,
+        samples,
+        silence,
+        silence_like,
+        to_s16,
+    )
+else:
 
-AudioFrame = av.AudioFrame
+    def __getattr__(name: str) -> Any:
+        """Return what works on samples, from now on a name of this module like the others."""
+        if name not in __all__:
+            raise AttributeError(f"module 'rtpipe.audio' has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module("rtpipe.waveform"), name)
+        return found
 
-_DTYPES: dict[str, type[np.generic]] = {
-    "u8": np.uint8,
-    "s16": np.int16,
-    "s32": np.int32,
-    "flt": np.float32,
-    "dbl": np.float64,
-}
-_FULL_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "flt": 1.0, "dbl": 1.0}
+    def __dir__() -> list[str]:
+        """Return the public names, whether they were used yet or not."""
+        return sorted({*globals(), *__all__})
 
-
-@dataclass(frozen=True, slots=True)
-class AudioFormat:
-    """What a frame's samples look like; None stands for anything.
-
-    Attributes:
-        sample_rate: Samples a second (Hz).
-        layout: Channel layout by FFmpeg's name (`mono`, `stereo`).
-        format: Sample format by FFmpeg's name (`s16`, `fltp`).
-    """
-
-    sample_rate: int | None = None
-    layout: str | None = None
-    format: str | None = None
-
-    @classmethod
-    def of(cls, frame: AudioFrame) -> AudioFormat:
-        """Return the format of `frame`."""
-        return cls(frame.sample_rate, frame.layout.name, frame.format.name)
-
-    def admits(self, frame: AudioFrame) -> bool:
-        """Return whether `frame` can be taken as it is."""
-        return (
-            (self.sample_rate is None or self.sample_rate == frame.sample_rate)
-            and (self.layout is None or self.layout == frame.layout.name)
-            and (self.format is None or self.format == frame.format.name)
-        )
-
-    def completed(self, other: AudioFormat) -> AudioFormat:
-        """Return this format with its open fields taken from `other`."""
-        return AudioFormat(
-            self.sample_rate or other.sample_rate,
-            self.layout or other.layout,
-            self.format or other.format,
-        )
-
-    def __str__(self) -> str:
-        rate = "any rate" if self.sample_rate is None else f"{self.sample_rate} Hz"
-        return f"{self.format or 'any format'}, {self.layout or 'any layout'}, {rate}"
-
-
-CANONICAL = AudioFormat(48_000, "mono", "s16")
-"""What travels between stages unless a file or a stage says otherwise."""
-
-ANY = AudioFormat()
 
 AUDIBLE = 33
 """Peak of s16 samples below which nobody hears anything: -60 dBFS."""
@@ -131,122 +127,6 @@ def copy_meta(source: AudioFrame, target: AudioFrame) -> None:
         target.opaque = replace(known, extra=dict(known.extra))
 
 
-def pcm(frame: AudioFrame) -> NDArray[Any]:
-    """Return a writable view of a packed frame's samples, shape (samples, channels).
-
-    The view shares memory with the frame, and a frame may be shared by several stages: write only
-    into a frame of your own (`mutates = True` gives you one).
-
-    Raises:
-        FormatError: The frame is planar with several channels.
-    """
-    name = frame.format.name
-    channels = frame.layout.nb_channels
-    if frame.format.is_planar:
-        if channels > 1:
-            raise FormatError(f"{name} keeps each channel in a plane of its own: no single view")
-        name = name.removesuffix("p")
-    view = _plane(frame.planes[0], name)
-    return view[: frame.samples * channels].reshape(-1, channels)  # planes are padded
-
-
-def _plane(plane: Any, name: str) -> NDArray[Any]:
-    return np.frombuffer(plane, dtype=_DTYPES[name])
-
-
-def samples(frame: AudioFrame) -> NDArray[np.float32]:
-    """Return the frame's samples as float32, shape (samples, channels), full scale 1.0; a copy."""
-    name = frame.format.name.removesuffix("p")
-    if frame.format.is_planar:
-        channels = [_plane(plane, name) for plane in frame.planes]
-        packed: NDArray[Any] = np.stack([c[: frame.samples] for c in channels], axis=1)
-    else:
-        packed = pcm(frame)
-    floats = packed.astype(np.float32)
-    if name == "u8":
-        floats -= 128.0
-    if _FULL_SCALE[name] != 1.0:
-        floats /= _FULL_SCALE[name]
-    return floats
-
-
-def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
-    """Return a frame of the same format, time and meta as `frame` that holds `x`.
-
-    Args:
-        frame: The model.
-        x: Samples, shape (samples, channels) or (samples,), full scale 1.0; louder is clipped.
-    """
-    values = x.reshape(len(x), -1)
-    name = frame.format.name
-    kind = name.removesuffix("p")
-    if kind in {"s16", "s32"}:
-        scale = _FULL_SCALE[kind]
-        exact = values.astype(np.float64) if kind == "s32" else values
-        data: NDArray[Any] = np.clip(np.rint(exact * scale), -scale, scale - 1)
-    elif kind == "u8":
-        data = np.clip(np.rint(values * 128.0) + 128.0, 0, 255)
-    else:
-        data = values
-    shaped = data.T if frame.format.is_planar else data.reshape(1, -1)
-    ready: Any = np.ascontiguousarray(shaped, dtype=_DTYPES[kind])
-    out = AudioFrame.from_ndarray(ready, format=name, layout=frame.layout.name)
-    stamp(out, sample_rate=frame.sample_rate, pts=frame.pts or 0)
-    copy_meta(frame, out)
-    return out
-
-
-def from_pcm(
-    data: NDArray[np.int16], *, sample_rate: int, pts: int, layout: str | None = None
-) -> AudioFrame:
-    """Return an s16 frame of `data`, shape (samples,) or (samples, channels).
-
-    More than two channels need a `layout`.
-    """
-    mono = data.ndim == 1 or data.shape[1] == 1
-    format = AudioFormat(sample_rate, layout or ("mono" if mono else "stereo"), "s16")
-    return from_bytes(data.tobytes(), len(data), format, pts=pts)
-
-
-def from_bytes(data: bytes, samples: int, format: AudioFormat, *, pts: int) -> AudioFrame:
-    """Return a frame of so many packed samples in a complete `format`."""
-    frame = AudioFrame(format=format.format or "", layout=format.layout or "", samples=samples)
-    _fill(frame.planes[0], data)
-    return stamp(frame, sample_rate=format.sample_rate or 0, pts=pts)
-
-
-def _fill(plane: Any, data: bytes) -> None:
-    """Fill a plane, which FFmpeg makes longer than its samples are."""
-    plane.update(data.ljust(plane.buffer_size, b"\x00"))
-
-
-def silence(
-    samples: int,
-    *,
-    pts: int,
-    sample_rate: int = 48_000,
-    layout: str = "mono",
-    format: str = "s16",
-) -> AudioFrame:
-    """Return a frame of `samples` zero samples."""
-    frame = AudioFrame(format=format, layout=layout, samples=samples)
-    quiet = b"\x80" if format.startswith("u8") else b"\x00"
-    for plane in frame.planes:
-        plane.update(quiet * plane.buffer_size)
-    return stamp(frame, sample_rate=sample_rate, pts=pts)
-
-
-def silence_like(frame: AudioFrame, samples: int, *, pts: int) -> AudioFrame:
-    """Return a frame of `samples` zero samples in the format of `frame`."""
-    return silence(
-        samples,
-        pts=pts,
-        sample_rate=frame.sample_rate,
-        layout=frame.layout.name,
-        format=frame.format.name,
-    )
-
-
 def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
     """Set the frame's rate and its time in samples since the stream began; returns the frame."""
     frame.sample_rate = sample_rate
@@ -255,40 +135,9 @@ def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
     return frame
 
 
-def copy(frame: AudioFrame) -> AudioFrame:
-    """Return a frame with the same samples, time and meta in memory of its own."""
-    twin = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
-    for source, target in zip(frame.planes, twin.planes, strict=True):
-        _fill(target, bytes(source)[: target.buffer_size])
-    stamp(twin, sample_rate=frame.sample_rate, pts=frame.pts or 0)
-    copy_meta(frame, twin)
-    return twin
-
-
-def to_s16(values: NDArray[Any]) -> NDArray[np.int16]:
-    """Return `values`, on the scale of s16, rounded; what is louder is clipped, never wrapped."""
-    exact: NDArray[np.int16] = np.clip(np.rint(values), -32768, 32767).astype(np.int16)
-    return exact
-
-
-def peak(data: NDArray[np.signedinteger[Any]]) -> int:
-    """Return the largest absolute value of at least one sample."""
-    return max(int(data.max()), -int(data.min()))
-
-
 def duration_ms(frame: AudioFrame) -> float:
     """Return how long the frame plays (ms)."""
     return frame.samples * 1000 / frame.sample_rate
-
-
-def level_dbfs(frame: AudioFrame) -> float:
-    """Return the frame's RMS level (dBFS); -120 for silence."""
-    if frame.format.name == "s16":
-        flat = pcm(frame).astype(np.float32).ravel() / 32768.0
-    else:
-        flat = samples(frame).ravel()
-    power = float(np.dot(flat, flat)) / max(len(flat), 1)
-    return 10.0 * float(np.log10(power)) if power > 1e-12 else -120.0
 
 
 def check_frame(frame: AudioFrame, previous: AudioFrame | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
@@ -42,6 +42,8 @@ class Bus:
         self._handlers: list[tuple[Pattern, EventHandler]] = []
         self._waiting: deque[Event] = deque()
         self._delivering = False
+        self._streams: set[Mailbox] = set()
+        self._ended = False
 
     def subscribe(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` for every event whose type matches.
@@ -60,6 +62,33 @@ class Bus:
                 self._handlers.remove(entry)
 
         return unsubscribe
+
+    def stream(self, match: str | Iterable[str] = "*") -> AsyncGenerator[Event, None]:
+        """Return the events that match from now on, until `end_streams`.
+
+        They wait in a `Mailbox` of their own: who reads slowly delays nobody.
+        """
+        mailbox = Mailbox()
+        unsubscribe = self.subscribe(match, mailbox.deliver)
+        self._streams.add(mailbox)
+        if self._ended:
+            mailbox.close()
+
+        async def events() -> AsyncGenerator[Event, None]:
+            try:
+                while (event := await mailbox.next()) is not None:
+                    yield event
+            finally:
+                unsubscribe()
+                self._streams.discard(mailbox)
+
+        return events()
+
+    def end_streams(self) -> None:
+        """End every `stream` after what waits in it, and those that are still to come."""
+        self._ended = True
+        for mailbox in self._streams:
+            mailbox.close()
 
     def publish(self, event: Event) -> None:
         """Deliver `event`; never blocks."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pluggy
 
@@ -18,18 +19,53 @@ if TYPE_CHECKING:
 
 PROJECT = "rtpipe"
 
+Family: TypeAlias = Literal["source", "transform", "peer", "sink", "subscriber"]
+"""Which of the five kinds of stage one is."""
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-@hookspec
-def rtpipe_stages() -> Iterable[type[Stage[Any]]]:  # type: ignore[empty-body]
-    """Return the stage classes this plugin adds."""
+@dataclass(frozen=True, slots=True)
+class LazyKind:
+    """A kind whose module is imported when a pipeline file first names it.
+
+    Attributes:
+        kind: Its name in the file; the class says the same.
+        family: Which of the five kinds of stage it is.
+        summary: The first paragraph of its class's docstring, for lists.
+        target: Where its class is, `module:Class`.
+    """
+
+    kind: str
+    family: Family
+    summary: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """A command whose module is imported when it is called.
+
+    Attributes:
+        name: What is typed after `rtpipe`.
+        summary: The first sentence of its help, for `rtpipe --help`.
+        target: Where the click command is, `module:name`.
+    """
+
+    name: str
+    summary: str
+    target: str
 
 
 @hookspec
-def rtpipe_commands(cli: click.Group) -> None:
-    """Add commands of the plugin's own to the `rtpipe` command."""
+def rtpipe_stages() -> Iterable[type[Stage[Any]] | LazyKind]:  # type: ignore[empty-body]
+    """Return the stages this plugin adds: classes, or a `LazyKind` for what is slow to import."""
+
+
+@hookspec
+def rtpipe_commands(cli: click.Group) -> Iterable[LazyCommand] | None:
+    """Return commands of the plugin's own, or add them to `cli`, the `rtpipe` command."""
 
 
 @hookspec

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from rtpipe.audio import AudioFrame, duration_ms
+from rtpipe.audio import duration_ms
 from rtpipe.errors import StageError
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
+
+    from rtpipe.audio import AudioFrame
 
 _TRIM_WINDOW_MS = 1000.0
 

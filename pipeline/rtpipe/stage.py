@@ -29,14 +29,15 @@ from typing import (
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
-from rtpipe.audio import AudioFormat, AudioFrame
 from rtpipe.errors import StageError
 
 if TYPE_CHECKING:
+    from rtpipe.audio import AudioFrame
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
     from rtpipe.examination import Examined, Finding
+    from rtpipe.formats import AudioFormat
     from rtpipe.link import Link, QueuePolicy
 
 
@@ -69,8 +70,8 @@ SinkId: TypeAlias = Annotated[str, "sink"]
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 A = TypeVar("A", bound=Callable[..., object])
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
-Tap: TypeAlias = Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]
-Send: TypeAlias = Callable[[AudioFrame], Awaitable[None]]
+Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]"
+Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
 
 
 class StageContext:

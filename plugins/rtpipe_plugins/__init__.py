@@ -1,88 +1,213 @@
-"""The stages that ship with rtpipe, registered as any plugin would register its own."""
+"""The stages that ship with rtpipe, registered as any plugin would register its own.
 
-from __future__ import annotations
+Hook implementations only: each kind and each command is imported when it is first used.
+"""
 
-from typing import TYPE_CHECKING, Any
-
-from rtpipe import hookimpl
-from rtpipe_plugins.peers.realtime.stage import Realtime
-from rtpipe_plugins.sinks.blackhole import Blackhole
-from rtpipe_plugins.sinks.file_sink import FileSink
-from rtpipe_plugins.sinks.process import ProcessSink
-from rtpipe_plugins.sinks.recorder.stage import Recorder
-from rtpipe_plugins.sinks.speaker.stage import Speaker
-from rtpipe_plugins.sinks.stream.stage import Stream
-from rtpipe_plugins.sources.file import File
-from rtpipe_plugins.sources.mic import Mic
-from rtpipe_plugins.sources.process import Process
-from rtpipe_plugins.sources.rtsp.stage import Rtsp, Url
-from rtpipe_plugins.sources.tone import Tone
-from rtpipe_plugins.subscribers.exec import Exec
-from rtpipe_plugins.subscribers.jsonl import Jsonl
-from rtpipe_plugins.subscribers.log import Log
-from rtpipe_plugins.subscribers.mqtt import Mqtt
-from rtpipe_plugins.subscribers.python import Python
-from rtpipe_plugins.subscribers.transcript.stage import Transcript
-from rtpipe_plugins.subscribers.webhook import Webhook
-from rtpipe_plugins.transforms.chime import Chime
-from rtpipe_plugins.transforms.delay import Delay
-from rtpipe_plugins.transforms.echo_cancel.stage import EchoCancel
-from rtpipe_plugins.transforms.filter import Filter
-from rtpipe_plugins.transforms.gain import Gain
-from rtpipe_plugins.transforms.level import Level
-from rtpipe_plugins.transforms.mix.stage import Mix
-from rtpipe_plugins.transforms.mute_gate.stage import MuteGate
-from rtpipe_plugins.transforms.resample import Resample
-from rtpipe_plugins.transforms.vad import Vad
-
-if TYPE_CHECKING:
-    import click
-
-    from rtpipe.stage import Stage
+from rtpipe import LazyCommand, LazyKind, hookimpl
 
 
 @hookimpl
-def rtpipe_stages() -> list[type[Stage[Any]]]:
+def rtpipe_stages() -> tuple[LazyKind, ...]:
     """Return every kind that ships."""
-    return [
-        Mic,
-        File,
-        Rtsp,
-        Url,
-        Process,
-        Tone,
-        Gain,
-        Vad,
-        MuteGate,
-        Resample,
-        Filter,
-        Mix,
-        Delay,
-        Level,
-        Chime,
-        EchoCancel,
-        Realtime,
-        Speaker,
-        FileSink,
-        ProcessSink,
-        Stream,
-        Recorder,
-        Blackhole,
-        Log,
-        Jsonl,
-        Exec,
-        Python,
-        Webhook,
-        Mqtt,
-        Transcript,
-    ]
+    return (
+        LazyKind(
+            "mic", "source", "What a microphone hears, s16 mono.", "rtpipe_plugins.sources.mic:Mic"
+        ),
+        LazyKind(
+            "file",
+            "source",
+            "The audio of a file, in its own sample rate and layout, sample by sample.",
+            "rtpipe_plugins.sources.file:File",
+        ),
+        LazyKind(
+            "rtsp",
+            "source",
+            "The sound of a camera; it reconnects by itself.",
+            "rtpipe_plugins.sources.rtsp.stage:Rtsp",
+        ),
+        LazyKind(
+            "url",
+            "source",
+            "Anything live that FFmpeg receives: a radio station, a transport stream, HLS.",
+            "rtpipe_plugins.sources.rtsp.stage:Url",
+        ),
+        LazyKind(
+            "process",
+            "source",
+            "What a command writes to its standard output, sample by sample, until it ends.",
+            "rtpipe_plugins.sources.process:Process",
+        ),
+        LazyKind(
+            "tone",
+            "source",
+            "A test signal: sine, square, noise, silence or something like speech.",
+            "rtpipe_plugins.sources.tone:Tone",
+        ),
+        LazyKind(
+            "gain",
+            "transform",
+            "Changes the volume; what was silent stays silent, and nothing is delayed.",
+            "rtpipe_plugins.transforms.gain:Gain",
+        ),
+        LazyKind(
+            "vad",
+            "transform",
+            "Marks frames with whether somebody speaks; drops nothing, delays nothing.",
+            "rtpipe_plugins.transforms.vad:Vad",
+        ),
+        LazyKind(
+            "mute_gate",
+            "transform",
+            "Gives out as many samples as it is given, at the same times: as they are, or zeros.",
+            "rtpipe_plugins.transforms.mute_gate.stage:MuteGate",
+        ),
+        LazyKind(
+            "resample",
+            "transform",
+            "Converts the audio to a format.",
+            "rtpipe_plugins.transforms.resample:Resample",
+        ),
+        LazyKind(
+            "filter",
+            "transform",
+            "Puts the audio through FFmpeg's filters; rate, layout and format stay as they are.",
+            "rtpipe_plugins.transforms.filter:Filter",
+        ),
+        LazyKind(
+            "mix",
+            "transform",
+            "Adds its inputs; peaks above -3 dBFS bend instead of clipping.",
+            "rtpipe_plugins.transforms.mix.stage:Mix",
+        ),
+        LazyKind(
+            "delay",
+            "transform",
+            "Lets everything be heard later.",
+            "rtpipe_plugins.transforms.delay:Delay",
+        ),
+        LazyKind(
+            "level",
+            "transform",
+            "Publishes the peak, the RMS level and the clipped samples of each interval; "
+            "changes nothing.",
+            "rtpipe_plugins.transforms.level:Level",
+        ),
+        LazyKind(
+            "chime",
+            "transform",
+            "Mixes a sound into the stream when an event comes.",
+            "rtpipe_plugins.transforms.chime:Chime",
+        ),
+        LazyKind(
+            "echo_cancel",
+            "transform",
+            "WebRTC's echo canceller (AEC3), as browsers have it; "
+            "with its high-pass filter, always.",
+            "rtpipe_plugins.transforms.echo_cancel.stage:EchoCancel",
+        ),
+        LazyKind(
+            "realtime",
+            "peer",
+            "Holds a spoken conversation with a model over the OpenAI Realtime API.",
+            "rtpipe_plugins.peers.realtime.stage:Realtime",
+        ),
+        LazyKind(
+            "speaker",
+            "sink",
+            "Plays what it gets, at the pace of the device.",
+            "rtpipe_plugins.sinks.speaker.stage:Speaker",
+        ),
+        LazyKind(
+            "file_sink",
+            "sink",
+            "Writes what it gets into a file; a hole in the stream becomes silence.",
+            "rtpipe_plugins.sinks.file_sink:FileSink",
+        ),
+        LazyKind(
+            "process_sink",
+            "sink",
+            "Writes what it gets to a command's standard input; "
+            "a hole in the stream becomes silence.",
+            "rtpipe_plugins.sinks.process:ProcessSink",
+        ),
+        LazyKind(
+            "stream",
+            "sink",
+            "Sends what it gets to a server, at real-time speed; "
+            "a hole in the stream becomes silence.",
+            "rtpipe_plugins.sinks.stream.stage:Stream",
+        ),
+        LazyKind(
+            "recorder",
+            "sink",
+            "Records its inputs in time with each other; where one has no audio there is silence.",
+            "rtpipe_plugins.sinks.recorder.stage:Recorder",
+        ),
+        LazyKind(
+            "blackhole",
+            "sink",
+            "Swallows audio and counts it.",
+            "rtpipe_plugins.sinks.blackhole:Blackhole",
+        ),
+        LazyKind(
+            "log",
+            "subscriber",
+            "Writes one line for each event on Python's logging, under the stage's own logger.",
+            "rtpipe_plugins.subscribers.log:Log",
+        ),
+        LazyKind(
+            "jsonl",
+            "subscriber",
+            "Appends each event as a line: "
+            "`time` (local, ISO 8601), `type`, `source`, `at`, payload.",
+            "rtpipe_plugins.subscribers.jsonl:Jsonl",
+        ),
+        LazyKind(
+            "exec",
+            "subscriber",
+            "Runs a command with the event on its standard input.",
+            "rtpipe_plugins.subscribers.exec:Exec",
+        ),
+        LazyKind(
+            "python",
+            "subscriber",
+            "Calls a function; what it raises is published as `stage.failed`, "
+            "and the next event comes.",
+            "rtpipe_plugins.subscribers.python:Python",
+        ),
+        LazyKind(
+            "webhook",
+            "subscriber",
+            "Sends each event as JSON, in order, until the server has taken it with a 2xx.",
+            "rtpipe_plugins.subscribers.webhook:Webhook",
+        ),
+        LazyKind(
+            "mqtt",
+            "subscriber",
+            "Publishes each event as JSON, in order, until the broker has confirmed it.",
+            "rtpipe_plugins.subscribers.mqtt:Mqtt",
+        ),
+        LazyKind(
+            "transcript",
+            "subscriber",
+            "Appends each turn when it is over; the file is whole and readable at any moment.",
+            "rtpipe_plugins.subscribers.transcript.stage:Transcript",
+        ),
+    )
 
 
 @hookimpl
-def rtpipe_commands(cli: click.Group) -> None:
-    """Add `devices` and `doctor`."""
-    from rtpipe_plugins.commands import devices
-    from rtpipe_plugins.commands.doctor import command as doctor
-
-    devices.add_commands(cli)
-    doctor.add_commands(cli)
+def rtpipe_commands() -> tuple[LazyCommand, ...]:
+    """Return `devices` and `doctor`."""
+    return (
+        LazyCommand(
+            "devices",
+            "List the audio devices, each with the string to paste into a pipeline.",
+            "rtpipe_plugins.commands.devices:devices",
+        ),
+        LazyCommand(
+            "doctor",
+            "Look at this machine: sound, key, network, and a call to itself.",
+            "rtpipe_plugins.commands.doctor.command:doctor",
+        ),
+    )

@@ -3,19 +3,16 @@
 `server.RealtimeServer` is the way in; here are the hook implementations, and nothing heavy.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from rtpipe import hookimpl
-
-if TYPE_CHECKING:
-    import click
+from rtpipe import LazyCommand, hookimpl
 
 
 @hookimpl
-def rtpipe_commands(cli: click.Group) -> None:
-    """Add `serve-realtime`."""
-    from rtpipe_realtime_server import commands
-
-    commands.add_commands(cli)
+def rtpipe_commands() -> tuple[LazyCommand, ...]:
+    """Return `serve-realtime`."""
+    return (
+        LazyCommand(
+            "serve-realtime",
+            "Serve the OpenAI Realtime protocol over WebRTC and WebSockets, offline, until Ctrl-C.",
+            "rtpipe_realtime_server.commands:serve_realtime",
+        ),
+    )

@@ -33,11 +33,6 @@ class _Serving:
     seed: int | None
 
 
-def add_commands(cli: click.Group) -> None:
-    """Add `serve-realtime` to the command line."""
-    cli.add_command(serve_realtime)
-
-
 @click.command("serve-realtime")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

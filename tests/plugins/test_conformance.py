@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rtpipe.catalogue.plugins import Registry
 from rtpipe.stage import Stage
 from rtpipe.testing import check_stage
 from rtpipe.testing.declaration import declaration_findings
@@ -26,8 +27,9 @@ ELSEWHERE = {
 
 def shipped() -> list[type[Stage[Any]]]:
     (point,) = (point for point in entry_points(group="rtpipe") if point.name == "ships")
-    stages: list[type[Stage[Any]]] = point.load().rtpipe_stages()
-    return stages
+    found = Registry()
+    found.register(point.load())
+    return list(found.kinds.values())
 
 
 def options(kind: str, folder: Path) -> dict[str, Any]:

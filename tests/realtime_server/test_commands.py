@@ -17,13 +17,13 @@ from click.testing import CliRunner
 from helpers.listening import require_speech
 from rtpipe import ConfigError, RtpipeError
 from rtpipe_realtime_server import commands
-from rtpipe_realtime_server.commands import add_commands
+from rtpipe_realtime_server.commands import serve_realtime
 
 COMMAND = """
 import click
-from rtpipe_realtime_server.commands import add_commands
+from rtpipe_realtime_server.commands import serve_realtime
 cli = click.Group()
-add_commands(cli)
+cli.add_command(serve_realtime)
 cli(["serve-realtime", "--port", "0", "--api-key", "sk-private", "--fault", "lose_every",
      "--seed", "7"])
 """
@@ -91,7 +91,7 @@ def test_who_asks_twice_does_not_wait_for_the_end() -> None:
 
 def run(*arguments: str) -> BaseException | None:
     cli = click.Group()
-    add_commands(cli)
+    cli.add_command(serve_realtime)
     result = CliRunner().invoke(cli, ["serve-realtime", *arguments])
     return result.exception
 

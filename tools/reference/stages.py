@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.catalogue.describe import describe_events, describe_stage, stage_summary
+from rtpipe.catalogue.describe import describe_events, describe_stage
 from rtpipe.stage import FAMILIES
 from tools.reference.markdown import fenced, table
 
@@ -35,13 +35,13 @@ def stages_page(registry: Registry) -> Iterator[str]:
         "`on_error`, `fallback`, …) is in [the pipeline file](pipeline-file.md#beside-the-kind)."
     )
     for family in FAMILIES:
-        kinds = registry.of_family(family)
+        kinds = registry.kinds.of_family(family)
         yield table(
             (f"{family}s".capitalize(), ""),
-            [(f"[`{kind}`](#{kind})", stage_summary(registry.kinds[kind])) for kind in kinds],
+            [(f"[`{kind}`](#{kind})", registry.kinds.summary(kind)) for kind in kinds],
         )
     for family in FAMILIES:
-        for kind in registry.of_family(family):
+        for kind in registry.kinds.of_family(family):
             yield from _stage(describe_stage(registry.kinds[kind]))
 
 

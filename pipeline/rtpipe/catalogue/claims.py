@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.errors import PluginError
-from rtpipe.stage import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from rtpipe.stage import Options
 
 
 def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Options]]:
@@ -24,6 +25,7 @@ def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Op
     Raises:
         PluginError: It is no mapping of words to `rtpipe.Options` models, or a key is taken.
     """
+    from rtpipe.stage import Options
     from rtpipe.vocabulary import PipelineFile, keys
 
     found = dict(given)

@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.catalogue import fields
+from rtpipe.catalogue.kinds import own_doc, stage_summary
 from rtpipe.events import CORE_EVENTS, ENVELOPE, Event, event_type
-from rtpipe.stage import FAMILIES, Options, family, offered_actions, summary
+from rtpipe.stage import family, offered_actions, summary
 from rtpipe.wording.flow import flow
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rtpipe.stage import ActionSpec, Stage
 
 _SECTIONS = re.compile(r"\n\n(?:Attributes|Args|Raises|Examples?):\n")
-_BASES = frozenset(inspect.getdoc(base) or "" for base in (*FAMILIES.values(), Options))
 
 
 def describe_stage(stage_type: type[Stage[Any]], origin: str = "") -> dict[str, Any]:
@@ -56,16 +56,10 @@ def _described(stage_type: type[Stage[Any]]) -> tuple[str, str]:
     What only a programmer reads (`Attributes:`) is left out. A paragraph that begins as an item of
     a list is the example.
     """
-    told = _SECTIONS.split(_own_doc(stage_type))[0]
+    told = _SECTIONS.split(own_doc(stage_type))[0]
     paragraphs = told.split("\n\n")
     examples = [text for text in paragraphs if text.startswith("- ")]
     return "\n\n".join(text for text in paragraphs if text not in examples), "\n".join(examples)
-
-
-def stage_summary(stage_type: type[Stage[Any]]) -> str:
-    """Return what a kind does, in a sentence; "" where its author wrote nothing."""
-    first = _own_doc(stage_type).split("\n\n", 1)[0]
-    return " ".join(first.split())
 
 
 def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
@@ -105,7 +99,8 @@ def describe_event(event: type[Event] | str) -> dict[str, Any]:
 def describe_events(registry: Registry) -> list[dict[str, Any]]:
     """Return every event that the framework or a kind publishes, by name, with who does."""
     publishers = {"rtpipe": CORE_EVENTS} | {
-        kind: stage_type.publishes for kind, stage_type in sorted(registry.kinds.items())
+        kind: stage_type.publishes
+        for kind, stage_type in sorted(registry.kinds.importable().items())
     }
     by: dict[str, list[str]] = {}
     for publisher, events in publishers.items():
@@ -157,12 +152,3 @@ def _call(action: ActionSpec) -> str:
             text = f"{name}: {annotation}{f' = {default}' if equals else ''}"
         shown.append(text)
     return f"{action.name}({', '.join(shown)})"
-
-
-def _own_doc(stage_type: type[Stage[Any]]) -> str:
-    """Return what the author wrote about the stage, or else about its options."""
-    for documented in (stage_type, stage_type.options_type):
-        text = inspect.getdoc(documented) or ""
-        if text not in _BASES:
-            return text
-    return ""

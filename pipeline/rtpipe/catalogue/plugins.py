@@ -9,72 +9,36 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
-import traceback
-from dataclasses import dataclass
+import importlib.util
+import re
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import pluggy
 
 from rtpipe import hookspecs
 from rtpipe.catalogue.claims import checked_options, checked_sections
+from rtpipe.catalogue.kinds import Kinds, check_class
+from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
 from rtpipe.errors import PluginError, RtpipeError
+from rtpipe.hookspecs import Family, LazyKind
 from rtpipe.modules import import_file, source_of
-from rtpipe.stage import FAMILIES, Options, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import click
 
+    from rtpipe.catalogue.kinds import StageType
+    from rtpipe.hookspecs import LazyCommand
     from rtpipe.language.graph import Graph
     from rtpipe.running.runtime import Pipeline
+    from rtpipe.stage import Options
 
 ENTRY_POINT_GROUP = "rtpipe"
-_OURS = (__file__, import_file.__code__.co_filename)
 
-
-@dataclass(frozen=True, slots=True)
-class PluginFault:
-    """Why a plugin, or a kind of it, is not there.
-
-    Attributes:
-        message: The exception as one line, `ImportError: No module named 'x'`.
-        path: The plugin's own file, where the fault lies in it.
-        line: The line in that file, from 1.
-        trace: The whole traceback, for `--debug`.
-    """
-
-    message: str
-    path: Path | None = None
-    line: int | None = None
-    trace: str = ""
-
-
-@dataclass(slots=True)
-class PluginRecord:
-    """What became of one plugin.
-
-    Attributes:
-        name: The entry point, the module, or the file's stem.
-        origin: Where it comes from, for a person: a distribution or a path.
-        kinds: The kinds of stage it added.
-        fault: Why it could not be loaded, wholly or in part.
-        duplicates: Kinds it wanted to add that another plugin had.
-    """
-
-    name: str
-    origin: str
-    kinds: tuple[str, ...] = ()
-    fault: PluginFault | None = None
-    duplicates: tuple[str, ...] = ()
-
-    @property
-    def error(self) -> str | None:
-        """Why it could not be loaded, in one line; None when all is well."""
-        return None if self.fault is None else self.fault.message
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 class Registry:
@@ -89,13 +53,12 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.kinds: dict[str, type[Stage[Any]]] = {}
+        self.kinds = Kinds()
         self.sections: dict[str, type[Options]] = {}
         self.records: list[PluginRecord] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginRecord] = {}
-        self._owner: dict[str, PluginRecord] = {}
         self._section_owners: dict[str, str] = {}
 
     @classmethod
@@ -119,15 +82,6 @@ class Registry:
     def faulty(self) -> list[PluginRecord]:
         """The plugins that could not be loaded, wholly or in part."""
         return [record for record in self.records if record.fault is not None]
-
-    def of_family(self, name: str) -> list[str]:
-        """Return the kinds of one family (`source`, `transform`, ...), sorted."""
-        base = FAMILIES[name]
-        return sorted(kind for kind, stage in self.kinds.items() if issubclass(stage, base))
-
-    def owner(self, kind: str) -> PluginRecord:
-        """Return the plugin that `kind` comes from."""
-        return self._owner[kind]
 
     def add_installed(self) -> None:
         """Load every plugin that an installed distribution announces."""
@@ -169,14 +123,22 @@ class Registry:
         label = name or str(getattr(plugin, "__name__", type(plugin).__name__))
         return self._add(f"object {id(plugin)}", label, "registered by the program", lambda: plugin)
 
-    def add_commands(self, cli: click.Group) -> None:
-        """Let every plugin add its commands; one that raises is recorded and skipped."""
+    def add_commands(self, cli: click.Group) -> list[LazyCommand]:
+        """Let every plugin add its commands; one that raises is recorded and skipped.
+
+        Returns:
+            Those that are imported when they are called.
+        """
+        lazy: list[LazyCommand] = []
         for implementation in self._manager.hook.rtpipe_commands.get_hookimpls():
             record = self._record_of(implementation.plugin)
+            given = {"cli": cli} if "cli" in implementation.argnames else {}
             try:
-                implementation.function(cli)
+                returned = cast("Iterable[LazyCommand] | None", implementation.function(**given))
+                lazy.extend(returned or ())
             except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
-                record.fault = _fault(error, implementation.plugin)
+                record.fault = fault_of(error, implementation.plugin)
+        return lazy
 
     def run_options(self, own: Iterable[click.Parameter] = ()) -> list[click.Option]:
         """Return the options that plugins add to `rtpipe run`; a wrong one is recorded and skipped.
@@ -190,7 +152,9 @@ class Registry:
             try:
                 found = checked_options(implementation.function(), [*taken, *added])
             except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
-                self._record_of(implementation.plugin).fault = _fault(error, implementation.plugin)
+                self._record_of(implementation.plugin).fault = fault_of(
+                    error, implementation.plugin
+                )
             else:
                 added += found
         return added
@@ -245,7 +209,7 @@ class Registry:
             self.sections |= sections
             self._section_owners |= dict.fromkeys(sections, origin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; recorded
-            record.fault = _fault(error, plugin)
+            record.fault = fault_of(error, plugin)
             if plugin is not None and self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
         return record
@@ -257,44 +221,38 @@ class Registry:
         return {}
 
     def _add_stages(self, plugin: object, record: PluginRecord) -> None:
-        stages: list[type[Stage[Any]]] = []
+        stages: list[StageType | LazyKind] = []
         for implementation in self._manager.hook.rtpipe_stages.get_hookimpls():
             if implementation.plugin is plugin:
                 stages.extend(
-                    _checked(cast("Iterable[type[Stage[Any]]]", implementation.function()))
+                    cast("Iterable[StageType | LazyKind]", implementation.function()),
                 )
-        added: list[str] = []
-        duplicates: list[str] = []
         for stage in stages:
-            if stage.kind in self.kinds and self.kinds[stage.kind] is not stage:
-                duplicates.append(stage.kind)
-                continue
-            self.kinds[stage.kind] = stage
-            self._owner[stage.kind] = record
-            added.append(stage.kind)
-        record.kinds = tuple(added)
-        record.duplicates = tuple(duplicates)
-        if duplicates:
-            theirs = ", ".join(f"`{kind}` ({self._owner[kind].origin})" for kind in duplicates)
+            _check(stage)
+        verdicts = [(stage.kind, self.kinds.add(stage, record)) for stage in stages]
+        record.kinds = tuple(kind for kind, added in verdicts if added)
+        record.duplicates = tuple(kind for kind, added in verdicts if not added)
+        if record.duplicates:
+            theirs = ", ".join(
+                f"`{kind}` ({self.kinds.owner(kind).origin})" for kind in record.duplicates
+            )
             record.fault = PluginFault(f"another plugin already has the kind {theirs}")
 
 
-def _checked(stages: Iterable[type[Stage[Any]]]) -> list[type[Stage[Any]]]:
-    """Return `stages`, or raise PluginError for what is no stage or has an impossible kind."""
-    from rtpipe.vocabulary import RESERVED
-
-    found = list(stages)
-    for stage in found:
-        if not (inspect.isclass(stage) and issubclass(stage, tuple(FAMILIES.values()))):
-            raise PluginError(f"rtpipe_stages() gave {stage!r}, which is no stage class")
-        kind = getattr(stage, "kind", None)
-        if not isinstance(kind, str) or not kind.isidentifier():
-            raise PluginError(f"{stage.__name__}.kind is {kind!r}; a kind is a word: `my_stage`")
-        if kind in RESERVED:
-            raise PluginError(f"{stage.__name__}.kind is `{kind}`, a reserved word of the file")
-        if not issubclass(stage.options_type, Options):
-            raise PluginError(f"the options of {stage.__name__} are no rtpipe.Options model")
-    return found
+def _check(stage: StageType | LazyKind) -> None:
+    """Raise PluginError for what is no stage or has an impossible kind."""
+    if isinstance(stage, LazyKind):
+        name = f"LazyKind({stage.kind!r})"
+        if stage.family not in get_args(Family):
+            raise PluginError(f"{name}.family is {stage.family!r}, not one of {get_args(Family)}")
+        if not _TARGET.fullmatch(stage.target):
+            raise PluginError(f"{name}.target is {stage.target!r}; write `module:Class`")
+    else:
+        check_class(stage)
+        name = stage.__name__
+    kind = getattr(stage, "kind", None)
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise PluginError(f"{name}.kind is {kind!r}; a kind is a word: `my_stage`")
 
 
 def _is_importable(path: Path) -> bool:
@@ -304,25 +262,3 @@ def _is_importable(path: Path) -> bool:
     except (ImportError, ValueError):
         return False
     return spec is not None and spec.origin == str(source_of(path.resolve()))
-
-
-def _fault(error: BaseException, plugin: object) -> PluginFault:
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
-    if isinstance(error, PluginError):
-        text = error.message
-    trace = "".join(traceback.format_exception(error))
-    path, line = _place(error, plugin)
-    return PluginFault(" ".join(text.split()), path, line, trace)
-
-
-def _place(error: BaseException, plugin: object) -> tuple[Path | None, int | None]:
-    """Return the innermost line of the plugin's own that the error passed through."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return Path(error.filename), error.lineno
-    own: tuple[Path | None, int | None] = (None, None)
-    file = getattr(plugin, "__file__", None)
-    for frame in traceback.extract_tb(error.__traceback__):
-        foreign = frame.filename in _OURS or frame.filename.startswith("<frozen")
-        if frame.filename == file or (own == (None, None) and not foreign):
-            own = (Path(frame.filename), frame.lineno)
-    return own if own[0] is None or own[0].suffix == ".py" else (None, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.catalogue.describe import stage_summary
+from rtpipe.catalogue.kinds import stage_summary
 from rtpipe.stage import shape
 from rtpipe.vocabulary import (
     BesideDo,
@@ -32,7 +32,7 @@ def make_schema(registry: Registry) -> Json:
     """Return the JSON Schema (2020-12) of the files that `registry`'s plugins understand."""
     definitions: Json = {}
     kinds: dict[str, list[str]] = {shape: [] for shape in (*_SHAPES, "subscriber")}
-    for kind, stage_type in sorted(registry.kinds.items()):
+    for kind, stage_type in sorted(registry.kinds.importable().items()):
         kinds[shape(stage_type)].append(kind)
         _add_options(f"options.{kind}", stage_type.options_type, definitions)
     for key, section in sorted(registry.sections.items()):

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from rtpipe.catalogue.describe import describe_events, describe_stage, stage_summary
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.catalogue.schema import make_schema
 from rtpipe.cli.options import json_option, plugins_dir_option, print_json
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ExitCode
-from rtpipe.stage import FAMILIES
+from rtpipe.hookspecs import Family
 from rtpipe.wording.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rtpipe.catalogue.kinds import Kinds
+
 _WIDTH = 96
 
 
-def _registry(plugins_dirs: Sequence[Path]) -> Registry:
-    """Return what is installed, what is in ./plugins, and in some more folders."""
+def _registry(plugins_dirs: Sequence[Path], *, whole: bool = True) -> Registry:
+    """Return what is installed, what is in ./plugins, and in some more folders.
+
+    Args:
+        plugins_dirs: The folders.
+        whole: Import every kind, so that those that cannot be are among what is told.
+    """
     registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
+    if whole:
+        registry.kinds.importable()
     for record in registry.faulty:
         click.echo(
             f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: {record.error}",
@@ -44,27 +51,30 @@ def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, as_json: bool) -
 
     Plugins are looked for among the installed packages, in ./plugins, and in --plugins-dir.
     """
-    registry = _registry(plugins_dirs)
-    if kind is not None and kind not in registry.kinds:
-        hint = did_you_mean(kind, registry.kinds) or "`rtpipe stages` lists them"
+    kinds = _registry(plugins_dirs, whole=as_json and kind is None).kinds
+    if kind is not None and kind not in kinds:
+        hint = did_you_mean(kind, kinds) or "`rtpipe stages` lists them"
         raise click.UsageError(f"no stage is called `{kind}`; {hint}")
-    pages = {
-        name: describe_stage(stage_type, registry.owner(name).origin)
-        for name, stage_type in sorted(registry.kinds.items())
-        if kind in {None, name}
-    }
+    if kind is None and not as_json:
+        _list(kinds)
+        return
+    from rtpipe.catalogue.describe import describe_stage
+
+    wanted = kinds.importable() if kind is None else {kind: kinds[kind]}
+    pages = [describe_stage(wanted[name], kinds.owner(name).origin) for name in sorted(wanted)]
     if as_json:
-        print_json(list(pages.values()) if kind is None else pages[kind])
-    elif kind is not None:
-        click.echo(_page(pages[kind]))
+        print_json(pages if kind is None else pages[0])
     else:
-        for family in FAMILIES:
-            rows = [
-                (name, stage_summary(registry.kinds[name])) for name in registry.of_family(family)
-            ]
-            if rows:
-                click.echo(f"{family}s")
-                click.echo(_table(rows))
+        click.echo(_page(pages[0]))
+
+
+def _list(kinds: Kinds) -> None:
+    """Print the kinds by family, from what is known of them without an import."""
+    for family in get_args(Family):
+        rows = [(name, kinds.summary(name)) for name in kinds.of_family(family)]
+        if rows:
+            click.echo(f"{family}s")
+            click.echo(_table(rows))
 
 
 @click.command()
@@ -73,6 +83,8 @@ def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, as_json: bool) -
 @common_options
 def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
     """List the events that stages publish, for `match:` in a pipeline file."""
+    from rtpipe.catalogue.describe import describe_events
+
     found = describe_events(_registry(plugins_dirs))
     if as_json:
         print_json(found)
@@ -122,6 +134,8 @@ def schema(plugins_dirs: tuple[Path, ...]) -> None:
     `rtpipe schema > rtpipe.catalogue.schema.json`; an editor finds it by the file's first line,
     `# yaml-language-server: $schema=./rtpipe.catalogue.schema.json`.
     """
+    from rtpipe.catalogue.schema import make_schema
+
     print_json(make_schema(_registry(plugins_dirs)))
 
 

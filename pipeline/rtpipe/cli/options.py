@@ -15,8 +15,6 @@ import click
 
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ConfigError
-from rtpipe.language.loading import Loaded, from_expression, from_text, load
-from rtpipe.language.reader import decode, read_bytes
 from rtpipe.wording.diagnostics import Findings, Span
 from rtpipe.wording.rendering import render
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtpipe.catalogue.plugins import Registry
-    from rtpipe.language.loading import Choices
+    from rtpipe.language.loading import Choices, Loaded
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -91,6 +89,8 @@ class PipelineRequest:
         return loaded
 
     def _load(self, choices: Choices) -> Loaded:
+        from rtpipe.language.loading import from_expression, from_text, load
+
         if self.expression is not None:
             return from_expression(self.expression, **choices)
         if self.files == (_STDIN,):
@@ -104,6 +104,8 @@ class PipelineRequest:
 
 
 def _standard_input() -> str:
+    from rtpipe.language.reader import decode
+
     findings = Findings()
     text = decode(sys.stdin.buffer.read(), _STDIN_NAME, findings)
     if text is None:
@@ -194,6 +196,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: The file cannot be read, or a line is no assignment.
     """
+    from rtpipe.language.reader import decode, read_bytes
+
     findings = Findings()
     data = read_bytes(path, findings, "E311")
     text = None if data is None else decode(data, path, findings)

@@ -12,46 +12,56 @@ import click
 
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.settings import Settings, add_common_options, common_options
-from rtpipe.errors import ConfigError, ExitCode, RtpipeError
+from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError
+from rtpipe.hookspecs import LazyCommand
 from rtpipe.wording.diagnostics import did_you_mean
 from rtpipe.wording.rendering import render, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {
-    "run": ("rtpipe.cli.run:run", "Run a pipeline."),
-    "validate": ("rtpipe.cli.validate:validate", "Check pipeline files without opening anything."),
-    "print": ("rtpipe.cli.show:print_", "Print the file as rtpipe understands it."),
-    "graph": ("rtpipe.cli.show:graph", "Show which stage reads which."),
-    "stages": ("rtpipe.cli.catalog:stages", "List the installed stages, or describe one."),
-    "events": ("rtpipe.cli.catalog:events", "List the events that stages publish."),
-    "plugins": ("rtpipe.cli.catalog:plugins", "List the plugins and what became of them."),
-    "schema": ("rtpipe.cli.catalog:schema", "Print the JSON Schema of a pipeline file."),
-    "explain": ("rtpipe.cli.explain:explain", "Explain a diagnostic's code, E102 for instance."),
-}
-"""Where each command of our own is, and what `--help` says of it without importing it."""
+_COMMANDS = (
+    LazyCommand("run", "Run a pipeline.", "rtpipe.cli.run:run"),
+    LazyCommand(
+        "validate", "Check pipeline files without opening anything.", "rtpipe.cli.validate:validate"
+    ),
+    LazyCommand("print", "Print the file as rtpipe understands it.", "rtpipe.cli.show:print_"),
+    LazyCommand("graph", "Show which stage reads which.", "rtpipe.cli.show:graph"),
+    LazyCommand(
+        "stages", "List the installed stages, or describe one.", "rtpipe.cli.catalog:stages"
+    ),
+    LazyCommand("events", "List the events that stages publish.", "rtpipe.cli.catalog:events"),
+    LazyCommand(
+        "plugins", "List the plugins and what became of them.", "rtpipe.cli.catalog:plugins"
+    ),
+    LazyCommand("schema", "Print the JSON Schema of a pipeline file.", "rtpipe.cli.catalog:schema"),
+    LazyCommand(
+        "explain", "Explain a diagnostic's code, E102 for instance.", "rtpipe.cli.explain:explain"
+    ),
+)
+
+_PLUGINS = "rtpipe.plugins"
 
 
 class RtpipeGroup(click.Group):
-    """The root: our own commands by name, then those that plugins add."""
-
-    _with_plugins = False
+    """The root: our own commands by name, then those that plugins add for this run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        self._add_plugin_commands()
-        return [*_COMMANDS, *sorted(super().list_commands(ctx))]
+        own = [command.name for command in _COMMANDS]
+        eager, lazy = self._of_plugins(ctx)
+        return [*own, *sorted({*super().list_commands(ctx), *eager, *lazy}.difference(own))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported now; plugins are loaded only for what is not our own."""
-        if cmd_name in _COMMANDS:
-            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-            command = getattr(importlib.import_module(module), attribute)
-            assert isinstance(command, click.Command)
-            return command
-        self._add_plugin_commands()
-        return super().get_command(ctx, cmd_name)
+        for own in _COMMANDS:
+            if own.name == cmd_name:
+                return _imported(own)
+        known = super().get_command(ctx, cmd_name)
+        if known is not None:
+            return known
+        eager, lazy = self._of_plugins(ctx)
+        return _imported(lazy[cmd_name]) if cmd_name in lazy else eager.get(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -64,13 +74,16 @@ class RtpipeGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing our own."""
-        rows = [(name, summary) for name, (_, summary) in _COMMANDS.items()]
+        own = [command.name for command in _COMMANDS]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(command.name, command.summary) for command in _COMMANDS])
+        eager, lazy = self._of_plugins(ctx)
         added = []
-        for name in self.list_commands(ctx):
-            command = None if name in _COMMANDS else super().get_command(ctx, name)
-            if command is not None and not command.hidden:
+        for name in self.list_commands(ctx)[len(own) :]:
+            command = self.commands.get(name) or eager.get(name)
+            if name in lazy:
+                added.append((name, lazy[name].summary))
+            elif command is not None and not command.hidden:
                 added.append((name, command.get_short_help_str(limit=80)))
         if added:
             with formatter.section("Commands of plugins"):
@@ -92,20 +105,43 @@ class RtpipeGroup(click.Group):
             click.echo("  = help: run it again with --debug and report what it prints", err=True)
             ctx.exit(ExitCode.FAILED)
 
-    def _add_plugin_commands(self) -> None:
-        if self._with_plugins:
-            return
-        self._with_plugins = True
-        registry = Registry.discover()
-        registry.add_commands(self)
-        for command in self.commands.values():
-            add_common_options(command)
-        for record in registry.faulty:
-            click.echo(
-                f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
-                f"{record.error}",
-                err=True,
-            )
+    def _of_plugins(
+        self, ctx: click.Context
+    ) -> tuple[dict[str, click.Command], dict[str, LazyCommand]]:
+        """Return the commands that plugins add, by name, and those that are imported when called.
+
+        Kept with the run: this group serves several, with other plugins, in one process.
+        """
+        if _PLUGINS not in ctx.meta:
+            added = click.Group()
+            registry = Registry.discover()
+            lazy = {command.name: command for command in registry.add_commands(added)}
+            for command in added.commands.values():
+                add_common_options(command)
+            for record in registry.faulty:
+                click.echo(
+                    f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
+                    f"{record.error}",
+                    err=True,
+                )
+            ctx.meta[_PLUGINS] = (added.commands, lazy)
+        found: tuple[dict[str, click.Command], dict[str, LazyCommand]] = ctx.meta[_PLUGINS]
+        return found
+
+
+def _imported(lazy: LazyCommand) -> click.Command:
+    module, _, name = lazy.target.partition(":")
+    try:
+        command: object = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise PluginError(
+            f"the command `{lazy.name}` cannot be imported from {lazy.target}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f"{lazy.target} is no click command")
+    add_common_options(command)
+    return command
 
 
 def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoReturn:

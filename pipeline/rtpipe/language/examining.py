@@ -49,11 +49,11 @@ def stages_of(pipeline: PipelineSpec) -> list[StageSpec]:
     return [*pipeline.stages, *(each for each in subscribers if each is not None)]
 
 
-def installed() -> list[StageSpec]:
+def installed_stages() -> list[StageSpec]:
     """Return a stage of each installed kind that needs no options; each has the id ""."""
     found = []
     nowhere = Span(Path(), 1, 1)
-    for kind, stage_type in Registry.discover().kinds.items():
+    for kind, stage_type in Registry.discover().kinds.importable().items():
         with suppress(ValidationError):
             options = stage_type.options_type.model_validate({})
             found.append(StageSpec("", kind, stage_type, options, nowhere))

@@ -33,14 +33,19 @@ class ItemMistakes:
         self._reserved = reserved
 
     def unknown_kind(self, kind: Entry, *, of_events: bool) -> None:
-        """Report that no plugin has a kind."""
+        """Report that no plugin has a kind, or that it cannot be imported."""
         name = kind.key
+        if name in self._registry.kinds:
+            self._broken(kind)
+            return
         families = ("subscriber",) if of_events else _AUDIO
-        kinds = sorted(known for each in families for known in self._registry.of_family(each))
+        found = self._registry.kinds
+        kinds = sorted(known for each in families for known in found.of_family(each))
+        types = found.importable()
         owners = [
             known
             for known in kinds
-            if name in self._registry.kinds[known].options_type.model_fields
+            if known in types and name in types[known].options_type.model_fields
         ]
         words = name.split()
         help = did_you_mean(name, kinds)
@@ -59,6 +64,17 @@ class ItemMistakes:
             label="unknown kind",
             help=help or f"there is {listed(kinds)}",
             notes=[*broken, "`rtpipe stages` lists what is installed"],
+        )
+
+    def _broken(self, kind: Entry) -> None:
+        failure = self._registry.kinds.failure(kind.key)
+        assert failure is not None
+        self._findings.error(
+            "E402",
+            failure.message,
+            kind.key_span,
+            label="its plugin is broken",
+            notes=[f"`rtpipe stages {kind.key} --debug` prints the whole traceback"],
         )
 
     def section(self, kind: Entry, name: str) -> None:
@@ -102,7 +118,7 @@ class ItemMistakes:
                 help=f"give it an item of its own: `- {key}: {shown}`",
             )
             return
-        stage_type = self._registry.kinds.get(kind.key)
+        stage_type = self._registry.kinds.find(kind.key)
         if stage_type is None:
             return  # an unknown kind is enough said
         fields = tuple(stage_type.options_type.model_fields)
@@ -141,7 +157,7 @@ class ItemMistakes:
 
     def stand_in(self, kind: str, other: str, span: Span) -> None:
         """Report a fallback `other`, at `span`, that gives or takes not what `kind` does."""
-        kinds = self._registry.kinds
+        kinds = self._registry.kinds.importable()
         alike = sorted(k for k, stage in kinds.items() if shape(stage) == shape(kinds[kind]))
         self._findings.error(
             "E117",

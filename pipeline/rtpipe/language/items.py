@@ -26,7 +26,7 @@ class StageItem:
     """A stage as written, merged, not yet checked.
 
     Attributes:
-        kind: As written; `stage_type` is None when no plugin has it.
+        kind: As written; `stage_type` is None when no plugin has it or it cannot be imported.
         options: What stands under the kind; a scalar already under the kind's main option.
         reserved: What stands beside the kind.
         id: Given by `id:`, or the kind, numbered.
@@ -160,7 +160,7 @@ class ItemReader:
 
     def of_kind(self, kind: Entry, reserved: dict[str, Entry]) -> StageItem:
         """Return the item of a kind and what stands beside it."""
-        stage_type = self._registry.kinds.get(kind.key)
+        stage_type = self._registry.kinds.find(kind.key)
         if stage_type is None:
             self._mistakes.unknown_kind(kind, of_events=self._of_events)
         elif issubclass(stage_type, Subscriber) is not self._of_events:

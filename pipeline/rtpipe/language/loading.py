@@ -27,7 +27,7 @@ from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rtpipe.catalogue.plugins import PluginRecord
+    from rtpipe.catalogue.records import PluginRecord
     from rtpipe.language.nodes import MapNode, Node, ScalarNode
     from rtpipe.language.spec import PipelineSpec
 

@@ -19,16 +19,13 @@ from rtpipe.language.nodes import (
     what,
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
-from rtpipe.stage import Subscriber
 from rtpipe.vocabulary import Meant, Profile, Reserved, keys
 from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rtpipe.stage import Stage
+    from rtpipe.catalogue.kinds import Kinds
     from rtpipe.wording.diagnostics import Findings
 
 M = TypeVar("M", bound=BaseModel)
@@ -44,11 +41,9 @@ class ReservedReader:
         kinds: The kinds there are: a help for one that stands where a reserved key should.
     """
 
-    def __init__(
-        self, findings: Findings, kinds: Mapping[str, type[Stage[Any]]] | None = None
-    ) -> None:
+    def __init__(self, findings: Findings, kinds: Kinds | None = None) -> None:
         self._findings = findings
-        self._kinds = kinds or {}
+        self._kinds = kinds
 
     def read(self, model: type[M], node: MapNode) -> M:
         """Return what `node` says; what is wrong or has no value counts as not written.
@@ -94,10 +89,10 @@ class ReservedReader:
 
     def _stray(self, owner: type[Reserved], key: str) -> str | None:
         """Return what to do with a key that is a kind."""
-        kind = self._kinds.get(key)
-        if kind is None:
+        if self._kinds is None or key not in self._kinds:
             return None
-        help = owner.strays.get("events" if issubclass(kind, Subscriber) else "stages")
+        of_events = self._kinds.family(key) == "subscriber"
+        help = owner.strays.get("events" if of_events else "stages")
         return help and help.format(key)
 
     def _report_value(self, model: type[BaseModel], root: MapNode, path: _Path) -> None:

@@ -158,7 +158,7 @@ class _Checks:
         """Report a kind that two plugins claim: which one is meant cannot be known."""
         for record in self._registry.records:
             if item.kind in record.duplicates:
-                owner = self._registry.owner(item.kind)
+                owner = self._registry.kinds.owner(item.kind)
                 self._findings.error(
                     "E403",
                     f"two plugins have the kind `{item.kind}`: {owner.origin} and {record.origin}",

@@ -94,9 +94,9 @@ class RouteReader:
             found.append(item.stage_type)
             node = item.get("fallback")
             single = [node.value] if isinstance(node, ScalarNode) else []
-            kinds = self._registry.kinds
             named = node.entries if isinstance(node, MapNode) else single
-            found += [kinds[name] for name in named if isinstance(name, str) and name in kinds]
+            fallbacks = (self._registry.kinds.find(name) for name in named if isinstance(name, str))
+            found += [stage_type for stage_type in fallbacks if stage_type is not None]
         return found
 
     def _subscriber(self, node: Node) -> StageItem | None:
@@ -143,11 +143,12 @@ class RouteReader:
     def _check_event(self, glob: str, node: Node) -> None:
         if any(overlap(glob, name) for name in self._published):
             return
-        everywhere = published_by(self._registry.kinds.values())
+        kinds = self._registry.kinds.importable()  # all of them, for the help of an error alone
+        everywhere = published_by(kinds.values())
         if any(overlap(glob, name) for name in everywhere):
             publishers = sorted(
                 kind
-                for kind, stage in self._registry.kinds.items()
+                for kind, stage in kinds.items()
                 if any(overlap(glob, name) for name in published_by([stage]) if name not in CORE)
             )
             self._findings.warning(
@@ -221,7 +222,7 @@ class RouteReader:
 
     def _had(self, stage: StageItem, action: str) -> bool:
         """Whether a kind that was replaced by `--set`, a profile or another file had the action."""
-        kinds = (self._registry.kinds.get(kind) for kind in stage.was)
+        kinds = map(self._registry.kinds.find, stage.was)
         return any(kind is not None and action in offered_actions(kind) for kind in kinds)
 
     def _skipped(self, call: WrittenCall, why: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import av
-
 from rtpipe.language.checking import check_options
 from rtpipe.language.items import ItemReader
 from rtpipe.language.nodes import MapNode, plain
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from rtpipe.wording.diagnostics import Findings, Span
 
 _HIGHEST_RATE = 768_000
+_COMMON = {"format": {"s16", "s32", "flt", "fltp"}, "layout": {"mono", "stereo"}}
+"""What needs no look into FFmpeg."""
 
 
 class StageMaker:
@@ -104,13 +104,14 @@ class StageMaker:
 
 
 def _exists(name: str, value: object) -> bool:
+    if name == "sample_rate":
+        return isinstance(value, int) and 0 < value <= _HIGHEST_RATE
+    if value in _COMMON[name]:
+        return True
+    import av  # noqa: PLC0415 - a check of what is common does not pay for it
+
     try:
-        if name == "format":
-            av.AudioFormat(str(value))
-        elif name == "layout":
-            av.AudioLayout(str(value))
-        else:
-            return isinstance(value, int) and 0 < value <= _HIGHEST_RATE
+        (av.AudioFormat if name == "format" else av.AudioLayout)(str(value))
     except ValueError:
         return False
     return True

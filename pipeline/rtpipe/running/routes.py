@@ -1,19 +1,24 @@
-"""Routes: the lines of `events:` in the file, as handlers on the bus."""
+"""Routes: the lines of `events:` in the file, as handlers on the bus, and who subscribes to it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.events import RouteFailed
+from rtpipe.bus import Mailbox
+from rtpipe.events import RouteFailed, SubscriberOverflowed
 from rtpipe.stage import Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtpipe.bus import Bus, Mailbox
+    from rtpipe.bus import Bus
     from rtpipe.events import Event
     from rtpipe.language.spec import RouteSpec
     from rtpipe.running.supervisor import Slot
+
+SUBSCRIBERS_S = 2.0
+"""How long subscribers may take over the last events."""
 
 
 class Condition:
@@ -69,7 +74,46 @@ def connect(
     bus.subscribe(route.match, handle)
 
 
-async def attend(slot: Slot, mailbox: Mailbox) -> None:
+class Subscribers:
+    """The subscribers of a pipeline, each in a task of its own behind its own mailbox."""
+
+    def __init__(self) -> None:
+        self._mailboxes: list[tuple[Slot, Mailbox]] = []
+        self._attending: list[asyncio.Task[None]] = []
+
+    def add(self, slot: Slot) -> Mailbox:
+        """Add the subscriber in `slot`; returns the mailbox that its events go into."""
+        mailbox = Mailbox()
+        self._mailboxes.append((slot, mailbox))
+        return mailbox
+
+    async def open(self) -> None:
+        """Open them, and hand them their events from now on.
+
+        Raises:
+            StageError: One could not be opened.
+        """
+        for slot, mailbox in self._mailboxes:
+            await slot.open()
+            self._attending.append(asyncio.create_task(_attend(slot, mailbox), name=slot.spec.id))
+
+    async def close(self) -> None:
+        """Let them take the last events, at most `SUBSCRIBERS_S` long, and close them."""
+        for slot, mailbox in self._mailboxes:
+            if mailbox.lost:
+                slot.ctx.publish(SubscriberOverflowed(lost=mailbox.lost))
+        for _, mailbox in self._mailboxes:
+            mailbox.close()
+        if self._attending:
+            _, late = await asyncio.wait(self._attending, timeout=SUBSCRIBERS_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._attending, return_exceptions=True)
+        for slot, _ in self._mailboxes:
+            await slot.close_instance()
+
+
+async def _attend(slot: Slot, mailbox: Mailbox) -> None:
     """Hand the mailbox's events to its subscriber, until it is closed and empty.
 
     An event that the subscriber fails on is lost to it and reported; a call never ends because a

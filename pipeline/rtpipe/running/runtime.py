@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from rtpipe.bus import Bus, Mailbox
+from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
@@ -16,20 +16,20 @@ from rtpipe.events import (
     PipelineEnded,
     PipelineStarted,
     PipelineStopping,
-    SubscriberOverflowed,
 )
 from rtpipe.language.calls import checked, unknown_stage_help
+from rtpipe.running.background import begin
 from rtpipe.running.chain import Wiring
 from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.plan import Plan, make_plan, runs_inline
-from rtpipe.running.routes import attend, connect
+from rtpipe.running.routes import Subscribers, connect
 from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import InlineSlot, Slot, Status
 from rtpipe.running.tasks import run_peer, run_sink, run_source, run_transform
 from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform, offered_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from rtpipe.audio import AudioFrame
     from rtpipe.catalogue.plugins import Registry
@@ -37,21 +37,23 @@ if TYPE_CHECKING:
     from rtpipe.language.graph import Graph
     from rtpipe.language.spec import StageSpec
     from rtpipe.running.state import StageState
+    from rtpipe.wording.diagnostics import Diagnostic
 
 SETTLE_S = 0.5
 """How long sinks may still write after the deadline of a stop has cut off what feeds them."""
-SUBSCRIBERS_S = 2.0
-"""How long subscribers may take over the last events."""
 
 
 class Pipeline:
     """A pipeline that can be run once.
+
+    `async with pipeline:` runs it while the block lasts; see `rtpipe.load` and `rtpipe.loads`.
 
     Args:
         graph: What to run.
         check: Assert the rules of frames on every edge; for tests and `--debug`.
         registry: Whose plugins extend it while it runs (`rtpipe_running`); None: nobody does.
         run_options: The values of the options that plugins add to `rtpipe run`; None: defaults.
+        warnings: What is odd about its file but not wrong.
 
     Attributes:
         spec: The checked file.
@@ -60,6 +62,7 @@ class Pipeline:
         sections: The top-level keys that plugins added to the file: each one's validated model, or
             None where the file lacks it.
         run_options: What the options that plugins added to `rtpipe run` say, by name.
+        warnings: What is odd about its file but not wrong.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Pipeline:
         check: bool = False,
         registry: Registry | None = None,
         run_options: Mapping[str, Any] | None = None,
+        warnings: Sequence[Diagnostic] = (),
     ) -> None:
         self.graph = graph
+        self.warnings = tuple(warnings)
         self.spec = graph.pipeline
         self.bus = Bus()
         self.clock = Clock()
@@ -83,21 +88,22 @@ class Pipeline:
         self._slots: dict[str, Slot] = {
             id: self._slot(node.spec) for id, node in graph.nodes.items()
         }
-        self._subscribers: list[tuple[Slot, Mailbox]] = []
+        self._subscribers = Subscribers()
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
-        self._attending: list[asyncio.Task[None]] = []
         self._stopping: str | None = None
         self._stop_asked = asyncio.Event()
+        self._started = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._ended = False
         self._error: RtpipeError | None = None
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
             mailbox = None
             if route.subscriber is not None:
-                mailbox = Mailbox()
-                self._subscribers.append((self._slot(route.subscriber), mailbox))
+                mailbox = self._subscribers.add(self._slot(route.subscriber))
             connect(
                 self.bus, route, perform=self.perform, mailbox=mailbox, report=self._publish_own
             )
@@ -111,9 +117,13 @@ class Pipeline:
             RtpipeError: A stage could not open, or failed while its policy was to fail. Everything
                 is closed by then, and what had been recorded is complete.
         """
+        if self._ended:
+            raise StageError("a pipeline runs once", help="load it again")
+        self.clock.start()
         reason = "failed"
         try:
             if await self._opened():
+                self._started.set()
                 self._publish_own(PipelineStarted(name=self.spec.name))
                 await self._move_audio()
             reason = self._stopping or "end of stream"
@@ -132,13 +142,48 @@ class Pipeline:
 
     def stop(self, reason: str = "stop") -> None:
         """Close the sources and let what is queued drain, at most `drain_s` long."""
-        if self._stopping is not None:
+        if self._stopping is not None or self._ended:
             return
         self._stopping = reason
         self._publish_own(PipelineStopping(reason=reason))
         for slot in self._slots.values():
             slot.ctx.stopping = True
         self._stop_asked.set()
+
+    async def __aenter__(self) -> Self:
+        """Open everything and let it run beside the program.
+
+        Raises:
+            RtpipeError: As `run` does; everything is closed by then.
+        """
+        self._running = await begin(self.run(), self._started, name=self.spec.name)
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Stop, drain and close; raise what ended the pipeline unless the block raised."""
+        assert self._running is not None
+        self.stop("the program is done")
+        await asyncio.gather(self._running, return_exceptions=error is not None)
+
+    def __getitem__(self, id: str) -> Any:
+        """Return the stage that stands at `id` now: `pipeline["gain"].set(-3)`.
+
+        Raises:
+            KeyError: There is no such stage.
+            StageError: It is not open.
+        """
+        slot = self._slots[id]
+        if slot.status is not Status.OK:
+            raise StageError(f"{id} is {slot.status.value}")
+        return slot.stage
+
+    def events(self, match: str | Iterable[str] = "*") -> AsyncGenerator[Event, None]:
+        """Return the events that will match, until the pipeline has ended.
+
+        They wait in a queue of their own: who reads slowly delays nobody, and loses the oldest
+        when there are more than 1000.
+        """
+        return self.bus.stream(match)
 
     def perform(self, stage: str, action: str, /, *args: object, **kwargs: object) -> object:
         """Carry out an action of a stage and return what it returns.
@@ -154,9 +199,7 @@ class Pipeline:
         found, args, kwargs = checked(stage, kind, action, args, kwargs, offered)
         if found is FLUSH:
             return self.flush(stage)
-        if slot.status is not Status.OK:
-            raise StageError(f"{stage} is {slot.status.value}")
-        return getattr(slot.stage, found.method)(*args, **kwargs)
+        return getattr(self[stage], found.method)(*args, **kwargs)
 
     def tap_output(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         """Call `handler(frame)` for every frame that stage `id` gives out or, as a sink, takes.
@@ -245,20 +288,11 @@ class Pipeline:
             extension = Extension(make, partial(self._plugin_failed, plugin.name))
             self._extensions.append(extension)
             await extension.enter()
-        for slot, mailbox in self._subscribers:
-            await self._open_slot(slot)
-            self._attending.append(asyncio.create_task(attend(slot, mailbox), name=slot.spec.id))
+        await self._subscribers.open()
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
-            await self._open_slot(slot)
-
-    @staticmethod
-    async def _open_slot(slot: Slot) -> None:
-        try:
             await slot.open()
-        except RtpipeError as error:
-            raise slot.wrapped(error) from error
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -318,18 +352,9 @@ class Pipeline:
         for slot in self._slots.values():
             await slot.close()
         self._publish_own(PipelineEnded(reason=reason))
-        for slot, mailbox in self._subscribers:
-            if mailbox.lost:
-                slot.ctx.publish(SubscriberOverflowed(lost=mailbox.lost))
-        for _, mailbox in self._subscribers:
-            mailbox.close()
-        if self._attending:
-            _, late = await asyncio.wait(self._attending, timeout=SUBSCRIBERS_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*self._attending, return_exceptions=True)
-        for slot, _ in self._subscribers:
-            await slot.close_instance()
+        self._ended = True
+        self.bus.end_streams()
+        await self._subscribers.close()
         for extension in reversed(self._extensions):
             await extension.leave()
 

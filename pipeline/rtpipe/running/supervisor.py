@@ -128,9 +128,12 @@ class Slot:
         """Open the stage, or the first of its fallbacks that opens.
 
         Raises:
-            RtpipeError: Nothing opened.
+            StageError: Nothing opened; it says why, and which stage.
         """
-        await self._open_first(self.spec)
+        try:
+            await self._open_first(self.spec)
+        except RtpipeError as error:
+            raise self.wrapped(error) from error
 
     async def _open_first(self, candidate: StageSpec) -> None:
         while True:

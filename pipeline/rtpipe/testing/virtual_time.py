@@ -7,8 +7,11 @@ import selectors
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from concurrent.futures import Executor
+
+    from rtpipe.events import Event
+    from rtpipe.running.runtime import Pipeline
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -92,3 +95,22 @@ def run_virtual(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coroutine)
+
+
+def run_pipeline(pipeline: Pipeline, match: str | Iterable[str] = "*") -> list[Event]:
+    """Run a whole pipeline to its end in virtual time: nothing in it waits for a clock.
+
+    Args:
+        pipeline: As `rtpipe.load` or `rtpipe.loads` gives it; not from within a running loop.
+        match: Which events to return, by name or glob.
+
+    Returns:
+        The events that it published, in order.
+
+    Raises:
+        RtpipeError: What ended it.
+    """
+    events: list[Event] = []
+    pipeline.bus.subscribe(match, events.append)
+    run_virtual(pipeline.run())
+    return events

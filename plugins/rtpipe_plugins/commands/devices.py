@@ -23,22 +23,19 @@ _TITLES: dict[Direction, str] = {
 }
 
 
-def add_commands(cli: click.Group) -> None:
-    """Add `devices` to the command line."""
-
-    @cli.command()
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    def devices(*, as_json: bool) -> None:
-        """List the audio devices, each with the string to paste into a pipeline."""
-        found = listing()
-        if as_json:
-            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-            return
-        for direction, title in _TITLES.items():
-            rows = [row for row in found if row["direction"] == direction]
-            click.echo(title)
-            for line in [_line(row) for row in rows] or ["none found"]:
-                click.echo(f"  {line}")
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def devices(*, as_json: bool) -> None:
+    """List the audio devices, each with the string to paste into a pipeline."""
+    found = listing()
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for direction, title in _TITLES.items():
+        rows = [row for row in found if row["direction"] == direction]
+        click.echo(title)
+        for line in [_line(row) for row in rows] or ["none found"]:
+            click.echo(f"  {line}")
 
 
 def listing() -> list[dict[str, Any]]:
@@ -50,9 +47,9 @@ def listing() -> list[dict[str, Any]]:
     sounddevice = portaudio.load()
     found: list[dict[str, Any]] = []
     for direction in _TITLES:
-        devices = portaudio.list_devices(sounddevice, direction)
-        found += [_described(device, devices, direction) for device in devices]
-        if any(device.name == "pulse" for device in devices):
+        listed = portaudio.list_devices(sounddevice, direction)
+        found += [_described(device, listed, direction) for device in listed]
+        if any(device.name == "pulse" for device in listed):
             found += _pulse_devices(direction)
     return found
 

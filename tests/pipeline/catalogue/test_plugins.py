@@ -178,7 +178,7 @@ def test_a_kind_belongs_to_who_had_it_first() -> None:
     second = found.register(plugin(stage("a"), stage("c")), "second")
     assert (second.duplicates, second.kinds) == (("a",), ("c",))
     assert "`a` (registered by the program)" in (second.error or "")
-    assert found.owner("a") is first
+    assert found.kinds.owner("a") is first
 
 
 def test_registries_do_not_know_each_other() -> None:
@@ -189,8 +189,8 @@ def test_registries_do_not_know_each_other() -> None:
 
 
 def test_families() -> None:
-    assert registry().of_family("peer") == ["realtime"]
-    assert registry().of_family("subscriber") == ["jsonl", "log", "webhook"]
+    assert registry().kinds.of_family("peer") == ["realtime"]
+    assert registry().kinds.of_family("subscriber") == ["jsonl", "log", "webhook"]
 
 
 class Point:
@@ -223,7 +223,7 @@ def test_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_ships_is_found_by_its_entry_point() -> None:
     found = Registry.discover()
-    assert found.owner("mic").origin.startswith("rtpipe-media ")
+    assert found.kinds.owner("mic").origin.startswith("rtpipe-media ")
     assert not found.faulty
 
 

@@ -158,12 +158,12 @@ def test_commands_of_plugins_are_found_by_name_and_listed(monkeypatch: pytest.Mo
         return found
 
     monkeypatch.setattr(Registry, "discover", discover)
-    result = CliRunner().invoke(RtpipeGroup(name="rtpipe"), ["hello"])
+    result = CliRunner().invoke(cli, ["hello"])
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "hello\n")
     assert (
         "warning: the plugin `broken` (registered by the program) cannot be used" in result.stderr
     )
-    listed = CliRunner().invoke(RtpipeGroup(name="rtpipe"), ["--help"]).stdout
+    listed = CliRunner().invoke(cli, ["--help"]).stdout
     assert "Commands of plugins" in listed
     assert "hello  Greet." in listed
 
@@ -228,15 +228,26 @@ def test_an_env_file_that_is_none_does_not_show_its_lines() -> None:
     assert run("validate", "a.yaml", "--env-file", "no.env").exit_code == ExitCode.CONFIGURATION
 
 
-def test_a_command_of_a_plugin_takes_the_common_options_that_it_leaves_free() -> None:
+def test_a_command_of_a_plugin_takes_the_common_options_that_it_leaves_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plain = click.Command("plain", callback=lambda: click.echo(Settings.current().verbosity))
     own = click.Option(["-v", "--vendor"], is_flag=True)
     choosy = click.Command("choosy", params=[own], callback=lambda **_: None)
-    group = RtpipeGroup()
-    group.add_command(plain)
-    group.add_command(choosy)
-    group._add_plugin_commands()
-    assert CliRunner().invoke(group, ["plain", "-v"]).output == "1\n"
+
+    class Plugin:
+        @hookimpl
+        def rtpipe_commands(self, cli: click.Group) -> None:
+            cli.add_command(plain)
+            cli.add_command(choosy)
+
+    def discover() -> Registry:
+        found = Registry()
+        found.register(Plugin())
+        return found
+
+    monkeypatch.setattr(Registry, "discover", discover)
+    assert run("plain", "-v").output == "1\n"
     assert [option.opts[0] for option in choosy.params] == ["-v", "-q", "--debug"]
     for _ in range(2):  # a second group must not add them again
         add_common_options(plain)

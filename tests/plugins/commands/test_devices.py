@@ -20,7 +20,7 @@ TWINS = (("USB Audio", 1, 0), ("USB Audio", 1, 0), ("Speakers", 0, 2), ("pulse",
 
 def run(*words: str) -> Result:
     group = click.Group()
-    devices.add_commands(group)
+    group.add_command(devices.devices)
     return CliRunner().invoke(group, ["devices", *words])
 
 

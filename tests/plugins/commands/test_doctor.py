@@ -56,7 +56,7 @@ def pipeline(tmp_path: Path) -> Callable[[str], Path]:
 
 def run(*words: str | Path) -> Result:
     group = click.Group()
-    doctor.add_commands(group)
+    group.add_command(doctor.doctor)
     return CliRunner().invoke(group, ["doctor", *map(str, words)])
 
 

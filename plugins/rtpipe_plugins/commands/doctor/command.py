@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtpipe import ExitCode, Finding, RtpipeError
+from rtpipe import (
+    ExitCode,
+    Finding,
+    RtpipeError,
+    installed_stages,
+    load,
+    probe,
+    stages_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,11 +88,6 @@ class Report:
         return check
 
 
-def add_commands(cli: click.Group) -> None:
-    """Add `doctor` to the command line."""
-    cli.add_command(doctor)
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sound", is_flag=True, help="Play a soft chirp, and listen for it.")
@@ -95,10 +98,7 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
     With FILE at what its stages need, and exits with 69 if something is missing that this pipeline
     cannot run without; a stage with a `fallback:` can.
     """
-    from rtpipe.language.examining import installed, stages_of
-    from rtpipe.language.loading import load
-
-    stages = installed() if file is None else stages_of(load([file], examine="file").spec)
+    stages = installed_stages() if file is None else stages_of(load(file, examine="file").spec)
     report = Report(shown=not as_json)
     asyncio.run(_examine(stages, report, fatal=file is not None, sound=sound))
     lacking = [check.name for check in report.checks if check.needed and check.lacking]
@@ -138,8 +138,6 @@ async def _examine(
 
 async def _probe(stage: StageSpec, report: Report) -> list[Check]:
     """Report what a stage shows; return what it cannot do without."""
-    from rtpipe.language.examining import probe
-
     checks = [(finding, report.take(finding, stage.id)) async for finding in probe(stage)]
     return [check for finding, check in checks if finding.needed]
 

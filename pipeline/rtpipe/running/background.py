@@ -1,0 +1,32 @@
+"""A run beside the program: what `async with pipeline` does before its block begins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+async def begin(
+    run: Coroutine[object, object, None], started: asyncio.Event, *, name: str
+) -> asyncio.Task[None]:
+    """Run in a task of its own; return it once `started` is set, or it is done.
+
+    Cancelled meanwhile, it cancels the run and waits for it.
+
+    Raises:
+        Exception: What ended the run before it had started.
+    """
+    task = asyncio.create_task(run, name=name)
+    task.add_done_callback(lambda _: started.set())
+    try:
+        await started.wait()
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    if task.done():
+        task.result()
+    return task

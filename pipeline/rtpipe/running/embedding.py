@@ -1,0 +1,114 @@
+"""Pipelines in a program: loaded from files or from a text, and run with or without a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rtpipe.catalogue.plugins import Registry
+from rtpipe.errors import PluginError
+from rtpipe.language import loading
+from rtpipe.running.runtime import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def load(
+    files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    plugins: Iterable[object] = (),
+    sets: Sequence[str] = (),
+    profile: str | None = None,
+    env: Mapping[str, str] | None = None,
+    examine: Literal["file", "machine"] | None = None,
+    check: bool = False,
+) -> Pipeline:
+    """Return the pipeline that a file holds, or several with later ones on top; opens nothing.
+
+    Args:
+        files: The pipeline file, or it and its overlays.
+        plugins: Modules and objects with `@hookimpl`s, beside the plugins that are installed.
+        sets: `key=value` each, on top of everything: `gain.gain_db=-3`.
+        profile: One of the file's profiles.
+        env: The environment; None: the process's own.
+        examine: How closely the stages examine themselves: `file`: what the file ships and gets
+            wrong is an error, too; `machine`: what this machine lacks is a warning. None: not at
+            all.
+        check: Assert the rules of frames on every edge.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+        PluginError: A plugin cannot be used, or refuses the pipeline.
+    """
+    paths = [files] if isinstance(files, (str, os.PathLike)) else files
+    loaded = loading.load(
+        [Path(path) for path in paths],
+        registry=_registry(plugins),
+        sets=sets,
+        profile=profile,
+        env=env,
+        examine=examine,
+    )
+    return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
+
+
+def loads(
+    text: str,
+    *,
+    path: str | os.PathLike[str] = "<text>",
+    plugins: Iterable[object] = (),
+    sets: Sequence[str] = (),
+    profile: str | None = None,
+    env: Mapping[str, str] | None = None,
+    examine: Literal["file", "machine"] | None = None,
+    check: bool = False,
+) -> Pipeline:
+    """Return the pipeline that a YAML text holds; opens nothing.
+
+    Args:
+        text: What could stand in a pipeline file.
+        path: What diagnostics call it; relative paths in it start from this one's folder.
+        plugins: As for `load`, and so is all else.
+        sets: On top of everything.
+        profile: One of the text's profiles.
+        env: The environment.
+        examine: How closely the stages examine themselves.
+        check: Assert the rules of frames on every edge.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+        PluginError: A plugin cannot be used, or refuses the pipeline.
+    """
+    loaded = loading.from_text(
+        text,
+        path=Path(path),
+        registry=_registry(plugins),
+        sets=sets,
+        profile=profile,
+        env=env,
+        examine=examine,
+    )
+    return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
+
+
+def run(pipeline: Pipeline) -> None:
+    """Run `pipeline` to its end in an event loop of its own, as `asyncio.run` would.
+
+    Ctrl-C closes every stage and raises KeyboardInterrupt.
+
+    Raises:
+        RtpipeError: What ended it.
+    """
+    asyncio.run(pipeline.run())
+
+
+def _registry(plugins: Iterable[object]) -> Registry:
+    registry = Registry.discover()
+    for plugin in plugins:
+        record = registry.register(plugin)
+        if record.error is not None:
+            raise PluginError(f"the plugin `{record.name}` cannot be used: {record.error}")
+    return registry

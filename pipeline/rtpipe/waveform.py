@@ -1,0 +1,176 @@
+"""Waveforms: the samples of audio frames as numpy arrays.
+
+The part of `rtpipe.audio` that needs av and numpy, imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from rtpipe.audio import copy_meta, stamp
+from rtpipe.errors import FormatError
+from rtpipe.formats import AudioFormat
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+AudioFrame = av.AudioFrame
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
+_FULL_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "flt": 1.0, "dbl": 1.0}
+
+
+def pcm(frame: AudioFrame) -> NDArray[Any]:
+    """Return a writable view of a packed frame's samples, shape (samples, channels).
+
+    The view shares memory with the frame, and a frame may be shared by several stages: write only
+    into a frame of your own (`mutates = True` gives you one).
+
+    Raises:
+        FormatError: The frame is planar with several channels.
+    """
+    name = frame.format.name
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar:
+        if channels > 1:
+            raise FormatError(f"{name} keeps each channel in a plane of its own: no single view")
+        name = name.removesuffix("p")
+    view = _plane(frame.planes[0], name)
+    return view[: frame.samples * channels].reshape(-1, channels)  # planes are padded
+
+
+def _plane(plane: Any, name: str) -> NDArray[Any]:
+    return np.frombuffer(plane, dtype=_DTYPES[name])
+
+
+def samples(frame: AudioFrame) -> NDArray[np.float32]:
+    """Return the frame's samples as float32, shape (samples, channels), full scale 1.0; a copy."""
+    name = frame.format.name.removesuffix("p")
+    if frame.format.is_planar:
+        channels = [_plane(plane, name) for plane in frame.planes]
+        packed: NDArray[Any] = np.stack([c[: frame.samples] for c in channels], axis=1)
+    else:
+        packed = pcm(frame)
+    floats = packed.astype(np.float32)
+    if name == "u8":
+        floats -= 128.0
+    if _FULL_SCALE[name] != 1.0:
+        floats /= _FULL_SCALE[name]
+    return floats
+
+
+def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
+    """Return a frame of the same format, time and meta as `frame` that holds `x`.
+
+    Args:
+        frame: The model.
+        x: Samples, shape (samples, channels) or (samples,), full scale 1.0; louder is clipped.
+    """
+    values = x.reshape(len(x), -1)
+    name = frame.format.name
+    kind = name.removesuffix("p")
+    if kind in {"s16", "s32"}:
+        scale = _FULL_SCALE[kind]
+        exact = values.astype(np.float64) if kind == "s32" else values
+        data: NDArray[Any] = np.clip(np.rint(exact * scale), -scale, scale - 1)
+    elif kind == "u8":
+        data = np.clip(np.rint(values * 128.0) + 128.0, 0, 255)
+    else:
+        data = values
+    shaped = data.T if frame.format.is_planar else data.reshape(1, -1)
+    ready: Any = np.ascontiguousarray(shaped, dtype=_DTYPES[kind])
+    out = AudioFrame.from_ndarray(ready, format=name, layout=frame.layout.name)
+    stamp(out, sample_rate=frame.sample_rate, pts=frame.pts or 0)
+    copy_meta(frame, out)
+    return out
+
+
+def from_pcm(
+    data: NDArray[np.int16], *, sample_rate: int, pts: int, layout: str | None = None
+) -> AudioFrame:
+    """Return an s16 frame of `data`, shape (samples,) or (samples, channels).
+
+    More than two channels need a `layout`.
+    """
+    mono = data.ndim == 1 or data.shape[1] == 1
+    format = AudioFormat(sample_rate, layout or ("mono" if mono else "stereo"), "s16")
+    return from_bytes(data.tobytes(), len(data), format, pts=pts)
+
+
+def from_bytes(data: bytes, samples: int, format: AudioFormat, *, pts: int) -> AudioFrame:
+    """Return a frame of so many packed samples in a complete `format`."""
+    frame = AudioFrame(format=format.format or "", layout=format.layout or "", samples=samples)
+    _fill(frame.planes[0], data)
+    return stamp(frame, sample_rate=format.sample_rate or 0, pts=pts)
+
+
+def _fill(plane: Any, data: bytes) -> None:
+    """Fill a plane, which FFmpeg makes longer than its samples are."""
+    plane.update(data.ljust(plane.buffer_size, b"\x00"))
+
+
+def silence(
+    samples: int,
+    *,
+    pts: int,
+    sample_rate: int = 48_000,
+    layout: str = "mono",
+    format: str = "s16",
+) -> AudioFrame:
+    """Return a frame of `samples` zero samples."""
+    frame = AudioFrame(format=format, layout=layout, samples=samples)
+    quiet = b"\x80" if format.startswith("u8") else b"\x00"
+    for plane in frame.planes:
+        plane.update(quiet * plane.buffer_size)
+    return stamp(frame, sample_rate=sample_rate, pts=pts)
+
+
+def silence_like(frame: AudioFrame, samples: int, *, pts: int) -> AudioFrame:
+    """Return a frame of `samples` zero samples in the format of `frame`."""
+    return silence(
+        samples,
+        pts=pts,
+        sample_rate=frame.sample_rate,
+        layout=frame.layout.name,
+        format=frame.format.name,
+    )
+
+
+def copy(frame: AudioFrame) -> AudioFrame:
+    """Return a frame with the same samples, time and meta in memory of its own."""
+    twin = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
+    for source, target in zip(frame.planes, twin.planes, strict=True):
+        _fill(target, bytes(source)[: target.buffer_size])
+    stamp(twin, sample_rate=frame.sample_rate, pts=frame.pts or 0)
+    copy_meta(frame, twin)
+    return twin
+
+
+def to_s16(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Return `values`, on the scale of s16, rounded; what is louder is clipped, never wrapped."""
+    exact: NDArray[np.int16] = np.clip(np.rint(values), -32768, 32767).astype(np.int16)
+    return exact
+
+
+def peak(data: NDArray[np.signedinteger[Any]]) -> int:
+    """Return the largest absolute value of at least one sample."""
+    return max(int(data.max()), -int(data.min()))
+
+
+def level_dbfs(frame: AudioFrame) -> float:
+    """Return the frame's RMS level (dBFS); -120 for silence."""
+    if frame.format.name == "s16":
+        flat = pcm(frame).astype(np.float32).ravel() / 32768.0
+    else:
+        flat = samples(frame).ravel()
+    power = float(np.dot(flat, flat)) / max(len(flat), 1)
+    return 10.0 * float(np.log10(power)) if power > 1e-12 else -120.0

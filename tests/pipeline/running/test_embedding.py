@@ -1,0 +1,353 @@
+"""A pipeline in a program: loaded, run, listened to, fed and read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rtpipe
+from helpers.actors import Actors, Ramp, diary, heard
+from rtpipe import (
+    AudioFormat,
+    ConfigError,
+    Event,
+    FormatError,
+    FrameSink,
+    FrameSource,
+    LinkClosed,
+    PluginError,
+    StageError,
+    audio,
+)
+from rtpipe.testing import run_pipeline, run_virtual
+
+FIVE = "version: 1\nstages: [ramp: 5, collect]\n"
+ENDLESS = "version: 1\nstages:\n  - ramp: {frames: 100000, live: true}\n  - plus: 1\n  - collect\n"
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    heard.clear()
+    diary.clear()
+    Ramp.opened = 0
+
+
+def loads(text: str, *plugins: Any, **choices: Any) -> rtpipe.Pipeline:
+    return rtpipe.loads(text, plugins=[Actors(), *plugins], check=True, **choices)
+
+
+def frame(index: int, size: int = 960) -> rtpipe.AudioFrame:
+    data = np.full(size, index, np.int16)
+    return audio.from_pcm(data, sample_rate=48_000, pts=index * size)
+
+
+def wave(*sinks: str) -> str:
+    return "version: 1\nstages: [frame_source, {}]\n".format(", ".join(sinks or ["frame_sink"]))
+
+
+# -- loading and running ---------------------------------------------------------------------------
+
+
+def test_a_program_without_a_loop_loads_a_text_and_runs_it() -> None:
+    rtpipe.run(loads(FIVE))
+    assert sum(map(len, heard["collect"])) == 5 * 200 * 48
+
+
+def test_a_program_loads_a_file_with_an_overlay_and_settings(tmp_path: Path) -> None:
+    base, site = tmp_path / "base.yaml", tmp_path / "site.yaml"
+    base.write_text(FIVE)
+    site.write_text("stages: {ramp: {ramp: {frames: 2}}}\n")
+    for files, frames in ((base, 5), (str(base), 5), ([base, str(site)], 2)):
+        heard.clear()
+        rtpipe.run(rtpipe.load(files, plugins=[Actors()]))
+        assert sum(map(len, heard["collect"])) == frames * 200 * 48
+    changed = rtpipe.load(base, plugins=[Actors()], sets=["ramp.frames=3"])
+    assert changed.spec.stages[0].options.frames == 3  # type: ignore[attr-defined]
+
+
+def test_loading_raises_every_mistake_and_keeps_the_warnings() -> None:
+    with pytest.raises(ConfigError) as caught:
+        loads("version: 1\nstages: [rampp: 5, colect]\n")
+    assert [each.code for each in caught.value.diagnostics] == ["E101", "E101"]
+    odd = loads(
+        "version: 1\nstages: [ramp: 5, collect]\nevents: [{match: vad.*, do: collect.note}]"
+    )
+    assert [each.code for each in odd.warnings] == ["E702"]
+    assert not loads(FIVE).warnings
+
+
+def test_a_plugin_that_a_program_hands_over_must_be_usable() -> None:
+    class Broken:
+        @rtpipe.hookimpl
+        def rtpipe_stages(self) -> list[Any]:
+            raise OSError("libx.so is missing")
+
+    with pytest.raises(PluginError, match=r"`Broken` cannot be used: OSError: libx.so is missing"):
+        loads(FIVE, Broken())
+    with pytest.raises(PluginError, match="already has the kind `gain`"):
+        loads(FIVE, FrameSource("gain"))
+
+
+def test_a_pipeline_runs_once() -> None:
+    pipeline = loads(FIVE)
+    rtpipe.run(pipeline)
+    with pytest.raises(StageError, match="runs once"):
+        rtpipe.run(pipeline)
+
+
+def test_a_whole_file_runs_in_virtual_time() -> None:
+    text = "version: 1\nstages: [tone: {duration_s: 120, realtime: true}, blackhole]\n"
+    events = run_pipeline(rtpipe.loads(text), "pipeline.*")
+    assert [event.type for event in events] == ["pipeline.started", "pipeline.ended"]
+    assert events[-1].at == pytest.approx(120, abs=0.1)
+
+
+# -- beside a program ------------------------------------------------------------------------------
+
+
+def test_a_block_finds_the_pipeline_running_and_leaves_it_drained_and_closed() -> None:
+    async def program() -> None:
+        async with loads(ENDLESS) as pipeline:
+            assert diary == ["open collect", "open ramp"]
+            assert {each.status for each in pipeline.state()} == {"ok"}
+            await asyncio.sleep(1)
+        assert {each.status for each in pipeline.state()} == {"stopped"}
+
+    run_virtual(program())
+    assert diary[2:] == ["close ramp", "close collect"]
+    assert sum(map(len, heard["collect"])) == pytest.approx(48_000, abs=2 * 960)
+
+
+def test_what_ended_the_pipeline_is_raised_at_the_end_of_the_block() -> None:
+    told: list[str] = []
+
+    async def program(text: str) -> None:
+        async with loads(text) as pipeline:
+            told.extend([event.source async for event in pipeline.events("stage.failed")])
+
+    with pytest.raises(StageError, match="collect: OSError: disk full"):
+        run_virtual(program("version: 1\nstages: [ramp: 5, collect: {fail_at: 2}]\n"))
+    assert told == ["collect"]
+    assert "close collect" in diary
+
+
+def test_what_the_block_raises_goes_before_what_the_pipeline_raises() -> None:
+    async def program() -> None:
+        text = "version: 1\nstages: [ramp: {frames: 9, live: true}, collect: {fail_at: 2}]\n"
+        async with loads(text):
+            await asyncio.sleep(1)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run_virtual(program())
+    assert "close collect" in diary
+
+
+def test_a_pipeline_that_cannot_open_does_not_enter_the_block() -> None:
+    async def program() -> None:
+        async with loads("version: 1\nstages: [ramp: 5, collect: {absent: true}]\n"):
+            raise AssertionError("entered")
+
+    with pytest.raises(StageError, match="no sound card"):
+        run_virtual(program())
+
+
+def test_a_program_that_is_cancelled_while_it_opens_leaves_nothing_open() -> None:
+    async def program() -> None:
+        async with asyncio.timeout(1):
+            async with loads("version: 1\nstages: [ramp: 5, collect: {opens_in_s: 9}]\n"):
+                raise AssertionError("entered")
+
+    with pytest.raises(TimeoutError):
+        run_virtual(program())
+    assert diary == ["close collect"]
+
+
+def test_a_stage_is_reached_by_its_id() -> None:
+    async def program() -> None:
+        pipeline = loads(ENDLESS)
+        with pytest.raises(StageError, match="collect is starting"):
+            pipeline["collect"]
+        async with pipeline:
+            pipeline["collect"].note("from the program")
+            with pytest.raises(KeyError):
+                pipeline["colect"]
+
+    run_virtual(program())
+    assert "from the program" in diary
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+def test_events_are_iterated_until_the_pipeline_has_ended() -> None:
+    async def program() -> list[str]:
+        pipeline = loads(FIVE)
+        events = pipeline.events("pipeline.*")
+        await pipeline.run()
+        late = [event async for event in pipeline.events()]
+        assert late == []
+        return [event.type async for event in events]
+
+    assert run_virtual(program()) == ["pipeline.started", "pipeline.ended"]
+
+
+def test_who_reads_events_slowly_loses_the_oldest_and_delays_nobody() -> None:
+    async def program() -> list[Event]:
+        pipeline = loads(FIVE)
+        slow = pipeline.events("noise")
+        for index in range(1500):
+            pipeline.bus.publish(Event(type="noise", at=index))
+        await pipeline.run()
+        return [event async for event in slow]
+
+    kept = run_virtual(program())
+    assert [kept[0].at, kept[-1].at, len(kept)] == [500, 1499, 1000]
+
+
+def test_an_iteration_that_is_left_early_is_unsubscribed() -> None:
+    async def program() -> None:
+        pipeline = loads(ENDLESS)
+        before = len(pipeline.bus._handlers)
+        async with pipeline:
+            events = pipeline.events("stage.*")
+            pipeline.bus.publish(Event(type="stage.x"))
+            assert (await anext(events)).type == "stage.x"
+            await events.aclose()
+            assert len(pipeline.bus._handlers) == before
+
+    run_virtual(program())
+
+
+# -- frames ----------------------------------------------------------------------------------------
+
+
+def test_a_program_feeds_a_pipeline_and_reads_it() -> None:
+    async def program() -> list[rtpipe.AudioFrame]:
+        source, sink = FrameSource(), FrameSink()
+        text = "version: 1\nstages: [frame_source, plus: 1, frame_sink]\n"
+        async with loads(text, source, sink):
+            feeding = asyncio.create_task(feed(source, 50))
+            got = [each async for each in sink]
+            await feeding
+        return got
+
+    got = run_virtual(program())
+    assert [int(audio.pcm(each)[0, 0]) for each in got] == list(range(1, 51))
+
+
+async def feed(source: FrameSource, count: int) -> None:
+    for index in range(count):
+        await source.send(frame(index))
+    source.close()
+
+
+def test_who_feeds_waits_for_who_reads() -> None:
+    async def program() -> None:
+        source, sink = FrameSource(max_ms=100), FrameSink(max_ms=100)
+        async with loads(wave(), source, sink):
+            feeding = asyncio.create_task(feed(source, 1000))
+            await asyncio.sleep(60)
+            # 100 ms here, 100 ms there, the link's second between, a frame in each hand.
+            assert 60 <= source.link.statistics.frames_in <= 65
+            assert not source.push(frame(1000))
+            assert len([each async for each in sink]) == 1000
+            await feeding
+
+    run_virtual(program())
+
+
+def test_a_live_source_is_never_waited_for() -> None:
+    async def program() -> int:
+        source, sink = FrameSource(live=True), FrameSink()
+        async with loads(wave(), source, sink) as pipeline:
+            for index in range(500):
+                assert source.push(frame(index))
+                await asyncio.sleep(0.02)
+            source.close()
+            assert pipeline.plan.frame_ms == 20
+            return len([each async for each in sink])
+
+    assert run_virtual(program()) < 20
+
+
+def test_a_program_that_feeds_no_more_learns_that_the_pipeline_has_ended() -> None:
+    async def program() -> None:
+        source = FrameSource()
+        async with loads(wave("collect: {fail_at: 3}"), source) as pipeline:
+            with pytest.raises(LinkClosed):
+                await feed(source, 100_000)
+            assert {each.status for each in pipeline.state()} <= {"failed", "stopped"}
+
+    with pytest.raises(StageError, match="disk full"):
+        run_virtual(program())
+
+
+def test_leaving_the_block_ends_both_ends() -> None:
+    async def program() -> None:
+        source, sink = FrameSource(), FrameSink()
+        async with loads(wave(), source, sink):
+            feeding = asyncio.create_task(feed(source, 100_000))
+            await asyncio.sleep(1)
+        with pytest.raises(LinkClosed):
+            await feeding
+        assert [each async for each in sink]  # what was there is still read, and then it ends
+
+    run_virtual(program())
+
+
+def test_a_frame_that_breaks_the_rules_is_refused_where_it_is_given() -> None:
+    async def program() -> None:
+        source, sink = FrameSource(), FrameSink()
+        async with loads(wave(), source, sink):
+            await source.send(frame(3))
+            with pytest.raises(FormatError, match="overlaps"):
+                await source.send(frame(2))
+            with pytest.raises(FormatError, match="overlaps"):
+                source.push(frame(3))
+            assert source.push(frame(4))
+            source.close()
+            assert len([each async for each in sink]) == 2
+
+    run_virtual(program())
+
+
+def test_frames_come_in_the_format_and_length_that_a_sink_asks_for() -> None:
+    async def program() -> list[tuple[AudioFormat, int]]:
+        source = FrameSource("visitor")
+        sink = FrameSink("model", accepts=AudioFormat(16_000, "mono", "s16"), frame_ms=30)
+        async with loads("version: 1\nstages: [visitor, model]\n", source, sink):
+            feeding = asyncio.create_task(feed(source, 30))
+            got = [(AudioFormat.of(each), each.samples) async for each in sink]
+            await feeding
+        return got
+
+    got = run_virtual(program())
+    assert set(got) == {(AudioFormat(16_000, "mono", "s16"), 480)}
+    assert len(got) == 20
+
+
+def test_a_flush_reaches_what_the_program_has_not_read() -> None:
+    async def program() -> int:
+        source, sink = FrameSource(), FrameSink()
+        async with loads(wave(), source, sink) as pipeline:
+            for index in range(20):
+                await source.send(frame(index))
+            await asyncio.sleep(1)
+            pipeline.flush("frame_source")
+            source.close()
+            return len([each async for each in sink])
+
+    assert run_virtual(program()) <= 10
+
+
+def test_one_handle_is_one_place_in_the_file() -> None:
+    with pytest.raises(ConfigError) as caught:
+        loads(
+            "version: 1\nstages: [frame_source, {frame_source: , id: b}, collect]\n", FrameSource()
+        )
+    assert "E114" in [each.code for each in caught.value.diagnostics]
