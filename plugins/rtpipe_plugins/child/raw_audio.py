@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from av import AudioLayout
 from pydantic import Field
 
 from rtpipe import Options
@@ -36,4 +35,6 @@ class CommandOptions(Options):
     @property
     def bytes_a_sample(self) -> int:
         """How many bytes one sample of all channels takes."""
+        from av import AudioLayout
+
         return _BYTES[self.format] * AudioLayout(self.layout).nb_channels

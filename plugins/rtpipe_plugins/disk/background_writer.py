@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import StageError, reason_of
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.media.encoding import WRITE_ERRORS
+from rtpipe_plugins.media.encoding import write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe_plugins.media.encoding import Writer
@@ -96,13 +95,15 @@ class BackgroundWriter:
             return
         try:
             await asyncio.shield(self._job)  # cancelling whoever waits must not lose a batch
-        except WRITE_ERRORS as error:
+        except write_errors() as error:
             self._job = None
             self._ended = True
             raise StageError(f"cannot write {self._path}: {reason_of(error)}") from error
         self._job = None
 
     def _write(self, batch: list[Sequence[NDArray[np.int16]]]) -> None:
+        import numpy as np
+
         if self._writer is None:
             self._writer = self._open_writer()
         if batch:
@@ -115,5 +116,5 @@ class BackgroundWriter:
 
     def _abandon(self) -> None:
         """Close after an error, which has been told: a full disk makes closing fail, too."""
-        with contextlib.suppress(*WRITE_ERRORS):
+        with contextlib.suppress(*write_errors()):
             self._complete()

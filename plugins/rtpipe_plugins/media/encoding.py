@@ -7,9 +7,6 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-import av
-from av.error import FFmpegError
-
 from rtpipe import audio
 
 if TYPE_CHECKING:
@@ -22,8 +19,12 @@ if TYPE_CHECKING:
 
 _MAX_WAV_BYTES = 0xFFFF_FFFF - 36
 
-WRITE_ERRORS = (OSError, ValueError, FFmpegError)
-"""What a `Writer` raises when it cannot write."""
+
+def write_errors() -> tuple[type[Exception], ...]:
+    """Return what a `Writer` raises when it cannot write."""
+    from av.error import FFmpegError
+
+    return OSError, ValueError, FFmpegError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class Encoding:
 
     def sample_rates(self) -> list[int] | None:
         """Return the sample rates (Hz) the encoder takes; None: any."""
+        if self.codec.startswith("pcm_"):
+            return None
+        import av
+
         rates = av.Codec(self.codec, "w").audio_rates
         return sorted(rates) if rates else None
 
@@ -87,6 +92,8 @@ def find_encoding(path: Path, format: str | None = None, codec: str | None = Non
         raise ValueError(f"cannot write {ending or 'a file without an ending'}: {_known_endings()}")
     if codec is None:
         return encoding
+    import av
+
     name = _ENCODERS.get(codec, codec)
     try:
         av.Codec(name, "w")
@@ -115,6 +122,8 @@ class WavWriter:
     """A WAV file that is complete after every write: its header is written anew each time."""
 
     def __init__(self, path: Path, sample_rate: int, layout: str) -> None:
+        import av
+
         self._rate = sample_rate
         self._channels = av.AudioLayout(layout).nb_channels
         self._bytes = 0
@@ -168,6 +177,8 @@ class ContainerWriter:
         layout: str,
         titles: Sequence[str] = ("",),
     ) -> None:
+        import av
+
         self._rate = sample_rate
         self._layout = layout
         self._pts = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
-from av.error import ExitError, HTTPForbiddenError, HTTPUnauthorizedError
 from pydantic import Field, PlainSerializer
 
 from rtpipe import EnvironmentProblem, ExitCode, reason_of
@@ -29,6 +28,8 @@ Address: TypeAlias = Annotated[str, PlainSerializer(shown), Field(repr=False)]
 
 def problem(error: Exception, timeout_s: float) -> str:
     """Return what went wrong; never the text of the error, which names the whole address."""
+    from av.error import ExitError
+
     if isinstance(error, (ExitError, TimeoutError)):
         return f"nothing moved for {timeout_s:g} s"
     return reason_of(error, own_text=False)
@@ -36,6 +37,8 @@ def problem(error: Exception, timeout_s: float) -> str:
 
 def unreachable(url: str, error: Exception, timeout_s: float) -> EnvironmentProblem:
     """Return what to raise when an address cannot be opened."""
+    from av.error import HTTPForbiddenError, HTTPUnauthorizedError
+
     if isinstance(error, (HTTPUnauthorizedError, HTTPForbiddenError)):
         return EnvironmentProblem(
             f"{shown(url)} refuses the user or the password",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from rtpipe import AudioFrame, Options, Sink, audio
+from typing import TYPE_CHECKING
+
+from rtpipe import Options, Sink, audio
 from rtpipe_plugins.sound.pacing import Pacer
+
+if TYPE_CHECKING:
+    from rtpipe import AudioFrame
 
 
 class BlackholeOptions(Options):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from rtpipe import (
     AudioFormat,
-    AudioFrame,
     Event,
     FormatError,
     Importance,
@@ -23,7 +22,9 @@ from rtpipe import (
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
 from rtpipe_plugins.media.encoding import find_encoding, open_writer
-from rtpipe_plugins.sound.holes import GapFiller
+
+if TYPE_CHECKING:
+    from rtpipe import AudioFrame
 
 _FRAMES_A_BATCH = 10
 
@@ -95,6 +96,8 @@ class FileSink(Sink[FileSinkOptions]):
         return f"file:{options.path.absolute()}"
 
     def __init__(self, options: FileSinkOptions, ctx: StageContext) -> None:
+        from rtpipe_plugins.sound.holes import GapFiller
+
         super().__init__(options, ctx)
         self._out: BackgroundWriter | None = None
         self._format: AudioFormat | None = None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import AudioFormat, AudioFrame, Sink, StageContext, StageError
+from rtpipe import AudioFormat, Sink, StageContext, StageError
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
-from rtpipe_plugins.sound.holes import GapFiller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 
 class ProcessSinkOptions(CommandOptions):
@@ -42,6 +41,8 @@ class ProcessSink(Sink[ProcessSinkOptions]):
         return missing_command(options.words[0], "command")
 
     def __init__(self, options: ProcessSinkOptions, ctx: StageContext) -> None:
+        from rtpipe_plugins.sound.holes import GapFiller
+
         super().__init__(options, ctx)
         self._child = ChildProcess(options.words)
         self._holes = GapFiller()

@@ -5,25 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-import av
-from av.error import FFmpegError
 from pydantic import Field
 
-from rtpipe import (
-    AudioFrame,
-    ExitCode,
-    InputPath,
-    Options,
-    Slicer,
-    Source,
-    StageContext,
-    StageError,
-    audio,
-    reason_of,
-)
+from rtpipe import ExitCode, InputPath, Options, Source, StageContext, StageError, audio, reason_of
 from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.media.decoding import decoded, pick_stream
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -31,7 +17,7 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
@@ -135,6 +121,8 @@ class _Excerpt:
     """One pass through the part of the file that is wanted; blocking."""
 
     def __init__(self, options: FileOptions) -> None:
+        from rtpipe_plugins.media.decoding import pick_stream
+
         self._options = options
         self._container = _opened(options)
         try:
@@ -148,6 +136,11 @@ class _Excerpt:
 
     def frames(self, frame_ms: int) -> Iterator[AudioFrame]:
         """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter."""
+        import av
+
+        from rtpipe import Slicer
+        from rtpipe_plugins.media.decoding import decoded
+
         options, stream = self._options, self._stream
         origin = None
         if options.start_s:
@@ -175,6 +168,9 @@ class _Excerpt:
 
 
 def _opened(options: FileOptions) -> InputContainer:
+    import av
+    from av.error import FFmpegError
+
     path = options.path
     try:
         return av.open(str(path.absolute()), options=options.options)

@@ -6,19 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    AudioFrame,
-    EnvironmentProblem,
-    Event,
-    Importance,
-    Source,
-    StageContext,
-    audio,
-)
-from rtpipe_plugins.sound.drift import SHORTENED, DriftControl, DriftMeasured, Stretcher, in_words
+from rtpipe import EnvironmentProblem, Event, Importance, Source, StageContext, audio
+from rtpipe_plugins.sound.drift import SHORTENED, DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
     DeviceLost,
@@ -31,9 +22,10 @@ from rtpipe_plugins.soundcard.device_watch import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 _MOST_WAITING_MS = 2000
 """More waits only when something has held the loop, and then old audio is of no use."""
@@ -216,6 +208,8 @@ class Mic(Source[MicOptions]):
     # -- in PortAudio's thread ---------------------------------------------------------------------
 
     def _heard(self, data: Any, samples: int, time: Any, status: Any) -> None:
+        import numpy as np
+
         self._watch.beat()
         late_s = time.currentTime - time.inputBufferAdcTime
         if not 0 < late_s < 1:  # some drivers do not know it
@@ -228,6 +222,8 @@ class Mic(Source[MicOptions]):
     # -- in the loop's thread ----------------------------------------------------------------------
 
     def _take(self, data: NDArray[np.int16], captured_at: float, overruns: int) -> None:
+        import numpy as np
+
         self._overruns += overruns
         if self.options.channel is not None:
             mono = data[:, self.options.channel - 1]
@@ -260,6 +256,8 @@ class _Timeline:
     """
 
     def __init__(self, sample_rate: int) -> None:
+        from rtpipe_plugins.sound.stretcher import Stretcher
+
         self._rate = sample_rate
         self._pts = 0
         self._began_at: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import AudioFormat, AudioFrame, Source, StageContext, audio
+from rtpipe import AudioFormat, Source, StageContext, audio
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
@@ -12,7 +12,7 @@ from rtpipe_plugins.child.raw_audio import CommandOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 
 class ProcessOptions(CommandOptions):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from rtpipe import AudioFrame, Options, Source, audio
+from rtpipe import Options, Source, audio
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from rtpipe import AudioFrame
 
     Samples: TypeAlias = NDArray[np.floating[Any]]
 
@@ -51,7 +54,7 @@ class ToneOptions(Options):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        loudest = -20 * float(np.log10(_CREST[self.waveform]))
+        loudest = -20 * math.log10(_CREST[self.waveform])
         if self.level_dbfs > loudest:
             raise ValueError(
                 f"a {self.waveform} of {self.level_dbfs:g} dBFS would clip: "
@@ -80,6 +83,8 @@ class Tone(Source[ToneOptions]):
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """Yield the signal, s16 mono 48 kHz."""
+        import numpy as np
+
         options = self.options
         pacer = Pacer(self.ctx) if options.realtime else None
         size = _RATE * self.ctx.frame_ms // 1000
@@ -100,16 +105,22 @@ class Tone(Source[ToneOptions]):
 
 
 def _sine(options: ToneOptions, size: int) -> Iterator[Samples]:
+    import numpy as np
+
     for phase in _phases(options.frequency, size):
         yield np.sin(2 * np.pi * phase) * _CREST["sine"]
 
 
 def _square(options: ToneOptions, size: int) -> Iterator[Samples]:
+    import numpy as np
+
     for phase in _phases(options.frequency, size):
         yield np.where(phase < 0.5, 1.0, -1.0)
 
 
 def _noise(options: ToneOptions, size: int) -> Iterator[Samples]:
+    import numpy as np
+
     peak = _CREST["noise"]  # uniform rather than Gaussian: white all the same, and never clips
     random = np.random.default_rng(options.seed)
     while True:
@@ -117,11 +128,15 @@ def _noise(options: ToneOptions, size: int) -> Iterator[Samples]:
 
 
 def _silence(_: ToneOptions, size: int) -> Iterator[Samples]:
+    import numpy as np
+
     while True:
         yield np.zeros(size)
 
 
 def _speech_like(_: ToneOptions, size: int) -> Iterator[Samples]:
+    import numpy as np
+
     period = _phrase_and_pause()
     at = 0
     while True:
@@ -140,6 +155,8 @@ _WAVEFORMS: dict[str, Callable[[ToneOptions, int], Iterator[Samples]]] = {
 
 def _phases(frequency: float, size: int) -> Iterator[Samples]:
     """Yield blocks of phase in periods, 0 to 1; exact however long it runs."""
+    import numpy as np
+
     steps = frequency / _RATE * np.arange(size)
     start = 0.0
     while True:
@@ -150,6 +167,8 @@ def _phases(frequency: float, size: int) -> Iterator[Samples]:
 @functools.cache
 def _phrase_and_pause() -> Samples:
     """Return a voiced phrase and a pause; the phrase has an RMS of 1."""
+    import numpy as np
+
     t = np.arange(round(_PHRASE_S * _RATE)) / _RATE
     glide = 2 * np.pi * (_PITCH_HZ * t + 4 * np.sin(2 * np.pi * 0.7 * t))
     vowel = (t * _SYLLABLES_HZ).astype(int) % len(_VOWELS_HZ)

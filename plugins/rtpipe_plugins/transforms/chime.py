@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import av
-import numpy as np
-from av.error import FFmpegError
 from pydantic import Field
 
 from rtpipe import (
     CANONICAL,
-    AudioFrame,
-    Converter,
     Event,
     ExitCode,
     InputPath,
@@ -26,15 +21,15 @@ from rtpipe import (
     reason_of,
 )
 from rtpipe.examination import missing_file
-from rtpipe_plugins.media.decoding import decoded, pick_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
@@ -74,6 +69,8 @@ class Chime(Transform[ChimeOptions]):
         return missing_file(options.path, "path")
 
     def __init__(self, options: ChimeOptions, ctx: StageContext) -> None:
+        import numpy as np
+
         super().__init__(options, ctx)
         self._sound: NDArray[np.float32] = np.zeros(0, np.float32)
         self._at: int | None = None
@@ -85,6 +82,8 @@ class Chime(Transform[ChimeOptions]):
         Raises:
             StageError: There is no such file, or FFmpeg cannot read it.
         """
+        import numpy as np
+
         sound = await asyncio.to_thread(_read, self.options.path)
         self._sound = sound * np.float32(10 ** (self.options.gain_db / 20))
         if self.options.on:
@@ -127,6 +126,13 @@ class Chime(Transform[ChimeOptions]):
 
 def _read(path: Path) -> NDArray[np.float32]:
     """Return a file's audio, s16 values of canonical samples."""
+    import av
+    import numpy as np
+    from av.error import FFmpegError
+
+    from rtpipe import Converter
+    from rtpipe_plugins.media.decoding import decoded, pick_stream
+
     converter = Converter(CANONICAL)
     frames: list[AudioFrame] = []
     try:

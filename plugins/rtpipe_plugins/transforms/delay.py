@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import AudioFormat, AudioFrame, Options, StageContext, Transform, audio
+from rtpipe import AudioFormat, Options, StageContext, Transform, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from rtpipe import AudioFrame
 
 
 class DelayOptions(Options):
@@ -39,6 +41,8 @@ class Delay(Transform[DelayOptions]):
     accepts = AudioFormat(format="s16")
 
     def __init__(self, options: DelayOptions, ctx: StageContext) -> None:
+        import numpy as np
+
         super().__init__(options, ctx)
         self._format: AudioFormat | None = None
         self._line: NDArray[np.int16] = np.zeros((0, 1), np.int16)
@@ -50,6 +54,8 @@ class Delay(Transform[DelayOptions]):
 
     def process(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """Yield what was heard `delay_ms` before `frame`."""
+        import numpy as np
+
         if self._format is None or not self._format.admits(frame):
             yield from self.finish()
             self._begin(frame)
@@ -72,12 +78,16 @@ class Delay(Transform[DelayOptions]):
             self._format = None
 
     def _begin(self, frame: AudioFrame) -> None:
+        import numpy as np
+
         self._format = AudioFormat.of(frame)
         self._line = np.zeros((0, frame.layout.nb_channels), np.int16)
         self._line = self._quiet(round(self.options.delay_ms * frame.sample_rate / 1000))
         self._next_pts = frame.pts or 0
 
     def _quiet(self, samples: int) -> NDArray[np.int16]:
+        import numpy as np
+
         return np.zeros((samples, self._line.shape[1]), np.int16)
 
     def _out(self, data: NDArray[np.int16]) -> Iterator[AudioFrame]:

@@ -6,25 +6,20 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    ExitCode,
-    Options,
-    StageContext,
-    StageError,
-    Transform,
-    audio,
-)
-from rtpipe_plugins.sound.filtergraph import Filtergraph, check
+from rtpipe import AudioFormat, ExitCode, Options, StageContext, StageError, Transform, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rtpipe import AudioFrame
+    from rtpipe_plugins.sound.filtergraph import Filtergraph
 
 _BRIDGED_S = 1.0
 
 
 def _possible(graph: str) -> str:
+    from rtpipe_plugins.sound.filtergraph import check
+
     check(graph)
     return graph
 
@@ -86,6 +81,8 @@ class Filter(Transform[FilterOptions]):
             yield from self._filtered(graph, None)
 
     def _begin(self, frame: AudioFrame) -> None:
+        from rtpipe_plugins.sound.filtergraph import Filtergraph
+
         format = AudioFormat.of(frame)
         try:
             self._graph = Filtergraph(self.options.graph, format)

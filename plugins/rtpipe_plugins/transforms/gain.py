@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import AudioFormat, AudioFrame, Options, StageError, Transform, action, audio
-from rtpipe_plugins.sound.limiter import KNEE, limit
+from rtpipe import AudioFormat, Options, StageError, Transform, action, audio
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import StageContext
+    from rtpipe import AudioFrame, StageContext
 
 _LEAST_DB, _MOST_DB = -120.0, 60.0
 _PEAK = 32767.0
@@ -48,6 +47,8 @@ class Gain(Transform[GainOptions]):
     mutates = True
 
     def __init__(self, options: GainOptions, ctx: StageContext) -> None:
+        import numpy as np
+
         super().__init__(options, ctx)
         self._gain_db = options.gain_db
         self._muted = options.mute
@@ -107,12 +108,18 @@ class Gain(Transform[GainOptions]):
         self._ramp = _Ramp(reached, self._target, self.options.ramp_ms)
 
     def _settle(self) -> None:
+        import numpy as np
+
         self._ramp = None
         self._steady = np.array(self._target, np.float32)
 
     def _scale(
         self, samples: NDArray[np.int16], factors: NDArray[np.float32], *, loudest: float
     ) -> None:
+        import numpy as np
+
+        from rtpipe_plugins.sound.limiter import KNEE, limit
+
         if self._scratch.shape != samples.shape:
             self._scratch = np.empty(samples.shape, np.float32)
         scaled = self._scratch
@@ -139,6 +146,8 @@ class _Ramp:
 
     def factors(self, count: int, sample_rate: int) -> NDArray[np.float32]:
         """Return the factors of the next `count` samples, shape (count, 1)."""
+        import numpy as np
+
         length = max(1, round(self._ramp_ms * sample_rate / 1000))
         place = np.arange(self._passed + 1, self._passed + count + 1)
         way = self.start + (self.target - self.start) * (place / length)

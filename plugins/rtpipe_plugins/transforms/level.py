@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    Event,
-    Importance,
-    Options,
-    StageContext,
-    Transform,
-    audio,
-)
-from rtpipe_plugins.sound.filtergraph import Filtergraph
+from rtpipe import AudioFormat, Event, Importance, Options, StageContext, Transform, audio
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rtpipe import AudioFrame
 
 _FLOOR_DBFS = -120.0
 _FULL_SCALE = 32768
@@ -134,6 +128,8 @@ class _Interval:
         self.peak = self.energy = self.clips = self.count = 0
 
     def hear(self, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:
+        import numpy as np
+
         flat = samples.ravel().astype(np.int64)
         self.peak = max(self.peak, audio.peak(flat))
         self.energy += int(np.dot(flat, flat))
@@ -159,6 +155,8 @@ class _Loudness:
     """FFmpeg's meter, which reads ten times a second; holes are left out."""
 
     def __init__(self, format: AudioFormat) -> None:
+        from rtpipe_plugins.sound.filtergraph import Filtergraph
+
         self._graph = Filtergraph("ebur128=metadata=1", format)
         self._heard = 0
         self._read = 0
@@ -191,4 +189,6 @@ def _lufs(text: str) -> float:
 
 
 def _dbfs(power: float) -> float:
+    import numpy as np
+
     return round(10 * float(np.log10(power)), 2) if power > 1e-12 else _FLOOR_DBFS

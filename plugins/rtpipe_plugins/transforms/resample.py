@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rtpipe import ANY, AudioFormat, AudioFrame, Converter, Options, StageContext, Transform
+from rtpipe import ANY, AudioFormat, Options, StageContext, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rtpipe import AudioFrame
 
 
 class ResampleOptions(Options):
@@ -52,6 +54,8 @@ class Resample(Transform[ResampleOptions]):
         return AudioFormat(options.sample_rate, options.layout, format)
 
     def __init__(self, options: ResampleOptions, ctx: StageContext) -> None:
+        from rtpipe import Converter
+
         super().__init__(options, ctx)
         self._cutter = Converter(ANY, frame_ms=options.frame_ms)
 

@@ -6,32 +6,21 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    Converter,
-    Event,
-    Options,
-    Transform,
-    action,
-    audio,
-)
+from rtpipe import AudioFormat, Event, Options, Transform, action, audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import StageContext
+    from rtpipe import AudioFrame, StageContext
 
 _RATE = 16_000
 _LISTENED = AudioFormat(_RATE, "mono", "s16")
 _LATE_MS = 5  # more than any rate converter holds back
-_ONES = np.ones(3, np.float32)
-_THIRD = np.float32(1 / 3)
 
 
 class VadOptions(Options):
@@ -167,12 +156,17 @@ class _Windows:
     """Cuts a stream without holes into windows, whatever its frames are."""
 
     def __init__(self, frame: AudioFrame, pts: int, window_ms: int) -> None:
+        import numpy as np
+
+        from rtpipe import Converter
+
         self.format = AudioFormat.of(frame)
         self._rate = frame.sample_rate
         self._window_ms = window_ms
         self._start_pts = pts
         self._count = 0
         self._held: NDArray[np.int16] = np.empty(0, np.int16)
+        self._ones = np.ones(3, np.float32)
         self._decimates = (frame.sample_rate, frame.layout.name) == (3 * _RATE, "mono")
         self._converter = Converter(_LISTENED)
         exact = self._decimates or _LISTENED.admits(frame)
@@ -189,15 +183,28 @@ class _Windows:
         size = step * _RATE * self._window_ms // 1000
         whole = len(samples) - len(samples) % size
         self._held = samples[whole:].copy()  # the frame's memory is not ours to keep
-        data = (_third(samples[:whole]) if step == 3 else samples[:whole]).tobytes()
+        data = (self._third(samples[:whole]) if step == 3 else samples[:whole]).tobytes()
         length = 2 * size // step
         for start in range(0, len(data), length):
             yield self._window(data[start : start + length])
 
     def _joined(self, parts: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+        import numpy as np
+
         if len(self._held):
             parts = [self._held, *parts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts or [self._held])
+
+    def _third(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return 48 kHz samples at 16 kHz by a mean of three, at a quarter of a conversion's cost.
+
+        Whole numbers up to 98,301 are exact in float32, so the sum does not depend on the order in
+        which BLAS takes them, and with it on the length of the frame.
+        """
+        import numpy as np
+
+        sums: NDArray[np.float32] = np.dot(samples.reshape(-1, 3), self._ones)
+        return (sums * np.float32(1 / 3)).astype(np.int16)
 
     def _window(self, data: bytes) -> _Window:
         start_ms = self._start_pts * 1000 / self._rate + self._count * self._window_ms
@@ -245,16 +252,6 @@ class _SpeechState:
         if self.speaking:
             self.speaking = False
             self._ctx.publish(SpeechStopped(at_ms=round(self._voiced_until_ms)))
-
-
-def _third(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return 48 kHz samples at 16 kHz, by a mean of three: a quarter of a real conversion's cost.
-
-    Whole numbers up to 98,301 are exact in float32, so the sum does not depend on the order in
-    which BLAS takes them, and with it on the length of the frame.
-    """
-    sums: NDArray[np.float32] = np.dot(samples.reshape(-1, 3), _ONES)
-    return (sums * _THIRD).astype(np.int16)
 
 
 def _webrtc(aggressiveness: int) -> Callable[[bytes], bool]:

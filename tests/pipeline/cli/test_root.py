@@ -158,14 +158,16 @@ def test_commands_of_plugins_are_found_by_name_and_listed(monkeypatch: pytest.Mo
         return found
 
     monkeypatch.setattr(Registry, "discover", discover)
-    result = CliRunner().invoke(cli, ["hello"])
+    result = run("hello")
     assert (result.exit_code, result.stdout) == (ExitCode.OK, "hello\n")
     assert (
         "warning: the plugin `broken` (registered by the program) cannot be used" in result.stderr
     )
-    listed = CliRunner().invoke(cli, ["--help"]).stdout
+    listed = run("--help").stdout
     assert "Commands of plugins" in listed
     assert "hello  Greet." in listed
+    monkeypatch.setattr(Registry, "discover", registry)
+    assert "no command `hello`" in run("hello").stderr  # its plugin was there for that run
 
 
 def settings_of(*args: str) -> Settings:

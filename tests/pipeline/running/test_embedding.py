@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,30 @@ def test_a_plugin_that_a_program_hands_over_must_be_usable() -> None:
         loads(FIVE, Broken())
     with pytest.raises(PluginError, match="already has the kind `gain`"):
         loads(FIVE, FrameSource("gain"))
+
+
+def test_stages_examine_themselves_as_closely_as_the_program_says(tmp_path: Path) -> None:
+    text = f"version: 1\nstages: [file: {tmp_path}/no.wav, collect]\n"
+    assert not loads(text).warnings
+    with pytest.raises(ConfigError) as caught:
+        loads(text, examine="file")
+    assert [each.code for each in caught.value.diagnostics] == ["E601"]
+
+
+def test_plugins_extend_the_pipeline_that_a_program_runs() -> None:
+    told = []
+
+    class Watcher:
+        @rtpipe.hookimpl
+        @asynccontextmanager
+        async def rtpipe_running(self, pipeline: rtpipe.Pipeline) -> AsyncIterator[None]:
+            told.append(pipeline.spec.name)
+            yield
+            told.append("over")
+
+    pipeline = loads(FIVE, Watcher())
+    rtpipe.run(pipeline)
+    assert told == [pipeline.spec.name, "over"]
 
 
 def test_a_pipeline_runs_once() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtpipe_plugins.sound.drift import DriftControl, Stretcher
+from rtpipe_plugins.sound.drift import DriftControl
+from rtpipe_plugins.sound.stretcher import Stretcher
 
 RATE = 48_000
 

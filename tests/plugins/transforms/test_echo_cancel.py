@@ -15,7 +15,8 @@ from rtpipe.audio import AudioFrame
 from rtpipe.errors import ConfigError
 from rtpipe.language.loading import from_text
 from rtpipe.testing import Bench, cut, joined, noise, run_virtual, speech_like, tone
-from rtpipe_plugins.sound.drift import SHORTENED, Stretcher
+from rtpipe_plugins.sound.drift import SHORTENED
+from rtpipe_plugins.sound.stretcher import Stretcher
 from rtpipe_plugins.transforms.echo_cancel.reference import Reference
 from rtpipe_plugins.transforms.echo_cancel.stage import EchoCancel
 

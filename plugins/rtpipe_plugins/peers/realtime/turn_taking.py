@@ -7,8 +7,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import audio
 from rtpipe.events import (
     TurnAnswerCut,
@@ -90,6 +88,8 @@ class TurnTaking:
 
     def given_out(self, frame: AudioFrame) -> None:
         """Take a frame of the model's that goes to whoever reads this stage."""
+        import numpy as np
+
         response_id = str(audio.meta(frame).extra.get("response_id", ""))
         loudness = np.abs(audio.pcm(frame).astype(np.int32)).max(axis=1)
         audible = np.flatnonzero(loudness >= audio.AUDIBLE)

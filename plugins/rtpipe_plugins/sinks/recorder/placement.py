@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from rtpipe import CANONICAL, AudioFrame, audio
+from typing import TYPE_CHECKING
+
+from rtpipe import CANONICAL, audio
+
+if TYPE_CHECKING:
+    from rtpipe import AudioFrame
 
 _RATE = CANONICAL.sample_rate or 0
 _WINDOW = 10 * _RATE

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-import numpy as np
-
 from rtpipe import audio, reason_of
 from rtpipe_plugins.disk.output_path import dated
 from rtpipe_plugins.sinks.recorder.events import (
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import Event
@@ -234,6 +233,8 @@ class Recording:
 
 def tracks_of(block: NDArray[np.int16], layout: Layout) -> list[NDArray[np.int16]]:
     """Return a file's tracks, shape (samples, channels) each, of the inputs in `block`."""
+    import numpy as np
+
     if layout == "tracks":
         return [np.ascontiguousarray(block[:, [n]]) for n in range(block.shape[1])]
     if layout == "stereo":

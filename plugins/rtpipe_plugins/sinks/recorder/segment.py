@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtpipe_plugins.disk.durability import Syncing, sync_folder
 from rtpipe_plugins.disk.output_path import claim, free_name
-from rtpipe_plugins.media.encoding import WRITE_ERRORS, Encoding, Writer, open_writer
+from rtpipe_plugins.media.encoding import Encoding, Writer, open_writer, write_errors
 from rtpipe_plugins.sinks.recorder.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Segment:
 
     def abandon(self, *, empty: bool) -> None:
         """Close the files after an error; remove them if there is nothing in them."""
-        with suppress(*WRITE_ERRORS):  # what made them useless makes closing fail, too
+        with suppress(*write_errors()):  # what made them useless makes closing fail, too
             self.close()
         if empty:
             for path in (self.path, self.path.with_suffix(_EVENTS)):

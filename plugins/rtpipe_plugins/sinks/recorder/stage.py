@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rtpipe import (
     CANONICAL,
-    AudioFrame,
     EnvironmentProblem,
     Event,
     QueuePolicy,
@@ -34,11 +33,12 @@ from rtpipe_plugins.sinks.recorder.placement import Placement, began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
 from rtpipe_plugins.sinks.recorder.segment import FileFormat
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_EVENTS, TurnClips
-from rtpipe_plugins.sound.alignment import Aligner
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from rtpipe import AudioFrame
 
 _RATE = 48_000
 _LIVE_BATCH = _RATE // 10
@@ -188,6 +188,8 @@ class Recorder(Sink[RecorderOptions]):
         return _LIVE_PATIENCE if self.ctx.live else _BATCH_PATIENCE
 
     async def _start(self, zero_s: float) -> None:
+        from rtpipe_plugins.sound.alignment import Aligner
+
         self._zero_s = zero_s
         live = self.ctx.live
         self._placements = [Placement(zero_s, live=live) for _ in self._inputs]

@@ -6,8 +6,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import reason_of
 from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderTurnRecorded
 from rtpipe_plugins.sinks.recorder.segment import FileFormat, Segment
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import Event
@@ -158,6 +157,8 @@ class TurnClips:
 
     def _extend(self, clip: _Clip) -> None:
         """Write what of a clip has been recorded; complete it where its end has been."""
+        import numpy as np
+
         end = self._position if clip.until is None else min(clip.until, self._position)
         try:
             if end > clip.at:
@@ -176,6 +177,8 @@ class TurnClips:
             self._failed(clip.segment.path, error)
 
     def _between(self, begin: int, end: int) -> NDArray[np.int16]:
+        import numpy as np
+
         held = np.concatenate(self._history)
         return held[begin - self._history_begin : end - self._history_begin]
 

@@ -7,13 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import Event, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import AudioFrame
@@ -118,6 +117,8 @@ class PlaybackBuffer:
         Returns:
             How many sample times were dropped.
         """
+        import numpy as np
+
         with self._lock:
             held = self.held
             kept = 0 if self._gathering else min(fade, held)

@@ -6,26 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    Event,
-    Importance,
-    QueuePolicy,
-    Sink,
-    StageContext,
-    audio,
-)
+from rtpipe import AudioFormat, Event, Importance, QueuePolicy, Sink, StageContext, audio
 from rtpipe_plugins.sinks.speaker.playback import (
     PlaybackBuffer,
     PlaybackLog,
     PlaybackStarted,
     PlaybackStopped,
 )
-from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, Stretcher, in_words
+from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
     DeviceLost,
@@ -38,9 +28,10 @@ from rtpipe_plugins.soundcard.device_watch import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
 
 BLOCK_MS = 10
 DEVICE_S = 0.04
@@ -232,6 +223,8 @@ class Speaker(Sink[SpeakerOptions]):
 
     def _put_in_place(self, silence: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return more or less of a live stream's silence, so that `prebuffer_ms` wait."""
+        import numpy as np
+
         rate = self.options.sample_rate
         if self._buffer.held > self._most_held + round(_STANDING_S * rate):
             self._drift.jumped()
@@ -311,6 +304,8 @@ class Speaker(Sink[SpeakerOptions]):
 
     def _begin(self) -> None:
         """Begin with an empty device."""
+        from rtpipe_plugins.sound.stretcher import Stretcher
+
         self._ledger = PlaybackLog(self.options.sample_rate)
         self._stretcher = Stretcher(self._channels)
         self._in_mid_sound = False
@@ -318,6 +313,8 @@ class Speaker(Sink[SpeakerOptions]):
 
     def _tell(self, block: bytes) -> None:
         """Tell who listens what the device plays next, silence too."""
+        import numpy as np
+
         data = np.frombuffer(block, np.int16).reshape(-1, self._channels)[:, 0]
         rate = self.options.sample_rate
         self.ctx.tell_taps(audio.from_pcm(data, sample_rate=rate, pts=self._told))
@@ -354,6 +351,8 @@ def _fitted(data: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
 
     Not by a converter: FFmpeg makes a mono voice 3 dB quieter when it becomes stereo.
     """
+    import numpy as np
+
     if data.shape[1] == channels:
         return data
     if data.shape[1] > 1:

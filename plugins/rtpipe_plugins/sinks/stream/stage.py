@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import ClassVar, Literal, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-import av
-from av.error import FFmpegError, err_check
 from pydantic import Field, model_validator
 
-from rtpipe import (
-    AudioFormat,
-    AudioFrame,
-    Options,
-    QueuePolicy,
-    Sink,
-    StageContext,
-    StageError,
-)
+from rtpipe import AudioFormat, Options, QueuePolicy, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.network.addresses import Address, problem, shown, unreachable
-from rtpipe_plugins.sinks.stream import uploader as uploading
-from rtpipe_plugins.sound.holes import GapFiller
 from rtpipe_plugins.sound.pacing import Pacer
 
+if TYPE_CHECKING:
+    from rtpipe import AudioFrame
+
+_UPLOADER = str(Path(__file__).with_name("uploader.py"))
 _FORMATS = {
     "rtsp": "rtsp",
     "rtmp": "flv",
@@ -69,6 +62,8 @@ class StreamOptions(Options):
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:
+        import av
+
         if self.container not in av.formats_available:
             known = ", ".join(f"{scheme}://" for scheme in _FORMATS)
             raise ValueError(f"name one of {known} or one of FFmpeg's containers as `format`")
@@ -144,8 +139,10 @@ class Stream(Sink[StreamOptions]):
         return AudioFormat(options.rate, options.layout, "s16")
 
     def __init__(self, options: StreamOptions, ctx: StageContext) -> None:
+        from rtpipe_plugins.sound.holes import GapFiller
+
         super().__init__(options, ctx)
-        self._uploader = ChildProcess([sys.executable, "-P", uploading.__file__])
+        self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER])
         self._pacer = Pacer(ctx)
         self._holes = GapFiller()
 
@@ -201,6 +198,8 @@ class Stream(Sink[StreamOptions]):
 
     async def _failure(self) -> Exception | None:
         """Return what the uploader says: None, or what FFmpeg ran into."""
+        from av.error import FFmpegError, err_check
+
         line = await self._uploader.read_line()
         if not line:
             await self._uploader.succeeded()

@@ -10,23 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from rtpipe import (
-    AudioFrame,
-    Backoff,
-    Event,
-    Importance,
-    Options,
-    RtpipeError,
-    Source,
-    StageContext,
-    audio,
-)
+from rtpipe import Backoff, Event, Importance, Options, RtpipeError, Source, StageContext, audio
 from rtpipe_plugins.network.addresses import Address
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
-from rtpipe_plugins.sources.rtsp.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from rtpipe import AudioFrame
+    from rtpipe_plugins.sources.rtsp.receiver import Receiver
 
 _FRAME_S = 0.02
 _FRAME = 960
@@ -131,6 +123,8 @@ class LiveStream(Source[U]):
             EnvironmentProblem: It cannot be reached, or refuses.
             StageError: It carries no such audio.
         """
+        from rtpipe_plugins.sources.rtsp.receiver import Receiver
+
         options = self.options
         self._receiver = Receiver(
             url=options.url,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtpipe import CANONICAL, Converter, audio
-from rtpipe_plugins.sound.drift import Stretcher
+from rtpipe_plugins.sound.stretcher import Stretcher
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

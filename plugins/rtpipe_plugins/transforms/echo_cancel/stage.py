@@ -5,36 +5,24 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    CANONICAL,
-    AudioFrame,
-    EnvironmentProblem,
-    Finding,
-    Options,
-    SinkId,
-    Transform,
-    audio,
-)
+from rtpipe import CANONICAL, EnvironmentProblem, Finding, Options, SinkId, Transform, audio
 from rtpipe.examination import missing_modules
 from rtpipe_plugins.sound.drift import SHORTENED
-from rtpipe_plugins.transforms.echo_cancel.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
     from pywebrtc_audio import AudioProcessor
 
-    from rtpipe import StageContext
+    from rtpipe import AudioFrame, StageContext
 
 _RATE = 48_000
 _BLOCK = _RATE // 100
 """The engine works on 10 ms at a time."""
-_TAIL = np.zeros(2 * _BLOCK, np.int16)
-"""Longer than the engine holds back."""
 _LEARNS = 250
 """Blocks of audible reference until an unknown room is known: 2.5 s."""
 _RINGS = 50
@@ -87,6 +75,10 @@ class EchoCancel(Transform[EchoCancelOptions]):
             yield Finding("missing", "echo_cancel needs pywebrtc-audio", help=_INSTALL)
 
     def __init__(self, options: EchoCancelOptions, ctx: StageContext) -> None:
+        import numpy as np
+
+        from rtpipe_plugins.transforms.echo_cancel.reference import Reference
+
         super().__init__(options, ctx)
         delay_ms = 0.0 if options.delay_ms == "auto" else options.delay_ms
         self._reference = Reference(max(delay_ms - _GUARD_MS, 0.0))
@@ -111,13 +103,18 @@ class EchoCancel(Transform[EchoCancelOptions]):
 
     def reset(self) -> None:
         """Forget the audio that is held, not the room: its echo is the same afterwards."""
+        import numpy as np
+
         self._forget()
         self._next_pts = None
         if self._engine is not None:
-            self._engine.process(_TAIL, _TAIL)
+            tail = np.zeros(2 * _BLOCK, np.int16)  # longer than the engine holds back
+            self._engine.process(tail, tail)
 
     def process(self, frame: AudioFrame) -> list[AudioFrame]:
         """Return the frames that are complete, without the echo."""
+        import numpy as np
+
         pts = frame.pts or 0
         due: list[AudioFrame] = []
         if self._next_pts is not None and pts != self._next_pts:
@@ -133,6 +130,8 @@ class EchoCancel(Transform[EchoCancelOptions]):
 
     def finish(self) -> list[AudioFrame]:
         """Return what is held, its last 10 ms filled up with silence."""
+        import numpy as np
+
         if not self._waiting:
             return []
         self._near = np.concatenate([self._near, np.zeros(-len(self._near) % _BLOCK, np.int16)])
@@ -142,6 +141,8 @@ class EchoCancel(Transform[EchoCancelOptions]):
         return due
 
     def _clean(self, count: int) -> None:
+        import numpy as np
+
         if not count:
             return
         assert self._engine is not None
@@ -154,6 +155,8 @@ class EchoCancel(Transform[EchoCancelOptions]):
 
     def _hide(self, cleaned: NDArray[np.int16], played: NDArray[np.int16]) -> None:
         """Silence the blocks that may hold an echo which the engine has not learnt yet."""
+        import numpy as np
+
         for start in range(0, len(played), _BLOCK):
             audible = bool(np.any(np.abs(played[start : start + _BLOCK]) > _AUDIBLE))
             self._quiet = 0 if audible else self._quiet + 1
@@ -172,6 +175,8 @@ class EchoCancel(Transform[EchoCancelOptions]):
         return due
 
     def _forget(self) -> None:
+        import numpy as np
+
         self._waiting.clear()
         self._near = self._cleaned = np.zeros(0, np.int16)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
 from rtpipe import Options
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _RATE = 48_000
@@ -46,6 +46,8 @@ class Ducker:
 
     def factors(self, pts: int, leader: NDArray[np.int16]) -> NDArray[np.float32]:
         """Return a factor for each sample, the same however the stream is cut."""
+        import numpy as np
+
         hole = pts - self._expected
         if hole > 0:
             self._depth = max(self._depth - hole * self._release, 0.0)

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import (
-    CANONICAL,
-    AudioFrame,
-    ExitCode,
-    Options,
-    StageContext,
-    StageError,
-    Transform,
-    audio,
-)
-from rtpipe_plugins.sound.alignment import Aligner
-from rtpipe_plugins.sound.limiter import limit
+from rtpipe import CANONICAL, ExitCode, Options, StageContext, StageError, Transform, audio
 from rtpipe_plugins.transforms.mix.ducking import Duck, Ducker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from rtpipe import AudioFrame
+    from rtpipe_plugins.sound.alignment import Aligner
 
 _RATE = 48_000
 _PATIENCE = 60 * _RATE // 1000
@@ -99,6 +91,8 @@ class Mix(Transform[MixOptions]):
 
     def process_at(self, frame: AudioFrame, inlet: int) -> Iterator[AudioFrame]:
         """Yield what a frame of an input makes complete."""
+        from rtpipe_plugins.sound.alignment import Aligner
+
         data = audio.pcm(frame)[:, 0]
         at = self._origin(frame, inlet) + (frame.pts or 0)
         live = self.ctx.live
@@ -153,6 +147,10 @@ class Mix(Transform[MixOptions]):
 
     def _mixed(self, pts: int, block: NDArray[np.int16]) -> AudioFrame:
         """Return the sum of what the inputs hold at a place, shape (samples, inputs)."""
+        import numpy as np
+
+        from rtpipe_plugins.sound.limiter import limit
+
         total = np.zeros(len(block), np.float32)
         ducked: NDArray[np.float32] | None = None
         if self._ducker is not None:
@@ -200,6 +198,8 @@ class _Line:
 
     def silence(self, track: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
         """Let a track that has ended reach as far as any; yield what that makes complete."""
+        import numpy as np
+
         at = self._aligner.earliest(track)
         if at < self._furthest:
             quiet = np.zeros(self._furthest - at, np.int16)

@@ -9,16 +9,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-import numpy as np
 from pydantic import Field
 
-from rtpipe import AudioFormat, AudioFrame, Event, Options, Transform, action, audio
+from rtpipe import AudioFormat, Event, Options, Transform, action, audio
 from rtpipe_plugins.transforms.mute_gate.modes import Echo, GateMode, Talk, VoiceMode
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import StageContext
+    from rtpipe import AudioFrame, StageContext
 
 Milliseconds: TypeAlias = Annotated[float, Field(ge=0, le=60_000)]
 
@@ -180,6 +180,8 @@ class _Fade:
 
     def apply(self, samples: NDArray[np.int16], *, is_open: bool) -> None:
         """Fade `samples`, shape (samples, channels), in place."""
+        import numpy as np
+
         target, step = (self._full, 1) if is_open else (0, -1)
         count = min(len(samples), abs(target - self._level))
         if count:

@@ -11,14 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtpipe import Event, audio
 from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import AudioFrame
@@ -102,6 +101,8 @@ class Latency:
 
     def sent(self, frame: AudioFrame, now: float) -> None:
         """Take a frame of the visitor's that goes to the server now."""
+        import numpy as np
+
         known = audio.meta(frame)
         captured_at = now if known.captured_at is None else known.captured_at
         queued_at = now if known.queued_at is None else known.queued_at
@@ -142,6 +143,8 @@ class Latency:
             frame: The frame, as it left the call.
             kept_s: How long it was kept back for others that might come late.
         """
+        import numpy as np
+
         pcm = audio.pcm(frame)
         loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= audio.AUDIBLE)
         captured_at = audio.meta(frame).captured_at
@@ -180,6 +183,8 @@ class Latency:
 
     def _ended(self, at: float, hangover_s: float) -> _TurnTimes | None:
         """Return the turn that was ended at `at`; None where nothing was heard of it."""
+        import numpy as np
+
         heard = [one for one in self._sent if one.sent_at <= at]
         loudest = max((int(one.peaks.max()) for one in heard), default=0)
         threshold = max(AUDIBLE_OUT, loudest // _BELOW_PEAK)

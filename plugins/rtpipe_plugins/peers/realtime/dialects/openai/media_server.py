@@ -15,8 +15,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
@@ -25,6 +23,7 @@ from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe_plugins.peers.realtime.dialects.dialect import Step
@@ -138,6 +137,8 @@ class RealtimeMediaServer:
 
     def block(self, now: float) -> tuple[NDArray[np.int16], list[Step]]:
         """See `MediaServer.block`."""
+        import numpy as np
+
         steps: list[Step] = []
         pcm = bytearray()
         while self._parts and (missing := _WIDTH * BLOCK - len(pcm)):
@@ -157,6 +158,8 @@ class RealtimeMediaServer:
 
     def _taken(self, part: _Part, most: int, now: float) -> bytearray:
         """Take up to `most` bytes of `part`, whole samples."""
+        import numpy as np
+
         taken = part.waiting[: min(most, len(part.waiting) // _WIDTH * _WIDTH)]
         samples = np.frombuffer(bytes(taken), np.int16)
         if self._sound_at is None and len(samples) and audio.peak(samples) >= audio.AUDIBLE:
