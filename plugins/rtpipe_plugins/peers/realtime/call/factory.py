@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
     from rtpipe_plugins.peers.realtime.transports.transport import Transport
 
+_ATTEMPT_S = 0.5
+"""An attempt with less time would end without an answer, and hide what the server has said."""
 _MEDIA = "connecting the media"
 _UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
 
@@ -96,7 +98,8 @@ class CallFactory:
                 return await self.place(ends_at - self._clock.now())
             except EnvironmentProblem as problem:
                 pause_s = backoff.pause_s(failures, wanted_pause_s(problem))
-                if not worth_retrying(problem) or self._clock.now() + pause_s >= ends_at:
+                left_s = ends_at - self._clock.now() - pause_s
+                if not worth_retrying(problem) or left_s < _ATTEMPT_S:
                     raise
                 self._log.info("%s; trying again", problem.message)
             failures += 1
