@@ -32,12 +32,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 from rtpipe.errors import StageError
 
 if TYPE_CHECKING:
-    from rtpipe.audio import AudioFrame
+    from rtpipe.audio import AudioFormat, AudioFrame
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
     from rtpipe.examination import Examined, Finding
-    from rtpipe.formats import AudioFormat
     from rtpipe.link import Link, QueuePolicy
 
 

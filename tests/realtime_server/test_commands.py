@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import rtpipe_realtime_server
 from helpers.listening import require_speech
 from rtpipe import ConfigError, RtpipeError
 from rtpipe_realtime_server import commands
@@ -158,3 +159,10 @@ def test_a_missing_file_is_a_mistake_in_the_usage() -> None:
     problem = run("--rules", "nowhere.yaml")
     assert isinstance(problem, SystemExit)
     assert problem.code == 2
+
+
+def test_what_is_said_of_the_command_is_what_it_says() -> None:
+    (lazy,) = rtpipe_realtime_server.rtpipe_commands()
+    assert lazy.name == serve_realtime.name
+    said = serve_realtime.get_short_help_str(limit=200)
+    assert said.rstrip(".") == lazy.summary.rstrip(".")

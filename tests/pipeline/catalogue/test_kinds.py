@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
-import rtpipe_plugins
 from helpers.specimens import Gain, mistakes, registry, stages, understood
 from rtpipe import ConfigError, ExitCode, LazyCommand, LazyKind, PluginError, Transform, hookimpl
-from rtpipe.catalogue.kinds import stage_summary
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import cli
-from rtpipe.stage import family
 
 STUTTER = """
 from rtpipe import Options, Transform
@@ -65,26 +61,6 @@ def having(*kinds: Any) -> Registry:
 
 def imported() -> bool:
     return "stuttering" in sys.modules
-
-
-# -- what ships ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lazy", rtpipe_plugins.rtpipe_stages(), ids=lambda lazy: lazy.kind)
-def test_what_is_said_of_a_kind_that_ships_is_what_its_class_says(lazy: LazyKind) -> None:
-    found = Registry()
-    found.add_module("rtpipe_plugins")
-    stage_type = found.kinds[lazy.kind]
-    assert (lazy.kind, lazy.family) == (stage_type.kind, family(stage_type))
-    assert lazy.summary == stage_summary(stage_type)
-
-
-@pytest.mark.parametrize("lazy", rtpipe_plugins.rtpipe_commands(), ids=lambda lazy: lazy.name)
-def test_what_is_said_of_a_command_that_ships_is_what_it_says(lazy: LazyCommand) -> None:
-    command = cli.get_command(click.Context(cli), lazy.name)
-    assert command is not None
-    assert command.name == lazy.name
-    assert command.get_short_help_str(limit=200).rstrip(".") == lazy.summary.rstrip(".")
 
 
 # -- kinds -----------------------------------------------------------------------------------------
