@@ -80,3 +80,9 @@ def test_a_shipped_kind_keeps_the_contract(stage_type: type[Stage[Any]], tmp_pat
         tolerance=0,
         real_time=stage_type.kind in {"exec", "process", "process_sink"},  # those keep real time
     )
+
+
+def test_what_ships_is_found_by_its_entry_point() -> None:
+    found = Registry.discover()
+    assert found.kinds.owner("mic").origin.startswith("rtpipe-media ")
+    assert not found.faulty

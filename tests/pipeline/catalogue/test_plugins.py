@@ -221,12 +221,6 @@ def test_installed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_what_ships_is_found_by_its_entry_point() -> None:
-    found = Registry.discover()
-    assert found.kinds.owner("mic").origin.startswith("rtpipe-media ")
-    assert not found.faulty
-
-
 def test_commands_of_plugins_and_one_that_raises() -> None:
     @hookimpl
     def rtpipe_commands(cli: click.Group) -> None:
