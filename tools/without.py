@@ -13,7 +13,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import tomllib
 import venv
@@ -47,8 +46,10 @@ def copy_without(package: str, folder: Path) -> Path:
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
         ).strip()
     )
-    # Plain lines: the installed packages come along, what their own .pth files add does not.
-    paths = (folder / "pipeline", folder / "plugins", sysconfig.get_path("purelib"))
+    # Plain lines: the installed packages come along, what their own .pth files add does not. Those
+    # of another environment, which such a file may have added here, do.
+    installed = [path for path in sys.path if Path(path).name.endswith("-packages")]
+    paths = (folder / "pipeline", folder / "plugins", *installed)
     (ours / "paths.pth").write_text("".join(f"{path}\n" for path in paths))
     _announce(package, ours)
     return python
