@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from behaviour.conversing import conversation
 from helpers.command import environment
-from helpers.conversing import conversation
 
 pytestmark = pytest.mark.slow
 

@@ -25,7 +25,7 @@ from aiohttp.web_app import _cached_build_middleware
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from helpers.conversing import Conversation, conversation
+from behaviour.conversing import Conversation, conversation
 from rtpipe import ExitCode, NotConnected, RtpipeError
 from rtpipe_realtime_server.brains.script import Script
 from rtpipe_realtime_server.brains.script_brain import ScriptBrain

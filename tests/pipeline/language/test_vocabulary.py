@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from helpers.pipeline_files import VARIABLES, overlays, whole_files
 from helpers.specimens import registry
+from pipeline.language.pipeline_files import VARIABLES, overlays, whole_files
 from rtpipe import ConfigError, Options, Source, hookimpl
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
