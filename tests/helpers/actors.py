@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+import rtpipe
 from rtpipe import (
     AudioFormat,
     EnvironmentProblem,
@@ -301,6 +302,11 @@ def registry() -> Registry:
     made = Registry()
     made.register(Actors())
     return made
+
+
+def loads(text: str, *plugins: Any, **choices: Any) -> Pipeline:
+    """Load a text as a program does, with `plugins` besides."""
+    return rtpipe.loads(text, plugins=[Actors(), *plugins], check=True, **choices)
 
 
 class Played:

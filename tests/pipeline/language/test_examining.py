@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from helpers.specimens import HOME, Specimens, understood
 from rtpipe import (
     ConfigError,
     EnvironmentProblem,
-    ExitCode,
     Finding,
     OptionModel,
     Options,
@@ -22,7 +19,6 @@ from rtpipe import (
     hookimpl,
 )
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.cli.root import RtpipeGroup, cli
 from rtpipe.documents import read_document
 from rtpipe.examination import missing_command, missing_file
 from rtpipe.language.examining import probe, stages_of
@@ -209,146 +205,6 @@ def test_a_file_and_a_program_are_looked_for_without_opening_them(tmp_path: Path
     assert [absent.status, folder.status, outside.status] == ["wrong", "wrong", "missing"]
     (program,) = missing_command("no-such-program", "command")
     assert (program.status, program.option) == ("missing", "command")
-
-
-# -- a stranger's stage, in a plugin file ----------------------------------------------------------
-
-LAMP = '''
-from rtpipe import Finding, Options, Sink, hookimpl
-
-class LampOptions(Options):
-    main = "port"
-    port: str
-    """Which."""
-
-class Lamp(Sink[LampOptions]):
-    """Lights up."""
-    kind = "lamp"
-
-    @classmethod
-    def examine(cls, options):
-        if options.port == "COM1":
-            yield Finding("wrong", "COM1 is of another world", "port", "say /dev/ttyUSB0")
-        yield Finding("missing", "there is no udev", help="install it", name="udev", needed=False)
-
-    @classmethod
-    async def probe(cls, options):
-        if options.port == "broken":
-            raise RuntimeError("sparks")
-        yield Finding("missing", f"{options.port} is dark", "port", "plug it in", "bulb")
-
-    async def consume(self, frame):
-        pass
-
-@hookimpl
-def rtpipe_stages():
-    return [Lamp]
-'''
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "lamp.py").write_text(LAMP)
-
-    def written(port: str, fallback: str = "") -> Path:
-        path = tmp_path / "desk.yaml"
-        path.write_text(f"version: 1\nstages:\n  - tone\n  - lamp: {port}\n")
-        return path
-
-    return written
-
-
-def run(*args: object) -> Result:
-    # Of its own: another test may have loaded other plugins. Not its settings: click's commands
-    # keep the help options of the group that ran them first.
-    group = RtpipeGroup("rtpipe", context_settings=cli.context_settings)
-    return CliRunner().invoke(group, [str(arg) for arg in args])
-
-
-def test_validate_uses_what_a_stranger_examines(desk: Callable[[str], Path]) -> None:
-    result = run("validate", desk("COM1"))
-    assert result.exit_code == ExitCode.CONFIGURATION
-    assert "error[E601]: COM1 is of another world" in result.stderr
-    assert "desk.yaml:4:11" in result.stderr
-
-
-def test_strict_takes_a_warning_for_an_error_and_the_environment_may_be_left_out(
-    desk: Callable[[str], Path],
-) -> None:
-    path = desk("usb")
-    lenient = run("validate", path)
-    assert lenient.exit_code == ExitCode.OK
-    assert lenient.stdout.endswith("1 warning\n")
-    assert "warning[E602]: there is no udev" in lenient.stderr
-    strict = run("validate", "--strict", path)
-    assert strict.exit_code == ExitCode.CONFIGURATION
-    assert (strict.stdout, strict.stderr) == (lenient.stdout, lenient.stderr)
-    elsewhere = run("validate", "--strict", "--no-environment", path)
-    assert elsewhere.exit_code == ExitCode.OK
-    assert "no problems" in elsewhere.stdout
-    as_json = run("validate", "--strict", "--format", "json", path)
-    assert as_json.exit_code == ExitCode.CONFIGURATION
-    report = json.loads(as_json.stdout)
-    assert report["ok"] is False
-    assert [each["severity"] for each in report["diagnostics"]] == ["warning"]
-    assert run("validate", "--strict", "--format", "github", path).stdout.startswith("::warning")
-
-
-def test_a_run_is_refused_what_is_wrong_and_not_told_what_is_missing(
-    desk: Callable[[str], Path],
-) -> None:
-    assert run("run", "--dry-run", desk("COM1")).exit_code == ExitCode.CONFIGURATION
-    dry = run("run", "--dry-run", desk("usb"))
-    assert dry.exit_code == ExitCode.OK
-    assert "udev" not in dry.output
-
-
-def test_the_doctor_uses_what_a_stranger_probes(desk: Callable[[str], Path]) -> None:
-    result = run("doctor", desk("usb"))
-    assert result.exit_code == ExitCode.UNAVAILABLE
-    assert "desk.yaml lacks bulb (lamp)" in result.stderr
-    told = result.stdout.splitlines()
-    assert told[1:] == [
-        "--  bulb (lamp): usb is dark",
-        "      = help: plug it in",
-        "--  udev: there is no udev",
-        "      = help: install it",
-    ]
-
-
-def test_a_probe_that_fails_is_told_as_such(desk: Callable[[str], Path]) -> None:
-    result = run("doctor", desk("broken"))
-    assert result.exit_code == ExitCode.OK
-    assert "??  lamp: the probe failed: RuntimeError: sparks (lamp.py:" in result.stdout
-    assert "--  udev: there is no udev" in result.stdout
-
-
-def test_the_doctor_refuses_a_file_that_is_wrong_as_validate_does(
-    desk: Callable[[str], Path],
-) -> None:
-    assert run("doctor", desk("COM1")).exit_code == ExitCode.CONFIGURATION
-
-
-@pytest.mark.parametrize(
-    ("fallback", "code"),
-    [
-        ("lamp: usb", ExitCode.UNAVAILABLE),
-        ("blackhole: null", ExitCode.OK),
-        ("lamp: broken", ExitCode.OK),
-    ],
-)
-def test_the_doctor_probes_fallbacks_too(
-    desk: Callable[[str], Path], fallback: str, code: ExitCode
-) -> None:
-    path = desk("lpt")
-    path.write_text(path.read_text() + f"    fallback: {{{fallback}}}\n")
-    result = run("doctor", path, "--json")
-    checks = json.loads(result.stdout)["checks"]
-    assert ("usb is dark" in [each["detail"] for each in checks]) == ("usb" in fallback)
-    assert result.exit_code == code
-    assert any(each["needed"] for each in checks) == (code != ExitCode.OK)
 
 
 async def test_surroundings_that_a_probe_lacks_may_be_raised() -> None:

@@ -439,10 +439,10 @@ def test_what_does_nothing_is_said() -> None:
     text = """
 version: 1
 stages:
-  - tone: {duration_s: 1}
+  - tone:
     queue: {max_ms: 10}
   - blackhole
 """
-    (warning,) = from_text(text).warnings
+    (warning,) = understood(text).warnings
     assert warning.span is not None
     assert (warning.code, warning.span.line) == ("E119", 5)

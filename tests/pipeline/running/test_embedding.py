@@ -1,30 +1,29 @@
-"""A pipeline in a program: loaded, run, listened to, fed and read."""
+"""A pipeline in a program: loaded, run and listened to."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import rtpipe
-from helpers.actors import Actors, Ramp, diary, heard
+from helpers.actors import Actors, Ramp, diary, heard, loads
 from rtpipe import (
-    AudioFormat,
     ConfigError,
     Event,
-    FormatError,
-    FrameSink,
+    Finding,
     FrameSource,
-    LinkClosed,
+    InputPath,
+    Options,
     PluginError,
+    Source,
     StageError,
-    audio,
 )
+from rtpipe.examination import missing_file
 from rtpipe.testing import run_pipeline, run_virtual
 
 FIVE = "version: 1\nstages: [ramp: 5, collect]\n"
@@ -38,17 +37,15 @@ def fresh() -> None:
     Ramp.opened = 0
 
 
-def loads(text: str, *plugins: Any, **choices: Any) -> rtpipe.Pipeline:
-    return rtpipe.loads(text, plugins=[Actors(), *plugins], check=True, **choices)
+class Kinds:
+    """A plugin of `kinds`."""
 
+    def __init__(self, *kinds: type) -> None:
+        self.kinds = kinds
 
-def frame(index: int, size: int = 960) -> rtpipe.AudioFrame:
-    data = np.full(size, index, np.int16)
-    return audio.from_pcm(data, sample_rate=48_000, pts=index * size)
-
-
-def wave(*sinks: str) -> str:
-    return "version: 1\nstages: [frame_source, {}]\n".format(", ".join(sinks or ["frame_sink"]))
+    @rtpipe.hookimpl
+    def rtpipe_stages(self) -> tuple[type, ...]:
+        return self.kinds
 
 
 # -- loading and running ---------------------------------------------------------------------------
@@ -75,8 +72,14 @@ def test_loading_raises_every_mistake_and_keeps_the_warnings() -> None:
     with pytest.raises(ConfigError) as caught:
         loads("version: 1\nstages: [rampp: 5, colect]\n")
     assert [each.code for each in caught.value.diagnostics] == ["E101", "E101"]
+
+    class Phone(Source[Options]):
+        kind = "phone"
+        publishes = ("phone.rang",)
+
     odd = loads(
-        "version: 1\nstages: [ramp: 5, collect]\nevents: [{match: vad.*, do: collect.note}]"
+        "version: 1\nstages: [ramp: 5, collect]\nevents: [{match: phone.*, do: collect.note}]",
+        Kinds(Phone),
     )
     assert [each.code for each in odd.warnings] == ["E702"]
     assert not loads(FIVE).warnings
@@ -90,15 +93,26 @@ def test_a_plugin_that_a_program_hands_over_must_be_usable() -> None:
 
     with pytest.raises(PluginError, match=r"`Broken` cannot be used: OSError: libx.so is missing"):
         loads(FIVE, Broken())
-    with pytest.raises(PluginError, match="already has the kind `gain`"):
-        loads(FIVE, FrameSource("gain"))
+    with pytest.raises(PluginError, match="already has the kind `ramp`"):
+        loads(FIVE, FrameSource("ramp"))
 
 
 def test_stages_examine_themselves_as_closely_as_the_program_says(tmp_path: Path) -> None:
-    text = f"version: 1\nstages: [file: {tmp_path}/no.wav, collect]\n"
-    assert not loads(text).warnings
+    class TapeOptions(Options):
+        main = "path"
+        path: InputPath
+
+    class Tape(Source[TapeOptions]):
+        kind = "tape"
+
+        @classmethod
+        def examine(cls, options: TapeOptions) -> Iterable[Finding]:
+            return missing_file(options.path, "path")
+
+    text = f"version: 1\nstages: [tape: {tmp_path}/no.wav, collect]\n"
+    assert not loads(text, Kinds(Tape)).warnings
     with pytest.raises(ConfigError) as caught:
-        loads(text, examine="file")
+        loads(text, Kinds(Tape), examine="file")
     assert [each.code for each in caught.value.diagnostics] == ["E601"]
 
 
@@ -126,8 +140,8 @@ def test_a_pipeline_runs_once() -> None:
 
 
 def test_a_whole_file_runs_in_virtual_time() -> None:
-    text = "version: 1\nstages: [tone: {duration_s: 120, realtime: true}, blackhole]\n"
-    events = run_pipeline(rtpipe.loads(text), "pipeline.*")
+    text = "version: 1\nstages: [ramp: {frames: 6000, live: true}, collect]\n"
+    events = run_pipeline(loads(text), "pipeline.*")
     assert [event.type for event in events] == ["pipeline.started", "pipeline.ended"]
     assert events[-1].at == pytest.approx(120, abs=0.1)
 
@@ -247,133 +261,3 @@ def test_an_iteration_that_is_left_early_is_unsubscribed() -> None:
             assert len(pipeline.bus._handlers) == before
 
     run_virtual(program())
-
-
-# -- frames ----------------------------------------------------------------------------------------
-
-
-def test_a_program_feeds_a_pipeline_and_reads_it() -> None:
-    async def program() -> list[rtpipe.AudioFrame]:
-        source, sink = FrameSource(), FrameSink()
-        text = "version: 1\nstages: [frame_source, plus: 1, frame_sink]\n"
-        async with loads(text, source, sink):
-            feeding = asyncio.create_task(feed(source, 50))
-            got = [each async for each in sink]
-            await feeding
-        return got
-
-    got = run_virtual(program())
-    assert [int(audio.pcm(each)[0, 0]) for each in got] == list(range(1, 51))
-
-
-async def feed(source: FrameSource, count: int) -> None:
-    for index in range(count):
-        await source.send(frame(index))
-    source.close()
-
-
-def test_who_feeds_waits_for_who_reads() -> None:
-    async def program() -> None:
-        source, sink = FrameSource(max_ms=100), FrameSink(max_ms=100)
-        async with loads(wave(), source, sink):
-            feeding = asyncio.create_task(feed(source, 1000))
-            await asyncio.sleep(60)
-            # 100 ms here, 100 ms there, the link's second between, a frame in each hand.
-            assert 60 <= source.link.statistics.frames_in <= 65
-            assert not source.push(frame(1000))
-            assert len([each async for each in sink]) == 1000
-            await feeding
-
-    run_virtual(program())
-
-
-def test_a_live_source_is_never_waited_for() -> None:
-    async def program() -> int:
-        source, sink = FrameSource(live=True), FrameSink()
-        async with loads(wave(), source, sink) as pipeline:
-            for index in range(500):
-                assert source.push(frame(index))
-                await asyncio.sleep(0.02)
-            source.close()
-            assert pipeline.plan.frame_ms == 20
-            return len([each async for each in sink])
-
-    assert run_virtual(program()) < 20
-
-
-def test_a_program_that_feeds_no_more_learns_that_the_pipeline_has_ended() -> None:
-    async def program() -> None:
-        source = FrameSource()
-        async with loads(wave("collect: {fail_at: 3}"), source) as pipeline:
-            with pytest.raises(LinkClosed):
-                await feed(source, 100_000)
-            assert {each.status for each in pipeline.state()} <= {"failed", "stopped"}
-
-    with pytest.raises(StageError, match="disk full"):
-        run_virtual(program())
-
-
-def test_leaving_the_block_ends_both_ends() -> None:
-    async def program() -> None:
-        source, sink = FrameSource(), FrameSink()
-        async with loads(wave(), source, sink):
-            feeding = asyncio.create_task(feed(source, 100_000))
-            await asyncio.sleep(1)
-        with pytest.raises(LinkClosed):
-            await feeding
-        assert [each async for each in sink]  # what was there is still read, and then it ends
-
-    run_virtual(program())
-
-
-def test_a_frame_that_breaks_the_rules_is_refused_where_it_is_given() -> None:
-    async def program() -> None:
-        source, sink = FrameSource(), FrameSink()
-        async with loads(wave(), source, sink):
-            await source.send(frame(3))
-            with pytest.raises(FormatError, match="overlaps"):
-                await source.send(frame(2))
-            with pytest.raises(FormatError, match="overlaps"):
-                source.push(frame(3))
-            assert source.push(frame(4))
-            source.close()
-            assert len([each async for each in sink]) == 2
-
-    run_virtual(program())
-
-
-def test_frames_come_in_the_format_and_length_that_a_sink_asks_for() -> None:
-    async def program() -> list[tuple[AudioFormat, int]]:
-        source = FrameSource("visitor")
-        sink = FrameSink("model", accepts=AudioFormat(16_000, "mono", "s16"), frame_ms=30)
-        async with loads("version: 1\nstages: [visitor, model]\n", source, sink):
-            feeding = asyncio.create_task(feed(source, 30))
-            got = [(AudioFormat.of(each), each.samples) async for each in sink]
-            await feeding
-        return got
-
-    got = run_virtual(program())
-    assert set(got) == {(AudioFormat(16_000, "mono", "s16"), 480)}
-    assert len(got) == 20
-
-
-def test_a_flush_reaches_what_the_program_has_not_read() -> None:
-    async def program() -> int:
-        source, sink = FrameSource(), FrameSink()
-        async with loads(wave(), source, sink) as pipeline:
-            for index in range(20):
-                await source.send(frame(index))
-            await asyncio.sleep(1)
-            pipeline.flush("frame_source")
-            source.close()
-            return len([each async for each in sink])
-
-    assert run_virtual(program()) <= 10
-
-
-def test_one_handle_is_one_place_in_the_file() -> None:
-    with pytest.raises(ConfigError) as caught:
-        loads(
-            "version: 1\nstages: [frame_source, {frame_source: , id: b}, collect]\n", FrameSource()
-        )
-    assert "E114" in [each.code for each in caught.value.diagnostics]
