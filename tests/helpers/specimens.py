@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -350,6 +351,16 @@ def mistakes(text: str, **choices: Any) -> list[Diagnostic]:
     except ConfigError as error:
         return list(error.diagnostics)
     raise AssertionError("nothing was found wrong")
+
+
+def stage(loaded: Loaded, id: str) -> Any:
+    """Return the stage of that id."""
+    return next(each for each in loaded.spec.stages if each.id == id)
+
+
+def snippets(found: Diagnostic) -> list[str]:
+    """Return what stands between backticks in a diagnostic's help."""
+    return re.findall(r"`([^`]+)`", found.help or "")
 
 
 def stages(text: str) -> str:
