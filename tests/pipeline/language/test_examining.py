@@ -9,15 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.specimens import HOME, Specimens, understood
-from rtpipe import (
-    ConfigError,
-    EnvironmentProblem,
-    Finding,
-    OptionModel,
-    Options,
-    Source,
-    hookimpl,
-)
+from rtpipe import ConfigError, EnvironmentProblem, Finding, OptionModel, Options, Source, hookimpl
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.documents import read_document
 from rtpipe.examination import missing_command, missing_file
