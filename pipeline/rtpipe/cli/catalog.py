@@ -131,8 +131,8 @@ def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
 def schema(plugins_dirs: tuple[Path, ...]) -> None:
     """Print the JSON Schema of a pipeline file, for the plugins that are installed.
 
-    `rtpipe schema > rtpipe.catalogue.schema.json`; an editor finds it by the file's first line,
-    `# yaml-language-server: $schema=./rtpipe.catalogue.schema.json`.
+    `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
+    `# yaml-language-server: $schema=./rtpipe.schema.json`.
     """
     from rtpipe.catalogue.schema import make_schema
 
