@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
     from rtpipe.language.examining import installed_stages, probe, stages_of
+    from rtpipe.language.spec import StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
     from rtpipe.modules import import_file
     from rtpipe.recent import Recent
@@ -96,6 +97,7 @@ __all__ = [
     "Stage",
     "StageContext",
     "StageError",
+    "StageSpec",
     "Subscriber",
     "Timeline",
     "Transform",
@@ -125,6 +127,7 @@ _HOMES = {
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
     "rtpipe.language.examining": "installed_stages probe stages_of",
+    "rtpipe.language.spec": "StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",
     "rtpipe.modules": "import_file",
     "rtpipe.recent": "Recent",

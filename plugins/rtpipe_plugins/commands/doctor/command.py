@@ -25,8 +25,8 @@ from rtpipe import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rtpipe import StageSpec
     from rtpipe.examination import Status
-    from rtpipe.language.spec import StageSpec
 
 _SIGNS = {"ok": "ok", "missing": "--", "wrong": "--", "unknown": "??"}
 
