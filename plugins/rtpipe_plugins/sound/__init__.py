@@ -1,1 +1,1 @@
-"""What only does arithmetic on samples, for any stage; nothing here reads, writes or waits."""
+"""Arithmetic on samples and their times, for any stage; nothing here does input or output."""
