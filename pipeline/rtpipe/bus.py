@@ -1,4 +1,4 @@
-"""The bus: facts from stages to routes (at once) and to subscribers (in their own time)."""
+"""The event bus (publish/subscribe): facts to routes, at once, and to subscribers in their time."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
         LazyKind(
             "mix",
             "transform",
-            "Adds its inputs; peaks above -3 dBFS bend instead of clipping.",
+            "Mixes its inputs; a soft-knee limiter bends peaks above -3 dBFS.",
             "rtpipe_plugins.transforms.mix.stage:Mix",
         ),
         LazyKind(
@@ -101,7 +101,7 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
         LazyKind(
             "echo_cancel",
             "transform",
-            "WebRTC's echo canceller (AEC3), as browsers have it; "
+            "WebRTC's acoustic echo canceller (AEC3), as in browsers; "
             "with its high-pass filter, always.",
             "rtpipe_plugins.transforms.echo_cancel.stage:EchoCancel",
         ),

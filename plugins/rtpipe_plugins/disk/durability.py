@@ -1,4 +1,4 @@
-"""Getting what was written onto the disk itself, so that a power cut spares it."""
+"""Durability (fsync): what was written gets onto the disk itself; a power cut spares it."""
 
 from __future__ import annotations
 

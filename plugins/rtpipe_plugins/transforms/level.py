@@ -1,4 +1,4 @@
-"""`level`: measures how loud it is, changes nothing."""
+"""`level`: a level meter (peak, RMS, clipping); changes nothing."""
 
 from __future__ import annotations
 

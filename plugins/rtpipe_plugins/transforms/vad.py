@@ -1,4 +1,4 @@
-"""Voice activity detection: marks speech, tells when it starts and stops, changes no sample."""
+"""Voice activity detection (VAD): marks speech, tells when it starts and stops."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VadOptions(Options):
     min_speech_ms: Annotated[float, Field(ge=0)] = 60.0
     """How long it must sound like speech before it counts as speech (ms)."""
     min_silence_ms: Annotated[float, Field(ge=0)] = 500.0
-    """How long it must be silent before speech counts as over (ms)."""
+    """Hang-over: how long it must be silent before speech counts as over (ms)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +214,7 @@ class _Windows:
 
 
 class _SpeechState:
-    """Says from when to when somebody speaks, given a verdict for each window."""
+    """VAD onset and hang-over: from when to when somebody speaks, by a verdict for each window."""
 
     def __init__(self, options: VadOptions, ctx: StageContext) -> None:
         self.speaking = False

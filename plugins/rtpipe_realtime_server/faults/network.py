@@ -1,4 +1,4 @@
-"""What goes wrong with the packets of a call, between its ICE connection and its sockets.
+"""Network impairment (loss, jitter, outage) of a call, between its ICE and its sockets.
 
 The loss is real: a lost packet has its sequence number, and the other side sees the gap.
 """

@@ -1,4 +1,4 @@
-"""Is this hop speech? WebRTC's detector, kept from tones, steady noise and near silence."""
+"""Voice activity detection (VAD): WebRTC's, kept from tones, steady noise and near silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a visitor's turns begin and end, in 32 ms hops of the audio received so far.
+"""Turn detection (VAD with hang-over): where a visitor's turns begin and end, in 32 ms hops.
 
 The arithmetic of OpenAI's recorded positions: a turn starts at the start of its first hop of
 speech, less the padding; it ends with the hop that completes the silence.

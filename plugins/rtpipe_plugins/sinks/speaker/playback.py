@@ -1,4 +1,4 @@
-"""What waits to be played, and what has been heard."""
+"""Playback buffer and position: what waits to be played, and what has been heard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evening out what arrives in bursts, without keeping it waiting for longer than it must."""
+"""A jitter buffer of decoded frames: evens out bursts, and keeps nothing waiting for longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the loudspeaker is given, laid beside what the microphone hears, sample for sample."""
+"""The far-end reference: what the loudspeaker is given, beside what the microphone hears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Echo cancellation: takes what the loudspeaker plays out of what the microphone hears."""
+"""Acoustic echo cancellation (AEC): takes what the loudspeaker plays out of what a mic hears."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EchoCancelOptions(Options):
 
 
 class EchoCancel(Transform[EchoCancelOptions]):
-    """WebRTC's echo canceller (AEC3), as browsers have it; with its high-pass filter, always.
+    """WebRTC's acoustic echo canceller (AEC3), as in browsers; with its high-pass filter, always.
 
     Gives out as many samples as it is given, at the same times. Inside a frame the sound lies
     9 ms late (15 ms with `noise_suppression`): the engine's own delay, not compensated.

@@ -38,7 +38,7 @@ class MixOptions(Options):
 
 
 class Mix(Transform[MixOptions]):
-    """Adds its inputs; peaks above -3 dBFS bend instead of clipping.
+    """Mixes its inputs; a soft-knee limiter bends peaks above -3 dBFS.
 
     - mix: {gains: {music: -6}, duck: {by: realtime, gain_db: -18}}
       from: [realtime, music]

@@ -25,7 +25,7 @@ class GateMode(Protocol):
 
 
 class Talk:
-    """Open always, or while a button is pressed."""
+    """Push-to-talk: open while a button is pressed; or always."""
 
     def __init__(self, *, always: bool) -> None:
         self.talking = False
@@ -37,7 +37,7 @@ class Talk:
 
 
 class Echo:
-    """Closed while anything is heard that the microphone would hear too, and a little longer.
+    """Half-duplex: closed while a loudspeaker is heard, and a little longer (hang-over).
 
     A peer says when it gives out an answer, a speaker when it plays: whatever is there counts.
     """
@@ -95,7 +95,7 @@ class Echo:
 
 
 class VoiceMode:
-    """Open from a preroll before speech was detected until it was found to be over."""
+    """Voice-activated: open from a preroll before detected speech until its hang-over is up."""
 
     def __init__(self, preroll_ms: float) -> None:
         self._preroll_ms = preroll_ms
