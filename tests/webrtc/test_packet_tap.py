@@ -62,9 +62,9 @@ def test_a_receiver_of_another_making_is_left_alone() -> None:
 
 
 def test_other_codecs_go_aiortcs_way() -> None:
-    diversion = PacketTap(JitterBuffer(16, prefetch=1), {96}, lambda *_: failed, failed)
-    assert diversion.add(packet(1, 0)) == (False, None)
-    frame = diversion.add(packet(2, 0))[1]
+    tap = PacketTap(JitterBuffer(16, prefetch=1), {96}, lambda *_: failed, failed)
+    assert tap.add(packet(1, 0)) == (False, None)
+    frame = tap.add(packet(2, 0))[1]
     assert frame is not None
     assert frame.data == b"sound"
 
@@ -74,8 +74,8 @@ def test_a_mistake_of_ours_does_not_kill_aiortcs_loop() -> None:
         raise ZeroDivisionError
 
     failures: list[Exception] = []
-    diversion = PacketTap(JitterBuffer(16), {96}, stumble, failures.append)
-    assert diversion.add(packet(1, 96)) == (False, None)
+    tap = PacketTap(JitterBuffer(16), {96}, stumble, failures.append)
+    assert tap.add(packet(1, 96)) == (False, None)
     assert [type(failure) for failure in failures] == [ZeroDivisionError]
 
 

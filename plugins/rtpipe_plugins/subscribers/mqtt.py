@@ -146,9 +146,9 @@ class Mqtt(Delivery[MqttOptions]):
             tls_context=self._tls,
         )
 
-        async def send(letter: Message) -> None:
-            topic = options.topic.replace("{type}", letter.type.translate(_NOT_IN_A_TOPIC))
-            await client.publish(topic, letter.body.encode(), options.qos, options.retain)
+        async def send(message: Message) -> None:
+            topic = options.topic.replace("{type}", message.type.translate(_NOT_IN_A_TOPIC))
+            await client.publish(topic, message.body.encode(), options.qos, options.retain)
 
         try:
             async with client:

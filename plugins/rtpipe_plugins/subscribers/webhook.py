@@ -171,9 +171,9 @@ class Webhook(Delivery[WebhookOptions]):
         timeout = ClientTimeout(total=self.options.timeout_s)
         async with ClientSession(headers=headers, timeout=timeout) as session:
 
-            async def send(letter: Message) -> None:
+            async def send(message: Message) -> None:
                 try:
-                    await self._send(session, letter)
+                    await self._send(session, message)
                 except TimeoutError:
                     raise TryLater(f"no answer within {self.options.timeout_s:g} s") from None
                 except ClientError as error:
@@ -182,12 +182,12 @@ class Webhook(Delivery[WebhookOptions]):
 
             yield send
 
-    async def _send(self, session: ClientSession, letter: Message) -> None:
+    async def _send(self, session: ClientSession, message: Message) -> None:
         async with session.request(
             self.options.method,
             self.options.address,
-            data=letter.body.encode(),
-            headers={"Content-Type": "application/json", "Idempotency-Key": letter.id},
+            data=message.body.encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": message.id},
             allow_redirects=False,  # a redirected POST becomes a GET, and the headers go elsewhere
         ) as response:
             status = response.status
@@ -200,7 +200,7 @@ class Webhook(Delivery[WebhookOptions]):
             else:
                 self.ctx.publish(
                     WebhookFailed(
-                        host=self.host, event=letter.type, status=status, reason=_phrase(status)
+                        host=self.host, event=message.type, status=status, reason=_phrase(status)
                     )
                 )
 

@@ -54,8 +54,8 @@ class SoundOptions(Options):
         return self
 
 
-class FunctionCall(Options):
-    """A call of one of the client's functions."""
+class ScriptedCall(Options):
+    """A call of one of the client's functions, as a script has it."""
 
     name: Annotated[str, Field(min_length=1)]
     """Name of the function, declared by the client or not."""
@@ -79,7 +79,7 @@ class ScriptTurn(Options):
     """The words of the answer; without them "Answer N.", unless the turn calls or fails."""
     sound: SoundOptions = SoundOptions()
     """How it sounds: by default one second of a tone of 450 + 50·N Hz."""
-    call: FunctionCall | None = None
+    call: ScriptedCall | None = None
     """A function to call, after what is said; the next turn answers what it returns."""
     fail: Annotated[str, Field(min_length=1)] | None = None
     """Code of the error that the response fails with, after what is said."""

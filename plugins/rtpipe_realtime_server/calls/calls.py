@@ -49,7 +49,7 @@ class Calls:
         self._running: dict[str, WebRtcCall] = {}
         self._connected: set[Driver] = set()
         """The sessions on WebSockets."""
-        self._endings: set[asyncio.Task[bool]] = set()
+        self._hang_ups: set[asyncio.Task[bool]] = set()
 
     async def create(self, offer: str, session: Session) -> tuple[str, str]:
         """Answer `offer`; return the call's id and the SDP answer.
@@ -112,7 +112,7 @@ class Calls:
             *(self.hang_up(call_id) for call_id in list(self._running)),
             *(driver.close("The server is going away.") for driver in list(self._connected)),
         )
-        await asyncio.gather(*self._endings)
+        await asyncio.gather(*self._hang_ups)
 
     def _driver(self, name: str, session: Session, faults: CallFaults, *, media: bool) -> Driver:
         return Driver(
@@ -126,6 +126,6 @@ class Calls:
         )
 
     def _forget(self, call: WebRtcCall) -> None:
-        ending = asyncio.create_task(self.hang_up(call.id))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
+        hang_up = asyncio.create_task(self.hang_up(call.id))
+        self._hang_ups.add(hang_up)
+        hang_up.add_done_callback(self._hang_ups.discard)

@@ -1,4 +1,4 @@
-"""Drives a session's protocol: the client's lines on one side, the brain on the other."""
+"""Drives a session's protocol: the client's connections on one side, the brain on the other."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rtpipe_realtime_server.media.detector import SpeechDetector
 from rtpipe_realtime_server.talk.outputs import (
     Abandon,
     Command,
+    EndSession,
     Event,
-    HangUp,
     Output,
     Reply,
     Speak,
@@ -77,24 +77,24 @@ class Driver:
         self._note = on_note
         self._expires_at = asyncio.get_running_loop().time() + lifetime_s
         self._timers: list[asyncio.TimerHandle] = []
-        self._lines: list[ClientConnection] = []
+        self._connections: list[ClientConnection] = []
         self._thoughts: dict[asyncio.Task[None], str] = {}
         """What the brain is doing, with the id of the item or response it is for."""
         self._ended = False
         self.busy = asyncio.Event()
         """Set while the session's time has to pass: something is being answered or played."""
 
-    def attach(self, line: ClientConnection) -> None:
-        """Send on `line` too what comes from now on."""
+    def attach(self, connection: ClientConnection) -> None:
+        """Send on `connection` too what comes from now on."""
         if self._ended:
-            line.hang_up("")
+            connection.hang_up("")
         else:
-            self._lines.append(line)
+            self._connections.append(connection)
 
-    def detach(self, line: ClientConnection) -> None:
-        """Send nothing on `line` any more."""
-        if line in self._lines:
-            self._lines.remove(line)
+    def detach(self, connection: ClientConnection) -> None:
+        """Send nothing on `connection` any more."""
+        if connection in self._connections:
+            self._connections.remove(connection)
 
     def open(self) -> None:
         """Begin: the client can receive events."""
@@ -134,9 +134,9 @@ class Driver:
         self._ended = True
         for timer in self._timers:
             timer.cancel()
-        lines, self._lines = self._lines, []
-        for line in lines:
-            line.hang_up(reason)
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.hang_up(reason)
 
     def _pass_on(self, outputs: list[Output]) -> None:
         for output in self._faults.events.apply(outputs):
@@ -147,14 +147,14 @@ class Driver:
                 loop = asyncio.get_running_loop()
                 self._timers.append(loop.call_later(after_s, self._send, output.event))
             elif isinstance(output, Raw):
-                for line in self._lines[:1]:
-                    line.send_raw(output.message)
+                for connection in self._connections[:1]:
+                    connection.send_raw(output.message)
             else:
                 self._carry_out(output)
 
     def _send(self, event: Event) -> None:
-        for line in list(self._lines):
-            line.send(event)
+        for connection in list(self._connections):
+            connection.send(event)
 
     def _carry_out(self, command: Command) -> None:
         brain, protocol = self._brain, self.protocol
@@ -186,7 +186,7 @@ class Driver:
                 for thought, owner in self._thoughts.items():
                     if owner == response_id:
                         thought.cancel()
-            case HangUp(reason):
+            case EndSession(reason):
                 self._end(reason)
 
     def _replied(self, response_id: str, answer: BrainAnswer) -> None:

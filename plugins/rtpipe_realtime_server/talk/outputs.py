@@ -49,14 +49,14 @@ class Abandon:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class EndSession:
     """End the session once everything put out before has been sent."""
 
     reason: str = ""
     """For the client, where there is a place to say it."""
 
 
-Command = Transcribe | Reply | Speak | Abandon | HangUp
+Command = Transcribe | Reply | Speak | Abandon | EndSession
 Output = Event | Command
 
 

@@ -18,7 +18,7 @@ from rtpipe_realtime_server.talk.conversation import ConversationItems
 from rtpipe_realtime_server.talk.deltas import Deltas
 from rtpipe_realtime_server.talk.items import make_item
 from rtpipe_realtime_server.talk.listener import Listener
-from rtpipe_realtime_server.talk.outputs import HangUp, Output, OutputList
+from rtpipe_realtime_server.talk.outputs import EndSession, Output, OutputList
 from rtpipe_realtime_server.talk.player import Player
 from rtpipe_realtime_server.talk.requests import make_response
 from rtpipe_realtime_server.talk.responder import Responder
@@ -141,7 +141,7 @@ class Protocol:
     def expire(self) -> None:
         """End the session: its time is up."""
         self._emit_error(INVALID_REQUEST, "session_expired", _EXPIRED)
-        self._outbox.command(HangUp(_EXPIRED))
+        self._outbox.command(EndSession(_EXPIRED))
 
     def _emit_error(self, kind: str, code: str, message: str) -> None:
         error = {"type": kind, "code": code, "message": message, "param": None, "event_id": None}

@@ -16,9 +16,9 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
 
 async def drained(outbox: Outbox) -> list[str]:
     bodies = []
-    while (letter := await outbox.first()) is not None:
-        bodies.append(letter.body)
-        await outbox.remove(letter)
+    while (message := await outbox.first()) is not None:
+        bodies.append(message.body)
+        await outbox.remove(message)
     return bodies
 
 
@@ -60,11 +60,11 @@ async def test_what_is_under_way_does_not_go(path: Path | None) -> None:
     outbox = Outbox(path, 2)
     await outbox.open()
     await outbox.put("x", "under way")
-    letter = await outbox.first()
-    assert letter is not None
+    message = await outbox.first()
+    assert message is not None
     lost = [await outbox.put("x", f"{number}") for number in range(4)]
     assert sum(lost) == 2
-    assert await outbox.first() == letter
+    assert await outbox.first() == message
     assert await drained(outbox) == ["under way", "2", "3"]
     await outbox.close()
 
@@ -75,9 +75,9 @@ async def test_a_file_keeps_what_was_not_removed(tmp_path: Path) -> None:
     await outbox.open()
     for body in ("a", "b", "c"):
         await outbox.put("x", body)
-    letter = await outbox.first()
-    assert letter is not None
-    await outbox.remove(letter)
+    message = await outbox.first()
+    assert message is not None
+    await outbox.remove(message)
     second = await outbox.first()
     await outbox.close()
 
@@ -123,8 +123,8 @@ async def test_what_was_delivered_is_not_given_out_again_though_the_disk_fails(
     await outbox.open()
     await outbox.put("x", "a")
     await outbox.put("x", "b")
-    letter = await outbox.first()
-    assert letter is not None
+    message = await outbox.first()
+    assert message is not None
 
     def full(database: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -132,7 +132,7 @@ async def test_what_was_delivered_is_not_given_out_again_though_the_disk_fails(
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "_remove", full)
         with pytest.raises(StageError, match="disk is full"):
-            await outbox.remove(letter)
+            await outbox.remove(message)
     assert await drained(outbox) == ["b"]
     assert await outbox.count() == 0
     await outbox.close()

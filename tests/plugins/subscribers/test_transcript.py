@@ -218,7 +218,7 @@ def test_what_waited_for_the_loudspeaker_was_not_heard(tmp_path: Path) -> None:
 
 
 def test_a_loudspeaker_that_knows_the_response_is_believed(tmp_path: Path) -> None:
-    """Its ledger counts the response's own sound."""
+    """Its playback log counts the response's own sound."""
     started, cleared, said = cut(3, 9)
     stopped = PlaybackStopped(position_s=1, played_ms=1000, response_id="r1", at=9.0)
     assert heard(tmp_path / "x", [started, stopped, cleared, said]) == "On the left you"

@@ -106,7 +106,7 @@ def pauses(
     async def main() -> None:
         done = asyncio.Event()
 
-        async def send(self: Webhook, session: object, letter: object) -> None:
+        async def send(self: Webhook, session: object, message: object) -> None:
             outcome = outcomes[len(attempts)]
             attempts.append(self.ctx.now())
             if len(attempts) == len(outcomes):

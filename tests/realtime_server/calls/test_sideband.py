@@ -30,7 +30,9 @@ async def test_a_sideband_hears_and_steers_a_call(
             assert [event["event_id"] for event in listener.events] == both
         caller.send("response.create")
         await caller.until("response.done", 2)
-        assert len(server._calls.find(caller.call_id).driver._lines) == 1, "the sideband has left"
+        assert len(server._calls.find(caller.call_id).driver._connections) == 1, (
+            "the sideband has left"
+        )
         async with client.realtime.connect(call_id=caller.call_id) as connection:
             assert await caller.hang_up() == 200
             with pytest.raises(ConnectionClosed):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_server.bench import Bench
-from rtpipe_realtime_server.talk.outputs import HangUp
+from rtpipe_realtime_server.talk.outputs import EndSession
 
 
 def test_an_expired_session_says_so_and_hangs_up() -> None:
@@ -15,7 +15,7 @@ def test_an_expired_session_says_so_and_hangs_up() -> None:
     bench.protocol.expire()
     bench.collect()
     assert bench.error()["code"] == "session_expired"
-    assert bench.commands == [HangUp(bench.error()["message"])]
+    assert bench.commands == [EndSession(bench.error()["message"])]
 
 
 def test_a_fault_of_the_server_is_an_error_event() -> None:

@@ -164,7 +164,7 @@ class Speaker(Sink[SpeakerOptions]):
     async def close(self) -> None:
         """Let go of the device."""
         await self._watch.end()
-        self._publish(self._ledger.ended(self._buffer.taken))
+        self._publish(self._playback_log.ended(self._buffer.taken))
 
     async def consume(self, frame: AudioFrame) -> None:
         """Play `frame`; returns when the device has room for more.
@@ -187,7 +187,7 @@ class Speaker(Sink[SpeakerOptions]):
                 data = self._put_in_place(data)
             room += round(_LIVE_ROOM_S * self.options.sample_rate)
         self._count_gap(audible=audible)
-        self._ledger.pushed(frame, len(data), audible=audible)
+        self._playback_log.pushed(frame, len(data), audible=audible)
         self._buffer.push(data)
         while self._buffer.held > room and not self._watch.away:
             self._moved.clear()
@@ -240,7 +240,7 @@ class Speaker(Sink[SpeakerOptions]):
         """Stop what is being played, softly."""
         fade = self.options.sample_rate * self.options.fade_ms // 1000
         self._in_mid_sound = False
-        self._ledger.cut(self._buffer.flush(fade))
+        self._playback_log.cut(self._buffer.flush(fade))
 
     async def drain(self) -> None:
         """Return when the last sample has been heard."""
@@ -306,7 +306,7 @@ class Speaker(Sink[SpeakerOptions]):
         """Begin with an empty device."""
         from rtpipe_plugins.sound.stretcher import Stretcher
 
-        self._ledger = PlaybackLog(self.options.sample_rate)
+        self._playback_log = PlaybackLog(self.options.sample_rate)
         self._stretcher = Stretcher(self._channels)
         self._in_mid_sound = False
         self._gaps = 0
@@ -326,7 +326,7 @@ class Speaker(Sink[SpeakerOptions]):
         self._taken_at = self.ctx.now()
         if underflow and self._in_mid_sound:
             self._tell_underrun()
-        self._publish(self._ledger.played(taken, heard_at))
+        self._publish(self._playback_log.played(taken, heard_at))
 
     def _tell_underrun(self) -> None:
         self._underruns += 1
@@ -336,7 +336,7 @@ class Speaker(Sink[SpeakerOptions]):
 
     def _changed(self) -> None:
         """End what sounded in a device that is gone; begin anew in one that is back."""
-        self._publish(self._ledger.ended(self._buffer.taken))
+        self._publish(self._playback_log.ended(self._buffer.taken))
         self._begin()
         self._drift.jumped()
         self._moved.set()

@@ -1,4 +1,4 @@
-"""What still has to be delivered, in order; in a file where it must survive a restart."""
+"""The outbox: what still has to be delivered, in order; a file, where it must survive a restart."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LETTERS = """
-CREATE TABLE IF NOT EXISTS letters
+_MESSAGES = """
+CREATE TABLE IF NOT EXISTS messages
 (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL)
 """
 _OVERFLOW = """
-DELETE FROM letters WHERE number IN
-(SELECT number FROM letters WHERE number > ? ORDER BY number
- LIMIT max(0, (SELECT count(*) FROM letters WHERE number > ?) - ?))
+DELETE FROM messages WHERE number IN
+(SELECT number FROM messages WHERE number > ? ORDER BY number
+ LIMIT max(0, (SELECT count(*) FROM messages WHERE number > ?) - ?))
 """
 
 
@@ -34,7 +34,7 @@ class Message:
 
     Attributes:
         number: Its place in the outbox; rises.
-        id: The same at every attempt, also after a restart, and of no other letter.
+        id: The same at every attempt, also after a restart, and of no other message.
         type: The event's.
         body: The event as JSON.
     """
@@ -46,11 +46,11 @@ class Message:
 
 
 class Outbox:
-    """A queue of letters in SQLite: one thread writes, and a letter is on the disk once `put`.
+    """A queue of messages in SQLite: one thread writes, and a message is on the disk once `put`.
 
     Args:
         path: The file. None: in memory, gone with the process.
-        limit: How many letters it holds. When it is full the oldest goes; not the one that `first`
+        limit: How many messages it holds. When it is full the oldest goes; not the one that `first`
             has given out, which may be under way.
     """
 
@@ -74,7 +74,7 @@ class Outbox:
             raise EnvironmentProblem(f"cannot use the outbox {self._path}: {error}") from None
 
     async def put(self, type: str, body: str) -> int:
-        """Append a letter; returns how many old ones had to go for it.
+        """Append a message; returns how many old ones had to go for it.
 
         Raises:
             StageError: It could not be written.
@@ -82,24 +82,24 @@ class Outbox:
         return await self._done(lambda database: self._put(database, type, body))
 
     async def first(self) -> Message | None:
-        """Return the oldest letter that is not removed yet, if there is one.
+        """Return the oldest message that is not removed yet, if there is one.
 
         Raises:
             StageError: It could not be read.
         """
         return await self._done(self._first)
 
-    async def remove(self, letter: Message) -> None:
-        """Forget `letter` and all before it; `first` never gives it out again.
+    async def remove(self, message: Message) -> None:
+        """Forget `message` and all before it; `first` never gives it out again.
 
         Raises:
             StageError: The file still holds it, and a later `remove` will take it out.
         """
-        self._removed = letter.number
+        self._removed = message.number
         await self._done(self._remove)
 
     async def count(self) -> int:
-        """Return how many letters wait.
+        """Return how many messages wait.
 
         Raises:
             StageError: They could not be read.
@@ -130,33 +130,33 @@ class Outbox:
         # Two that send from one outbox would send everything twice.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")  # a power cut loses no letter
+        self._database.execute("PRAGMA synchronous = FULL")  # a power cut loses no message
         with self._database:
-            self._database.execute(_LETTERS)
+            self._database.execute(_MESSAGES)
 
     def _put(self, database: sqlite3.Connection, type: str, body: str) -> int:
         database.execute(
-            "INSERT INTO letters (id, type, body) VALUES (?, ?, ?)", (uuid.uuid4().hex, type, body)
+            "INSERT INTO messages (id, type, body) VALUES (?, ?, ?)", (uuid.uuid4().hex, type, body)
         )
         kept = max(self._removed, self._given)
         return database.execute(_OVERFLOW, (kept, kept, self._limit)).rowcount
 
     def _first(self, database: sqlite3.Connection) -> Message | None:
         row = database.execute(
-            "SELECT number, id, type, body FROM letters WHERE number > ? ORDER BY number LIMIT 1",
+            "SELECT number, id, type, body FROM messages WHERE number > ? ORDER BY number LIMIT 1",
             (self._removed,),
         ).fetchone()
         if row is None:
             return None
-        letter = Message(*row)
-        self._given = letter.number
-        return letter
+        message = Message(*row)
+        self._given = message.number
+        return message
 
     def _remove(self, database: sqlite3.Connection) -> None:
-        database.execute("DELETE FROM letters WHERE number <= ?", (self._removed,))
+        database.execute("DELETE FROM messages WHERE number <= ?", (self._removed,))
 
     def _count(self, database: sqlite3.Connection) -> int:
-        query = "SELECT count(*) FROM letters WHERE number > ?"
+        query = "SELECT count(*) FROM messages WHERE number > ?"
         (count,) = database.execute(query, (self._removed,)).fetchone()
         return int(count)
 

@@ -1,4 +1,4 @@
-"""Delivering events to a server that may be away: what `webhook` and `mqtt` have in common."""
+"""At-least-once delivery to a server that may be away: what `webhook` and `mqtt` share."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Delivery(Subscriber[D]):
         raise NotImplementedError
 
     def connection(self) -> AbstractAsyncContextManager[Send]:
-        """Return a connection to the server, which gives the function that sends one letter.
+        """Return a connection to the server, which gives the function that sends one message.
 
         Both raise `TryLater` when the server is away, and call `reached` when it is not.
         """
@@ -155,8 +155,8 @@ class Delivery(Subscriber[D]):
             return  # to report a refusal to whom refused would go on for ever
         if self._delivering is not None and self._delivering.done():
             self._delivering.result()  # a fault of ours is told, not slept through
-        message = {"time": _now(), **event.as_dict()}
-        body = json.dumps(message, ensure_ascii=False, default=str)
+        payload = {"time": _now(), **event.as_dict()}
+        body = json.dumps(payload, ensure_ascii=False, default=str)
         self._lost += await self._outbox.put(event.type, body)
         self._arrived.set()
         if self._lost > self._lost_told and self.ctx.now() >= self._silent_until:
@@ -191,10 +191,10 @@ class Delivery(Subscriber[D]):
         while True:
             try:
                 async with self.connection() as send:
-                    while (letter := await self._next()) is not None:
-                        await send(letter)
+                    while (message := await self._next()) is not None:
+                        await send(message)
                         self._failures = 0
-                        await self._outbox.remove(letter)
+                        await self._outbox.remove(message)
                 return  # noqa: TRY300 - it belongs to the loop above, not to the case of no error
             except TryLater as problem:
                 reason, after_s = problem.reason, problem.after_s
@@ -207,12 +207,12 @@ class Delivery(Subscriber[D]):
                 return
 
     async def _next(self) -> Message | None:
-        """Return the next letter when there is one; None when there is none and we are closing."""
+        """Return the next message when there is one; None when there is none and we are closing."""
         while True:
             self._arrived.clear()
-            letter = await self._outbox.first()
-            if letter is not None or self._closing.is_set():
-                return letter
+            message = await self._outbox.first()
+            if message is not None or self._closing.is_set():
+                return message
             await self._arrived.wait()
 
     async def _pause(self, asked_for_s: float) -> bool:

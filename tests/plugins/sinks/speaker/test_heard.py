@@ -83,7 +83,7 @@ def spoken(response_id: str, seconds: float, *, pts: int) -> list[AudioFrame]:
     return frames
 
 
-def test_the_ledger_knows_how_much_of_which_response_was_heard(laptop: SoundDevice) -> None:
+def test_the_playback_log_knows_how_much_of_which_response_was_heard(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as listener:
             await consume(listener, spoken("one", 1, pts=0))

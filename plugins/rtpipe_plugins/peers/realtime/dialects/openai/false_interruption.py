@@ -46,7 +46,7 @@ class FalseInterruptions:
     def __init__(self, min_speech_ms: float, words_ms: float) -> None:
         self._min_speech_ms = min_speech_ms
         self._words_ms = words_ms
-        self._pause = Pause()
+        self._pause = PauseBuffer()
         self._judged: str | None = None
         self._ended = False
         self._committed = False
@@ -126,8 +126,8 @@ class FalseInterruptions:
         return Ruling()
 
 
-class Pause:
-    """A pause buffer: holds a voice and goes on at the very sample, late until it is silent.
+class PauseBuffer:
+    """Holds a voice and goes on at the very sample, late until it is silent.
 
     One frame goes out for each that comes, at its time.
     """

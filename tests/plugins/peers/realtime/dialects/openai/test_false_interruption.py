@@ -15,7 +15,7 @@ from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.account import Account
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Interrupted
 from rtpipe_plugins.peers.realtime.dialects.openai.dialect import OpenAIDialect
-from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import Pause
+from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import PauseBuffer
 from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -189,7 +189,7 @@ def test_a_turn_while_nobody_else_speaks_is_answered_by_our_asking() -> None:
 
 
 def test_a_short_silence_in_what_was_held_is_kept() -> None:
-    pause = Pause()
+    pause = PauseBuffer()
     frames = [audio.from_pcm(np.full(960, level, np.int16), sample_rate=48_000, pts=960 * n)
               for n, level in enumerate((9, 5000, 0, 0, 0, 6000, 0, 0, 0, 0))]  # fmt: skip
     pause.begin()

@@ -1,4 +1,4 @@
-"""The opening: a session that is as asked for stands, and another is asked for again."""
+"""The session check: a session that is as asked for stands, and another is asked for again."""
 
 from __future__ import annotations
 
