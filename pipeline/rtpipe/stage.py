@@ -119,9 +119,7 @@ class StageContext:
 
     def publish(self, event: Event) -> None:
         """Put a fact on the bus; never blocks. Only from the event loop's thread."""
-        self._publish(
-            replace(event, source=event.source or self.id, at=event.at or self.clock.now())
-        )
+        self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
         """Call `handler(event)` at once for every matching event, until the stage is closed."""
@@ -264,13 +262,9 @@ class Stage(Generic[O]):
         for method, member in inspect.getmembers(cls, inspect.isfunction):
             name = getattr(member, "__rtpipe_action__", None)
             if name is not None:
-                parameters = list(inspect.signature(member).parameters.values())[1:]
-                found[name] = ActionSpec(
-                    name,
-                    summary(member),
-                    inspect.Signature(parameters),
-                    method,
-                )
+                parameters = [*inspect.signature(member).parameters.values()][1:]
+                signature = inspect.Signature(parameters)
+                found[name] = ActionSpec(name, summary(member), signature, method)
         return found
 
     async def open(self) -> None:
@@ -371,7 +365,6 @@ FAMILIES: dict[str, type[Stage[Any]]] = {
     "sink": Sink,
     "subscriber": Subscriber,
 }
-
 
 FLUSH = ActionSpec(
     "flush", "Drop what is buffered in the stage and after it.", inspect.Signature(), "flush"

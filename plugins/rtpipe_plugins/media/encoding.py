@@ -71,6 +71,8 @@ _BY_ENDING = {
     "mp4": Encoding("mp4", "aac", _MP4),
     "aac": Encoding("adts", "aac"),
 }
+ENDINGS = ", ".join(f".{ending}" for ending in _BY_ENDING)
+"""For people: the endings of files that can be written."""
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
 """What users call codecs, where FFmpeg's encoder has another name."""
 
@@ -89,7 +91,8 @@ def find_encoding(path: Path, format: str | None = None, codec: str | None = Non
     ending = format or path.suffix.removeprefix(".").lower()
     encoding = _BY_ENDING.get(ending)
     if encoding is None:
-        raise ValueError(f"cannot write {ending or 'a file without an ending'}: {_known_endings()}")
+        what = ending or "a file without an ending"
+        raise ValueError(f"cannot write {what}: the ending can be {ENDINGS}")
     if codec is None:
         return encoding
     import av
@@ -102,10 +105,6 @@ def find_encoding(path: Path, format: str | None = None, codec: str | None = Non
     if encoding.format == "wav" and name != encoding.codec:
         raise ValueError("a WAV file holds pcm; for other codecs use the ending .mka")
     return replace(encoding, codec=name)
-
-
-def _known_endings() -> str:
-    return "the ending can be " + ", ".join(f".{ending}" for ending in _BY_ENDING)
 
 
 class Writer(Protocol):

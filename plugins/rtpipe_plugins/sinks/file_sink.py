@@ -21,7 +21,7 @@ from rtpipe import (
 )
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
-from rtpipe_plugins.media.encoding import find_encoding, open_writer
+from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
@@ -48,9 +48,10 @@ class FileSinkOptions(Options):
 
     main: ClassVar[str | None] = "path"
 
-    path: ConfinedPath
-    """Where, with strftime fields (`%Y%m%d-%H%M%S`); its ending says what it becomes: .wav, .flac,
-    .opus, .ogg, .mka, .mkv, .webm, .mp3, .m4a, .mp4, .aac."""
+    path: ConfinedPath = Field(
+        description="Where, with strftime fields (`%Y%m%d-%H%M%S`); its ending says what it "
+        f"becomes: {ENDINGS}."
+    )
     format: str | None = None
     """The container, named by its ending (`wav`), where the path's own says something else."""
     codec: str | None = None

@@ -23,8 +23,8 @@ class RecorderOptions(Options):
     .mka, .wav, .opus or .flac, a power cut two: it is synced to the disk every second."""
     layout: Layout | None = None
     """tracks: a track for each input. stereo: the first input left, the second right. mix: all in
-    one. By default tracks where the file can hold them (.mka, .mkv, .webm), else stereo for two
-    inputs and mix for any other number."""
+    one. By default tracks where the file can hold them (as .mka does), else stereo for two inputs
+    and mix for any other number."""
     codec: str | None = None
     """opus, flac, pcm, or any encoder of FFmpeg; by default what suits the file's ending."""
     overwrite: bool = False
