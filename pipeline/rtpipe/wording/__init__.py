@@ -1,1 +1,1 @@
-"""Diagnostics: what is wrong, where, and what to do about it; and how that is printed."""
+"""Diagnostics: what is wrong, where, what to do; and as text. For all that reads files."""

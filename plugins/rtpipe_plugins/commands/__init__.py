@@ -1,1 +1,1 @@
-"""Commands: what may be typed after `rtpipe`."""
+"""Commands: what may be typed after `rtpipe`. Nobody imports them."""

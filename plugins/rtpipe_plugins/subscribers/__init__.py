@@ -1,1 +1,1 @@
-"""Subscribers: what may stand under `events:`."""
+"""Subscribers: what may stand under `events:`. A subscriber's parts are its own."""

@@ -1,1 +1,1 @@
-"""Transforms: what may stand in the middle of a chain under `stages:`."""
+"""Transforms: what may stand inside a chain under `stages:`. A transform's parts are its own."""

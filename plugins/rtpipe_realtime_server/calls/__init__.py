@@ -1,1 +1,1 @@
-"""Connections: HTTP, WebRTC and WebSocket, and the sessions behind them."""
+"""Connections: HTTP, WebRTC and WebSocket, and the sessions behind them. For the server alone."""

@@ -1,1 +1,1 @@
-"""What the server does wrong on purpose, a module for each place where it may."""
+"""What the server does wrong on purpose, a module for each place. For calls and scripts."""

@@ -1,1 +1,1 @@
-"""Audio in the server: its wire forms, its rates, and whether it is speech."""
+"""Audio in the server: wire forms, rates, and whether it is speech. For all that is above it."""

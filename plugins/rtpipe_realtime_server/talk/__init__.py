@@ -1,1 +1,1 @@
-"""The protocol of one session: conversation, responses, turns. No input or output."""
+"""The protocol of one session, without input or output. For the calls and the brains."""

@@ -1,1 +1,1 @@
-"""`rtpipe doctor`: the command and what it looks at."""
+"""`rtpipe doctor`: the command and its ear; the parts are this command's alone."""

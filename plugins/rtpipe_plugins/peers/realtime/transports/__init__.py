@@ -1,1 +1,1 @@
-"""Transports: how a call travels, a folder each."""
+"""Transports: how a call travels, a folder each. For calls and the latency meter."""

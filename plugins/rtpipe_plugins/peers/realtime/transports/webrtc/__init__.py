@@ -1,1 +1,1 @@
-"""WebRTC: a call by aiortc. Imported with the first such call."""
+"""WebRTC: a call by aiortc. For the call factory, and for a probe's call to itself."""

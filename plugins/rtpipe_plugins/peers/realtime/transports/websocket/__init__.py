@@ -1,1 +1,1 @@
-"""WebSocket: events and audio on one connection, played by the dialect's media server."""
+"""WebSocket: events and audio on one connection, played by the dialect. For the call factory."""
