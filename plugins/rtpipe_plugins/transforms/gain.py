@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 from pydantic import Field
 
 from rtpipe import AudioFormat, Options, StageError, Transform, action, audio
+from rtpipe_plugins.sound.limiter import KNEE, limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,8 +118,6 @@ class Gain(Transform[GainOptions]):
         self, samples: NDArray[np.int16], factors: NDArray[np.float32], *, loudest: float
     ) -> None:
         import numpy as np
-
-        from rtpipe_plugins.sound.limiter import KNEE, limit
 
         if self._scratch.shape != samples.shape:
             self._scratch = np.empty(samples.shape, np.float32)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from rtpipe import CANONICAL, ExitCode, Options, StageContext, StageError, Transform, audio
+from rtpipe_plugins.sound.limiter import limit
 from rtpipe_plugins.transforms.mix.ducking import Duck, Ducker
 
 if TYPE_CHECKING:
@@ -148,8 +149,6 @@ class Mix(Transform[MixOptions]):
     def _mixed(self, pts: int, block: NDArray[np.int16]) -> AudioFrame:
         """Return the sum of what the inputs hold at a place, shape (samples, inputs)."""
         import numpy as np
-
-        from rtpipe_plugins.sound.limiter import limit
 
         total = np.zeros(len(block), np.float32)
         ducked: NDArray[np.float32] | None = None
