@@ -308,12 +308,12 @@ class TurnAnswerStopped(Event):
 
     Attributes:
         response_id: As in the `turn.answer_started` before it.
-        sound_until: When its last audible sample was given out (pipeline seconds).
+        quiet_s: How long ago its last audible sample was given out when this is told.
     """
 
     type: str = "turn.answer_stopped"
     response_id: str = ""
-    sound_until: float = 0.0
+    quiet_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

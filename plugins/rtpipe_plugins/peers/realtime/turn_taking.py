@@ -167,6 +167,7 @@ class TurnTaking:
             self._over.append(answer.response_id)
         self._ctx.publish(
             TurnAnswerStopped(
-                response_id=answer.response_id, sound_until=round(answer.sound_until, 4)
+                response_id=answer.response_id,
+                quiet_s=round(max(self._ctx.now() - answer.sound_until, 0.0), 4),
             )
         )

@@ -111,8 +111,8 @@ class TurnClips:
     def _heed(self, event: Event, folder: Path) -> None:
         if event.type.startswith(("realtime.", "turn.")):
             self._peers.add(event.source)
-        told_at = event.payload().get("sound_until", event.at)
-        at = round((told_at - self._zero_s) * self._rate)
+        sound_at = event.at - event.payload().get("quiet_s", 0.0)
+        at = round((sound_at - self._zero_s) * self._rate)
         if role := _ENDS.get(event.type):
             for clip in self._open:
                 if clip.role == role and clip.by == _family(event):

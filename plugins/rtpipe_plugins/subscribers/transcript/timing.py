@@ -66,7 +66,7 @@ class TurnTiming:
             case "turn.answer_started":
                 self._span(said.get("response_id")).start = event.at
             case "turn.answer_stopped":
-                self._span(said.get("response_id")).end = said.get("sound_until", event.at)
+                self._span(said.get("response_id")).end = event.at - said.get("quiet_s", 0.0)
 
     def span(self, id: str) -> SpeechInterval:
         """Return when a user's item or a model's response sounded."""

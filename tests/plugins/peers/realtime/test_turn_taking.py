@@ -71,7 +71,7 @@ def test_an_answer_begins_with_its_first_audible_sample_and_ends_with_its_last()
     assert call.said() == ["answer_started", "answer_stopped"]
     started, stopped = call.events
     assert started.at == pytest.approx(0.1, abs=0.001)
-    assert stopped.sound_until == pytest.approx(0.58, abs=0.001)
+    assert stopped.at - stopped.quiet_s == pytest.approx(0.58, abs=0.001)
     assert stopped.response_id == "resp_1"
 
 
