@@ -234,8 +234,11 @@ class Stage(Generic[O]):
         return False
 
     @classmethod
-    def claims(cls, options: O) -> str | None:  # noqa: ARG003 - for overriding
-        """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything."""
+    def claims(cls, options: O) -> str | tuple[str, ...] | None:  # noqa: ARG003 - for overriding
+        """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything.
+
+        What an `InputPath` names, no other stage may write to; that goes without saying.
+        """
         return None
 
     @classmethod

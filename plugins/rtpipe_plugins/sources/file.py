@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from rtpipe import ExitCode, InputPath, Options, Source, StageContext, StageError, audio, reason_of
 from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.disk.locks import lock_to_read
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -68,18 +70,23 @@ class File(Source[FileOptions]):
         super().__init__(options, ctx)
         self._thread = OwnThread(ctx.id)
         self._excerpt: _Excerpt | None = None
+        self._lock: int | None = None
 
     async def open(self) -> None:
-        """Open the file.
+        """Open the file, and keep those away who would write to it.
 
         Raises:
             StageError: There is no such file, FFmpeg cannot read it, or it has no such stream.
         """
+        self._lock = await self._thread.start(lock_to_read, self.options.path)
         await self._thread.start(self._begin)
 
     async def close(self) -> None:
         """Close the file."""
         await self._thread.end(self._end)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`."""

@@ -199,6 +199,9 @@ class Recording:
         if self.segments > 1:
             start_s = round(self._position / self._rate, 4)
             self._announce(RecorderSegmentStarted(path=str(self.path), start_s=start_s))
+        assert self._segment is not None
+        for leftover in self._segment.leftovers:
+            self._announce(leftover)
         self._retry_at = None
 
     def _complete(self, until_s: float) -> None:
