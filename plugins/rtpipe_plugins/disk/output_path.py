@@ -67,12 +67,6 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
             leads nowhere.
         EnvironmentProblem: The folder cannot be written to; its cause is the `OSError`.
     """
-    if path.is_symlink() and not path.exists():
-        raise StageError(
-            f"{path} is a link to {path.readlink()}, which does not exist",
-            help="remove the link, or name the file itself",
-            exit_code=ExitCode.CONFIGURATION,
-        )
     if path.exists() and not overwrite:
         raise StageError(
             f"{path} exists already",
@@ -80,12 +74,7 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
             f"`{path.stem}-%Y%m%d-%H%M%S{path.suffix}`",
             exit_code=ExitCode.CONFIGURATION,
         )
-    if is_locked(path):
-        raise StageError(
-            f"{path} is being read or written by another stage or program",
-            help="give each a file of its own",
-            exit_code=ExitCode.CONFIGURATION,
-        )
+    check_not_held(path)
     if path.is_symlink() and path.is_file():  # /dev/stdout is a link to what has no name
         path = path.resolve()
     try:
@@ -99,6 +88,26 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
     except OSError as error:
         raise unwritable(path, error) from error
     return path
+
+
+def check_not_held(path: Path) -> None:
+    """Make sure that writing to `path` changes no file of another's.
+
+    Raises:
+        StageError: It is being read or written, or is a link that leads nowhere.
+    """
+    if path.is_symlink() and not path.exists():
+        raise StageError(
+            f"{path} is a link to {path.readlink()}, which does not exist",
+            help="remove the link, or name the file itself",
+            exit_code=ExitCode.CONFIGURATION,
+        )
+    if is_locked(path):
+        raise StageError(
+            f"{path} is being read or written by another stage or program",
+            help="give each a file of its own",
+            exit_code=ExitCode.CONFIGURATION,
+        )
 
 
 def unwritable(path: Path, error: OSError) -> EnvironmentProblem:

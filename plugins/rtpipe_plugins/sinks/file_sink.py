@@ -167,7 +167,10 @@ class FileSink(Sink[FileSinkOptions]):
         out, self._out = self._out, None
         if out is None or self._format is None or self._format.sample_rate is None:
             return
+        failed = out.ended
         await out.close()
+        if failed:  # which has been told
+            return
         duration_s = round(self._written / self._format.sample_rate, 3)
         self.ctx.publish(FileSinkClosed(path=str(self._path), duration_s=duration_s))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import append
-from rtpipe_plugins.disk.output_path import unwritable
+from rtpipe_plugins.disk.output_path import check_not_held, unwritable
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -51,6 +51,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         """Open the file.
 
         Raises:
+            StageError: Another stage or program reads or writes it.
             EnvironmentProblem: It cannot be written.
         """
         try:
@@ -93,6 +94,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         file = self._file
         if file is not None and not file.closed and Path(file.name) == path:
             return file
+        check_not_held(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.open("a+b", buffering=0)
         if file is not None:
