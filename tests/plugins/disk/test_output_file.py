@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtpipe import StageError
-from rtpipe_plugins.disk.locks import is_locked, lock_to_read
+from rtpipe_plugins.disk.locks import is_locked, lock_to_read, lock_to_write
 from rtpipe_plugins.disk.output_file import OutputFile, claim
 from rtpipe_plugins.disk.output_path import free_name, reserve
 
@@ -206,3 +206,19 @@ def test_a_number_goes_before_the_whole_suffix(tmp_path: Path) -> None:
     part = claimed(tmp_path / "1.5.events.jsonl", overwrite=True, suffix=".events.jsonl")
     assert part.written_to.name == "1.5.part.events.jsonl"
     part.close()
+
+
+def test_a_file_that_was_replaced_before_the_lock_was_had_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    path.write_text("old")
+
+    def late(descriptor: int) -> bool:
+        (tmp_path / "fresh").write_text("of another")
+        (tmp_path / "fresh").replace(path)
+        return lock_to_write(descriptor)
+
+    monkeypatch.setattr("rtpipe_plugins.disk.output_file.lock_to_write", late)
+    assert claim(path, overwrite=True) is None
+    assert names(tmp_path) == {"a.wav": "of another"}

@@ -18,10 +18,12 @@ from rtpipe import (
     EnvironmentProblem,
     ExitCode,
     FormatError,
+    Importance,
     StageError,
 )
 from rtpipe.testing import Bench, check_stage, cut, joined, noise, run_stage, run_virtual, tone
 from rtpipe_plugins.sinks.file_sink import FileSink, FileSinkOptions
+from rtpipe_plugins.sources.file import File
 
 
 def written(path: Path, frames: list[AudioFrame], **options: Any) -> None:
@@ -182,3 +184,103 @@ def test_a_change_of_format_is_refused_rather_than_written_as_noise(tmp_path: Pa
     frames = [*tone(seconds=0.1), *tone(seconds=0.1, layout="stereo")]
     with pytest.raises(FormatError, match="it cannot go on as s16, stereo"):
         written(tmp_path / "out.wav", frames)
+
+
+@pytest.mark.parametrize("ending", ["wav", "mka", "opus", "flac"])
+def test_what_is_overwritten_stays_until_the_new_file_is_complete(
+    tmp_path: Path, ending: str
+) -> None:
+    """What is there meanwhile is what a kill leaves: the old file, and the new one, readable."""
+    path, part = tmp_path / f"a.{ending}", tmp_path / f"a.part.{ending}"
+    path.write_text("old")
+    seen: list[float] = []
+
+    def look(_: object) -> None:
+        assert path.read_text() == "old"
+        seen.append(len(read_tracks(part)[0]) / 48_000)
+
+    frames = tone(seconds=3)
+    written(path, [*frames, look], overwrite=True)  # type: ignore[list-item]
+    assert seen[0] > 2.0
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert len(read_tracks(path)[0]) == pytest.approx(144_000, abs=2500)
+
+
+def test_what_a_kill_left_is_kept_and_told(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("old")
+    (tmp_path / "a.part.wav").write_text("left")
+    options = {"path": tmp_path / "a.wav", "overwrite": True}
+    run = run_virtual(run_stage(FileSink, options, tone(seconds=0.5)))
+    (told,) = run.of_type("file_sink.leftover_kept")
+    assert told.importance is Importance.WARNING
+    assert told.line() == (
+        f"what a killed run wrote to {tmp_path / 'a.part.wav'} is kept in {tmp_path}/a.part-2.wav"
+    )
+    assert (tmp_path / "a.part-2.wav").read_text() == "left"
+    assert not (tmp_path / "a.part.wav").exists()
+
+
+def test_what_cannot_be_written_whole_replaces_nothing_and_is_not_called_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk:
+        def write(self, tracks: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("rtpipe_plugins.sinks.file_sink.open_writer", lambda *_, **__: FullDisk())
+    path = tmp_path / "a.wav"
+    path.write_text("old")
+
+    told: list[str] = []
+
+    async def run() -> None:
+        bench = Bench(FileSink, {"path": path, "overwrite": True})
+        bench.bus.subscribe("*", lambda event: told.append(event.type))
+        async with bench.opened():
+            for frame in tone(seconds=1):
+                await bench.stage.consume(frame)
+
+    with pytest.raises(StageError, match="No space left"):
+        run_virtual(run())
+    assert told == []
+    assert path.read_text() == "old"
+
+
+def test_a_link_is_followed_to_the_file_that_it_names_and_nowhere_else(tmp_path: Path) -> None:
+    link, path = tmp_path / "latest.wav", tmp_path / "out" / "a.wav"
+    link.symlink_to("out/a.wav")
+    for overwrite in (True, False):
+        with pytest.raises(StageError, match=r"is a link to out/a\.wav, which does not exist"):
+            written(link, tone(seconds=0.1), overwrite=overwrite)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.write_text("old")
+    written(link, tone(seconds=0.1), overwrite=True)
+    assert link.is_symlink()
+    assert len(read_wav(path)[0]) == 4800
+
+
+def test_what_is_being_read_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    written(path, tone(seconds=0.5))
+
+    async def run(*, late: bool) -> None:
+        """`late`: the source opens when the sink has already looked."""
+        source = Bench(File, {"path": path})
+        sink = Bench(FileSink, {"path": path, "overwrite": True})
+        if late:
+            async with sink.opened(), source.opened():
+                for frame in tone(seconds=1):
+                    await sink.stage.consume(frame)
+        else:
+            async with source.opened(), sink.opened():
+                pass
+
+    for late in (True, False):
+        with pytest.raises(StageError, match="another stage or program"):
+            run_virtual(run(late=late))
+    assert len(read_wav(path)[0]) == 24_000
+    written(path, tone(seconds=0.1), overwrite=True)
+    assert len(read_wav(path)[0]) == 4800

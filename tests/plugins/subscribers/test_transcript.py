@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from rtpipe import EnvironmentProblem, Event, StageError
-from rtpipe.testing import Bench, check_stage, run_virtual
+from rtpipe.testing import Bench, check_stage, run_stage, run_virtual
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript, ServerEvent, UserTranscript
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted, PlaybackStopped
 from rtpipe_plugins.subscribers.transcript.stage import Transcript, TranscriptOptions
@@ -313,3 +313,11 @@ def test_a_format_must_be_known() -> None:
 @pytest.mark.parametrize("ending", ["txt", "srt", "vtt", "jsonl"])
 def test_it_keeps_the_contract(tmp_path: Path, ending: str) -> None:
     check_stage(Transcript, {"path": tmp_path / f"x.{ending}", "heard_only": True})
+
+
+def test_a_link_that_leads_nowhere_makes_no_file_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to("elsewhere.txt")
+    said = [asked(1.0, 2.0)[-1]]
+    run_virtual(run_stage(Transcript, {"path": tmp_path / "a.txt"}, events=said))
+    assert "Where is the café?" in (tmp_path / "a-2.txt").read_text(encoding="utf-8")
+    assert not (tmp_path / "elsewhere.txt").exists()
