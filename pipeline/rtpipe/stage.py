@@ -235,10 +235,7 @@ class Stage(Generic[O]):
 
     @classmethod
     def claims(cls, options: O) -> str | tuple[str, ...] | None:  # noqa: ARG003 - for overriding
-        """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything.
-
-        What an `InputPath` names, no other stage may write to; that goes without saying.
-        """
+        """Return what no other stage may hold or read at once (`device:USB`, `file:/x.wav`)."""
         return None
 
     @classmethod
