@@ -1,1 +1,1 @@
-"""Files: names, locks, durability, threads; for sinks, subscribers and sources."""
+"""Files: names, records, locks, durability, threads; for sinks, subscribers and sources."""

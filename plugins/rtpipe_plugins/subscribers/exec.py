@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext,
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.command import Command, words_of
 from rtpipe_plugins.child.process import ChildProcess
+from rtpipe_plugins.disk.json_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ class Exec(Subscriber[ExecOptions]):
         if event.type == "exec.failed":
             return
         await self._free.acquire()
-        line = json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode() + b"\n"
+        line = f"{json_text(event.as_dict())}\n".encode()
         run = asyncio.create_task(self._run(line))
         self._running.add(run)
         run.add_done_callback(self._ended)

@@ -285,7 +285,8 @@ def test_a_turn_that_does_not_fit_is_taken_back_and_the_next_is_written(
     async def main() -> None:
         bench = Bench(Transcript, {"path": path})
         async with bench.opened():
-            bench.stage._file = SmallDisk(bench.stage._file)  # type: ignore[attr-defined]
+            appended = bench.stage._file  # type: ignore[attr-defined]
+            appended._file = SmallDisk(appended._file)
             await bench.play([UserTranscript(text="one", item_id="i", at=1)])
             with pytest.raises(StageError, match="No space left"):
                 await bench.play([UserTranscript(text="two", item_id="i", at=2)])
