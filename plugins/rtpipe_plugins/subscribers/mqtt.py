@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.subscribers.delivery.outbox import Message
     from rtpipe_plugins.subscribers.delivery.worker import Send
 
-_NOT_IN_A_TOPIC = re.compile("[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NOT_IN_A_TOPIC = re.compile("[+#\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 """Wildcards, and the characters at which a broker may close the connection (MQTT 1.5.4)."""
 
 

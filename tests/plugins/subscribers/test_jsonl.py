@@ -138,3 +138,38 @@ def test_jsonl_writes_to_nothing_of_anothers(tmp_path: Path, sort: str) -> None:
         os.close(lock)
         assert path.read_text() == "precious"
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_jsonl_goes_on_under_its_name_after_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    bench = Bench(Jsonl, {"path": path})
+    async with bench.opened():
+        await bench.play([STARTED])
+        path.rename(tmp_path / "x.jsonl.1")
+        await bench.play([STARTED, STARTED])
+    assert len(lines(tmp_path / "x.jsonl.1")) == 1
+    assert len(lines(path)) == 2
+
+
+async def test_jsonl_writes_again_when_its_folder_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    bench = Bench(Jsonl, {"path": folder / "x.jsonl"})
+    async with bench.opened():
+        await bench.play([STARTED])
+        folder.rename(tmp_path / "away")
+        folder.touch()  # so that it cannot be made
+        with pytest.raises(StageError, match="cannot write"):
+            await bench.play([STARTED])
+        folder.unlink()
+        await bench.play([STARTED])
+    assert len(lines(folder / "x.jsonl")) == 1
+
+
+async def test_jsonl_is_json_whatever_an_event_carries(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    odd = UserTranscript(text="\0\ud800\u2028\x9b", item_id=float("nan"))  # type: ignore[arg-type]
+    bench = Bench(Jsonl, {"path": path})
+    async with bench.opened():
+        await bench.play([odd])
+    (line,) = lines(path)
+    assert (line["text"], line["item_id"]) == ("\0\ud800\u2028\x9b", None)

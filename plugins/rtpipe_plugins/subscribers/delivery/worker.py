@@ -243,7 +243,8 @@ class Delivery(Subscriber[D]):
         if event.type == f"{self.kind}.failed":
             return  # to report a refusal to whom refused would go on for ever
         body = json_text({"time": _now(), **event.as_dict()})
-        self._lost += await self._outbox.put(event.type, body)
+        type = event.type.encode(errors="replace").decode()  # a server's text may be no UTF-8
+        self._lost += await self._outbox.put(type, body)
         self._arrived.set()
         if self._lost > self._lost_told and self.ctx.now() >= self._silent_until:
             self._silent_until = self.ctx.now() + _TELL_LOST_EVERY_S
