@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _NOT_IN_A_TOPIC = re.compile("[+#\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 """Wildcards, and the characters at which a broker may close the connection (MQTT 1.5.4)."""
+_STANDS_S = 0.5
 
 
 def _topic(text: str) -> str:
@@ -170,6 +171,8 @@ class Mqtt(Delivery[MqttOptions]):
 
         try:
             async with client:
+                if not client._client.is_connected():  # noqa: SLF001 - aiomqtt forgets that a broker closed at once
+                    raise TryLater("the broker closed the connection")
                 self.reached()
                 watch = asyncio.create_task(self._watch(client))
                 try:
@@ -195,6 +198,11 @@ class Mqtt(Delivery[MqttOptions]):
         return reason
 
     async def _send(self, client: Client, watch: asyncio.Task[str], message: Message) -> None:
+        if self.suspects(message):
+            # Would the connection stand without it? A broker may close any, whatever is sent.
+            await asyncio.wait({watch}, timeout=_STANDS_S)
+            if watch.done():
+                raise TryLater(watch.result())
         options = self.options
         topic = options.topic.replace("{type}", _NOT_IN_A_TOPIC.sub("_", message.type))
         publishing = asyncio.ensure_future(

@@ -173,7 +173,7 @@ class Webhook(Delivery[WebhookOptions]):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Send]:
         """Open an HTTP session."""
-        from aiohttp import ClientError, ClientSession, ClientTimeout
+        from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 
         headers = {name: value.get_secret_value() for name, value in self.options.headers.items()}
         timeout = ClientTimeout(total=self.options.timeout_s)
@@ -184,6 +184,8 @@ class Webhook(Delivery[WebhookOptions]):
                     await self._send(session, message)
                 except TimeoutError:
                     raise TryLater(f"no answer within {self.options.timeout_s:g} s") from None
+                except ClientResponseError:  # it has the event, and would get it for ever
+                    raise TryLater("no answer that HTTP knows", suspect=True) from None
                 except ClientError as error:
                     # Not its text: aiohttp's may hold the URL.
                     raise TryLater(reason_of(error, own_text=False)) from None

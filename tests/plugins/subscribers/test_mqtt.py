@@ -219,11 +219,35 @@ async def test_events_that_the_broker_never_takes_stop_nothing_behind_them(
     assert in_order_of_appearance(texts(messages)) == ["n1.", "n2.", "n3."]
     failed = [event.payload() for event in bench.run.of_type("mqtt.failed")]
     assert [event["event"][:4] for event in failed] == ["tran", "tran", "yyyy"]
-    assert "bytes 3 times" in failed[0]["reason"]
+    assert "bytes failed 3 times" in failed[0]["reason"]
     assert [bool(event["kept"]) for event in failed] == [bool(outbox)] * 3
     assert len(bench.run.of_type("mqtt.disconnected")) == 6
     if outbox:
         assert len((tmp_path / "outbox.dead.jsonl").read_bytes().splitlines()) == 3
+
+
+async def test_a_broker_that_closes_every_connection_condemns_no_event() -> None:
+    """Over its quota, say: it greets, and goes."""
+    tries = 0
+    enough = asyncio.Event()
+
+    async def greet_and_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        await reader.read(100)
+        writer.write(b"\x20\x02\0\0")  # CONNACK: accepted
+        writer.close()
+        tries += 1
+        if tries == 6:
+            enough.set()
+
+    server = await asyncio.start_server(greet_and_go, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    bench = Bench(Mqtt, {"topic": "x", "host": "127.0.0.1", "port": port, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1)])
+        await asyncio.wait_for(enough.wait(), 20)
+    server.close()
+    assert bench.run.of_type("mqtt.failed") == []
 
 
 @pytest.mark.slow

@@ -223,6 +223,7 @@ async def test_a_dead_letter_is_a_line_beside_the_outbox(tmp_path: Path) -> None
     assert message is not None
     kept = await outbox.set_aside(message, "too large")
     await outbox.close()
+    assert kept is not None
     assert kept == tmp_path / "outbox.dead.jsonl"
     (line,) = kept.read_text(encoding="utf-8").splitlines()
     letter = json.loads(line)

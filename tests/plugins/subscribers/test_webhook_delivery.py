@@ -287,6 +287,31 @@ async def test_an_odd_retry_after_ends_nothing(server: WebServer, value: str) ->
         await server.until(lambda: len(server.taken) == 2)
 
 
+async def test_an_answer_that_is_no_http_does_not_repeat_an_event_for_ever() -> None:
+    bodies: list[int] = []
+    third = asyncio.Event()
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        bodies.append(int(json.loads(await reader.readexactly(length))["text"]))
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Endless: " + b"x" * 20_000 + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        if 3 in bodies:
+            third.set()
+
+    babbler = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = babbler.sockets[0].getsockname()[1]
+    bench = Bench(Webhook, {"url": f"http://127.0.0.1:{port}/", "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1), said(2), said(3)])
+        await asyncio.wait_for(third.wait(), 20)
+    babbler.close()
+    assert bodies[:7] == [1, 1, 1, 2, 2, 2, 3]
+    assert "no answer that HTTP knows" in bench.run.of_type("webhook.failed")[0].line()
+
+
 async def test_what_is_refused_lies_in_the_dead_letter_file(
     server: WebServer, tmp_path: Path
 ) -> None:

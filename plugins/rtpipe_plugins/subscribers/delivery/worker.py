@@ -225,6 +225,10 @@ class Delivery(Subscriber[D]):
             self._reachable = True
             self.ctx.publish(self.connected(host=self.host))
 
+    def suspects(self, message: Message) -> bool:
+        """Return whether an earlier attempt at `message` failed in a way that may be its fault."""
+        return self._suspected[0] == message.number
+
     async def open(self) -> None:
         """Open the outbox and begin to send what is in it; the server need not be there.
 
@@ -313,8 +317,8 @@ class Delivery(Subscriber[D]):
         except TryLater as problem:
             if problem.suspect and self._is_to_blame(message):
                 size = f"{len(message.body.encode())} bytes"
-                broke = f"the connection broke at its {size} {_ATTEMPTS} times: {problem.reason}"
-                await self._set_aside(message, broke)
+                failed = f"its {size} failed {_ATTEMPTS} times: {problem.reason}"
+                await self._set_aside(message, failed)
             raise
         except Exception as error:
             if not self._is_to_blame(message):
@@ -325,8 +329,7 @@ class Delivery(Subscriber[D]):
             await self._forget(message)
 
     def _is_to_blame(self, message: Message) -> bool:
-        number, times = self._suspected
-        times = times + 1 if number == message.number else 1
+        times = self._suspected[1] + 1 if self.suspects(message) else 1
         self._suspected = message.number, times
         return times >= _ATTEMPTS
 
