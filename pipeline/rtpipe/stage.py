@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import (
@@ -87,6 +87,8 @@ class StageContext:
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
+        env_names: Names of the environment variables that the pipeline's files read: what they
+            hold is no business of a process that the stage starts.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class StageContext:
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
         flush_after: Callable[[], float] | None = None,
+        env_names: Collection[str] = (),
     ) -> None:
         self.id = id
         self.inputs = inputs
         self._tap = tap
         self._flush_after = flush_after
+        self.env_names = frozenset(env_names)
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20

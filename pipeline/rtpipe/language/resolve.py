@@ -46,7 +46,7 @@ def resolve(
         path: What the pipeline is called after when it has no name.
         registry: The kinds there are.
         env: The environment.
-        findings: Takes the mistakes and the secrets.
+        findings: Takes the mistakes and the secrets; has the `env_names`.
     """
     variables = document.mapping("vars")
     values = Interpolator({} if variables is None else variables.entries, env, findings)
@@ -102,6 +102,7 @@ class _Checks:
             fuse=said.fuse,
             sections=check_sections(models, sections, self._findings),
             secrets=frozenset(self._findings.secrets),
+            env_names=frozenset(self._findings.env_names),
         )
 
     def shown(self) -> dict[str, Any]:

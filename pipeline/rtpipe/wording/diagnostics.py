@@ -80,9 +80,11 @@ class Findings:
 
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
+        env_names: Names of the environment variables that are read, which children do without.
     """
 
     secrets: set[str] = field(default_factory=set)
+    env_names: set[str] = field(default_factory=set)
     _found: list[Diagnostic] = field(default_factory=list)
     _lines: dict[Path, list[str]] = field(default_factory=dict)
 

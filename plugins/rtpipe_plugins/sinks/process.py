@@ -44,7 +44,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
         from rtpipe_plugins.sound.holes import GapFiller
 
         super().__init__(options, ctx)
-        self._child = ChildProcess(options.words)
+        self._child = ChildProcess(options.words, read=ctx.env_names, given=options.env)
         self._holes = GapFiller()
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -142,7 +143,7 @@ class Stream(Sink[StreamOptions]):
         from rtpipe_plugins.sound.holes import GapFiller
 
         super().__init__(options, ctx)
-        self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER])
+        self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER], read=ctx.env_names)
         self._pacer = Pacer(ctx)
         self._holes = GapFiller()
 
@@ -163,7 +164,8 @@ class Stream(Sink[StreamOptions]):
             "layout": options.layout,
         }
         await self._uploader.start(reads=True, writes=True)
-        await self._uploader.write(f"{json.dumps(upload)}\n".encode())
+        with suppress(ConnectionError):  # it says why it ended
+            await self._uploader.write(f"{json.dumps(upload)}\n".encode())
         error = await self._failure()
         if error is not None:
             raise unreachable(options.url, error, options.timeout_s)
