@@ -81,6 +81,21 @@ async def test_what_the_command_wrote_before_its_end_is_read_to_the_last_byte(
         assert len(child.said) == min(errors, 2000)
 
 
+async def test_what_still_stands_in_a_pipe_at_the_end_is_read() -> None:
+    """As where a slow reader has its two megabytes and asyncio pauses."""
+    script = "read go; sleep 60 & head -c 50000 /dev/zero; head -c 50000 /dev/zero >&2; exit 0"
+    async with started(script) as child:
+        for number in (1, 2):
+            pipe = child._pipes._child.get_pipe_transport(number)
+            assert isinstance(pipe, asyncio.ReadTransport)
+            pipe.pause_reading()
+        await child.write(b"go\n")
+        await child._pipes.ended.wait()
+        assert len(await child.read(1 << 20)) == 50_000
+        assert await child.finished() is None
+        assert len(child.said) == 2000
+
+
 async def test_what_still_writes_in_the_background_is_not_listened_to() -> None:
     async with started("yes & yes >&2 & exit 0") as child:
         assert await child.finished() is None
