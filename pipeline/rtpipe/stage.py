@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import (
@@ -87,8 +87,7 @@ class StageContext:
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
-        env_names: Names of the environment variables that the pipeline's files read: what they
-            hold is no business of a process that the stage starts.
+        env_names: Environment variables that the files read: not for a process that it starts.
     """
 
     def __init__(
@@ -100,19 +99,17 @@ class StageContext:
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
         flush_after: Callable[[], float] | None = None,
-        env_names: Collection[str] = (),
     ) -> None:
         self.id = id
         self.inputs = inputs
         self._tap = tap
         self._flush_after = flush_after
-        self.env_names = frozenset(env_names)
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
         self.taps: list[Callable[[AudioFrame], None]] = []
-        self.live = False
-        self.stopping = False
+        self.live = self.stopping = False
+        self.env_names: frozenset[str] = frozenset()
         self._publish = publish
         self._subscribe = subscribe
         self._subscriptions: list[Callable[[], None]] = []

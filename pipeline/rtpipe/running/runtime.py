@@ -250,8 +250,8 @@ class Pipeline:
             inputs,
             self._tap,
             lambda: self._flush(spec.id, self.graph.downstream(spec.id)[1:]),
-            self.spec.env_names,
         )
+        ctx.env_names = self.spec.env_names
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(
             spec,

@@ -99,7 +99,8 @@ def test_the_names_that_the_files_read_are_known_wherever_they_stand() -> None:
         "  - gain: {gain_db: '${env:E:-1}'}\n    enabled: false\n"
         "  - realtime: {voice: '${used}', instructions: '$${env:NOT} ${file:/dev/null}'}\n"
         "  - blackhole\n"
-        "events:\n  - match: vad.speech_started\n    where: {text: '${env:F:?why}'}\n    do: blackhole.flush\n",
+        "events:\n  - match: vad.speech_started\n    where: {text: '${env:F:?why}'}\n"
+        "    do: blackhole.flush\n",
         env={"A": "1", "F": "f", "CREDENTIALS_DIRECTORY": str(HOME.parent)},
         sets=["mic.device=${env:G:-x}"],
     )

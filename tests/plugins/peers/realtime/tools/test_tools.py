@@ -13,7 +13,7 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import TypeAdapter, ValidationError
 
-from rtpipe import Bus, Clock, ConfigError, StageContext
+from rtpipe import ConfigError, StageContext
 from rtpipe.language.loading import from_text
 from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.account import Mask
@@ -284,11 +284,11 @@ async def test_what_a_failed_command_said_and_lacked_is_for_people_alone(
 
 
 async def test_a_command_sees_no_secret_unless_it_is_given_back(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
+    ctx: StageContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ROOM", "LAMP_KEY", "DESK_TOKEN"):
         monkeypatch.setenv(name, "canary")
-    ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe, env_names=["ROOM"])
+    ctx.env_names = frozenset({"ROOM"})
     code = "import os; print([name for name, value in os.environ.items() if value == 'canary'])"
     assert await Box(ctx, command(code)).call("run") == "[]"
     assert await Box(ctx, command(code, env=["DESK_TOKEN"])).call("run") == "['DESK_TOKEN']"
