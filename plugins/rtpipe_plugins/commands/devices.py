@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.soundcard.portaudio import Device, Direction
 
+_LIST_S = 8.0
+"""PulseAudio is asked, too."""
 _TITLES: dict[Direction, str] = {
     "input": "Input devices, for `- mic: {device: …}`",
     "output": "Output devices, for `- speaker: {device: …}`",
@@ -27,7 +31,7 @@ _TITLES: dict[Direction, str] = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def devices(*, as_json: bool) -> None:
     """List the audio devices, each with the string to paste into a pipeline."""
-    found = listing()
+    found = asyncio.run(_listing_in_time())
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -38,11 +42,15 @@ def devices(*, as_json: bool) -> None:
             click.echo(f"  {line}")
 
 
+async def _listing_in_time() -> list[dict[str, Any]]:
+    return await portaudio.in_time(in_daemon_thread("sound", listing), _LIST_S)
+
+
 def listing() -> list[dict[str, Any]]:
     """Return every device: direction, device (to paste), name, channels, sample_rate, default.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing.
+        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
     sounddevice = portaudio.load()
     found: list[dict[str, Any]] = []

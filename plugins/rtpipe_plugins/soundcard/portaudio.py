@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
+from rtpipe_plugins.soundcard import pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Direction = Literal["input", "output"]
+T = TypeVar("T")
 
 _PULSE = "pulse:"
 _INVALID_SAMPLE_RATE = -9997
+_QUIET_S = 2.0
+"""A call that takes longer hangs, and what the program itself has to say must be seen."""
 _PULSE_VARIABLES = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
 
 turn = threading.Lock()
@@ -54,10 +59,12 @@ def load() -> Any:
     """Return the `sounddevice` module, with a fresh list of devices if it had none.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing.
+        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
+    pulse.require_answer()  # PortAudio would wait for it for ever
     try:
-        import sounddevice
+        with _quiet():
+            import sounddevice
     except OSError:
         raise EnvironmentProblem(
             "the PortAudio library is not installed",
@@ -68,11 +75,33 @@ def load() -> Any:
     return sounddevice
 
 
-def abandon() -> None:
-    """Let the process end without closing PortAudio: one of its streams hangs."""
-    import sounddevice
+async def in_time(call: asyncio.Future[T], patience_s: float) -> T:
+    """Return what a call of PortAudio's gives that is made in a thread which may be abandoned.
 
-    atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
+    Args:
+        call: Of `OwnThread.start` or `in_daemon_thread`.
+        patience_s: How long it may take (s).
+
+    Raises:
+        EnvironmentProblem: It has not returned.
+    """
+    try:
+        async with asyncio.timeout(patience_s):
+            return await call
+    except TimeoutError:
+        abandon()
+        raise EnvironmentProblem(
+            f"the sound system hangs: no answer in {patience_s:g} s",
+            help="restart the sound server: `systemctl --user restart pipewire-pulse` "
+            "or `pulseaudio -k`",
+        ) from None
+
+
+def abandon() -> None:
+    """Let the process end without closing PortAudio: one of its calls hangs."""
+    sounddevice = sys.modules.get("sounddevice")  # to import it waits for one that hangs
+    if hasattr(sounddevice, "_exit_handler"):
+        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
 
 
 def look_again() -> None:
@@ -263,10 +292,15 @@ def _quiet() -> Iterator[None]:
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    end = threading.Timer(_QUIET_S, os.dup2, (kept, 2))
+    end.daemon = True
     try:
         os.dup2(nowhere, 2)
+        end.start()
         yield
     finally:
+        end.cancel()
+        end.join()
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)
