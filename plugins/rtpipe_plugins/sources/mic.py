@@ -12,9 +12,8 @@ from rtpipe import EnvironmentProblem, Event, Importance, Source, StageContext, 
 from rtpipe_plugins.sound.drift import SHORTENED, DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
-    DeviceLost,
+    DEVICE_EVENTS,
     DeviceOptions,
-    DeviceReturned,
     DeviceWatch,
     OnLost,
 )
@@ -61,7 +60,7 @@ class MicOptions(DeviceOptions):
     """An input device."""
 
     channel: int | None = Field(None, ge=1)
-    """Which of the device's channels, from 1; by default all of them, mixed."""
+    """Which of the device's own channels, from 1; by default all of them, mixed."""
     block_ms: int = Field(20, ge=5, le=200)
     """How much the device hands over at once (ms)."""
     latency: Literal["low", "high"] = "low"
@@ -82,7 +81,7 @@ class Mic(Source[MicOptions]):
     """
 
     kind = "mic"
-    publishes = (MicOverran, DeviceLost, DeviceReturned, DriftMeasured)
+    publishes = (MicOverran, *DEVICE_EVENTS, DriftMeasured)
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options
