@@ -20,8 +20,9 @@ from rtpipe.language.nodes import (
     plain,
     unresolved,
 )
-from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
+from rtpipe.wording.masking import MASK, url_secrets
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -130,6 +131,7 @@ class _Check:
         if fields.is_secret(wanted):
             self._findings.secrets.add(value)
             return replace(node, secret=True)
+        self._findings.secrets.update(url_secrets(value))
         role = fields.path_role(wanted)
         if role is None:
             return node

@@ -16,7 +16,8 @@ from rtpipe.language.spec import PipelineSpec, Ref
 from rtpipe.language.stage_maker import StageMaker
 from rtpipe.stage import Subscriber, family
 from rtpipe.vocabulary import BesideStage, PipelineFile
-from rtpipe.wording.diagnostics import Span, mask
+from rtpipe.wording.diagnostics import Span
+from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtpipe.vocabulary import Restart
-from rtpipe.wording.diagnostics import mask
+from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

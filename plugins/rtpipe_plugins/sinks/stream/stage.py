@@ -7,13 +7,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from rtpipe import AudioFormat, Options, QueuePolicy, Sink, StageContext, StageError
+from rtpipe import AudioFormat, QueuePolicy, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
-from rtpipe_plugins.network.addresses import Address, problem, shown, unreachable
+from rtpipe_plugins.network.addresses import Address, AddressOptions, problem, shown, unreachable
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -36,14 +35,14 @@ _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000}
 _CONTENT_TYPES = {"ogg": "application/ogg", "mp3": "audio/mpeg", "adts": "audio/aac"}
 
 
-class StreamOptions(Options):
+class StreamOptions(AddressOptions):
     """Where audio goes to, and as what."""
 
     main: ClassVar[str | None] = "url"
 
     url: Address
-    """icecast://user:password@host:port/mount, rtsp://, rtmp://, rtmps://, rtp://, udp://, tcp://
-    or srt://; user and password are never shown."""
+    """icecast://host:port/mount, rtsp://, rtmp://, rtmps://, rtp://, udp://, tcp:// or srt://; user
+    and password may stand in it, %-encoded, and are never shown."""
     format: str | None = None
     """FFmpeg's name of the container, where the scheme's usual one is not wanted: `mp3` for an
     Icecast server."""
@@ -77,7 +76,7 @@ class StreamOptions(Options):
     @property
     def scheme(self) -> str:
         """How the address begins."""
-        return urlsplit(self.url).scheme
+        return self.url.partition("://")[0].lower()
 
     @property
     def container(self) -> str:
@@ -155,7 +154,7 @@ class Stream(Sink[StreamOptions]):
         """
         options = self.options
         upload = {
-            "url": options.url,
+            "url": options.address,
             "container": options.container,
             "options": options.ffmpeg_options(),
             "encoder": options.encoder,
