@@ -75,7 +75,7 @@ def mask(text: str, secrets: Collection[str], *, keep_length: bool = False) -> s
 
 @lru_cache(maxsize=256)
 def _forms(secret: str) -> frozenset[str]:
-    """Return `secret` as it may stand in a text: plain, in a URL, in JSON, in Python's quotes."""
+    """Return `secret` as it may stand in a text: plain, in a URL, in quotes."""
     forms = {
         secret,
         unquote(secret),
@@ -84,5 +84,6 @@ def _forms(secret: str) -> frozenset[str]:
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
+        secret.replace("'", "''"),
     }
     return frozenset(form for form in forms if len(form) >= _SHORTEST_SECRET)

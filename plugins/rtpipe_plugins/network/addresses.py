@@ -51,7 +51,8 @@ def _encoded(url: str) -> str:
     host = _authority(rest).rpartition("@")[2]
     if _late_at(rest) and not _HOST.fullmatch(host):
         raise ValueError(
-            "a `/`, `?` or `#` in user or password must be %-encoded: `%2F`, `%3F`, `%23`"
+            "a `/`, `?` or `#` in its user or password must be %-encoded: `%2F`, `%3F`, `%23`; "
+            "written as `user` and `password` they may stand as they are"
         )
     return url
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 import av
-from av.error import ExitError, FFmpegError, HTTPOtherClientError, HTTPServerError
+from av.error import FFmpegError, HTTPOtherClientError, HTTPServerError
 
 from rtpipe import AudioFormat, AudioFrame, Backoff, Converter, RtpipeError, StageError
 from rtpipe_plugins.media.decoding import decoded, layout_of, pick_stream
@@ -159,15 +159,20 @@ class Receiver(threading.Thread):
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         """Decode; that no audio comes is an error only once some has come, or it is late."""
         patience = self._patience
+        since = time.monotonic()
         while True:
             try:
                 for frame in decoded(container, stream):
                     patience = 0
                     yield frame
-            except (ExitError, TimeoutError):
+                    since = time.monotonic()
+            except (FFmpegError, OSError) as error:
+                if time.monotonic() - since < self._timeout_s:
+                    raise
                 patience -= 1
                 if patience <= 0 or self._stopped.is_set():
-                    raise
+                    raise TimeoutError from error  # FFmpeg may call it an input/output error
+                since = time.monotonic()
                 self._listener.waiting(self._timeout_s)
             else:
                 return

@@ -1,4 +1,4 @@
-"""As much of an RTSP camera as a client meets: µ-law and H.264 over TCP, and when it says what."""
+"""As much of an RTSP camera as a client of its audio meets: µ-law over TCP, and when it comes."""
 
 import socket
 import time
@@ -19,17 +19,16 @@ class Camera:
     Attributes:
         media: Its streams, as SDP.
         answers_after_s: How long it thinks before it describes itself.
-        audio: When audio is sent (s after PLAY).
+        audio: When audio is sent (s after PLAY); its RTCP reports always are.
         seconds: When it hangs up (s after PLAY).
-        video: Whether pictures are sent to whoever asked for them, always.
-        heads: What it was asked.
+        asked: What it was asked for.
     """
 
     media: Sequence[str] = (VIDEO, AUDIO)
     answers_after_s: float = 0.0
     audio: Callable[[float], bool] = lambda _: True
     seconds: float = 3.0
-    heads: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def conversation(self) -> Conversation:
         return lambda connection, _: self._talk(connection)
@@ -38,8 +37,8 @@ class Camera:
         connection.settimeout(10)
         channels: dict[str, int] = {}
         while head := _head(connection):
-            self.heads.append(head)
             method, url = head.split()[:2]
+            self.asked.append(f"{method} {url.rpartition('/')[2]}")
             more, body = "", ""
             if method == "DESCRIBE":
                 time.sleep(self.answers_after_s)
@@ -62,15 +61,15 @@ class Camera:
 
     def _play(self, connection: socket.socket, channels: dict[str, int]) -> None:
         began = time.monotonic()
-        count = round(self.seconds / _PACKET_S)
-        for n in range(count):
+        for n in range(round(self.seconds / _PACKET_S)):
             time.sleep(max(began + n * _PACKET_S - time.monotonic(), 0))
+            stamp = (n * 160).to_bytes(4)
+            for channel in channels.values():
+                report = b"\x80\xc8\x00\x06rtpi" + bytes(8) + stamp + bytes(8)
+                connection.sendall(_interleaved(channel + 1, report))
             if "audio" in channels and self.audio(n * _PACKET_S):
-                packet = _rtp(n, 0, n * 160, b"\x10\x90" * 80)
+                packet = b"\x80\x00" + n.to_bytes(2) + stamp + b"rtpi" + b"\x10\x90" * 80
                 connection.sendall(_interleaved(channels["audio"], packet))
-            if "video" in channels:
-                packet = _rtp(n, 96, n * 1800, b"\x41" + bytes(20))
-                connection.sendall(_interleaved(channels["video"], packet))
 
 
 def _head(connection: socket.socket) -> str:
@@ -81,10 +80,6 @@ def _head(connection: socket.socket) -> str:
             return ""
         head += part
     return head.decode()
-
-
-def _rtp(number: int, sort: int, time: int, payload: bytes) -> bytes:
-    return bytes([0x80, sort]) + number.to_bytes(2) + time.to_bytes(4) + b"rtpi" + payload
 
 
 def _interleaved(channel: int, packet: bytes) -> bytes:
