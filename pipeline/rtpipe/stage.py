@@ -47,7 +47,9 @@ class Options(BaseModel):
     `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     main: ClassVar[str | None] = None
 

@@ -46,6 +46,14 @@ def _topic(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    if not text or set(text) & set("@/ "):  # it is shown, so it holds no password
+        raise ValueError(
+            "a name or an address alone; `port`, `username` and `password` have options"
+        )
+    return text
+
+
 class MqttOptions(DeliveryOptions):
     """Publish each event to an MQTT broker."""
 
@@ -53,7 +61,7 @@ class MqttOptions(DeliveryOptions):
 
     topic: Annotated[str, AfterValidator(_topic)]
     """Where; `{type}` stands for the event's type: `desk/{type}`."""
-    host: str = "localhost"
+    host: Annotated[str, AfterValidator(_host)] = "localhost"
     """The broker."""
     port: int | None = Field(default=None, ge=1, le=65_535)
     """Default: 1883, with tls 8883."""

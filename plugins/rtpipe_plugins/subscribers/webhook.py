@@ -62,10 +62,14 @@ class WebhookOptions(DeliveryOptions):
         try:
             parts = urlsplit(address)
             good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+            good = good and "@" not in parts.fragment
         except ValueError:
             good = False
         if address and not good:
-            raise ValueError("it must begin with http:// or https:// and a host, or be empty")
+            raise ValueError(
+                "it must begin with http:// or https:// and a host, or be empty; a `/`, `?` or `#` "
+                "in its user or password must be %-encoded: `%2F`, `%3F`, `%23`"
+            )
         return url
 
     @field_validator("headers")

@@ -316,6 +316,8 @@ async def test_closing_ends_a_connection_that_is_being_made(
         {"topic": "desk/#"},
         {"topic": "x", "password": "s3cret"},
         {"topic": "x", "username": "desk", "password": ["s3cret"]},
+        {"topic": "x", "host": "mqtt://desk:s3cret@broker"},
+        {"topic": "x", "host": "desk:s3cret@broker"},
         {"topic": "x", "qos": 3},
         {"topic": "x", "ca_file": "ca.pem"},
         {"topic": "x", "port": 70_000},
