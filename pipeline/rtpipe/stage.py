@@ -50,7 +50,6 @@ class Options(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
     )
-
     main: ClassVar[str | None] = None
 
 
