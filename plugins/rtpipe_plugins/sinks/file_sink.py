@@ -24,6 +24,7 @@ from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_file import claim
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
 from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,7 +105,7 @@ class FileSink(Sink[FileSinkOptions]):
     """
 
     kind = "file_sink"
-    publishes = (FileSinkClosed, FileSinkLeftoverKept)
+    publishes = (FileSinkClosed, FileSinkLeftoverKept, TimestampsRebased)
     # It has no clock to be late for: a slow disk must not cost audio.
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
 
@@ -126,7 +127,7 @@ class FileSink(Sink[FileSinkOptions]):
         super().__init__(options, ctx)
         self._out: BackgroundWriter | None = None
         self._format: AudioFormat | None = None
-        self._holes = GapFiller()
+        self._holes = GapFiller(ctx)
         self._written = 0
 
     async def open(self) -> None:

@@ -12,6 +12,7 @@ from rtpipe import ExitCode, InputPath, Options, Source, StageContext, StageErro
 from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.locks import lock_to_read
+from rtpipe_plugins.media.damage import Damage, MediaDamaged
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -51,10 +52,13 @@ class FileOptions(Options):
 class File(Source[FileOptions]):
     """The audio of a file, in its own sample rate and layout, sample by sample.
 
+    Where the file is damaged it plays around the damage, and says what was lost.
+
     - file: {path: talk.mp3, realtime: true, start_s: 30, duration_s: 10}
     """
 
     kind = "file"
+    publishes = (MediaDamaged,)
 
     @classmethod
     def has_clock(cls, options: FileOptions) -> bool:
@@ -71,6 +75,7 @@ class File(Source[FileOptions]):
         self._thread = OwnThread(ctx.id)
         self._excerpt: _Excerpt | None = None
         self._lock: int | None = None
+        self._damage = Damage()
 
     async def open(self) -> None:
         """Open the file, and keep those away who would write to it.
@@ -87,9 +92,14 @@ class File(Source[FileOptions]):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        self._tell()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
-        """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`."""
+        """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`.
+
+        Raises:
+            StageError: It cannot be read to its end, or has nothing to loop.
+        """
         pacer = Pacer(self.ctx) if self.options.realtime else None
         begin_s = end_s = 0.0
         while True:
@@ -99,6 +109,7 @@ class File(Source[FileOptions]):
                 if pacer is not None:
                     audio.meta(frame).captured_at = await pacer.wait(frame)
                 yield frame
+            self._tell()
             if not self.options.loop:
                 return
             if end_s == begin_s:
@@ -114,9 +125,14 @@ class File(Source[FileOptions]):
             for frame in chunk:
                 yield frame
 
+    def _tell(self) -> None:
+        event = self._damage.news()
+        if event is not None:
+            self.ctx.publish(event)
+
     def _begin(self) -> None:
         self._end()
-        self._excerpt = _Excerpt(self.options)
+        self._excerpt = _Excerpt(self.options, self._damage)
 
     def _end(self) -> None:
         if self._excerpt is not None:
@@ -127,10 +143,11 @@ class File(Source[FileOptions]):
 class _Excerpt:
     """One pass through the part of the file that is wanted; blocking."""
 
-    def __init__(self, options: FileOptions) -> None:
+    def __init__(self, options: FileOptions, damage: Damage) -> None:
         from rtpipe_plugins.media.decoding import pick_stream
 
         self._options = options
+        self._damage = damage
         self._container = _opened(options)
         try:
             self._stream = pick_stream(self._container, options.stream, str(options.path))
@@ -142,10 +159,42 @@ class _Excerpt:
         self._container.close()
 
     def frames(self, frame_ms: int) -> Iterator[AudioFrame]:
-        """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter."""
-        import av
+        """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter.
+
+        Raises:
+            StageError: The file cannot be read any further.
+        """
+        from av.error import FFmpegError
 
         from rtpipe import Slicer
+
+        slicer = Slicer(frame_ms, pad=False)
+        options = self._options
+        read_s = options.start_s
+        empty = True
+        try:
+            for frame in self._wanted():
+                empty = False
+                read_s = options.start_s + (frame.pts or 0) / frame.sample_rate
+                yield from slicer.process(frame)
+        except (FFmpegError, OSError) as error:
+            raise StageError(
+                f"{options.path} cannot be read beyond {read_s:.1f} s: {reason_of(error)}"
+            ) from None
+        if empty and self._damage.packets:
+            raise StageError(f"nothing of {options.path} can be decoded: it is damaged")
+        if empty and options.start_s:
+            raise StageError(
+                f"{options.path} ends before {options.start_s:g} s",
+                help="`start_s` is where to begin",
+                exit_code=ExitCode.CONFIGURATION,
+            )
+        yield from slicer.finish()
+
+    def _wanted(self) -> Iterator[AudioFrame]:
+        """Yield the part that is wanted, as it was decoded; its pts begin with 0."""
+        import av
+
         from rtpipe_plugins.media.decoding import decoded
 
         options, stream = self._options, self._stream
@@ -155,32 +204,31 @@ class _Excerpt:
             seek_s = max(options.start_s - _SEEK_EARLIER_S, 0.0)
             zero = float(origin * stream.time_base) if stream.time_base else 0.0
             self._container.seek(round((zero + seek_s) * av.time_base))
-        slicer = Slicer(frame_ms, pad=False)
-        for frame in decoded(self._container, stream, origin=origin):
+        for frame in decoded(self._container, stream, origin=origin, damage=self._damage):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
             end = None
             if options.duration_s is not None:
                 end = begin + round(options.duration_s * rate)
                 if pts >= end:
-                    break
+                    return
             first = max(begin - pts, 0)
             data = audio.pcm(frame)[first : None if end is None else end - pts]
             if len(data):
                 at, layout, part = pts + first - begin, frame.layout.name, frame
                 if len(data) < frame.samples:
                     part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
-                yield from slicer.process(audio.stamp(part, sample_rate=rate, pts=at))
-        yield from slicer.finish()
+                yield audio.stamp(part, sample_rate=rate, pts=at)
 
 
 def _opened(options: FileOptions) -> InputContainer:
-    import av
     from av.error import FFmpegError
+
+    from rtpipe_plugins.media.decoding import open_media
 
     path = options.path
     try:
-        return av.open(str(path.absolute()), options=options.options)
+        return open_media(str(path.absolute()), options=options.options)
     except FileNotFoundError:
         raise StageError(
             f"there is no file {path}",

@@ -36,6 +36,7 @@ from rtpipe_plugins.sinks.recorder.placement import Placement, began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
 from rtpipe_plugins.sinks.recorder.segment import EVENTS, FileFormat
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_EVENTS, TurnClips
+from rtpipe_plugins.sound.time_stamps import JumpGuard, TimestampsRebased
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +80,7 @@ class Recorder(Sink[RecorderOptions]):
         RecorderLeftoverKept,
         RecorderTurnRecorded,
         RecorderStopped,
+        TimestampsRebased,
     )
 
     @classmethod
@@ -201,7 +203,7 @@ class Recorder(Sink[RecorderOptions]):
 
         self._zero_s = zero_s
         live = self.ctx.live
-        self._placements = [Placement(zero_s, live=live) for _ in self._inputs]
+        self._placements = [Placement(zero_s, JumpGuard(self.ctx), live=live) for _ in self._inputs]
         self._aligner = Aligner(len(self._inputs), patience=self._patience, grace=self._patience)
         self._recording = self._new_recording(durable=live)
         self._out = BackgroundWriter(

@@ -14,6 +14,7 @@ from rtpipe import AudioFormat, QueuePolicy, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.network.addresses import Address, AddressOptions, problem, shown, unreachable
 from rtpipe_plugins.sound.pacing import Pacer
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
@@ -125,6 +126,7 @@ class Stream(Sink[StreamOptions]):
     """
 
     kind = "stream"
+    publishes = (TimestampsRebased,)
     # A network that hesitates for a moment must not cost audio, and nobody waits for the answer.
     inlet_policy = QueuePolicy(max_ms=1000)
 
@@ -144,7 +146,8 @@ class Stream(Sink[StreamOptions]):
         super().__init__(options, ctx)
         self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER], read=ctx.env_names)
         self._pacer = Pacer(ctx)
-        self._holes = GapFiller()
+        self._holes = GapFiller(ctx)
+        self._sent = 0
 
     async def open(self) -> None:
         """Connect.
@@ -175,10 +178,11 @@ class Stream(Sink[StreamOptions]):
         Raises:
             StageError: The connection broke off.
         """
-        await self._pacer.wait(frame)
         try:
             for data in self._holes.filled(frame):
+                await self._pacer.reach(self._sent / frame.sample_rate)
                 await self._uploader.write(data.tobytes())
+                self._sent += len(data)
         except ConnectionError as gone:
             raise self._broken_off(await self._failure() or gone) from None
 

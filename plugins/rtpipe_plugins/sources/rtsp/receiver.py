@@ -7,11 +7,11 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
-import av
 from av.error import FFmpegError, HTTPOtherClientError, HTTPServerError
 
 from rtpipe import AudioFormat, AudioFrame, Backoff, Converter, RtpipeError, StageError
-from rtpipe_plugins.media.decoding import decoded, layout_of, pick_stream
+from rtpipe_plugins.media.damage import Damage
+from rtpipe_plugins.media.decoding import decoded, layout_of, open_media, pick_stream
 from rtpipe_plugins.network.addresses import problem, shown, unreachable
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+
+    from rtpipe_plugins.media.damage import MediaDamaged
 
 _RATE = 48_000
 _CAMERAS = ("rtsp:", "rtsps:")
@@ -29,6 +31,10 @@ _AUDIO_ONLY = {"allowed_media_types": "audio", "max_ts_probe": "0"}
 long as they come, no time-out would notice that audio does not. Nor is its first packet awaited."""
 _AHEAD_S = 0.06
 """How much sooner than it plays a recording is handed on."""
+_LONGEST_WAIT_S = 10.0
+"""What the holes of a recording may add up to, beside its audio: they are waited for."""
+_TELLING_S = 60.0
+"""Damage that goes on is told once in this time."""
 
 
 class StreamObserver(Protocol):
@@ -42,6 +48,9 @@ class StreamObserver(Protocol):
 
     def waiting(self, silent_s: float) -> None:
         """It is connected, and no audio has come for (another) `silent_s`."""
+
+    def damaged(self, damage: MediaDamaged) -> None:
+        """Something of what came was damaged, and is played around."""
 
     def lost(self, reason: str, retry_s: float) -> None:
         """The stream broke off; the next attempt comes in `retry_s`."""
@@ -87,6 +96,8 @@ class Receiver(threading.Thread):
         self._listener = listener
         self._stopped = threading.Event()
         self._target: AudioFormat | None = None
+        self._damage = Damage()
+        self._tell_at = 0.0
 
     def stop(self) -> None:
         """Ask the thread to end; it does within `timeout_s`."""
@@ -121,7 +132,8 @@ class Receiver(threading.Thread):
         began = time.monotonic()
 
         def opened(options: dict[str, str]) -> InputContainer:
-            return av.open(self._url, options=options, timeout=(begin_s, self._timeout_s))
+            timeout = (begin_s, self._timeout_s)
+            return open_media(self._url, options=options, timeout=timeout)
 
         try:
             if not self._camera:
@@ -146,6 +158,8 @@ class Receiver(threading.Thread):
         began = time.monotonic()
         try:
             for frame in self._decoded(container, stream):
+                if time.monotonic() >= self._tell_at:
+                    self._tell_damage()
                 if recording:
                     ahead_s = float(frame.time or 0.0) - (time.monotonic() - began)
                     self._stopped.wait(max(ahead_s - _AHEAD_S, 0.0))
@@ -155,6 +169,14 @@ class Receiver(threading.Thread):
         except (FFmpegError, OSError) as error:
             reason = problem(error, self._timeout_s)
             raise StageError(f"{shown(self._url)}: {reason}") from None
+        finally:
+            self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        damage = self._damage.news()
+        if damage is not None:
+            self._listener.damaged(damage)
+            self._tell_at = time.monotonic() + _TELLING_S
 
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         """Decode; that no audio comes is an error only once some has come, or it is late."""
@@ -162,7 +184,9 @@ class Receiver(threading.Thread):
         since = time.monotonic()
         while True:
             try:
-                for frame in decoded(container, stream):
+                for frame in decoded(
+                    container, stream, damage=self._damage, longest_holes_s=_LONGEST_WAIT_S
+                ):
                     patience = 0
                     yield frame
                     since = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from pydantic import Field
 
 from rtpipe import Backoff, Event, Importance, Options, RtpipeError, Source, StageContext, audio
+from rtpipe_plugins.media.damage import MediaDamaged
 from rtpipe_plugins.network.addresses import AddressOptions
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 
@@ -108,7 +109,7 @@ U = TypeVar("U", bound=UrlOptions)
 class LiveStream(Source[U]):
     """What `rtsp` and `url` share: a stream that is received in a thread and comes out evenly."""
 
-    publishes = (StreamConnected, StreamDisconnected, StreamWaiting)
+    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: U) -> bool:  # noqa: ARG003 - the same for all options
@@ -188,6 +189,10 @@ class LiveStream(Source[U]):
     def waiting(self, silent_s: float) -> None:
         """See `StreamObserver`."""
         self._tell(self._wait, silent_s)
+
+    def damaged(self, damage: MediaDamaged) -> None:
+        """See `StreamObserver`."""
+        self._tell(self.ctx.publish, damage)
 
     def lost(self, reason: str, retry_s: float) -> None:
         """See `StreamObserver`."""
