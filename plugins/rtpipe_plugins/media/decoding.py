@@ -28,6 +28,10 @@ _RESTART_S = 1.0
 """Time stamps that go back by more have begun anew."""
 _LEAST_STEP_S = 0.005
 _LONGEST_PACKET_S = 1.0
+_DECLARING = ("aiff", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "ogg", "wav")
+"""Demuxers whose files say how long they are; others' estimate it."""
+_ROUNDED_END_S = 1.0
+"""They may be wrong by as much."""
 _MOST_READ_ERRORS = 10
 """In a row: a demuxer that is asked again mostly finds the next packet that is whole."""
 
@@ -128,6 +132,7 @@ def decoded(
             damage.packets += 1  # decoded into a format that nothing has
             continue
         yield from made
+    time.end(_declared_s(container, stream))
     yield from converter.finish()
 
 
@@ -189,6 +194,16 @@ def _duration_s(packet: Packet[AudioStream]) -> float:
     return context.frame_size / context.sample_rate if context.sample_rate else 0.0
 
 
+def _declared_s(container: InputContainer, stream: AudioStream) -> float:
+    """Return how long the file itself says that the stream is; 0 where it does not (s)."""
+    if container.format.name not in _DECLARING:
+        return 0.0
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1  # else it is the longest stream's
+    return (container.duration or 0) / av.time_base if alone else 0.0
+
+
 class _StreamTime:
     """Where frames stand: by their count and, where packets are missing, by their time stamps.
 
@@ -237,6 +252,12 @@ class _StreamTime:
             stamp_s = self._stamped_end_s + missing_s
         self._stamped_end_s = None if stamp_s is None else stamp_s + self._latest_s
         return pts
+
+    def end(self, declared_s: float) -> None:
+        """Count what is missing at the end of a stream of `declared_s`."""
+        missing_s = declared_s - (self._end_s or 0.0)
+        if missing_s > _ROUNDED_END_S and self._budget.believes(missing_s, self._heard_s):
+            self._damage.lost_s += missing_s
 
     def _stamp_s(self, frame: AudioFrame) -> float | None:
         if frame.pts is None or frame.time_base is None:
