@@ -122,6 +122,9 @@ def decoded(
     chained = container.format.name == "ogg"
     time = _StreamTime(origin, damage, HoleBudget(longest_holes_s), chained=chained)
     for frame, missing_s in _frames(container, stream, damage):
+        if frame is None:
+            time.end(missing_s, _declared_s(container, stream))
+            break
         began = time.began
         pts = time.place(frame, missing_s)
         try:
@@ -132,14 +135,13 @@ def decoded(
             damage.packets += 1  # decoded into a format that nothing has
             continue
         yield from made
-    time.end(_declared_s(container, stream))
     yield from converter.finish()
 
 
 def _frames(
     container: InputContainer, stream: AudioStream, damage: Damage
-) -> Iterator[tuple[AudioFrame, float]]:
-    """Yield what can be decoded, and how much before it could not (s)."""
+) -> Iterator[tuple[AudioFrame | None, float]]:
+    """Yield what can be decoded, and how much before it could not (s); None is the end."""
     missing_s = 0.0
     for packet in _packets(container, stream, damage):
         try:
@@ -153,7 +155,7 @@ def _frames(
             if isinstance(frame, AudioFrame) and frame.samples and frame.sample_rate:
                 yield frame, missing_s
                 missing_s = 0.0
-    damage.lost_s += missing_s
+    yield None, missing_s
 
 
 def _packets(
@@ -253,11 +255,12 @@ class _StreamTime:
         self._stamped_end_s = None if stamp_s is None else stamp_s + self._latest_s
         return pts
 
-    def end(self, declared_s: float) -> None:
-        """Count what is missing at the end of a stream of `declared_s`."""
-        missing_s = declared_s - (self._end_s or 0.0)
-        if missing_s > _ROUNDED_END_S and self._budget.believes(missing_s, self._heard_s):
-            self._damage.lost_s += missing_s
+    def end(self, missing_s: float, declared_s: float) -> None:
+        """Count what is missing at the end: what could not be decoded, or never came."""
+        rest_s = declared_s - (self._end_s or 0.0)
+        if rest_s > _ROUNDED_END_S and self._budget.believes(rest_s, self._heard_s):
+            missing_s = max(missing_s, rest_s)
+        self._damage.lost_s += missing_s
 
     def _stamp_s(self, frame: AudioFrame) -> float | None:
         if frame.pts is None or frame.time_base is None:

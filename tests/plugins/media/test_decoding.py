@@ -122,9 +122,8 @@ def test_what_was_lost_is_told_in_packets_and_seconds_once(tmp_path: Path) -> No
         (MediaDamaged(packets=1, lost_s=0.02, jumps=0), "1 damaged packet skipped"),
         (MediaDamaged(packets=0, lost_s=9.0, jumps=0), "9.0 s of damaged audio lost"),
         (
-            MediaDamaged(packets=2, lost_s=0.1, jumps=3),
-            "2 damaged packets skipped, 0.1 s of damaged audio lost, "
-            "3 impossible jumps in time ignored",
+            MediaDamaged(packets=2, lost_s=0.0, jumps=1),
+            "2 damaged packets skipped, 1 impossible jump in time ignored",
         ),
     ],
 )
@@ -141,7 +140,9 @@ def test_what_is_whole_has_nothing_to_tell(tmp_path: Path) -> None:
 
 def test_a_packet_of_another_week_is_not_waited_for(tmp_path: Path) -> None:
     hundred_hours = 100 * 3600 * 1000
-    frames, damage = read(packets_at(tmp_path / "bomb.mka", [0, 20, hundred_hours, hundred_hours + 20]))
+    frames, damage = read(
+        packets_at(tmp_path / "bomb.mka", [0, 20, hundred_hours, hundred_hours + 20])
+    )
     assert length_s(frames) < 0.1
     assert (damage.jumps, damage.lost_s) == (1, 0.0)
     assert "impossible jump" in told(damage)

@@ -118,6 +118,16 @@ def test_a_hole_becomes_silence_of_the_same_length(tmp_path: Path) -> None:
     assert np.array_equal(data, expected)
 
 
+def test_a_jump_of_years_is_no_hole_and_is_told(tmp_path: Path) -> None:
+    frames = tone(seconds=1.0)
+    for frame in frames[25:]:
+        frame.pts = (frame.pts or 0) + 10**12
+    run = run_virtual(run_stage(FileSink, {"path": tmp_path / "a.wav"}, frames))
+    assert len(read_wav(tmp_path / "a.wav")[0]) == 48_000
+    (event,) = run.of_type("timestamps.rebased")
+    assert event.payload()["jump_s"] == pytest.approx(10**12 / 48_000, abs=1)
+
+
 def test_an_existing_file_is_not_overwritten_unless_told(tmp_path: Path) -> None:
     path = tmp_path / "precious.wav"
     path.write_text("precious")

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.media_files import write_wav
-from rtpipe import AudioFormat, ExitCode, StageError, audio
+from rtpipe import AudioFormat, AudioFrame, ExitCode, StageError, audio
 from rtpipe.audio import check_frame
 from rtpipe.testing import StageRun, check_stage, joined, run_stage, run_virtual
 from rtpipe_plugins.sources.file import File
@@ -137,6 +138,62 @@ def test_a_damaged_file_is_played_around_the_damage(tmp_path: Path, ending: str)
     for frame in run.frames:
         check_frame(frame, previous)
         previous = frame
+
+
+def test_what_a_damaged_file_has_lost_is_told_once_and_is_no_failure(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.flac", seconds=10)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 10] = bytes(len(content) // 10)
+    path.write_bytes(content)
+    run = played(path)
+    (event,) = run.of_type("media.damaged")
+    lost_s = 10 - run.samples / 48_000
+    assert lost_s > 0.5
+    assert event.payload()["lost_s"] == pytest.approx(lost_s, abs=0.1)
+
+
+def test_each_pass_of_a_loop_tells_of_new_damage_in_growing_figures(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.ts", seconds=2)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) * 3 // 4] = bytes(len(content) // 4)
+    path.write_bytes(content)
+    events = played(path, loop=True, seconds=5.0).of_type("media.damaged")
+    lost = [event.payload()["lost_s"] for event in events]
+    assert lost[1] == pytest.approx(2 * lost[0], abs=0.02)
+
+
+def test_what_cannot_be_read_any_further_is_said_in_a_sentence(
+    wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> Iterator[AudioFrame]:
+        yield audio.silence(48_000, pts=0, sample_rate=48_000)
+        raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input", "")
+
+    monkeypatch.setattr("rtpipe_plugins.media.decoding.decoded", failing)
+    with pytest.raises(StageError) as caught:
+        played(wav)
+    assert caught.value.message == (
+        f"{wav} cannot be read beyond 0.0 s: Invalid data found when processing input"
+    )
+
+
+def test_a_file_of_which_nothing_can_be_decoded_is_an_error(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.ac3")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        starts = [packet.pos for packet in container.demux() if packet.size]
+    for start in starts:
+        content[start + 5 : start + 60] = b"\xff" * 55
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=r"nothing of .* can be decoded"):
+        played(path)
+
+
+def test_a_beginning_behind_the_end_is_said(wav: Path) -> None:
+    with pytest.raises(StageError, match=r"noise\.wav ends before 30 s") as caught:
+        played(wav, start_s=30)
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
 
 
 def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:

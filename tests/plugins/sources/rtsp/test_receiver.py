@@ -1,5 +1,6 @@
 """The receiver: it connects again, reads no faster than it plays, and says what is wrong."""
 
+import random
 import socket
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 from plugins.sources.rtsp.camera import AUDIO, VIDEO, Camera
 from plugins.sources.rtsp.serving import encoded, sent_as_a_file, served
 from rtpipe import AudioFrame, Backoff, EnvironmentProblem, ExitCode, RtpipeError, StageError
+from rtpipe_plugins.media.damage import MediaDamaged
 from rtpipe_plugins.sources.rtsp.receiver import Receiver
 
 
@@ -21,6 +23,7 @@ class Notes:
     def __init__(self) -> None:
         self.said: list[Any] = []
         self.samples = 0
+        self.damage: list[MediaDamaged] = []
         self.enough = threading.Event()
         self.over = threading.Event()
         self.reconnects = 0
@@ -34,6 +37,9 @@ class Notes:
 
     def waiting(self, silent_s: float) -> None:
         self.said.append(("waiting", silent_s))
+
+    def damaged(self, damage: MediaDamaged) -> None:
+        self.damage.append(damage)
 
     def lost(self, reason: str, retry_s: float) -> None:
         self.said.append((reason, retry_s))
@@ -225,3 +231,52 @@ def test_a_camera_that_never_answers_is_told_as_one() -> None:
         assert notes.over.wait(10)
     assert isinstance(notes.said[0], EnvironmentProblem)
     assert "nothing moved for 0.9 s" in notes.said[0].message
+
+
+def test_damage_is_played_around_without_a_new_connection_and_told_once(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.aac", 4.0)
+    content, dice = bytearray(path.read_bytes()), random.Random(1)
+    for _ in range(40):
+        at = dice.randrange(len(content) // 4, len(content) - 4)
+        content[at : at + 4] = dice.randbytes(4)
+    with (
+        served(lambda connection, number: number or connection.sendall(content)) as port,
+        receiving(f"tcp://127.0.0.1:{port}", timeout_s=2.0) as notes,
+    ):
+        assert notes.enough.wait(10)
+    assert notes.said[0] == "mono"
+    assert notes.samples > 2.5 * 48_000
+    assert 1 <= len(notes.damage) <= 2
+    assert notes.damage[-1].packets > 1
+
+
+def test_a_recording_whose_clock_begins_anew_is_not_waited_for(tmp_path: Path) -> None:
+    whole = b""
+    for offset in ("600", "0"):
+        words = ("-f", "lavfi", "-i", "sine=d=1", "-c:a", "mp2", "-output_ts_offset", offset)
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *words, tmp_path / "one.ts"], check=True)
+        whole += (tmp_path / "one.ts").read_bytes()
+    with (
+        served(sent_as_a_file(whole)) as port,
+        receiving(f"http://127.0.0.1:{port}/whole.ts") as notes,
+    ):
+        assert notes.over.wait(10)
+    assert notes.said[1:] == [None]
+    assert notes.samples >= 1.9 * 48_000
+    assert notes.damage[-1].jumps == 1
+
+
+def test_a_station_whose_name_is_latin_1_is_heard(tmp_path: Path) -> None:
+    content = encoded(tmp_path / "tone.mp3", 1.0).read_bytes()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\nicy-name: Radio Z\xfcrich\r\n\r\n"
+
+    def talk(connection: socket.socket, _number: int) -> None:
+        connection.recv(4096)
+        connection.sendall(head + content)
+
+    with (
+        served(talk) as port,
+        receiving(f"http://127.0.0.1:{port}/") as notes,
+    ):
+        assert notes.enough.wait(10) or notes.over.wait(0)
+    assert notes.said[0] == "mono"
