@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from rtpipe.events import Event
+from rtpipe.events import BusHandlerFailed, Event
+
+_log = logging.getLogger("rtpipe.bus")
 
 EventHandler: TypeAlias = Callable[[Event], None]
 
@@ -39,27 +43,29 @@ class Bus:
     """
 
     def __init__(self) -> None:
-        self._handlers: list[tuple[Pattern, EventHandler]] = []
+        self._subscriptions: list[_Subscription] = []
         self._waiting: deque[Event] = deque()
         self._delivering = False
         self._streams: set[Mailbox] = set()
         self._ended = False
+        self.failures = 0
+        """How often handlers have raised."""
 
     def subscribe(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` for every event whose type matches.
 
-        A handler must be quick and must not raise: what may fail is wrapped by whoever
-        subscribes it.
+        A handler must be quick. One that raises harms nobody else: that is counted, and told
+        (`bus.handler_failed`) the first time.
 
         Returns:
             A function that ends the subscription; calling it twice is harmless.
         """
-        entry = (Pattern(match), handler)
-        self._handlers.append(entry)
+        subscription = _Subscription(Pattern(match), handler)
+        self._subscriptions.append(subscription)
 
         def unsubscribe() -> None:
-            if entry in self._handlers:
-                self._handlers.remove(entry)
+            if subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)
 
         return unsubscribe
 
@@ -99,11 +105,41 @@ class Bus:
         try:
             while self._waiting:
                 current = self._waiting.popleft()
-                for pattern, handler in tuple(self._handlers):
-                    if pattern.matches(current.type):
-                        handler(current)
+                for subscription in tuple(self._subscriptions):
+                    if subscription.pattern.matches(current.type):
+                        try:
+                            subscription.handler(current)
+                        except BaseException as error:  # noqa: BLE001 - whatever it is, it is not the publisher's
+                            self._failed(subscription, current, error)
         finally:
             self._delivering = False
+
+    def _failed(self, subscription: _Subscription, event: Event, error: BaseException) -> None:
+        self.failures += 1
+        name, text = _name(subscription.handler), f"{type(error).__name__}: {error}"
+        _log.debug("the handler %s failed on `%s`", name, event.type, exc_info=error)
+        if not subscription.failed:
+            subscription.failed = True
+            self._waiting.append(
+                BusHandlerFailed(
+                    source="pipeline", at=event.at, handler=name, heard=event.type, error=text
+                )
+            )
+
+
+@dataclass(slots=True, eq=False)
+class _Subscription:
+    pattern: Pattern
+    handler: EventHandler
+    failed: bool = False
+
+
+def _name(handler: EventHandler) -> str:
+    """Return what a handler is called and where it is written."""
+    function = getattr(handler, "func", handler)  # of a `partial`
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", type(handler).__name__)
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
 
 
 class Mailbox:

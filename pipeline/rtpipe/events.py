@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rtpipe.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -160,16 +162,18 @@ class StageFellBack(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageFailed(Event):
-    """A stage raised; `policy` says what was done about it."""
+    """A stage raised; `policy` says what was done about it, `where` the line of its code."""
 
     importance = Importance.ERROR
     type: str = "stage.failed"
     error: str
     policy: str
+    where: str = ""
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"{self.error.removeprefix(f'{self.source}: ')} (on_error: {self.policy})"
+        place = f" at {self.where}" if self.where else ""
+        return f"{self.error.removeprefix(f'{self.source}: ')}{place} (on_error: {self.policy})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +251,21 @@ class PluginFailed(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"the plugin `{self.plugin}` failed: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusHandlerFailed(Event):
+    """A handler on the bus raised; told once, and the others got the event all the same."""
+
+    importance = Importance.ERROR
+    type: str = "bus.handler_failed"
+    handler: str
+    error: str
+    heard: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the handler {self.handler} failed on `{self.heard}`: {self.error}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,6 +364,7 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     LinkFlushed,
     RouteFailed,
     PluginFailed,
+    BusHandlerFailed,
     SubscriberOverflowed,
 )
 """What the framework publishes in any pipeline."""
@@ -365,12 +385,12 @@ def attributed_line(event: Event) -> tuple[str, str]:
     """
     speaker = type(event).speaker
     longest = None if speaker else _LONGEST_LINE
-    text = event.type
+    text = _on_one_line(event.type, longest)
     for line in (type(event).line, Event.line):
         with suppress(Exception):  # a stranger's line must not end anything
             text = _on_one_line(line(event), longest)
             break
-    return f"{speaker or event.source or 'pipeline'}", text
+    return printable(f"{speaker or event.source or 'pipeline'}"), text
 
 
 def plain_values(payload: Mapping[str, Any]) -> str:
@@ -383,5 +403,5 @@ def plain_values(payload: Mapping[str, Any]) -> str:
 
 
 def _on_one_line(text: str, longest: int | None) -> str:
-    joined = " ".join(text.split())
+    joined = printable(" ".join(text.split()))
     return joined if longest is None or len(joined) <= longest else joined[: longest - 1] + "…"

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli.output import Output
 from rtpipe.cli.settings import Settings, add_common_options, common_options
 from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError
 from rtpipe.hookspecs import LazyCommand
+from rtpipe.printable import printable
 from rtpipe.wording.diagnostics import did_you_mean
 from rtpipe.wording.rendering import render, tally
 
@@ -101,8 +103,8 @@ class RtpipeGroup(click.Group):
         except Exception as error:
             if settings.debug:
                 raise
-            click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-            click.echo("  = help: run it again with --debug and report what it prints", err=True)
+            _say(f"internal error: {type(error).__name__}: {printable(f'{error}')}")
+            _say("  = help: run it again with --debug and report what it prints")
             ctx.exit(ExitCode.FAILED)
 
     def _of_plugins(
@@ -119,10 +121,11 @@ class RtpipeGroup(click.Group):
             for command in added.commands.values():
                 add_common_options(command)
             for record in registry.faulty:
-                click.echo(
-                    f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
-                    f"{record.error}",
-                    err=True,
+                _say(
+                    printable(
+                        f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
+                        f"{record.error}"
+                    )
                 )
             ctx.meta[_PLUGINS] = (added.commands, lazy)
         found: tuple[dict[str, click.Command], dict[str, LazyCommand]] = ctx.meta[_PLUGINS]
@@ -149,12 +152,19 @@ def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoRetur
         traceback.print_exception(error)
     if isinstance(error, ConfigError):
         text = render(error.diagnostics, colour=settings.colour(sys.stderr))
-        click.echo(f"{text}\n\n{tally(error.diagnostics)}", err=True)
+        _say(f"{text}\n\n{tally(error.diagnostics)}")
     else:
-        click.echo(f"error: {error.message}", err=True)
+        _say(printable(f"error: {error.message}"))
         if error.help:
-            click.echo(f"  = help: {error.help}", err=True)
+            _say(printable(f"  = help: {error.help}"))
     ctx.exit(error.exit_code)
+
+
+def _say(text: str) -> None:
+    """Write a line to stderr, as far as there is one: the exit code must not depend on it."""
+    stderr = Output(sys.stderr)
+    stderr.write(f"{text}\n")
+    stderr.finish()
 
 
 def _version() -> str:
