@@ -43,7 +43,7 @@ class Bus:
     """
 
     def __init__(self) -> None:
-        self._subscriptions: list[_Subscription] = []
+        self._handlers: list[_Subscription] = []
         self._waiting: deque[Event] = deque()
         self._delivering = False
         self._streams: set[Mailbox] = set()
@@ -61,11 +61,11 @@ class Bus:
             A function that ends the subscription; calling it twice is harmless.
         """
         subscription = _Subscription(Pattern(match), handler)
-        self._subscriptions.append(subscription)
+        self._handlers.append(subscription)
 
         def unsubscribe() -> None:
-            if subscription in self._subscriptions:
-                self._subscriptions.remove(subscription)
+            if subscription in self._handlers:
+                self._handlers.remove(subscription)
 
         return unsubscribe
 
@@ -105,7 +105,7 @@ class Bus:
         try:
             while self._waiting:
                 current = self._waiting.popleft()
-                for subscription in tuple(self._subscriptions):
+                for subscription in tuple(self._handlers):
                     if subscription.pattern.matches(current.type):
                         try:
                             subscription.handler(current)
@@ -165,6 +165,13 @@ class Mailbox:
         if not self._closed:
             self._closed = True
             self._queue.put_nowait(None)
+
+    def abandon(self) -> None:
+        """Take no more, and drop what is waiting."""
+        while not self._queue.empty():
+            self.lost += self._queue.get_nowait() is not None
+        self._closed = True
+        self._queue.put_nowait(None)
 
     async def next(self) -> Event | None:
         """Return the next event, or None when the mailbox is closed and empty."""

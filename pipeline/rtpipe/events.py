@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rtpipe.printable import printable
+from rtpipe.printable import on_one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ class Event:
         By default its type and the plain values of its payload, shortened.
         """
         pairs = plain_values(self.payload())
-        return _on_one_line(f"{self.type} {pairs}", _LONGEST_LINE)
+        return on_one_line(f"{self.type} {pairs}", _LONGEST_LINE)
 
     def payload(self) -> Mapping[str, Any]:
         """Return what the event says beside its type, source and time."""
@@ -372,23 +372,20 @@ CORE_EVENTS: tuple[type[Event], ...] = (
 
 def event_type(event: type[Event] | str) -> str:
     """Return the dotted name of an event class, or the name itself."""
-    if isinstance(event, str):
-        return event
-    return event.type
+    return event if isinstance(event, str) else event.type
 
 
 def attributed_line(event: Event) -> tuple[str, str]:
     """Return who says `event`, and what, in words on one line: for whatever shows it to people.
 
-    A `line` that raises or returns no text is replaced by the default. What a speaker said is not
-    shortened.
+    A `line` that raises or gives no text is replaced by the default; speech is not shortened.
     """
     speaker = type(event).speaker
     longest = None if speaker else _LONGEST_LINE
-    text = _on_one_line(event.type, longest)
+    text = on_one_line(event.type, longest)
     for line in (type(event).line, Event.line):
         with suppress(Exception):  # a stranger's line must not end anything
-            text = _on_one_line(line(event), longest)
+            text = on_one_line(line(event), longest)
             break
     return printable(f"{speaker or event.source or 'pipeline'}"), text
 
@@ -396,12 +393,7 @@ def attributed_line(event: Event) -> tuple[str, str]:
 def plain_values(payload: Mapping[str, Any]) -> str:
     """Return the texts and numbers of a payload as `key=value …`; what is nested is left out."""
     return " ".join(
-        f"{key}={_on_one_line(f'{value}', _LONGEST_VALUE)}"
+        f"{key}={on_one_line(f'{value}', _LONGEST_VALUE)}"
         for key, value in payload.items()
         if key not in {"type", "event_id"} and isinstance(value, str | int | float)
     )
-
-
-def _on_one_line(text: str, longest: int | None) -> str:
-    joined = printable(" ".join(text.split()))
-    return joined if longest is None or len(joined) <= longest else joined[: longest - 1] + "…"

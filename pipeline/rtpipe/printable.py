@@ -18,3 +18,9 @@ def printable(text: str) -> str:
     stay.
     """
     return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def on_one_line(text: str, longest: int | None = None) -> str:
+    """Return `text` printable, its white space joined, and cut after `longest` characters."""
+    joined = printable(" ".join(text.split()))
+    return joined if longest is None or len(joined) <= longest else joined[: longest - 1] + "…"

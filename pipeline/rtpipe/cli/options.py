@@ -15,6 +15,7 @@ import click
 
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ConfigError
+from rtpipe.printable import printable
 from rtpipe.wording.diagnostics import Findings, Span
 from rtpipe.wording.rendering import render
 
@@ -187,7 +188,7 @@ def json_option(command: F) -> F:
 
 def print_json(value: Any) -> None:
     """Print what `--json` asks for."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def read_env_file(path: Path) -> dict[str, str]:

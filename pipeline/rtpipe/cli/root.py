@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import importlib.metadata
+import io
+import os
 import sys
+import threading
+import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -43,6 +49,8 @@ _COMMANDS = (
 )
 
 _PLUGINS = "rtpipe.plugins"
+_EXIT_S = 3.0
+"""How long Python's own end may take once the command is done."""
 
 
 class RtpipeGroup(click.Group):
@@ -189,8 +197,41 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with one of the codes of `rtpipe.errors.ExitCode`."""
+    if args is None:
+        _prepare_process()
+    code: object = ExitCode.OK
     try:
         cli.main(None if args is None else list(args), prog_name="rtpipe", standalone_mode=True)
     except BrokenPipeError:
-        sys.exit(ExitCode.FAILED)
-    sys.exit(ExitCode.OK)
+        code = ExitCode.FAILED
+    except SystemExit as ended:
+        code = ended.code
+    if args is None:
+        _leave_within(_EXIT_S, code)
+    sys.exit(code)
+
+
+def _prepare_process() -> None:
+    """Make the standard streams safe to write to, and let a crash in C name the line of Python."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # started without it: the next file that is opened must not take its place
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with suppress(OSError, ValueError, AttributeError):
+        faulthandler.enable()
+
+
+def _leave_within(seconds: float, code: object) -> None:
+    """Leave with `code` though threads that are stuck keep Python from ending."""
+
+    def leave() -> None:
+        time.sleep(seconds)
+        stuck = [each.name for each in threading.enumerate() if not each.daemon]
+        _say(f"warning: left behind threads that do not end: {', '.join(stuck)}")
+        os._exit(code if isinstance(code, int) else ExitCode.FAILED)
+
+    threading.Thread(target=leave, name="rtpipe-exit", daemon=True).start()

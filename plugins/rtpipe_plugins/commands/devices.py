@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtpipe.printable import printable
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
@@ -33,13 +34,13 @@ def devices(*, as_json: bool) -> None:
     """List the audio devices, each with the string to paste into a pipeline."""
     found = asyncio.run(_listing_in_time())
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
         return
     for direction, title in _TITLES.items():
         rows = [row for row in found if row["direction"] == direction]
         click.echo(title)
         for line in [_line(row) for row in rows] or ["none found"]:
-            click.echo(f"  {line}")
+            click.echo(printable(f"  {line}"))
 
 
 async def _listing_in_time() -> list[dict[str, Any]]:
