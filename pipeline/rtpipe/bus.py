@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -48,8 +50,14 @@ class Bus:
         self._delivering = False
         self._streams: set[Mailbox] = set()
         self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self.failures = 0
         """How often handlers have raised."""
+
+    def bind(self) -> None:
+        """Belong to the running loop and its thread from now on."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def subscribe(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` for every event whose type matches.
@@ -97,7 +105,11 @@ class Bus:
             mailbox.close()
 
     def publish(self, event: Event) -> None:
-        """Deliver `event`; never blocks."""
+        """Deliver `event`; never blocks. From another thread, in the next round of the loop."""
+        if self._loop is not None and threading.get_ident() != self._thread:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self.publish, event)
+            return
         self._waiting.append(event)
         if self._delivering:
             return

@@ -120,7 +120,7 @@ class StageContext:
         return self.clock.now()
 
     def publish(self, event: Event) -> None:
-        """Put a fact on the bus; never blocks. Only from the event loop's thread."""
+        """Put a fact on the bus; never blocks. From any thread."""
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> None:

@@ -221,7 +221,7 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, RuntimeError):
         faulthandler.enable()
 
 

@@ -111,7 +111,7 @@ def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable
         received += 1
         if received > 2:
             os._exit(130)
-        with suppress(OSError, ValueError, AttributeError):  # no stderr to name the line on
+        with suppress(OSError, ValueError, RuntimeError):  # no stderr to name the line on
             faulthandler.dump_traceback_later(_DEAF_S, exit=True)
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(on_loop, signal.Signals(number).name)

@@ -96,7 +96,7 @@ async def _leave(loop: asyncio.AbstractEventLoop) -> None:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:
         places = sorted({place_of_task(task) for task in left})
-        _log.warning("%d tasks were left running: %s", len(left), "; ".join(places[:5]))
+        _log.warning("tasks that were left running: %d, at %s", len(left), "; ".join(places[:5]))
     for task in await cancel(left):
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - told above
     with suppress(TimeoutError, Exception):

@@ -12,12 +12,7 @@ from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
-from rtpipe.events import (
-    LinkFlushed,
-    PipelineEnded,
-    PipelineStarted,
-    PipelineStopping,
-)
+from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
 from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
 from rtpipe.running.bounded import cancel
@@ -123,6 +118,7 @@ class Pipeline:
         """
         if self._ended:
             raise StageError("a pipeline runs once", help="load it again")
+        self.bus.bind()
         self.clock.start()
         reason = "failed"
         try:

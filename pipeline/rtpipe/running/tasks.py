@@ -9,6 +9,7 @@ from rtpipe import audio
 from rtpipe.language.spec import Drop
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
+from rtpipe.stage import Transform
 from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _call(
         made = method(*arguments)
         if frame is not None and made is frame:
             return [frame]
-        return slot.checked(made, method.__name__, frame)
+        own = getattr(method, "__func__", None) is not Transform.process_at
+        return slot.checked(made, method.__name__ if own else "process", frame)
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
         return contained(error)
 
