@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rtpipe.printable import on_one_line, printable
+from rtpipe.errors import on_one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

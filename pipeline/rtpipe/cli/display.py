@@ -16,9 +16,9 @@ from rtpipe import audio
 from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.narration import Narrator
 from rtpipe.cli.output import Output
+from rtpipe.errors import printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
-from rtpipe.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

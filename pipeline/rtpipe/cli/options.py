@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from rtpipe.cli.settings import Settings, common_options
-from rtpipe.errors import ConfigError
-from rtpipe.printable import printable
+from rtpipe.errors import ConfigError, printable
 from rtpipe.wording.diagnostics import Findings, Span
 from rtpipe.wording.rendering import render
 

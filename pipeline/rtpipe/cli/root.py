@@ -19,9 +19,8 @@ import click
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.output import Output
 from rtpipe.cli.settings import Settings, add_common_options, common_options
-from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError
+from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError, printable
 from rtpipe.hookspecs import LazyCommand
-from rtpipe.printable import printable
 from rtpipe.wording.diagnostics import did_you_mean
 from rtpipe.wording.rendering import render, tally
 

@@ -17,7 +17,7 @@ from rtpipe.cli.display import Terminal
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
 from rtpipe.cli.show import draw_text
-from rtpipe.printable import printable
+from rtpipe.errors import printable
 from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 

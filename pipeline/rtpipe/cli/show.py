@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options, print_json
-from rtpipe.printable import printable
+from rtpipe.errors import printable
 from rtpipe.running.plan import make_plan
 from rtpipe.stage import family
 from rtpipe.wording.flow import block

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rtpipe.cli.options import PipelineRequest, pipeline_options, print_json
-from rtpipe.errors import ConfigError, ExitCode
-from rtpipe.printable import printable
+from rtpipe.errors import ConfigError, ExitCode, printable
 from rtpipe.wording.rendering import as_github, as_json, tally
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.printable import printable
+from rtpipe.errors import printable
 from rtpipe.wording.diagnostics import Diagnostic, Severity, in_order
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.printable import printable
+from rtpipe.errors import printable
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 

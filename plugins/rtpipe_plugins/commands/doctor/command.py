@@ -21,7 +21,7 @@ from rtpipe import (
     probe,
     stages_of,
 )
-from rtpipe.printable import printable
+from rtpipe.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

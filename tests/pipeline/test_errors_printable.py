@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtpipe import Event
+from rtpipe.errors import on_one_line, printable
 from rtpipe.events import attributed_line
-from rtpipe.printable import on_one_line, printable
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HOSTILE = st.text(alphabet=st.characters() | st.sampled_from("\x1b\x9b\x07\r\n\ud800" + BIDI))
