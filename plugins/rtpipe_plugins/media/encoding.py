@@ -45,6 +45,11 @@ class Encoding:
     many_tracks: bool = False
     max_bytes: int | None = None
 
+    @property
+    def block(self) -> int:
+        """Samples that files which are to join must be a multiple of."""
+        return _BLOCKS.get(self.codec, 1)
+
     def sample_rates(self) -> list[int] | None:
         """Return the sample rates (Hz) the encoder takes; None: any."""
         if self.codec.startswith("pcm_"):
@@ -57,7 +62,13 @@ class Encoding:
 
 _MATROSKA = {"cluster_time_limit": "200"}
 _OGG = {"page_duration": "200000"}
-_MP4 = {"movflags": "empty_moov+default_base_moof", "frag_duration": "200000"}
+# Fragments, so that a kill leaves a file; a complete one becomes an ordinary MP4, whose edit list
+# (which readers heed in no other kind) takes the encoder's priming away. `delay_moov`: without it
+# there is no edit list, and a file without audio crashes FFmpeg.
+_MP4 = {
+    "movflags": "hybrid_fragmented+delay_moov+default_base_moof",
+    "frag_duration": "200000",
+}
 _BY_ENDING = {
     "wav": Encoding("wav", "pcm_s16le", max_bytes=4_000_000_000),
     "flac": Encoding("flac", "flac"),
@@ -73,6 +84,8 @@ _BY_ENDING = {
 }
 ENDINGS = ", ".join(f".{ending}" for ending in _BY_ENDING)
 """For people: the endings of files that can be written."""
+_BLOCKS = {"aac": 1024}
+"""Samples that FFmpeg's readers always take whole, whatever the file says of the last ones."""
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
 """What users call codecs, where FFmpeg's encoder has another name."""
 

@@ -1,6 +1,7 @@
 """file_sink: what goes in is what the file holds, whatever happens to the process or the disk."""
 
 import re
+import subprocess
 import time
 import wave
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from helpers.media_files import read_tracks, read_wav
+from helpers.media_files import lag, read_tracks, read_wav
 from rtpipe import (
     AudioFormat,
     AudioFrame,
@@ -72,6 +73,21 @@ def test_every_ending_makes_a_file_of_the_right_length_and_tone(
     assert peak_hz(track[24_000:72_000], 48_000) == 1000
     level = 20 * np.log10(np.sqrt(np.mean(track[24_000:72_000] ** 2)))
     assert level == pytest.approx(-20, abs=0.5)  # LAME turns 0.45 dB down
+
+
+@pytest.mark.parametrize("ending", ["m4a", "mp4"])
+@pytest.mark.parametrize("samples", [0, 480, 1023, 1024, 50_333])
+def test_a_finished_mp4_is_not_late_by_the_encoders_priming(
+    tmp_path: Path, ending: str, samples: int
+) -> None:
+    data = np.random.default_rng(4).integers(-3000, 3000, samples, dtype=np.int16)
+    written(tmp_path / f"a.{ending}", cut(data) if samples else [])
+    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / f"a.{ending}"), "-f", "s16le", "-"]
+    made = subprocess.run(command, capture_output=True, check=False).stdout
+    heard = np.frombuffer(made, np.int16).astype(float)
+    assert 0 <= len(heard) - samples < 1024
+    if samples > 10_000:
+        assert lag(data.astype(float), heard) == 0
 
 
 def test_rate_and_layout_can_be_chosen(tmp_path: Path) -> None:
