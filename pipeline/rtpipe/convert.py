@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import av
 import numpy as np
+from av import AudioLayout
 
 from rtpipe.audio import (
     ANY,
@@ -15,7 +18,11 @@ from rtpipe.audio import (
     silence_like,
     stamp,
 )
+from rtpipe.downmix import to_layout
 from rtpipe.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Converter:
@@ -29,13 +36,22 @@ class Converter:
         frame_ms: Exact length of every frame that comes out. None: as they come.
         locked: Keep the open fields as the first frame had them, for what cannot change format
             in mid-stream (a file).
+        on_downmix: Told of every layout of more than two channels that becomes another, and of
+            that one.
     """
 
     def __init__(
-        self, target: AudioFormat = ANY, *, frame_ms: float | None = None, locked: bool = False
+        self,
+        target: AudioFormat = ANY,
+        *,
+        frame_ms: float | None = None,
+        locked: bool = False,
+        on_downmix: Callable[[AudioLayout, AudioLayout], None] | None = None,
     ) -> None:
         self._target = target
         self._locked = locked
+        self._on_downmix = on_downmix
+        self._told: set[str] = set()
         self._input: AudioFormat | None = None
         self._resampler: av.AudioResampler | None = None
         self._expected_in = 0
@@ -54,7 +70,7 @@ class Converter:
             self._locked = False  # it is complete from now on
         if self._target.admits(frame) and self._resampler is None:
             return self._sliced([frame])
-        out = self._resampled(frame)
+        out = self._resampled(self._mixed(frame))
         return self._sliced(out)
 
     def finish(self) -> list[AudioFrame]:
@@ -70,6 +86,20 @@ class Converter:
         self._input = None
         if self._slicer is not None:
             self._slicer.reset()
+
+    def _mixed(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame` in the layout wanted, if it has more than two channels of another."""
+        wanted, layout = self._target.layout, frame.layout
+        if wanted is None or layout.nb_channels <= 2 or layout.name == wanted:
+            return frame
+        try:
+            target = AudioLayout(wanted)
+        except ValueError as error:
+            raise FormatError(f"cannot convert {layout.name} to {wanted}: {error}") from error
+        if self._on_downmix is not None and layout.name not in self._told:
+            self._told.add(layout.name)
+            self._on_downmix(layout, target)
+        return to_layout(frame, wanted)
 
     def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
         arriving = AudioFormat.of(frame)

@@ -7,12 +7,14 @@ import enum
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rtpipe.errors import on_one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from av import AudioLayout
 
 ENVELOPE = frozenset({"type", "source", "at"})
 """The fields that every event has."""
@@ -218,6 +220,37 @@ class LinkDropped(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinkDownmixed(Event):
+    """Audio of more than two channels goes on in another layout, because its reader takes no other.
+
+    As many channels keep their order. Fewer get a downmix in which each of them is heard.
+    """
+
+    importance = Importance.NOTICE
+    type: str = "link.downmixed"
+    layout: str
+    channels: int
+    becomes: str
+    left: int
+
+    @classmethod
+    def of(cls, layout: AudioLayout, becomes: AudioLayout) -> Self:
+        """Return the event of one layout that becomes another."""
+        return cls(
+            layout=layout.name,
+            channels=layout.nb_channels,
+            becomes=becomes.name,
+            left=becomes.nb_channels,
+        )
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        if self.left == self.channels:
+            return f"takes {self.layout} as {self.becomes}: {self.left} channels in their order"
+        return f"takes {self.layout} as {self.becomes}: {self.channels} channels are mixed down"
+
+
+@dataclass(frozen=True, kw_only=True)
 class LinkFlushed(Event):
     """A flush dropped what was buffered in a stage and after it."""
 
@@ -361,6 +394,7 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     StageRestarted,
     StageStalled,
     LinkDropped,
+    LinkDownmixed,
     LinkFlushed,
     RouteFailed,
     PluginFailed,

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from rtpipe import (
     AudioFormat,
+    Converter,
     Event,
     FormatError,
     Importance,
@@ -20,6 +21,7 @@ from rtpipe import (
     StageContext,
     WhenFull,
 )
+from rtpipe.events import LinkDownmixed
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_file import claim
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from av import AudioLayout
     from numpy.typing import NDArray
 
     from rtpipe import AudioFrame
@@ -101,11 +104,13 @@ class FileSinkOptions(Options):
 class FileSink(Sink[FileSinkOptions]):
     """Writes what it gets into a file; a hole in the stream becomes silence.
 
+    More channels than the codec takes become the layout of as many, or stereo: it says so.
+
     - file_sink: {path: out/answer.flac, overwrite: true}
     """
 
     kind = "file_sink"
-    publishes = (FileSinkClosed, FileSinkLeftoverKept, TimestampsRebased)
+    publishes = (FileSinkClosed, FileSinkLeftoverKept, LinkDownmixed, TimestampsRebased)
     # It has no clock to be late for: a slow disk must not cost audio.
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
 
@@ -148,9 +153,10 @@ class FileSink(Sink[FileSinkOptions]):
             self._out = self._writer(arriving)
         elif arriving != self._format:
             raise FormatError(f"{self._path} holds {self._format}; it cannot go on as {arriving}")
-        for data in self._holes.filled(frame):
-            await self._out.write(data)
-            self._written += len(data)
+        for laid_out in self._layout.process(frame):
+            for data in self._holes.filled(laid_out):
+                await self._out.write(data)
+                self._written += len(data)
 
     async def drain(self) -> None:
         """Complete the file, also when nothing ever came."""
@@ -179,11 +185,10 @@ class FileSink(Sink[FileSinkOptions]):
         assert format.sample_rate is not None
         assert format.layout is not None
         encoding = find_encoding(self._path, self.options.format, self.options.codec)
+        layout = encoding.layout_for(format.layout, format.sample_rate)
+        self._layout = Converter(AudioFormat(layout=layout), on_downmix=self._tell_of_downmix)
         make = partial(
-            open_writer,
-            encoding=encoding,
-            sample_rate=format.sample_rate,
-            layout=format.layout,
+            open_writer, encoding=encoding, sample_rate=format.sample_rate, layout=layout
         )
         loop = asyncio.get_running_loop()
 
@@ -198,6 +203,9 @@ class FileSink(Sink[FileSinkOptions]):
             opened,
             batch=format.sample_rate * self.ctx.frame_ms // 1000 * _FRAMES_A_BATCH,
         )
+
+    def _tell_of_downmix(self, layout: AudioLayout, becomes: AudioLayout) -> None:
+        self.ctx.publish(LinkDownmixed.of(layout, becomes))
 
 
 class _Replacing:

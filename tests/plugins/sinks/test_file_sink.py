@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from rtpipe import (
     FormatError,
     Importance,
     StageError,
+    audio,
 )
 from rtpipe.testing import Bench, check_stage, cut, joined, noise, run_stage, run_virtual, tone
 from rtpipe_plugins.sinks.file_sink import FileSink, FileSinkOptions
@@ -122,6 +124,58 @@ def test_what_cannot_be_written_is_refused_before_it_runs(
 ) -> None:
     with pytest.raises(ValidationError, match=re.escape(complaint)):
         FileSinkOptions.model_validate(options)
+
+
+MANY = ["2.1", "4.0", "quad(side)", "5.1", "5.1(side)", "hexagonal", "7.1(wide)", "8 channels"]
+MORE = ["FL+FR+FC+LFE+BL+TFC", "12 channels", "hexadecagonal", "22.2", "64 channels"]
+
+
+def one_tone_each(layout: str) -> tuple[list[AudioFrame], list[int]]:
+    """Return a second of audio with another tone in each channel, and the tones (Hz)."""
+    count = av.AudioLayout(layout).nb_channels
+    tones = [300 + 50 * channel for channel in range(count)]
+    if layout in {"2.1", "5.1", "5.1(side)", "7.1(wide)", "8 channels", MORE[0], "22.2"}:
+        tones[2 if layout == "2.1" else 3] = 60  # in codecs, LFE is for low tones
+    time_s = np.arange(48_000)[:, None] / 48_000
+    data = np.rint(8000 * np.sin(2 * np.pi * time_s * tones)).astype(np.int16)
+    frames = [
+        audio.from_pcm(data[at : at + 960], sample_rate=48_000, pts=at, layout=layout)
+        for at in range(0, 48_000, 960)
+    ]
+    return frames, tones
+
+
+@pytest.mark.parametrize("layout", [*MANY, *MORE])
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [
+        *((ending, None) for ending in ("wav", "flac", "opus", "mka", "webm", "mp3", "m4a", "aac")),
+        *(("mka", codec) for codec in ("pcm", "flac")),
+    ],
+)
+def test_no_channel_of_many_is_lost_and_another_layout_is_said(
+    tmp_path: Path, layout: str, ending: str, codec: str | None
+) -> None:
+    frames, tones = one_tone_each(layout)
+    path = tmp_path / f"many.{ending}"
+    run = run_virtual(run_stage(FileSink, {"path": path, "codec": codec}, frames))
+    with av.open(str(path)) as container:
+        data = np.concatenate([audio.samples(frame) for frame in container.decode(audio=0)])
+    spectrum = np.abs(np.fft.rfft(data[:48_000], axis=0)).max(axis=1)
+    floor = 24_000 * 8000 / 32768 / len(tones) / 4
+    assert [hz for hz in tones if spectrum[hz] < floor] == []
+    said = [event.line() for event in run.events if event.type == "link.downmixed"]
+    assert len(said) == (data.shape[1] < len(tones)) or f"{len(tones)} channels in" in said[0]
+
+
+def test_a_wav_says_which_channels_it_has(tmp_path: Path) -> None:
+    for layout in ("5.1(side)", "quad", "7.1(wide)", "FL+FR+FC+LFE+BL+TFC"):
+        frames, _ = one_tone_each(layout)
+        written(tmp_path / "a.wav", frames, overwrite=True)
+        with av.open(str(tmp_path / "a.wav")) as container:
+            assert container.streams.audio[0].layout.name == av.AudioLayout(layout).name
+            read = np.concatenate([audio.pcm(frame) for frame in container.decode(audio=0)])
+        assert np.array_equal(read, joined(frames))
 
 
 def test_a_hole_becomes_silence_of_the_same_length(tmp_path: Path) -> None:
