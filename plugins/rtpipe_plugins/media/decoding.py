@@ -15,6 +15,7 @@ from rtpipe_plugins.sound.time_stamps import LONGEST_HOLES_S, HoleBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -96,7 +97,7 @@ def decoded(
     container: InputContainer,
     stream: AudioStream,
     *,
-    origin: int | None = None,
+    origin: Fraction | int | None = None,
     damage: Damage | None = None,
     longest_holes_s: float = LONGEST_HOLES_S,
 ) -> Iterator[AudioFrame]:
@@ -121,7 +122,7 @@ def decoded(
     converter = Converter(AudioFormat(None, layout_of(stream), "s16"), locked=True)
     chained = container.format.name == "ogg"
     time = _StreamTime(origin, damage, HoleBudget(longest_holes_s), chained=chained)
-    for frame, missing_s in _frames(container, stream, damage):
+    for frame, missing_s in raw_frames(container, stream, damage):
         if frame is None:
             time.end(missing_s, _declared_s(container, stream))
             break
@@ -138,7 +139,7 @@ def decoded(
     yield from converter.finish()
 
 
-def _frames(
+def raw_frames(
     container: InputContainer, stream: AudioStream, damage: Damage
 ) -> Iterator[tuple[AudioFrame | None, float]]:
     """Yield what can be decoded, and how much before it could not (s); None is the end."""
@@ -214,7 +215,7 @@ class _StreamTime:
     """
 
     def __init__(
-        self, origin: int | None, damage: Damage, budget: HoleBudget, *, chained: bool
+        self, origin: Fraction | int | None, damage: Damage, budget: HoleBudget, *, chained: bool
     ) -> None:
         self._origin = origin
         self._chained = chained  # and so may begin anew

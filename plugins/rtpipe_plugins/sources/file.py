@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from rtpipe import ExitCode, InputPath, Options, Source, StageContext, StageError, audio, reason_of
+from rtpipe import (
+    Event,
+    ExitCode,
+    Importance,
+    InputPath,
+    Options,
+    Source,
+    StageContext,
+    StageError,
+    audio,
+    reason_of,
+)
 from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.locks import lock_to_read
@@ -24,8 +36,22 @@ if TYPE_CHECKING:
 
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
-_SEEK_EARLIER_S = 0.1
-"""Containers round; a seek to the very place may land behind it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileStartBehindEnd(Event):
+    """There is nothing to play: `start_s` lies behind the end of the file; `length_s`, if known."""
+
+    importance = Importance.WARNING
+    type: str = "file.start_behind_end"
+    path: str
+    start_s: float
+    length_s: float | None
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        length = "" if self.length_s is None else f", at {self.length_s:.1f} s"
+        return f"nothing to play: start_s {self.start_s:g} is behind the end of {self.path}{length}"
 
 
 class FileOptions(Options):
@@ -58,7 +84,7 @@ class File(Source[FileOptions]):
     """
 
     kind = "file"
-    publishes = (MediaDamaged,)
+    publishes = (FileStartBehindEnd, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: FileOptions) -> bool:
@@ -72,7 +98,7 @@ class File(Source[FileOptions]):
 
     def __init__(self, options: FileOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._thread = OwnThread(ctx.id)
+        self._thread = OwnThread(ctx.id, may_hang=True)  # a FIFO that nobody writes to, a dead NFS
         self._excerpt: _Excerpt | None = None
         self._lock: int | None = None
         self._damage = Damage()
@@ -110,12 +136,24 @@ class File(Source[FileOptions]):
                     audio.meta(frame).captured_at = await pacer.wait(frame)
                 yield frame
             self._tell()
+            if end_s == begin_s and self.options.start_s:
+                self._tell_of_nothing()
             if not self.options.loop:
                 return
             if end_s == begin_s:
                 raise StageError(f"{self.options.path} holds no audio to loop")
             begin_s = end_s
             await self._thread.start(self._begin)
+
+    def _tell_of_nothing(self) -> None:
+        assert self._excerpt is not None
+        self.ctx.publish(
+            FileStartBehindEnd(
+                path=str(self.options.path),
+                start_s=self.options.start_s,
+                length_s=self._excerpt.length_s,
+            )
+        )
 
     async def _one_pass(self) -> AsyncIterator[AudioFrame]:
         assert self._excerpt is not None
@@ -158,6 +196,12 @@ class _Excerpt:
     def close(self) -> None:
         self._container.close()
 
+    @property
+    def length_s(self) -> float | None:
+        """How long the file is, where it says so."""
+        duration_us = self._container.duration
+        return None if duration_us is None else duration_us / 1_000_000
+
     def frames(self, frame_ms: int) -> Iterator[AudioFrame]:
         """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter.
 
@@ -183,27 +227,17 @@ class _Excerpt:
             ) from None
         if empty and self._damage.packets:
             raise StageError(f"nothing of {options.path} can be decoded: it is damaged")
-        if empty and options.start_s:
-            raise StageError(
-                f"{options.path} ends before {options.start_s:g} s",
-                help="`start_s` is where to begin",
-                exit_code=ExitCode.CONFIGURATION,
-            )
         yield from slicer.finish()
 
     def _wanted(self) -> Iterator[AudioFrame]:
         """Yield the part that is wanted, as it was decoded; its pts begin with 0."""
-        import av
-
         from rtpipe_plugins.media.decoding import decoded
+        from rtpipe_plugins.media.seeking import sought
 
         options, stream = self._options, self._stream
         origin = None
-        if options.start_s:
-            origin = stream.start_time or 0
-            seek_s = max(options.start_s - _SEEK_EARLIER_S, 0.0)
-            zero = float(origin * stream.time_base) if stream.time_base else 0.0
-            self._container.seek(round((zero + seek_s) * av.time_base))
+        if not options.path.is_fifo():
+            origin = sought(self._container, stream, options.start_s)
         for frame in decoded(self._container, stream, origin=origin, damage=self._damage):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
