@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from rtpipe import (
     AudioFormat,
-    Converter,
     Event,
     FormatError,
     Importance,
@@ -182,6 +181,8 @@ class FileSink(Sink[FileSinkOptions]):
         self.ctx.publish(FileSinkClosed(path=str(self._path), duration_s=duration_s))
 
     def _writer(self, format: AudioFormat) -> BackgroundWriter:
+        from rtpipe import Converter
+
         assert format.sample_rate is not None
         assert format.layout is not None
         encoding = find_encoding(self._path, self.options.format, self.options.codec)
