@@ -131,7 +131,6 @@ class StageContext:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
 
         A sink that `tells_taps` says instead what its device plays, when it plays it.
-
         For what must hear a sink without an edge from it, as an echo canceller its loudspeaker:
         such an edge would be a loop. The frame is shared: the handler must not write into it.
 

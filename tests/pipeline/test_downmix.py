@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rtpipe import AudioFormat, AudioFrame, Converter, audio
-from rtpipe.downmix import downmix_matrix
+from rtpipe.convert import downmix_matrix
 from rtpipe.testing import joined
 
 SPEAKERS = (

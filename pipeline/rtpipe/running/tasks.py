@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtpipe import audio
 from rtpipe.language.spec import Drop
@@ -13,7 +13,7 @@ from rtpipe.stage import Transform
 from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from rtpipe.audio import AudioFrame
     from rtpipe.clock import Clock
@@ -49,7 +49,7 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
     timeline = Timeline(clock if live else None)
     count = 0
     while True:
-        frames: AsyncIterator[AudioFrame] | None = None
+        frames: Any = None  # a stranger's: perhaps no generator
         try:
             frames = slot.stage.frames()
             async for frame in frames:
