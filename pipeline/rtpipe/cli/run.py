@@ -116,9 +116,10 @@ def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(on_loop, signal.Signals(number).name)
 
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # else the loop's own cancels at the first one
+        before[number] = signal.signal(number, on_signal)
 
     def unwire() -> None:
         faulthandler.cancel_dump_traceback_later()

@@ -29,6 +29,8 @@ _BEGINNING = 3
 _AUDIO_ONLY = {"allowed_media_types": "audio", "max_ts_probe": "0"}
 """Pictures are not asked for: FFmpeg would study them for seconds before it hands on audio, and as
 long as they come, no time-out would notice that audio does not. Nor is its first packet awaited."""
+_REFUSAL_S = 0.3
+"""A camera may be busy for a moment with what it has just refused."""
 _AHEAD_S = 0.06
 """How much sooner than it plays a recording is handed on."""
 _LONGEST_WAIT_S = 10.0
@@ -141,6 +143,7 @@ class Receiver(threading.Thread):
             try:
                 return opened(_AUDIO_ONLY | self._options)
             except (HTTPOtherClientError, HTTPServerError):
+                self._stopped.wait(_REFUSAL_S)
                 return opened(self._options)  # no audio, so that nothing was asked for?
         except (FFmpegError, OSError, ValueError) as error:
             # An answer that does not come is invalid data to FFmpeg.
