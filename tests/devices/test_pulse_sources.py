@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from devices.pulse import PulseAudio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 RATE = 48_000
 POSITIONS = "front-left,front-center,front-right,rear-center,lfe,side-left,side-right,aux7"
 
@@ -90,9 +90,14 @@ def test_the_default_an_index_and_a_description_name_a_source(pulse: PulseAudio)
     mic = find_pulse_device("vmic", "input")
     assert mic is not None
     for wanted in ("@DEFAULT_SOURCE@", str(mic.index), "VirtualMic", "virtualmic"):
-        assert find_pulse_device(wanted, "input") == mic
+        found = find_pulse_device(wanted, "input")
+        assert found is not None
+        assert found.index == mic.index
     speaker = find_pulse_device("vspeaker", "output")
-    assert find_pulse_device("VirtualSpeaker", "output") == speaker
+    found = find_pulse_device("VirtualSpeaker", "output")
+    assert speaker is not None
+    assert found is not None
+    assert found.index == speaker.index
 
 
 def test_a_source_that_is_not_there_is_refused_with_those_that_are() -> None:
