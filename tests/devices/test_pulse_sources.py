@@ -119,7 +119,8 @@ def test_while_a_microphone_is_away_nothing_of_another_is_heard_and_it_is_lost_o
     pulse: PulseAudio, tmp_path: Path
 ) -> None:
     pulse.load("module-null-sink", "sink_name=loud", "rate=48000", "channels=1")
-    pulse.prefer_source("loud.monitor")
+    pulse.load("module-remap-source", "source_name=other", "master=loud.monitor")
+    pulse.prefer_source("other")
     pulse.play("loud", levels(tmp_path / "loud.raw", 1, 90), 1)
     (tmp_path / "listening.yaml").write_text(LISTENING)
     events = tmp_path / "events.jsonl"
