@@ -50,8 +50,7 @@ class DeviceOptions(Options):
     main: ClassVar[str | None] = "device"
 
     device: str = Field("default", coerce_numbers_to_str=True)
-    """default, a name or a part of one, an index, or pulse: and PulseAudio's name, index,
-    description or @DEFAULT_SOURCE@; see `rtpipe devices`."""
+    """default, a name or a part of one, an index, or pulse:NAME; see `rtpipe devices`."""
     sample_rate: int = Field(48_000, ge=8000, le=192_000)
     """Hz."""
 
@@ -82,36 +81,6 @@ class DeviceReturned(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"{self.device} is back after {self.away_s:.0f} s"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceMuted(Event):
-    """The device has been muted at the sound server: what it gives or takes is silence."""
-
-    importance = Importance.WARNING
-    type: str = "device.muted"
-    device: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"{self.device} is muted at the sound server"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceUnmuted(Event):
-    """The device is no longer muted at the sound server."""
-
-    importance = Importance.WARNING
-    type: str = "device.unmuted"
-    device: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"{self.device} is no longer muted"
-
-
-DEVICE_EVENTS = (DeviceLost, DeviceReturned, DeviceMuted, DeviceUnmuted)
-"""What a stage with a `DeviceWatch` publishes."""
 
 
 class DeviceWatch:
@@ -148,7 +117,7 @@ class DeviceWatch:
         self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._beats = self._opened = 0
-        self._away = self._muted = False
+        self._away = False
         self._failure: RtpipeError | None = None
         self.stream: Any = None
         """The stream, while it is open."""
@@ -248,13 +217,6 @@ class DeviceWatch:
                 return "hangs: no audio moves"
             if self._device.pulse and self._pulse.strayed(self._device.pulse):
                 return "is gone: PulseAudio moved us to another device"
-            self._tell_mute()
-
-    def _tell_mute(self) -> None:
-        if self._pulse.muted != self._muted:
-            self._muted = self._pulse.muted
-            kind = DeviceMuted if self._muted else DeviceUnmuted
-            self._ctx.publish(kind(device=str(self._device)))
 
     async def _return(self) -> None:
         """Open the device again, as often as it takes until its audio flows."""

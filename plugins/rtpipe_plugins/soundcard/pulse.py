@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
 from rtpipe_plugins.child.thread import OwnThread
@@ -100,16 +100,10 @@ def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
         }
     else:
         meant = {"@DEFAULT_SINK@": server.default_sink_name}
-    return device_meant(meant.get(wanted, wanted), devices, direction)
+    return _meant(meant.get(wanted, wanted), devices, direction)
 
 
-def device_meant(wanted: str, devices: list[PulseDevice], direction: Direction) -> PulseDevice:
-    """Return the one of `devices` that has a name, an index or a description.
-
-    Raises:
-        EnvironmentProblem: There is none.
-        StageError: Several are described so.
-    """
+def _meant(wanted: str, devices: list[PulseDevice], direction: Direction) -> PulseDevice:
     folded = wanted.casefold()
     for matches in (
         [device for device in devices if device.name == wanted],
@@ -131,11 +125,6 @@ def device_meant(wanted: str, devices: list[PulseDevice], direction: Direction) 
     )
 
 
-class _Answer(NamedTuple):
-    elsewhere: bool
-    muted: bool
-
-
 class PulseStreams:
     """Asks PulseAudio where this process's streams are.
 
@@ -149,11 +138,9 @@ class PulseStreams:
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
         self._thread = OwnThread("pulse", may_hang=True)
-        self._asking: asyncio.Future[_Answer] | None = None
+        self._asking: asyncio.Future[bool] | None = None
         self._connection: Any = None
         self._elsewhere = False
-        self.muted = False
-        """Whether the device was muted when last asked about."""
 
     def strayed(self, name: str) -> bool:
         """Return whether our streams were not on the device `name` the last two times; ask again.
@@ -164,9 +151,7 @@ class PulseStreams:
         if asked is not None and not asked.done():
             self._asking = asked
             return False
-        elsewhere = False
-        if asked is not None:
-            elsewhere, self.muted = asked.result()
+        elsewhere = asked is not None and asked.result()
         twice, self._elsewhere = elsewhere and self._elsewhere, elsewhere
         self._asking = self._thread.start(self._ask, name)
         return twice
@@ -179,21 +164,20 @@ class PulseStreams:
         """Hang up."""
         await self._thread.end(self._disconnect)
 
-    def _ask(self, name: str) -> _Answer:
+    def _ask(self, name: str) -> bool:
         try:
             import pulsectl
         except (ImportError, OSError):  # no client library: PulseAudio cannot be asked
-            return _Answer(elsewhere=False, muted=False)
+            return False
         try:
             if self._connection is None:
                 self._connection = pulsectl.Pulse("rtpipe")
-            return self._answer(name)
+            return not self._is_on(name)
         except pulsectl.PulseError:
             self._disconnect()
-            # There is no server: the stream's own end tells.
-            return _Answer(elsewhere=False, muted=False)
+            return False  # there is no server: the stream's own end tells
 
-    def _answer(self, name: str) -> _Answer:
+    def _is_on(self, name: str) -> bool:
         pulse = self._connection
         if self._direction == "input":
             devices, streams = pulse.source_list(), pulse.source_output_list()
@@ -201,9 +185,8 @@ class PulseStreams:
         else:
             devices, streams = pulse.sink_list(), pulse.sink_input_list()
             used = {stream.sink for stream in streams if _is_ours(stream)}
-        meant = {device.index: bool(device.mute) for device in devices if device.name == name}
-        there = bool(meant.keys() & used or (meant and not used))
-        return _Answer(elsewhere=not there, muted=any(meant.values()))
+        meant = {device.index for device in devices if device.name == name}
+        return bool(meant & used or (meant and not used))
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -12,8 +12,9 @@ from rtpipe import EnvironmentProblem, Event, Importance, Source, StageContext, 
 from rtpipe_plugins.sound.drift import SHORTENED, DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
-    DEVICE_EVENTS,
+    DeviceLost,
     DeviceOptions,
+    DeviceReturned,
     DeviceWatch,
     OnLost,
 )
@@ -60,7 +61,7 @@ class MicOptions(DeviceOptions):
     """An input device."""
 
     channel: int | None = Field(None, ge=1)
-    """Which of the device's own channels, from 1; by default all of them, mixed."""
+    """Which of the device's channels, from 1; by default all of them, mixed."""
     block_ms: int = Field(20, ge=5, le=200)
     """How much the device hands over at once (ms)."""
     latency: Literal["low", "high"] = "low"
@@ -81,7 +82,7 @@ class Mic(Source[MicOptions]):
     """
 
     kind = "mic"
-    publishes = (MicOverran, *DEVICE_EVENTS, DriftMeasured)
+    publishes = (MicOverran, DeviceLost, DeviceReturned, DriftMeasured)
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options

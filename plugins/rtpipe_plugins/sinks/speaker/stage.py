@@ -18,8 +18,9 @@ from rtpipe_plugins.sinks.speaker.playback import (
 from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
-    DEVICE_EVENTS,
+    DeviceLost,
     DeviceOptions,
+    DeviceReturned,
     DeviceWatch,
     OnLost,
 )
@@ -97,7 +98,8 @@ class Speaker(Sink[SpeakerOptions]):
         PlaybackStarted,
         PlaybackStopped,
         SpeakerUnderran,
-        *DEVICE_EVENTS,
+        DeviceLost,
+        DeviceReturned,
         DriftMeasured,
     )
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
