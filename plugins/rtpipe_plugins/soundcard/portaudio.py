@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
@@ -16,8 +16,6 @@ from rtpipe_plugins.soundcard import pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rtpipe_plugins.soundcard.pulse import PulseDevice
 
 Direction = Literal["input", "output"]
 T = TypeVar("T")
@@ -44,7 +42,6 @@ class Device:
         sample_rate: The one it prefers (Hz).
         is_default: Whether it is what `default` means.
         pulse: The name of a PulseAudio source or sink to be reached through this device.
-        pulse_device: What PulseAudio knows of it, where it can be asked.
     """
 
     index: int
@@ -53,7 +50,6 @@ class Device:
     sample_rate: int
     is_default: bool = False
     pulse: str | None = None
-    pulse_device: PulseDevice | None = None
 
     def __str__(self) -> str:
         return self.name if self.pulse is None else f"{_PULSE}{self.pulse}"
@@ -104,7 +100,7 @@ async def in_time(call: asyncio.Future[T], patience_s: float) -> T:
 def abandon() -> None:
     """Let the process end without closing PortAudio: one of its calls hangs."""
     sounddevice = sys.modules.get("sounddevice")  # to import it waits for one that hangs
-    if sounddevice is not None and hasattr(sounddevice, "_exit_handler"):
+    if hasattr(sounddevice, "_exit_handler"):
         atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
 
 
@@ -153,7 +149,8 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     devices = list_devices(sounddevice, direction)
     if wanted.startswith(_PULSE):
         device = _only(_matching(devices, "pulse"), wanted, devices, direction)
-        return by_pulse(device, wanted.removeprefix(_PULSE), direction)
+        pulse = wanted.removeprefix(_PULSE)
+        return Device(device.index, device.name, device.channels, device.sample_rate, pulse=pulse)
     if wanted == "default":
         found = [device for device in devices if device.is_default] or devices[:1]
     elif wanted.isdecimal():
@@ -161,25 +158,6 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     else:
         found = _matching(devices, wanted)
     return _only(found, wanted, devices, direction)
-
-
-def by_pulse(device: Device, name: str, direction: Direction) -> Device:
-    """Return what PulseAudio calls `name`, reached through `device`.
-
-    Raises:
-        EnvironmentProblem: There is no such source or sink, or the server hangs.
-        StageError: Several are described so.
-    """
-    known = pulse.find_pulse_device(name, direction)
-    if known is None:  # PortAudio will find that there is no server
-        return replace(device, pulse=name)
-    return replace(
-        device,
-        channels=len(known.channel_map),
-        sample_rate=known.sample_rate,
-        pulse=known.name,
-        pulse_device=known,
-    )
 
 
 @contextmanager

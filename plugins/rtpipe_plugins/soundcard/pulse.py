@@ -1,23 +1,24 @@
-"""What only PulseAudio itself knows: its devices, and whether it has moved a stream of ours."""
+"""What only PulseAudio itself knows: whether it has moved a stream of ours to another device."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import EnvironmentProblem, ExitCode, StageError
+from rtpipe import EnvironmentProblem
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.soundcard.libpulse import NoSoundServer, PulseContext
 
 if TYPE_CHECKING:
     import asyncio
 
     from rtpipe_plugins.soundcard.portaudio import Direction
 
+_ANSWER_S = 2.5
+"""A server that takes longer hangs."""
 
-def connected() -> Any:
+
+def connected(name: str = "rtpipe") -> Any:
     """Return a connection of pulsectl's to the sound server, or None where there is no PulseAudio.
 
     Raises:
@@ -25,14 +26,23 @@ def connected() -> Any:
     """
     try:
         import pulsectl
-
-        PulseContext().close()  # for one that hangs, pulsectl would wait for ever
-    except (ImportError, OSError, NoSoundServer):  # no client library, or no server
+    except (ImportError, OSError):  # no client library: PulseAudio cannot be asked
         return None
+    pulse = pulsectl.Pulse(name, connect=False)
+    until = time.monotonic() + _ANSWER_S
     try:
-        return pulsectl.Pulse("rtpipe")
-    except pulsectl.PulseError:  # it has just gone
-        return None
+        pulse.connect(timeout=_ANSWER_S)
+    except pulsectl.PulseError:
+        pulse.close()
+        if time.monotonic() < until:
+            return None
+    else:
+        return pulse
+    raise EnvironmentProblem(
+        f"the sound server hangs: no answer in {_ANSWER_S:g} s",
+        help="restart it: `systemctl --user restart pipewire-pulse` or `pulseaudio -k`; "
+        "PULSE_SERVER may name another",
+    )
 
 
 def require_answer() -> None:
@@ -41,88 +51,9 @@ def require_answer() -> None:
     Raises:
         EnvironmentProblem: It does.
     """
-    with suppress(OSError, NoSoundServer):
-        PulseContext().close()
-
-
-@dataclass(frozen=True, slots=True)
-class PulseDevice:
-    """A source or a sink.
-
-    Attributes:
-        index: The server's number; it lasts as long as the server does.
-        name: What the server calls it.
-        description: What people call it.
-        channel_map: The position of each of its channels, in libpulse's numbers.
-        sample_rate: Its own (Hz).
-    """
-
-    index: int
-    name: str
-    description: str
-    channel_map: tuple[int, ...]
-    sample_rate: int
-
-
-def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
-    """Return the one device that `wanted` means, or None where no PulseAudio can be asked.
-
-    Args:
-        wanted: A name, an index, a description, or `@DEFAULT_SOURCE@` and its like.
-        direction: Sources or sinks.
-
-    Raises:
-        EnvironmentProblem: There is no such device, or the server hangs.
-        StageError: Several are described so.
-    """
     pulse = connected()
-    if pulse is None:
-        return None
-    try:
-        listed = pulse.source_list() if direction == "input" else pulse.sink_list()
-        server = pulse.server_info()
-    finally:
+    if pulse is not None:
         pulse.close()
-    devices = [
-        PulseDevice(
-            each.index,
-            each.name,
-            each.description,
-            tuple(each.channel_list_raw),
-            each.sample_spec.rate,
-        )
-        for each in listed
-    ]
-    if direction == "input":
-        meant = {
-            "@DEFAULT_SOURCE@": server.default_source_name,
-            "@DEFAULT_MONITOR@": f"{server.default_sink_name}.monitor",
-        }
-    else:
-        meant = {"@DEFAULT_SINK@": server.default_sink_name}
-    return _meant(meant.get(wanted, wanted), devices, direction)
-
-
-def _meant(wanted: str, devices: list[PulseDevice], direction: Direction) -> PulseDevice:
-    folded = wanted.casefold()
-    for matches in (
-        [device for device in devices if device.name == wanted],
-        [device for device in devices if str(device.index) == wanted],
-        [device for device in devices if device.description.casefold() == folded],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise StageError(
-                f"several {direction} devices are described as `{wanted}`",
-                help="name one: " + ", ".join(f"pulse:{device.name}" for device in matches),
-                exit_code=ExitCode.CONFIGURATION,
-            )
-    known = ", ".join(f"pulse:{device.name}" for device in devices) or "none"
-    raise EnvironmentProblem(
-        f"no {direction} device matches `pulse:{wanted}`; there is {known}",
-        help="`rtpipe devices` prints what to paste",
-    )
 
 
 class PulseStreams:

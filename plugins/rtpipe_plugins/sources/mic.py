@@ -18,7 +18,6 @@ from rtpipe_plugins.soundcard.device_watch import (
     DeviceWatch,
     OnLost,
 )
-from rtpipe_plugins.soundcard.pulse_capture import PulseCapture
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,8 +36,6 @@ _TELL_OVERRUNS_S = 1.0
 """A device that overruns does so with every block."""
 _OVERLAP_S = 0.01
 """How much of a block may have been given out as silence before; the jitter of its time."""
-_SERVERS = {"default", "pulse", "pipewire"}
-"""ALSA's names for the source that the sound server prefers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,24 +186,9 @@ class Mic(Source[MicOptions]):
         sounddevice = portaudio.load()
         options = self.options
         device = portaudio.find_device(sounddevice, options.device, "input")
-        if options.channel is not None and device.name in _SERVERS and device.pulse is None:
-            # By ALSA the server would remix what has another channel map.
-            device = portaudio.by_pulse(device, "@DEFAULT_SOURCE@", "input")
         wanted = options.channel or 1
         if wanted > device.channels:
             raise EnvironmentProblem(f"{device} has no channel {wanted}, only {device.channels}")
-        if device.pulse_device is not None:
-            stream = PulseCapture(
-                device.pulse_device,
-                sample_rate=options.sample_rate,
-                block_ms=options.block_ms,
-                own_channels=options.channel is not None,
-                latency=options.latency,
-                callback=self._heard,
-                finished_callback=finished,
-            )
-            self._channels = stream.channels
-            return device, stream
         # One, mixed by the system, if the device allows it.
         self._channels = options.channel or portaudio.fitting_channels(
             sounddevice, device, "input", options.sample_rate
