@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.errors import printable
-from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.soundcard.portaudio import Device, Direction
 
-_LIST_S = 8.0
-"""PulseAudio is asked, too."""
 _TITLES: dict[Direction, str] = {
     "input": "Input devices, for `- mic: {device: …}`",
     "output": "Output devices, for `- speaker: {device: …}`",
@@ -32,7 +28,7 @@ _TITLES: dict[Direction, str] = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def devices(*, as_json: bool) -> None:
     """List the audio devices, each with the string to paste into a pipeline."""
-    found = asyncio.run(_listing_in_time())
+    found = listing()
     if as_json:
         click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
         return
@@ -43,15 +39,11 @@ def devices(*, as_json: bool) -> None:
             click.echo(printable(f"  {line}"))
 
 
-async def _listing_in_time() -> list[dict[str, Any]]:
-    return await portaudio.in_time(in_daemon_thread("sound", listing), _LIST_S)
-
-
 def listing() -> list[dict[str, Any]]:
     """Return every device: direction, device (to paste), name, channels, sample_rate, default.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
+        EnvironmentProblem: The PortAudio library is missing.
     """
     sounddevice = portaudio.load()
     found: list[dict[str, Any]] = []

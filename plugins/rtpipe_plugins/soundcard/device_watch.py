@@ -36,8 +36,6 @@ _SILENT_S = 1.0
 """A device that has given nothing for so long is taken to be gone."""
 _FIRST_S = 3.0
 """What it may take to begin."""
-_OPEN_S = 6.0
-"""What opening may take."""
 _CLOSE_S = 3.0
 """A sound server that is stopped, or a driver, may hold whoever closes for ever."""
 _BACKOFF = Backoff(0.5, 2.0, jitter=0.0)
@@ -171,9 +169,7 @@ class DeviceWatch:
         def finished() -> None:
             loop.call_soon_threadsafe(self._end, number)
 
-        opened = self._thread.start(self._take, finished)
-        self._device = await portaudio.in_time(opened, _OPEN_S)
-        self._pulse.forget()
+        self._device = await self._thread.start(self._take, finished)
 
     def _end(self, number: int) -> None:
         if number == self._opened:  # and not one that was closed to be opened again

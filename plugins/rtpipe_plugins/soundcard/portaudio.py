@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
-from rtpipe_plugins.soundcard import pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Direction = Literal["input", "output"]
-T = TypeVar("T")
 
 _PULSE = "pulse:"
 _INVALID_SAMPLE_RATE = -9997
-_QUIET_S = 2.0
-"""A call that takes longer hangs, and what the program itself has to say must be seen."""
 _PULSE_VARIABLES = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
 
 turn = threading.Lock()
@@ -59,12 +54,10 @@ def load() -> Any:
     """Return the `sounddevice` module, with a fresh list of devices if it had none.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
+        EnvironmentProblem: The PortAudio library is missing.
     """
-    pulse.require_answer()  # PortAudio would wait for it for ever
     try:
-        with _quiet():
-            import sounddevice
+        import sounddevice
     except OSError:
         raise EnvironmentProblem(
             "the PortAudio library is not installed",
@@ -75,33 +68,11 @@ def load() -> Any:
     return sounddevice
 
 
-async def in_time(call: asyncio.Future[T], patience_s: float) -> T:
-    """Return what a call of PortAudio's gives that is made in a thread which may be abandoned.
-
-    Args:
-        call: Of `OwnThread.start` or `in_daemon_thread`.
-        patience_s: How long it may take (s).
-
-    Raises:
-        EnvironmentProblem: It has not returned.
-    """
-    try:
-        async with asyncio.timeout(patience_s):
-            return await call
-    except TimeoutError:
-        abandon()
-        raise EnvironmentProblem(
-            f"the sound system hangs: no answer in {patience_s:g} s",
-            help="restart the sound server: `systemctl --user restart pipewire-pulse` "
-            "or `pulseaudio -k`",
-        ) from None
-
-
 def abandon() -> None:
-    """Let the process end without closing PortAudio: one of its calls hangs."""
-    sounddevice = sys.modules.get("sounddevice")  # to import it waits for one that hangs
-    if hasattr(sounddevice, "_exit_handler"):
-        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
+    """Let the process end without closing PortAudio: one of its streams hangs."""
+    import sounddevice
+
+    atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
 
 
 def look_again() -> None:
@@ -292,15 +263,10 @@ def _quiet() -> Iterator[None]:
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    end = threading.Timer(_QUIET_S, os.dup2, (kept, 2))
-    end.daemon = True
     try:
         os.dup2(nowhere, 2)
-        end.start()
         yield
     finally:
-        end.cancel()
-        end.join()
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)

@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import EnvironmentProblem
 from rtpipe_plugins.child.thread import OwnThread
 
 if TYPE_CHECKING:
     import asyncio
 
     from rtpipe_plugins.soundcard.portaudio import Direction
-
-_ANSWER_S = 2.5
-"""A server that takes longer hangs."""
-
-
-def connected(name: str = "rtpipe") -> Any:
-    """Return a connection of pulsectl's to the sound server, or None where there is no PulseAudio.
-
-    Raises:
-        EnvironmentProblem: The server hangs.
-    """
-    try:
-        import pulsectl
-    except (ImportError, OSError):  # no client library: PulseAudio cannot be asked
-        return None
-    pulse = pulsectl.Pulse(name, connect=False)
-    until = time.monotonic() + _ANSWER_S
-    try:
-        pulse.connect(timeout=_ANSWER_S)
-    except pulsectl.PulseError:
-        pulse.close()
-        if time.monotonic() < until:
-            return None
-    else:
-        return pulse
-    raise EnvironmentProblem(
-        f"the sound server hangs: no answer in {_ANSWER_S:g} s",
-        help="restart it: `systemctl --user restart pipewire-pulse` or `pulseaudio -k`; "
-        "PULSE_SERVER may name another",
-    )
-
-
-def require_answer() -> None:
-    """Make sure that the sound server does not hang, if there is one.
-
-    Raises:
-        EnvironmentProblem: It does.
-    """
-    pulse = connected()
-    if pulse is not None:
-        pulse.close()
 
 
 class PulseStreams:
@@ -86,10 +43,6 @@ class PulseStreams:
         twice, self._elsewhere = elsewhere and self._elsewhere, elsewhere
         self._asking = self._thread.start(self._ask, name)
         return twice
-
-    def forget(self) -> None:
-        """Forget the answers so far: the streams have been opened anew."""
-        self._asking, self._elsewhere = None, False
 
     async def close(self) -> None:
         """Hang up."""

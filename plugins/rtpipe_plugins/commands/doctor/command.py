@@ -134,7 +134,7 @@ async def _examine(
     if sound:
         from rtpipe_plugins.commands.doctor.sound import try_sound
 
-        for finding in await try_sound([stage.options for stage in able]):
+        for finding in try_sound([stage.options for stage in able]):
             report.take(finding)
 
 
