@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from rtpipe.events import BusHandlerFailed, Event
-
-_log = logging.getLogger("rtpipe.bus")
+from rtpipe.events import Event
 
 EventHandler: TypeAlias = Callable[[Event], None]
 
@@ -45,35 +39,27 @@ class Bus:
     """
 
     def __init__(self) -> None:
-        self._handlers: list[_Subscription] = []
+        self._handlers: list[tuple[Pattern, EventHandler]] = []
         self._waiting: deque[Event] = deque()
         self._delivering = False
         self._streams: set[Mailbox] = set()
         self._ended = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
-        self.failures = 0
-        """How often handlers have raised."""
-
-    def bind(self) -> None:
-        """Belong to the running loop and its thread from now on."""
-        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def subscribe(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` for every event whose type matches.
 
-        A handler must be quick. One that raises harms nobody else: that is counted, and told
-        (`bus.handler_failed`) the first time.
+        A handler must be quick and must not raise: what may fail is wrapped by whoever
+        subscribes it.
 
         Returns:
             A function that ends the subscription; calling it twice is harmless.
         """
-        subscription = _Subscription(Pattern(match), handler)
-        self._handlers.append(subscription)
+        entry = (Pattern(match), handler)
+        self._handlers.append(entry)
 
         def unsubscribe() -> None:
-            if subscription in self._handlers:
-                self._handlers.remove(subscription)
+            if entry in self._handlers:
+                self._handlers.remove(entry)
 
         return unsubscribe
 
@@ -105,11 +91,7 @@ class Bus:
             mailbox.close()
 
     def publish(self, event: Event) -> None:
-        """Deliver `event`; never blocks. From another thread, in the next round of the loop."""
-        if self._loop is not None and threading.get_ident() != self._thread:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self.publish, event)
-            return
+        """Deliver `event`; never blocks."""
         self._waiting.append(event)
         if self._delivering:
             return
@@ -117,41 +99,11 @@ class Bus:
         try:
             while self._waiting:
                 current = self._waiting.popleft()
-                for subscription in tuple(self._handlers):
-                    if subscription.pattern.matches(current.type):
-                        try:
-                            subscription.handler(current)
-                        except BaseException as error:  # noqa: BLE001 - whatever it is, it is not the publisher's
-                            self._failed(subscription, current, error)
+                for pattern, handler in tuple(self._handlers):
+                    if pattern.matches(current.type):
+                        handler(current)
         finally:
             self._delivering = False
-
-    def _failed(self, subscription: _Subscription, event: Event, error: BaseException) -> None:
-        self.failures += 1
-        name, text = _name(subscription.handler), f"{type(error).__name__}: {error}"
-        _log.debug("the handler %s failed on `%s`", name, event.type, exc_info=error)
-        if not subscription.failed:
-            subscription.failed = True
-            self._waiting.append(
-                BusHandlerFailed(
-                    source="pipeline", at=event.at, handler=name, heard=event.type, error=text
-                )
-            )
-
-
-@dataclass(slots=True, eq=False)
-class _Subscription:
-    pattern: Pattern
-    handler: EventHandler
-    failed: bool = False
-
-
-def _name(handler: EventHandler) -> str:
-    """Return what a handler is called and where it is written."""
-    function = getattr(handler, "func", handler)  # of a `partial`
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__qualname__", type(handler).__name__)
-    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
 
 
 class Mailbox:
@@ -177,13 +129,6 @@ class Mailbox:
         if not self._closed:
             self._closed = True
             self._queue.put_nowait(None)
-
-    def abandon(self) -> None:
-        """Take no more, and drop what is waiting."""
-        while not self._queue.empty():
-            self.lost += self._queue.get_nowait() is not None
-        self._closed = True
-        self._queue.put_nowait(None)
 
     async def next(self) -> Event | None:
         """Return the next event, or None when the mailbox is closed and empty."""

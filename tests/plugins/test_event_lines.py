@@ -164,11 +164,6 @@ def test_every_class_of_an_event_can_be_published() -> None:
             "ERROR",
             "`logger`: ended with exit status 3: no bulb",
         ),
-        (
-            ExecFailed(command="logger", reason="was killed by SIGKILL", withheld=("A", "B")),
-            "ERROR",
-            "`logger`: was killed by SIGKILL (withheld from its environment: A, B)",
-        ),
         (SubscriberOverflowed(lost=7), "WARNING", "too slow: 7 events were lost to it"),
         (
             server_event({"type": "error", "error": {"code": "x", "message": "no"}}),

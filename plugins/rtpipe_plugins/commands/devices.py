@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.errors import printable
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
@@ -30,13 +29,13 @@ def devices(*, as_json: bool) -> None:
     """List the audio devices, each with the string to paste into a pipeline."""
     found = listing()
     if as_json:
-        click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for direction, title in _TITLES.items():
         rows = [row for row in found if row["direction"] == direction]
         click.echo(title)
         for line in [_line(row) for row in rows] or ["none found"]:
-            click.echo(printable(f"  {line}"))
+            click.echo(f"  {line}")
 
 
 def listing() -> list[dict[str, Any]]:

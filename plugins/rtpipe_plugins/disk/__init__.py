@@ -1,1 +1,1 @@
-"""Files: names, records, locks, durability, threads; for sinks, subscribers and sources."""
+"""Files that are written: names, durability, threads; for sinks and subscribers."""

@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe import audio
-from rtpipe_plugins.sound.time_stamps import JumpGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, StageContext
+    from rtpipe import AudioFrame
 
 
 class GapFiller:
-    """Makes one stream of packed samples gapless; it begins with its first frame.
+    """Makes one stream of packed samples gapless; it begins with its first frame."""
 
-    Args:
-        ctx: The stage's, for which it does so.
-    """
-
-    def __init__(self, ctx: StageContext) -> None:
-        self._guard = JumpGuard(ctx)
+    def __init__(self) -> None:
         self._expected: int | None = None
 
     def filled(self, frame: AudioFrame) -> Iterator[NDArray[Any]]:
@@ -34,8 +28,7 @@ class GapFiller:
         Shape (samples, channels), in the frame's own type.
         """
         data, pts, rate = audio.pcm(frame), frame.pts or 0, frame.sample_rate
-        jump = 0 if self._expected is None else pts - self._expected
-        hole = self._guard.hole(jump, frame)
+        hole = 0 if self._expected is None else pts - self._expected
         self._expected = pts + frame.samples
         silent = 128 if data.dtype == np.uint8 else 0
         for filled in range(0, hole, rate):

@@ -21,7 +21,6 @@ from rtpipe import (
     probe,
     stages_of,
 )
-from rtpipe.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,9 +82,9 @@ class Report:
             return known
         check = self._checks[key] = Check(name, finding.status, detail, finding.help or "")
         if self._shown:
-            click.echo(printable(f"{_SIGNS[check.status]}  {check.name}: {check.detail}"))
+            click.echo(f"{_SIGNS[check.status]}  {check.name}: {check.detail}")
             if check.remedy:
-                click.echo(printable(f"      = help: {check.remedy}"))
+                click.echo(f"      = help: {check.remedy}")
         return check
 
 
@@ -105,8 +104,7 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
     lacking = [check.name for check in report.checks if check.needed and check.lacking]
     if as_json:
         checks = [dataclasses.asdict(check) for check in report.checks]
-        found = {"ok": not lacking, "checks": checks}
-        click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
+        click.echo(json.dumps({"ok": not lacking, "checks": checks}, indent=2, ensure_ascii=False))
     if lacking:
         raise RtpipeError(f"{file} lacks {', '.join(lacking)}", exit_code=ExitCode.UNAVAILABLE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
@@ -10,19 +10,15 @@ from pydantic import model_validator
 
 from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.disk.appending import AppendedFile
-from rtpipe_plugins.disk.json_text import json_text
+from rtpipe_plugins.disk.appending import append
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, free_name, reserve, started_at
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import FileIO
 
 _SPEAKERS = {"transcript.user": "user", "transcript.assistant": "assistant"}
-
-_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f]")
-"""Control characters: a NUL ends a player's subtitles, an escape steers who shows them."""
-_NO_UTF_8 = re.compile("[\ud800-\udfff]")
 
 Format: TypeAlias = Literal["txt", "srt", "vtt", "jsonl"]
 
@@ -80,7 +76,7 @@ class Transcript(Subscriber[TranscriptOptions]):
     """
 
     kind = "transcript"
-    _file: AppendedFile | None = None
+    _file: FileIO | None = None
 
     def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -123,7 +119,7 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _turn(self, event: Event) -> TranscriptTurn | None:
         said = event.payload()
-        text = _on_one_line(f"{said.get('text', '')}")
+        text = " ".join(f"{said.get('text', '')}".split())
         interrupted = bool(said.get("interrupted"))
         if event.type == "transcript.user":
             id = f"{said.get('item_id')}"
@@ -144,13 +140,9 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _begin(self) -> None:
         path = free_name(dated(self.options.path, started_at(self.ctx)))
-        reserve(path, overwrite=False).open("xb").close()
-        self._file = AppendedFile(
-            path,
-            ending=b"\n\n" if self._format in {"srt", "vtt"} else b"\n",
-            header=b"WEBVTT\n\n" if self._format == "vtt" else b"",
-        )
-        self._file.open()
+        self._file = reserve(path, overwrite=False).open("xb", buffering=0)
+        if self._format == "vtt":
+            self._file.write(b"WEBVTT\n\n")
 
     def _end(self) -> None:
         if self._file is not None:
@@ -158,7 +150,7 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None, "an event came before open()"
-        self._file.append(data)
+        append(self._file, data)
 
 
 def _as_txt(_: int, turn: TranscriptTurn) -> str:
@@ -185,7 +177,7 @@ def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
         "text": turn.text,
         "interrupted": turn.interrupted,
     }
-    return json_text(said) + "\n"
+    return json.dumps(said, ensure_ascii=False) + "\n"
 
 
 _WRITTEN: dict[str, Callable[[int, TranscriptTurn], str]] = {
@@ -194,10 +186,6 @@ _WRITTEN: dict[str, Callable[[int, TranscriptTurn], str]] = {
     "vtt": _as_vtt,
     "jsonl": _as_jsonl,
 }
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(_NO_UTF_8.sub("\ufffd", _NO_TEXT.sub(" ", text)).split())
 
 
 def _marked(turn: TranscriptTurn) -> str:
