@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 from helpers.sound import fill
+from plugins.peers.realtime.embedded_call import ScriptedBrain, converse, in_call, pause, question
 from rtpipe import audio
-from rtpipe_plugins.peers.realtime import Realtime, RealtimeOptions
 
 pytestmark = pytest.mark.slow
-
-
-class ScriptedBrain:
-    """Hears one sentence, gives one answer, in a tone of `answer_s`."""
-
-    name = "script"
-    notice = "this brain is a script"
-
-    def __init__(self) -> None:
-        self.heard_s: list[float] = []
-        self.answer_s = 0.8
-
-    async def load(self) -> None: ...
-
-    async def transcribe(self, pcm: np.ndarray) -> str:
-        self.heard_s.append(len(pcm) / 16_000)
-        return "Where is the café?"
-
-    async def reply(self, question: Any) -> Any:
-        from rtpipe_realtime_server.talk.brain import BrainAnswer
-
-        return BrainAnswer(f"You said: {question.heard}")
-
-    async def speak(self, text: str, voice: str) -> Any:
-        from rtpipe_realtime_server.talk.brain import Utterance
-
-        return Utterance(text, sine(self.answer_s, 600.0))
-
-    async def close(self) -> None: ...
-
-
-def sine(seconds: float, hz: float) -> np.ndarray:
-    t = np.arange(round(seconds * 48_000)) / 48_000
-    return np.rint(np.sin(2 * np.pi * hz * t) * 8000).astype(np.int16)
-
-
-def speech_like(seconds: float) -> np.ndarray:
-    """Return something a voice detector takes for speech: a buzz through moving formants."""
-    rng = np.random.default_rng(1)
-    t = np.arange(round(seconds * 48_000)) / 48_000
-    pitch = np.cumsum(110 + 25 * np.sin(2 * np.pi * 2.3 * t)) / 48_000
-    formant = 600 + 250 * np.sin(2 * np.pi * 1.7 * t)
-    voice = sum(
-        np.exp(-(((n * 120 - formant) / 350) ** 2)) * np.sin(2 * np.pi * n * pitch)
-        for n in range(1, 30)
-    )
-    syllables = 0.35 + 0.65 * np.clip(np.sin(2 * np.pi * 3.5 * t), 0, None)
-    return np.rint(voice * syllables * 5000 + rng.normal(0, 60, len(t))).astype(np.int16)
 
 
 @pytest.fixture
@@ -73,24 +24,6 @@ def brain(monkeypatch: pytest.MonkeyPatch) -> ScriptedBrain:
     return scripted
 
 
-async def converse(ctx: Any, inlet: Any, visitor: np.ndarray, **options: Any) -> Any:
-    stage = Realtime(RealtimeOptions(provider="embedded", **options), ctx)
-    frames: list[Any] = []
-
-    async def send(frame: Any) -> None:
-        frames.append(frame)
-
-    try:
-        await stage.open()
-        fill(inlet, visitor)
-        inlet.close()
-        async with asyncio.timeout(40):
-            await stage.converse(inlet, send)
-    finally:
-        await stage.close()
-    return np.concatenate([audio.pcm(frame)[:, 0] for frame in frames])
-
-
 async def test_a_spoken_turn(
     brain: ScriptedBrain,
     ctx: Any,
@@ -98,7 +31,7 @@ async def test_a_spoken_turn(
     patient_link: Any,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    visitor = np.concatenate([np.zeros(24_000, np.int16), speech_like(1.5)])
+    visitor = np.concatenate([pause(0.5), question(1.5)])
     pcm = await converse(ctx, patient_link, visitor)
 
     (user,) = published.of("transcript.user")
@@ -119,45 +52,23 @@ async def test_a_spoken_turn(
 async def test_the_model_speaks_first_when_it_is_told_to(
     brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
 ) -> None:
-    silence = np.zeros(96_000, np.int16)
-    pcm = await converse(ctx, patient_link, silence, greeting="Welcome to the museum.")
+    pcm = await converse(ctx, patient_link, pause(2.0), greeting="Welcome to the museum.")
     assert published.of("transcript.assistant")
     assert not published.of("transcript.user")
     assert np.abs(pcm).max() > 4000
 
 
-@contextlib.asynccontextmanager
-async def in_call(ctx: Any, inlet: Any, **options: Any) -> Any:
-    """Be in a call; yields the stage and the frames that it gives out."""
-    stage = Realtime(RealtimeOptions(provider="embedded", **options), ctx)
-    frames: list[Any] = []
-
-    async def send(frame: Any) -> None:
-        frames.append(frame)
-
-    talking = None
-    try:
-        await stage.open()
-        talking = asyncio.create_task(stage.converse(inlet, send))
-        yield stage, frames
-    finally:
-        if talking is not None:
-            talking.cancel()
-            await asyncio.gather(talking, return_exceptions=True)
-        await stage.close()
-
-
 async def test_a_key_makes_a_turn_and_too_short_a_press_makes_none(
     brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
 ) -> None:
-    async with in_call(ctx, patient_link, turn_detection=None) as (stage, _):
+    async with in_call(ctx, patient_link, turn_detection=None) as (stage, *_):
         stage.press()
         stage.release()
         refused = await published.wait_for("error")
         assert refused.payload()["error"]["code"] == "input_audio_buffer_commit_empty"
         stage.press()
         await published.wait_for("input_audio_buffer.cleared", 2)
-        fill(patient_link, speech_like(1.0))
+        fill(patient_link, question(1.0))
         await asyncio.sleep(1.2)  # it is being spoken
         stage.release()
         await published.wait_for("transcript.assistant")
@@ -171,9 +82,9 @@ async def test_a_visitor_who_speaks_again_silences_the_answer(
 ) -> None:
     """Check 20, with a server that detects, cancels, clears and truncates for real."""
     brain.answer_s = 6.0
-    async with in_call(ctx, patient_link, greeting="Welcome.") as (_, frames):
+    async with in_call(ctx, patient_link, greeting="Welcome.") as (_, frames, _):
         await published.wait_for("output_audio_buffer.started")
-        fill(patient_link, np.concatenate([np.zeros(24_000, np.int16), speech_like(1.0)]))
+        fill(patient_link, np.concatenate([pause(0.5), question(1.0)]))
         await published.wait_for("input_audio_buffer.speech_started")
         before = len(frames)
         await published.wait_for("output_audio_buffer.cleared")

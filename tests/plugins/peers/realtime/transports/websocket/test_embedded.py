@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import numpy as np
 import pytest
 
-from helpers.sound import fill
-from rtpipe import audio
-from rtpipe.testing import joined, speech_like
-from rtpipe_plugins.peers.realtime import Realtime, RealtimeOptions
+from plugins.peers.realtime.embedded_call import ScriptedBrain, converse, pause, question
 
 pytestmark = pytest.mark.slow
 ANSWER_S = 2.0
 
 
-class ScriptedBrain:
-    """Gives one answer to all, a tone."""
-
-    name = "script"
-    notice = ""
-
-    async def load(self) -> None: ...
-
-    async def transcribe(self, pcm: np.ndarray) -> str:
-        return "Where is the café?"
-
-    async def reply(self, question: Any) -> Any:
-        from rtpipe_realtime_server.talk.brain import BrainAnswer
-
-        return BrainAnswer("It is on the ground floor.")
-
-    async def speak(self, text: str, voice: str) -> Any:
-        from rtpipe_realtime_server.talk.brain import Utterance
-
-        t = np.arange(round(ANSWER_S * 48_000)) / 48_000
-        tone = np.rint(np.sin(2 * np.pi * 600 * t) * 8000).astype(np.int16)
-        return Utterance(text, tone)
-
-    async def close(self) -> None: ...
-
-
-def question(seconds: float) -> np.ndarray:
-    return joined(speech_like(seconds=seconds, level_dbfs=-15))[:, 0]
-
-
-def pause(seconds: float) -> np.ndarray:
-    return np.zeros(round(seconds * 48_000), np.int16)
-
-
 @pytest.fixture
-async def visit(monkeypatch: pytest.MonkeyPatch, ctx: Any, patient_link: Any) -> Any:
+def visit(monkeypatch: pytest.MonkeyPatch, ctx: Any, patient_link: Any) -> Any:
     from rtpipe_realtime_server.brains import speech
 
-    monkeypatch.setattr(speech, "brain_from_options", lambda **_: ScriptedBrain())
+    monkeypatch.setattr(speech, "brain_from_options", lambda **_: ScriptedBrain(ANSWER_S))
 
-    async def converse(visitor: np.ndarray) -> np.ndarray:
-        stage = Realtime(RealtimeOptions(provider="embedded", transport="websocket"), ctx)
-        frames: list[Any] = []
+    def visit(visitor: np.ndarray) -> Any:
+        return converse(ctx, patient_link, visitor, transport="websocket")
 
-        async def send(frame: Any) -> None:
-            frames.append(frame)
-
-        try:
-            await stage.open()
-            fill(patient_link, visitor)
-            patient_link.close()
-            async with asyncio.timeout(40):
-                await stage.converse(patient_link, send)
-        finally:
-            await stage.close()
-        return np.concatenate([audio.pcm(frame)[:, 0] for frame in frames])
-
-    return converse
+    return visit
 
 
 async def test_a_spoken_turn(visit: Any, published: Any) -> None:
@@ -82,7 +30,7 @@ async def test_a_spoken_turn(visit: Any, published: Any) -> None:
     (user,) = published.of("transcript.user")
     assert user.text == "Where is the café?"
     (assistant,) = published.of("transcript.assistant")
-    assert (assistant.text, assistant.interrupted) == ("It is on the ground floor.", False)
+    assert (assistant.text, assistant.interrupted) == ("You said: Where is the café?", False)
     types = [event.type for event in published.events]
     assert types.index("output_audio_buffer.started") < types.index("output_audio_buffer.stopped")
     assert types[-1] == "realtime.disconnected"
