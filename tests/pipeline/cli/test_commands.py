@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from helpers.specimens import KIOSK, registry
+from helpers.specimens import KIOSK, discover, registry
 from rtpipe import ExitCode
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
@@ -35,12 +34,6 @@ def rtpipe_stages():
 
 @pytest.fixture(autouse=True)
 def specimens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def discover(folders: Any = ()) -> Registry:
-        found = registry()
-        for folder in folders:
-            found.add_folder(folder)
-        return found
-
     monkeypatch.setattr(Registry, "discover", discover)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts").mkdir()
