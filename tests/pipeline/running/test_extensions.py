@@ -226,13 +226,16 @@ def test_a_stop_does_not_wait_for_one_that_is_still_being_entered() -> None:
         plugins = extended(Extension(noting("other")), Extension(_hangs_on_enter))
         graph = from_text(f"version: 1\n{PLAIN}", registry=plugins).graph
         pipeline = Pipeline(graph, registry=plugins)
+        pipeline.bus.subscribe("plugin.failed", told.append)
         asyncio.get_running_loop().call_later(1.0, pipeline.stop)
         diary.clear()
         await pipeline.run()
         return asyncio.get_running_loop().time()
 
+    told: list[Event] = []
     assert run_virtual(main()) == 1.0
     assert diary == ["enter other", "leave other"]
+    assert not told
 
 
 def test_they_are_left_when_a_stage_cannot_open_and_when_the_pipeline_is_cancelled() -> None:
