@@ -193,7 +193,8 @@ async def test_with_nothing_against_it_the_desk_answers_itself_and_a_gate_preven
     )
     question, own_words = without.said_by_visitors()
     assert "opening" in plain(question)
-    assert plain(own_words) <= plain(without.answers()[0]), "its own words"
+    own = plain(own_words)  # it cut itself off: the last word may be half a word
+    assert len(own - plain(without.answers()[0])) <= 1 < len(own), "its own words"
     assert "output_audio_buffer.cleared" in without.types(), "it interrupted itself"
 
     [question] = gated.said_by_visitors()

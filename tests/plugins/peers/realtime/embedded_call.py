@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
+import pytest
 
 from helpers.sound import fill
 from rtpipe import audio
 from rtpipe.testing import joined, speech_like, tone
 from rtpipe_plugins.peers.realtime import Realtime, RealtimeOptions
-from rtpipe_realtime_server.talk.brain import BrainAnswer, Utterance
+
+_brain = pytest.importorskip("rtpipe_realtime_server.talk.brain")
 
 
 class ScriptedBrain:
@@ -32,11 +34,13 @@ class ScriptedBrain:
         self.heard_s.append(len(pcm) / 16_000)
         return "Where is the café?"
 
-    async def reply(self, question: Any) -> BrainAnswer:
-        return BrainAnswer(f"You said: {question.heard}")
+    async def reply(self, question: Any) -> Any:
+        return _brain.BrainAnswer(f"You said: {question.heard}")
 
-    async def speak(self, text: str, voice: str) -> Utterance:
-        return Utterance(text, joined(tone(600, seconds=self.answer_s, level_dbfs=-15))[:, 0])
+    async def speak(self, text: str, voice: str) -> Any:
+        return _brain.Utterance(
+            text, joined(tone(600, seconds=self.answer_s, level_dbfs=-15))[:, 0]
+        )
 
     async def close(self) -> None: ...
 
