@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from rtpipe.events import Event
+from rtpipe.events import BusHandlerFailed, Event
+
+_log = logging.getLogger("rtpipe.bus")
 
 EventHandler: TypeAlias = Callable[[Event], None]
 
@@ -39,27 +45,35 @@ class Bus:
     """
 
     def __init__(self) -> None:
-        self._handlers: list[tuple[Pattern, EventHandler]] = []
+        self._handlers: list[_Subscription] = []
         self._waiting: deque[Event] = deque()
         self._delivering = False
         self._streams: set[Mailbox] = set()
         self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self.failures = 0
+        """How often handlers have raised."""
+
+    def bind(self) -> None:
+        """Belong to the running loop and its thread from now on."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def subscribe(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` for every event whose type matches.
 
-        A handler must be quick and must not raise: what may fail is wrapped by whoever
-        subscribes it.
+        A handler must be quick. One that raises harms nobody else: that is counted, and told
+        (`bus.handler_failed`) the first time.
 
         Returns:
             A function that ends the subscription; calling it twice is harmless.
         """
-        entry = (Pattern(match), handler)
-        self._handlers.append(entry)
+        subscription = _Subscription(Pattern(match), handler)
+        self._handlers.append(subscription)
 
         def unsubscribe() -> None:
-            if entry in self._handlers:
-                self._handlers.remove(entry)
+            if subscription in self._handlers:
+                self._handlers.remove(subscription)
 
         return unsubscribe
 
@@ -91,7 +105,11 @@ class Bus:
             mailbox.close()
 
     def publish(self, event: Event) -> None:
-        """Deliver `event`; never blocks."""
+        """Deliver `event`; never blocks. From another thread, in the next round of the loop."""
+        if self._loop is not None and threading.get_ident() != self._thread:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self.publish, event)
+            return
         self._waiting.append(event)
         if self._delivering:
             return
@@ -99,11 +117,41 @@ class Bus:
         try:
             while self._waiting:
                 current = self._waiting.popleft()
-                for pattern, handler in tuple(self._handlers):
-                    if pattern.matches(current.type):
-                        handler(current)
+                for subscription in tuple(self._handlers):
+                    if subscription.pattern.matches(current.type):
+                        try:
+                            subscription.handler(current)
+                        except BaseException as error:  # noqa: BLE001 - whatever it is, it is not the publisher's
+                            self._failed(subscription, current, error)
         finally:
             self._delivering = False
+
+    def _failed(self, subscription: _Subscription, event: Event, error: BaseException) -> None:
+        self.failures += 1
+        name, text = _name(subscription.handler), f"{type(error).__name__}: {error}"
+        _log.debug("the handler %s failed on `%s`", name, event.type, exc_info=error)
+        if not subscription.failed:
+            subscription.failed = True
+            self._waiting.append(
+                BusHandlerFailed(
+                    source="pipeline", at=event.at, handler=name, heard=event.type, error=text
+                )
+            )
+
+
+@dataclass(slots=True, eq=False)
+class _Subscription:
+    pattern: Pattern
+    handler: EventHandler
+    failed: bool = False
+
+
+def _name(handler: EventHandler) -> str:
+    """Return what a handler is called and where it is written."""
+    function = getattr(handler, "func", handler)  # of a `partial`
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", type(handler).__name__)
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
 
 
 class Mailbox:
@@ -129,6 +177,13 @@ class Mailbox:
         if not self._closed:
             self._closed = True
             self._queue.put_nowait(None)
+
+    def abandon(self) -> None:
+        """Take no more, and drop what is waiting."""
+        while not self._queue.empty():
+            self.lost += self._queue.get_nowait() is not None
+        self._closed = True
+        self._queue.put_nowait(None)
 
     async def next(self) -> Event | None:
         """Return the next event, or None when the mailbox is closed and empty."""

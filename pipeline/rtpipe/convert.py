@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import av
 import numpy as np
+from av import AudioLayout
 
 from rtpipe.audio import (
     ANY,
@@ -16,6 +19,15 @@ from rtpipe.audio import (
     stamp,
 )
 from rtpipe.errors import FormatError
+from rtpipe.waveform import like, listed, relabelled, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_ASIDE = 0.5**0.5
+"""What a channel weighs that goes to another place: 3 dB down."""
 
 
 class Converter:
@@ -29,13 +41,22 @@ class Converter:
         frame_ms: Exact length of every frame that comes out. None: as they come.
         locked: Keep the open fields as the first frame had them, for what cannot change format
             in mid-stream (a file).
+        on_downmix: Told of every layout of more than two channels that becomes another, and of
+            that one.
     """
 
     def __init__(
-        self, target: AudioFormat = ANY, *, frame_ms: float | None = None, locked: bool = False
+        self,
+        target: AudioFormat = ANY,
+        *,
+        frame_ms: float | None = None,
+        locked: bool = False,
+        on_downmix: Callable[[AudioLayout, AudioLayout], None] | None = None,
     ) -> None:
         self._target = target
         self._locked = locked
+        self._on_downmix = on_downmix
+        self._told: set[str] = set()
         self._input: AudioFormat | None = None
         self._resampler: av.AudioResampler | None = None
         self._expected_in = 0
@@ -54,7 +75,7 @@ class Converter:
             self._locked = False  # it is complete from now on
         if self._target.admits(frame) and self._resampler is None:
             return self._sliced([frame])
-        out = self._resampled(frame)
+        out = self._resampled(self._mixed(frame))
         return self._sliced(out)
 
     def finish(self) -> list[AudioFrame]:
@@ -70,6 +91,20 @@ class Converter:
         self._input = None
         if self._slicer is not None:
             self._slicer.reset()
+
+    def _mixed(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame` in the layout wanted, if it has more than two channels of another."""
+        wanted, layout = self._target.layout, frame.layout
+        if wanted is None or layout.nb_channels <= 2 or layout.name == wanted:
+            return frame
+        try:
+            target = AudioLayout(wanted)
+        except ValueError as error:
+            raise FormatError(f"cannot convert {layout.name} to {wanted}: {error}") from error
+        if self._on_downmix is not None and layout.name not in self._told:
+            self._told.add(layout.name)
+            self._on_downmix(layout, target)
+        return to_layout(frame, wanted)
 
     def _resampled(self, frame: AudioFrame) -> list[AudioFrame]:
         arriving = AudioFormat.of(frame)
@@ -193,3 +228,48 @@ class Slicer:
         self._held = [pieces.pop()] if short else []
         self._held_samples = self._held[0].samples if self._held else 0
         return pieces
+
+
+def to_layout(frame: AudioFrame, layout: str) -> AudioFrame:
+    """Return `frame`'s audio, time and meta in another layout, in its rate and sample format.
+
+    FFmpeg's own way leaves the LFE channel out, which in a recording that was named by its number
+    of channels is somebody's microphone, and refuses layouts that it has no name for. As many
+    channels keep their order and every bit; any other number gets a mix that cannot clip.
+    """
+    frame = listed(frame)
+    if av.AudioLayout(layout).nb_channels != frame.layout.nb_channels:
+        matrix = downmix_matrix(frame.layout.name, layout)
+        return like(frame, samples(frame) @ matrix, layout=layout)
+    return relabelled(frame, layout)
+
+
+def downmix_matrix(source: str, target: str) -> NDArray[np.float32]:
+    """Return the weight of each channel of one layout in each of another.
+
+    A channel that both have stays where it is. Any other goes to the front at its side, or to both
+    sides, 3 dB down; so does one that has no name. Then all is turned down so far that full scale
+    in every channel does not clip.
+
+    Returns:
+        Shape (channels of `source`, channels of `target`).
+    """
+    wanted = [channel.name for channel in av.AudioLayout(target).channels]
+    known = [channel.name for channel in av.AudioLayout(source).channels]
+    matrix = np.zeros((len(known), len(wanted)), np.float32)
+    for index, name in enumerate(known):
+        if name in wanted:
+            matrix[index, wanted.index(name)] = 1.0
+        else:
+            matrix[index, _fronts(name, wanted)] = _ASIDE
+    return matrix / max(float(matrix.sum(axis=0).max()), 1.0)
+
+
+def _fronts(name: str, wanted: list[str]) -> list[int]:
+    """Return where a channel goes that the target lacks; never nowhere."""
+    sides = {"FL", "FR"}
+    if name.endswith(("L", "LC")):
+        sides = {"FL"}
+    elif name.endswith(("R", "RC")):
+        sides = {"FR"}
+    return [at for at, front in enumerate(wanted) if front in sides] or list(range(len(wanted)))

@@ -1,9 +1,10 @@
-"""What can go wrong, and the exit code each kind of trouble ends the command with."""
+"""What can go wrong, the exit code of each kind of trouble, and how to say it safely."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ class ExitCode(IntEnum):
     """The pipeline file, a plugin or an option is wrong."""
 
 
+_RAW = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
+    "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line separators, bidi overrides and isolates
+    "\ud800-\udfff]"  # half a surrogate pair: no encoding has it
+)
 _OWN_NUMBERS = {"ssl", "socket"}
 """Modules whose errors count apart from the system's: TLS, and resolvers."""
 
@@ -113,3 +119,18 @@ def reason_of(error: BaseException, *, own_text: bool = True) -> str:
         return os.strerror(number)  # asyncio puts a paragraph of its own into `strerror`
     text = getattr(cause, "strerror", None) or (str(cause) if own_text else "")
     return text or type(cause).__name__
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with control characters as `\u001b`, which is what JSON and YAML write, too.
+
+    C0, C1, DEL, bidi overrides and isolates, and halves of surrogate pairs; tabs and line feeds
+    stay.
+    """
+    return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def on_one_line(text: str, longest: int | None = None) -> str:
+    """Return `text` printable, its white space joined, and cut after `longest` characters."""
+    joined = printable(" ".join(text.split()))
+    return joined if longest is None or len(joined) <= longest else joined[: longest - 1] + "…"

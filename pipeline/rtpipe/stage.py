@@ -47,8 +47,9 @@ class Options(BaseModel):
     `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
     main: ClassVar[str | None] = None
 
 
@@ -87,6 +88,7 @@ class StageContext:
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
+        env_names: Environment variables that the files read: not for a process that it starts.
     """
 
     def __init__(
@@ -107,8 +109,8 @@ class StageContext:
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
         self.taps: list[Callable[[AudioFrame], None]] = []
-        self.live = False
-        self.stopping = False
+        self.live = self.stopping = False
+        self.env_names: frozenset[str] = frozenset()
         self._publish = publish
         self._subscribe = subscribe
         self._subscriptions: list[Callable[[], None]] = []
@@ -118,7 +120,7 @@ class StageContext:
         return self.clock.now()
 
     def publish(self, event: Event) -> None:
-        """Put a fact on the bus; never blocks. Only from the event loop's thread."""
+        """Put a fact on the bus; never blocks. From any thread."""
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
@@ -129,7 +131,6 @@ class StageContext:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
 
         A sink that `tells_taps` says instead what its device plays, when it plays it.
-
         For what must hear a sink without an edge from it, as an echo canceller its loudspeaker:
         such an edge would be a loop. The frame is shared: the handler must not write into it.
 
@@ -234,8 +235,8 @@ class Stage(Generic[O]):
         return False
 
     @classmethod
-    def claims(cls, options: O) -> str | None:  # noqa: ARG003 - for overriding
-        """Return what no two stages may hold at once (`device:USB`, `file:/x.wav`), if anything."""
+    def claims(cls, options: O) -> str | tuple[str, ...] | None:  # noqa: ARG003 - for overriding
+        """Return what no other stage may hold or read at once (`device:USB`, `file:/x.wav`)."""
         return None
 
     @classmethod

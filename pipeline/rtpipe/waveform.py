@@ -26,6 +26,7 @@ _DTYPES: dict[str, type[np.generic]] = {
     "flt": np.float32,
     "dbl": np.float64,
 }
+_MOST_PLANES = 8
 _FULL_SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "flt": 1.0, "dbl": 1.0}
 
 
@@ -52,8 +53,20 @@ def _plane(plane: Any, name: str) -> NDArray[Any]:
     return np.frombuffer(plane, dtype=_DTYPES[name])
 
 
+def listed(frame: AudioFrame) -> AudioFrame:
+    """Return `frame`, or packed what PyAV cannot list: planes from the ninth on."""
+    if not frame.format.is_planar or frame.layout.nb_channels < _MOST_PLANES:
+        return frame
+    packer = av.AudioResampler(frame.format.packed, frame.layout.name, frame.sample_rate)
+    (out,) = packer.resample(frame)
+    stamp(out, sample_rate=frame.sample_rate, pts=frame.pts or 0)
+    copy_meta(frame, out)
+    return out
+
+
 def samples(frame: AudioFrame) -> NDArray[np.float32]:
     """Return the frame's samples as float32, shape (samples, channels), full scale 1.0; a copy."""
+    frame = listed(frame)
     name = frame.format.name.removesuffix("p")
     if frame.format.is_planar:
         channels = [_plane(plane, name) for plane in frame.planes]
@@ -68,12 +81,15 @@ def samples(frame: AudioFrame) -> NDArray[np.float32]:
     return floats
 
 
-def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
+def like(
+    frame: AudioFrame, x: NDArray[np.floating[Any]], *, layout: str | None = None
+) -> AudioFrame:
     """Return a frame of the same format, time and meta as `frame` that holds `x`.
 
     Args:
         frame: The model.
         x: Samples, shape (samples, channels) or (samples,), full scale 1.0; louder is clipped.
+        layout: Where it is not the model's: one of as many channels as `x` has.
     """
     values = x.reshape(len(x), -1)
     name = frame.format.name
@@ -88,7 +104,7 @@ def like(frame: AudioFrame, x: NDArray[np.floating[Any]]) -> AudioFrame:
         data = values
     shaped = data.T if frame.format.is_planar else data.reshape(1, -1)
     ready: Any = np.ascontiguousarray(shaped, dtype=_DTYPES[kind])
-    out = AudioFrame.from_ndarray(ready, format=name, layout=frame.layout.name)
+    out = AudioFrame.from_ndarray(ready, format=name, layout=layout or frame.layout.name)
     stamp(out, sample_rate=frame.sample_rate, pts=frame.pts or 0)
     copy_meta(frame, out)
     return out
@@ -147,7 +163,12 @@ def silence_like(frame: AudioFrame, samples: int, *, pts: int) -> AudioFrame:
 
 def copy(frame: AudioFrame) -> AudioFrame:
     """Return a frame with the same samples, time and meta in memory of its own."""
-    twin = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
+    return relabelled(frame, frame.layout.name)
+
+
+def relabelled(frame: AudioFrame, layout: str) -> AudioFrame:
+    """Return a `copy` whose channels, as many and in the same order, are called otherwise."""
+    twin = AudioFrame(format=frame.format.name, layout=layout, samples=frame.samples)
     for source, target in zip(frame.planes, twin.planes, strict=True):
         _fill(target, bytes(source)[: target.buffer_size])
     stamp(twin, sample_rate=frame.sample_rate, pts=frame.pts or 0)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -177,6 +178,20 @@ async def test_one_of_several_streams_is_chosen(camera: Any) -> None:
         *(received(url, 2.6, stream=n) for url, n in zip(urls, (0, 1, 0), strict=True))
     )
     assert [pitch(run[-30:]) for run in runs] == pytest.approx([500, 700, 500], abs=5)
+
+
+async def test_a_camera_with_pictures_begins_as_soon_as_one_without(camera: Any) -> None:
+    """FFmpeg would study them for two seconds."""
+    for path in ("aac", "av"):
+        await received(camera.url(path), 0.1)  # the camera itself begins slowly the first time
+    began = time.monotonic()
+    await received(camera.url("av"), 0.1)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("guard", ["basic", "digest"])
+async def test_user_and_password_as_options(camera: Any, guard: str) -> None:
+    await received(camera.url("aac", guard=guard), 0.5, user="cam", password="s3cret")
 
 
 PIPELINE = """

@@ -90,6 +90,29 @@ class PulseAudio:
         """Bring it back."""
         assert self._pactl("load-module", *_MIC.split()).returncode == 0
 
+    def load(self, *words: str) -> str:
+        """Load a module; return its number."""
+        done = self._pactl("load-module", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode().strip()
+
+    def unload(self, module: str) -> None:
+        """Unload a module by its number."""
+        assert self._pactl("unload-module", module).returncode == 0
+
+    def prefer_source(self, name: str) -> None:
+        """Make a source the default one."""
+        assert self._pactl("set-default-source", name).returncode == 0
+
+    def mute(self, source: str, *, muted: bool) -> None:
+        """Mute a source, or no longer."""
+        assert self._pactl("set-source-mute", source, str(int(muted))).returncode == 0
+
+    def play(self, sink: str, raw: Path, channels: int) -> None:
+        """Play a raw s16 file of 48 kHz into a sink, beside the caller."""
+        form = ["--raw", "--format=s16le", "--rate=48000", f"--channels={channels}"]
+        self._spawn(["pacat", *form, "--latency-msec=50", "-d", sink, str(raw)])
+
     def say(self, wav: Path) -> None:
         """Play a file into the microphone, to its end."""
         command = ["paplay", "--latency-msec=500", "-d", "vmic_in", str(wav)]

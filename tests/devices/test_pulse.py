@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from devices.pulse import PulseAudio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 RATE = 48_000
 
 LISTENING = """\

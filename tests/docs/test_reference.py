@@ -39,6 +39,18 @@ def read(name: str) -> str:
     return (REFERENCE / name).read_text("utf-8")
 
 
+def test_the_page_on_delivery_has_a_row_for_every_subscriber(registry: Registry) -> None:
+    rows = [line for line in read("delivery.md").splitlines() if line.startswith("| [`")]
+    named = {row.split("`")[1]: row for row in rows}
+    assert named.keys() == set(registry.kinds.of_family("subscriber"))
+    for kind, row in named.items():
+        _, subscriber, order, how_often, lost_when, _ = row.split("|")
+        assert f"stages.md#{kind}" in subscriber
+        assert order.strip()
+        assert how_often.strip()
+        assert lost_when.strip()
+
+
 def check(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.reference", "--check", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -149,7 +149,7 @@ async def in_the_room(measure: str, story: Any) -> Kiosk:
     kiosk = Kiosk(Pipeline(from_text(text, registry=registry).graph, check=True))
     running = asyncio.create_task(kiosk.pipeline.run())
     try:
-        await kiosk.until("realtime.connected", seconds=30)
+        await kiosk.until("pipeline.started", seconds=30)
         with suppress(TimeoutError):  # what is missing, the test says
             await story(kiosk)
     finally:

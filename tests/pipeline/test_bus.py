@@ -1,5 +1,6 @@
 """The bus: everything arrives, in the order it was said, and nobody waits for anybody."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtpipe import Bus, Event, Mailbox, Pattern
+from rtpipe.events import BusHandlerFailed
 from rtpipe.testing import run_virtual
 
 
@@ -82,20 +84,37 @@ def test_a_subscription_ends_also_from_within_its_handler() -> None:
     assert others == ["one", "two"]
 
 
-def test_a_handler_that_raises_does_not_leave_the_bus_deaf() -> None:
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), SystemExit(3), asyncio.CancelledError(), KeyboardInterrupt()]
+)
+def test_a_handler_that_raises_is_told_once_and_the_others_get_every_event(
+    error: BaseException,
+) -> None:
     bus = Bus()
     heard: list[str] = []
+    told: list[BusHandlerFailed] = []
 
     def fail(_: Event) -> None:
-        raise ValueError
+        raise error
 
+    def keep(said: Event) -> None:
+        assert isinstance(said, BusHandlerFailed)
+        told.append(said)
+
+    bus.subscribe(["one", "two"], fail)
     end = bus.subscribe("*", fail)
-    bus.subscribe("*", lambda said: heard.append(said.type))
-    with pytest.raises(ValueError):
-        bus.publish(event("one"))
-    end()
+    bus.subscribe(["o*", "t*"], lambda said: heard.append(said.type))
+    bus.subscribe("bus.*", keep)
+    bus.publish(event("one"))
     bus.publish(event("two"))
-    assert heard == ["two"]
+    end()
+    bus.publish(event("three"))
+    assert heard == ["one", "two", "three"]
+    assert [said.heard for said in told] == ["one", "one"]  # each handler once, its own event not
+    assert "fail" in told[0].handler
+    assert "test_bus.py:" in told[0].handler
+    assert type(error).__name__ in told[0].error
+    assert bus.failures == 2 + 2 + 2  # `*` failed on both reports as well
 
 
 @pytest.mark.parametrize(

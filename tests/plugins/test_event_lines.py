@@ -26,7 +26,12 @@ from rtpipe_plugins.peers.realtime.events import (
 )
 from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderResumed, RecorderStopped
 from rtpipe_plugins.sinks.speaker.stage import SpeakerUnderran
-from rtpipe_plugins.soundcard.device_watch import DeviceLost, DeviceReturned
+from rtpipe_plugins.soundcard.device_watch import (
+    DeviceLost,
+    DeviceMuted,
+    DeviceReturned,
+    DeviceUnmuted,
+)
 from rtpipe_plugins.sources.mic import MicOverran
 from rtpipe_plugins.sources.rtsp.stage import StreamConnected, StreamDisconnected
 from rtpipe_plugins.subscribers.exec import ExecFailed
@@ -139,6 +144,8 @@ def test_every_class_of_an_event_can_be_published() -> None:
         (MicOverran(count=1), "WARNING", "lost audio between the device and the pipeline, 1 times"),
         (DeviceLost(device="USB", reason="is gone"), "WARNING", "USB is gone"),
         (DeviceReturned(device="USB", away_s=3.2), "WARNING", "USB is back after 3 s"),
+        (DeviceMuted(device="USB"), "WARNING", "USB is muted at the sound server"),
+        (DeviceUnmuted(device="USB"), "WARNING", "USB is no longer muted"),
         (RecorderResumed(path="a-2.mka", lost_s=1.5), "WARNING", "goes on in a-2.mka, 1.5 s lost"),
         (RecorderFailed(path="a.mka", error="full"), "ERROR", "cannot write a.mka: full"),
         (
@@ -163,6 +170,11 @@ def test_every_class_of_an_event_can_be_published() -> None:
             ExecFailed(command="logger", reason="ended with exit status 3", stderr="a\nno bulb\n"),
             "ERROR",
             "`logger`: ended with exit status 3: no bulb",
+        ),
+        (
+            ExecFailed(command="logger", reason="was killed by SIGKILL", withheld=("A", "B")),
+            "ERROR",
+            "`logger`: was killed by SIGKILL (withheld from its environment: A, B)",
         ),
         (SubscriberOverflowed(lost=7), "WARNING", "too slow: 7 events were lost to it"),
         (

@@ -8,13 +8,15 @@ import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
 from rtpipe import audio
 from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.narration import Narrator
+from rtpipe.cli.output import Output
+from rtpipe.errors import printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
 
@@ -31,6 +33,7 @@ _REFRESH_S = 0.1
 _METER = " ▁▂▃▄▅▆▇█"
 _FLOOR_DBFS = -60.0
 _METER_CELLS = 6
+_STAGE_LOGGER = "rtpipe.stage."
 _ERASE_LINE = "\r\x1b[2K"
 
 
@@ -50,9 +53,10 @@ class Terminal:
     @asynccontextmanager
     async def rtpipe_running(self, pipeline: Pipeline) -> AsyncIterator[None]:
         """Show the pipeline and what is logged until it is closed."""
-        live = sys.stderr.isatty() and self._settings.verbosity >= 0
+        out, err = Output(sys.stdout), Output(sys.stderr)
+        live = err.isatty() and self._settings.verbosity >= 0
         show = LiveDisplay if live else PlainDisplay
-        display = show(sys.stdout, sys.stderr, pipeline.spec.masked)
+        display = show(out, err, pipeline.spec.masked)
         handler = DisplayHandler(display)
         report = LatencyReport()
         if self._latency:
@@ -64,7 +68,11 @@ class Terminal:
         finally:
             logging.getLogger("rtpipe").removeHandler(handler)
             if table := report.table():
-                click.echo(table, err=True)
+                err.write(f"{table}\n")
+            out.finish()
+            if out.lost:
+                err.write(f"{out.lost} lines of stdout were lost: {out.reason or 'nobody reads'}\n")
+            err.finish()
 
 
 class PlainDisplay:
@@ -76,7 +84,7 @@ class PlainDisplay:
         mask: Takes known secrets out of a text.
     """
 
-    def __init__(self, out: IO[str], err: IO[str], mask: Callable[[str], str]) -> None:
+    def __init__(self, out: Output, err: Output, mask: Callable[[str], str]) -> None:
         self._out = out
         self._err = err
         self._mask = mask
@@ -101,12 +109,12 @@ class PlainDisplay:
         """Print one line."""
         stream = self._out if line.spoken else self._err
         width = shutil.get_terminal_size().columns if stream.isatty() else None
-        click.echo(line.styled(width), file=stream)
+        stream.write(f"{line.styled(width)}\n")
 
     def log(self, text: str) -> None:
         """Print what was logged."""
         self.clear()
-        click.echo(click.style(f"{'':9}{self._mask(text)}", dim=True), file=self._err)
+        self._err.write(click.style(f"{'':9}{self._mask(text)}", dim=True) + "\n")
 
     def clear(self) -> None:
         """Take away what was drawn; nothing here."""
@@ -115,7 +123,7 @@ class PlainDisplay:
 class LiveDisplay(PlainDisplay):
     """As `PlainDisplay`, with a status line below that is redrawn ten times a second."""
 
-    def __init__(self, out: IO[str], err: IO[str], mask: Callable[[str], str]) -> None:
+    def __init__(self, out: Output, err: Output, mask: Callable[[str], str]) -> None:
         super().__init__(out, err, mask)
         self._drawn = False
 
@@ -146,12 +154,14 @@ class LiveDisplay(PlainDisplay):
     def clear(self) -> None:
         """Take the status line away."""
         if self._drawn:
-            click.echo(_ERASE_LINE, file=self._err, nl=False)
+            self._err.write(_ERASE_LINE)
             self._drawn = False
 
     def _draw(self, text: str) -> None:
+        if not self._err.idle:  # a stopped terminal: what was said waits already
+            return
         width = shutil.get_terminal_size().columns - 1
-        click.echo(f"{_ERASE_LINE}{text[:width]}", file=self._err, nl=False)
+        self._err.write(f"{_ERASE_LINE}{text[:width]}")
         self._drawn = True
 
 
@@ -163,12 +173,27 @@ class DisplayHandler(logging.Handler):
 
     def __init__(self, display: PlainDisplay) -> None:
         super().__init__()
+        self.setFormatter(_OneLine())
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print `record` above the status."""
         if getattr(record, "event_importance", Importance.INFO) < Importance.NOTICE:
             self._display.log(self.format(record))
+
+
+class _OneLine(logging.Formatter):
+    """Says which stage a record is of, and escapes what others put into it; tracebacks below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        text = " ".join(super().formatMessage(record).splitlines())
+        of_stage = f"{record.name}".startswith(_STAGE_LOGGER)
+        if not of_stage or hasattr(record, "event_importance"):  # an event's line says who
+            return text
+        return f"{record.name.removeprefix(_STAGE_LOGGER)}: {text}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def status_line(states: list[StageState], now: float, narrator: Narrator) -> str:
@@ -181,7 +206,7 @@ def status_line(states: list[StageState], now: float, narrator: Narrator) -> str
     lost = sum(link.dropped_ms for state in states for link in state.links)
     parts.append(f"queue {depth:.0f} ms")
     parts.append(f"dropped {lost:.0f} ms")
-    return " │ ".join(parts)
+    return printable(" │ ".join(parts))
 
 
 def _doing(state: StageState) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from rtpipe.cli.settings import Settings, common_options
-from rtpipe.errors import ConfigError
+from rtpipe.errors import ConfigError, printable
 from rtpipe.wording.diagnostics import Findings, Span
 from rtpipe.wording.rendering import render
 
@@ -187,7 +187,7 @@ def json_option(command: F) -> F:
 
 def print_json(value: Any) -> None:
     """Print what `--json` asks for."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def read_env_file(path: Path) -> dict[str, str]:

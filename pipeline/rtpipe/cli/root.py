@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import importlib.metadata
+import io
+import os
 import sys
+import threading
+import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli.output import Output
 from rtpipe.cli.settings import Settings, add_common_options, common_options
-from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError
+from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError, printable
 from rtpipe.hookspecs import LazyCommand
 from rtpipe.wording.diagnostics import did_you_mean
 from rtpipe.wording.rendering import render, tally
@@ -41,6 +48,8 @@ _COMMANDS = (
 )
 
 _PLUGINS = "rtpipe.plugins"
+_EXIT_S = 3.0
+"""How long Python's own end may take once the command is done."""
 
 
 class RtpipeGroup(click.Group):
@@ -101,8 +110,8 @@ class RtpipeGroup(click.Group):
         except Exception as error:
             if settings.debug:
                 raise
-            click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-            click.echo("  = help: run it again with --debug and report what it prints", err=True)
+            _say(f"internal error: {type(error).__name__}: {printable(f'{error}')}")
+            _say("  = help: run it again with --debug and report what it prints")
             ctx.exit(ExitCode.FAILED)
 
     def _of_plugins(
@@ -119,10 +128,11 @@ class RtpipeGroup(click.Group):
             for command in added.commands.values():
                 add_common_options(command)
             for record in registry.faulty:
-                click.echo(
-                    f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
-                    f"{record.error}",
-                    err=True,
+                _say(
+                    printable(
+                        f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
+                        f"{record.error}"
+                    )
                 )
             ctx.meta[_PLUGINS] = (added.commands, lazy)
         found: tuple[dict[str, click.Command], dict[str, LazyCommand]] = ctx.meta[_PLUGINS]
@@ -149,12 +159,19 @@ def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoRetur
         traceback.print_exception(error)
     if isinstance(error, ConfigError):
         text = render(error.diagnostics, colour=settings.colour(sys.stderr))
-        click.echo(f"{text}\n\n{tally(error.diagnostics)}", err=True)
+        _say(f"{text}\n\n{tally(error.diagnostics)}")
     else:
-        click.echo(f"error: {error.message}", err=True)
+        _say(printable(f"error: {error.message}"))
         if error.help:
-            click.echo(f"  = help: {error.help}", err=True)
+            _say(printable(f"  = help: {error.help}"))
     ctx.exit(error.exit_code)
+
+
+def _say(text: str) -> None:
+    """Write a line to stderr, as far as there is one: the exit code must not depend on it."""
+    stderr = Output(sys.stderr)
+    stderr.write(f"{text}\n")
+    stderr.finish()
 
 
 def _version() -> str:
@@ -179,8 +196,41 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with one of the codes of `rtpipe.errors.ExitCode`."""
+    if args is None:
+        _prepare_process()
+    code: object = ExitCode.OK
     try:
         cli.main(None if args is None else list(args), prog_name="rtpipe", standalone_mode=True)
     except BrokenPipeError:
-        sys.exit(ExitCode.FAILED)
-    sys.exit(ExitCode.OK)
+        code = ExitCode.FAILED
+    except SystemExit as ended:
+        code = ended.code
+    if args is None:
+        _leave_within(_EXIT_S, code)
+    sys.exit(code)
+
+
+def _prepare_process() -> None:
+    """Make the standard streams safe to write to, and let a crash in C name the line of Python."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # started without it: the next file that is opened must not take its place
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with suppress(OSError, ValueError, RuntimeError):
+        faulthandler.enable()
+
+
+def _leave_within(seconds: float, code: object) -> None:
+    """Leave with `code` though threads that are stuck keep Python from ending."""
+
+    def leave() -> None:
+        time.sleep(seconds)
+        stuck = [each.name for each in threading.enumerate() if not each.daemon]
+        _say(f"warning: left behind threads that do not end: {', '.join(stuck)}")
+        os._exit(code if isinstance(code, int) else ExitCode.FAILED)
+
+    threading.Thread(target=leave, name="rtpipe-exit", daemon=True).start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,12 +17,18 @@ from rtpipe.cli.display import Terminal
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
 from rtpipe.cli.show import draw_text
+from rtpipe.errors import printable
+from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from rtpipe.language.loading import Loaded
+
+_DEAF_S = 10.0
+"""A loop that has not answered a signal for so long is held for good."""
 
 
 @click.command(cls=ExtensibleCommand)
@@ -45,11 +53,11 @@ def run(
     added = Added.current()
     loaded = pipeline.load(examine="file", registry=added.registry)
     if dry_run:
-        click.echo(draw_text(loaded))
+        click.echo(printable(draw_text(loaded)))
         return
     loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
     loaded.registry.register(watchdog, "watchdog")
-    asyncio.run(_run(loaded, added.values, seconds, until))
+    bounded.run(_run(loaded, added.values, seconds, until))
 
 
 async def _run(
@@ -69,7 +77,7 @@ async def _run(
         run_options=run_options,
     )
     running = asyncio.ensure_future(pipeline.run())
-    _wire_signals(pipeline, running)
+    unwire = _wire_signals(pipeline, running)
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, pipeline.stop, f"{seconds:g} s are over")
     if until is not None:
@@ -78,21 +86,44 @@ async def _run(
         await running
     except asyncio.CancelledError:
         raise click.Abort from None
+    finally:
+        unwire()
 
 
-def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> None:
+def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable[[], None]:
+    """Let signals end the pipeline, and the process where the event loop does not answer them.
+
+    Returns:
+        A function that gives the signals back.
+    """
     received = 0
+    loop = asyncio.get_running_loop()
 
-    def on_signal(name: str) -> None:
-        nonlocal received
-        received += 1
+    def on_loop(name: str) -> None:
+        faulthandler.cancel_dump_traceback_later()
         if received == 1:
             pipeline.stop(name)
-        elif received == 2:
-            running.cancel()
         else:
-            os._exit(130)
+            running.cancel()
 
-    loop = asyncio.get_running_loop()
+    def on_signal(number: int, _: FrameType | None) -> None:
+        nonlocal received
+        received += 1
+        if received > 2:
+            os._exit(130)
+        with suppress(OSError, ValueError, RuntimeError):  # no stderr to name the line on
+            faulthandler.dump_traceback_later(_DEAF_S, exit=True)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(on_loop, signal.Signals(number).name)
+
+    before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number.name)
+        loop.remove_signal_handler(number)  # else the loop's own cancels at the first one
+        before[number] = signal.signal(number, on_signal)
+
+    def unwire() -> None:
+        faulthandler.cancel_dump_traceback_later()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return unwire

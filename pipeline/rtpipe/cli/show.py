@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.cli.options import PipelineRequest, json_option, pipeline_options, print_json
+from rtpipe.errors import printable
 from rtpipe.running.plan import make_plan
 from rtpipe.stage import family
 from rtpipe.wording.flow import block
@@ -31,7 +32,7 @@ def print_(pipeline: PipelineRequest, *, as_json: bool) -> None:
     if as_json:
         print_json(resolved)
     else:
-        click.echo(block(resolved), nl=False)
+        click.echo(printable(block(resolved)), nl=False)
 
 
 @click.command()
@@ -49,7 +50,7 @@ def graph(pipeline: PipelineRequest, form: str, *, as_json: bool) -> None:
     loaded = pipeline.load()
     plan = make_plan(loaded.graph)
     draw = {"text": _text, "mermaid": _mermaid, "dot": _dot, "json": _json}
-    click.echo(draw["json" if as_json else form](loaded, plan))
+    click.echo(printable(draw["json" if as_json else form](loaded, plan)))
 
 
 def draw_text(loaded: Loaded) -> str:

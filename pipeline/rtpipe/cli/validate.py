@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rtpipe.cli.options import PipelineRequest, pipeline_options, print_json
-from rtpipe.errors import ConfigError, ExitCode
+from rtpipe.errors import ConfigError, ExitCode, printable
 from rtpipe.wording.rendering import as_github, as_json, tally
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def validate(pipeline: PipelineRequest, form: str, *, strict: bool, no_environme
         found, failed = loaded.warnings, False
         stages, routes = len(loaded.spec.stages), len(loaded.spec.routes)
         counts = f"{stages} stage{'s' * (stages != 1)}, {routes} route{'s' * (routes != 1)}"
-        click.echo(f"{pipeline.title}: {counts}, {tally(found)}")
+        click.echo(printable(f"{pipeline.title}: {counts}, {tally(found)}"))
     else:
         try:
             found, failed = pipeline.load(warn=False, examine=depth).warnings, False

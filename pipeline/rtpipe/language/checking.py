@@ -20,8 +20,9 @@ from rtpipe.language.nodes import (
     plain,
     unresolved,
 )
-from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
+from rtpipe.wording.masking import MASK, url_secrets
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -125,11 +126,13 @@ class _Check:
         accepted = [mark for mark in fields.marks(wanted) if isinstance(mark, type)]
         if isinstance(value, bool) and bool not in accepted and {int, float} & set(accepted):
             self._wrong(node, name, wanted)
+        if fields.is_secret(wanted) and value is not None:
+            # Without quotes a PIN is a number, which is refused, but it is a secret all the same.
+            self._findings.secrets.add(value if isinstance(value, str) else node.raw or f"{value}")
+            return replace(node, secret=True)
         if not isinstance(value, str):
             return node
-        if fields.is_secret(wanted):
-            self._findings.secrets.add(value)
-            return replace(node, secret=True)
+        self._findings.secrets.update(url_secrets(value))
         role = fields.path_role(wanted)
         if role is None:
             return node
@@ -233,9 +236,11 @@ class _Check:
             shown = shown[:37] + "..."
         choices = [str(choice) for choice in fields.choices_of(wanted)]
         help = did_you_mean(value, choices) if isinstance(value, str) else None
+        key = name.rsplit(".", 1)[-1]
         if help is None and not fields.is_secret(wanted):
-            key = name.rsplit(".", 1)[-1]
             help = f"for example `{key}: {snippet(fields.example(wanted))}`"
+        elif help is None and isinstance(node, ScalarNode):
+            help = f'in quotes it is text: `{key}: "..."`'
         self._fail(
             "E103",
             f"`{name}` of `{self._kind}` cannot be {shown}",

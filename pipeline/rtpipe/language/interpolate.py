@@ -20,36 +20,45 @@ from rtpipe.language.nodes import (
 from rtpipe.language.reader import decode, read_bytes
 from rtpipe.language.syntax import quoted
 from rtpipe.wording.diagnostics import did_you_mean
+from rtpipe.wording.masking import looks_secret, url_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rtpipe.wording.diagnostics import Findings, Span
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
-_SECRET_NAME = re.compile(
-    r"(^|_)(key|pass|pwd|pin|auth|credentials?)(_|$)|apikey|token|secret|passw", re.IGNORECASE
-)
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
-def looks_secret(name: str) -> bool:
-    """Return whether a variable of this name holds what must not be shown (`OPENAI_API_KEY`)."""
-    return _SECRET_NAME.search(name) is not None
-
-
 def note_secrets(node: Node, findings: Findings, *, secret: bool = False) -> None:
-    """Remember the values that stand in a file itself under a key that looks like a secret's."""
+    """Remember what children and people must not see.
+
+    The values that stand in a file itself under a key that looks like a secret's or in a URL, and
+    the names of the environment variables that it reads anywhere: in a part that is not used, too.
+    """
     if isinstance(node, ListNode):
         for item in node.items:
             note_secrets(item, findings, secret=secret)
     elif isinstance(node, MapNode):
         for key, entry in node.entries.items():
             note_secrets(entry.value, findings, secret=secret or looks_secret(key))
-    elif secret and isinstance(node.value, str) and "${" not in node.value:
-        findings.secrets.add(node.value)
+    elif isinstance(node.value, str):
+        findings.env_names.update(_names_read(node.value))
+        if "${" not in node.value:
+            findings.secrets.update({node.value} if secret else url_secrets(node.value))
+
+
+def _names_read(text: str) -> Iterator[str]:
+    """Yield the environment variables that the references in `text` read."""
+    for found in _REFERENCE.finditer(text):
+        reference = found.group(1) or ""
+        if (of_env := _ENV.fullmatch(reference)) is not None:
+            yield of_env.group(1)
+        elif reference.startswith("cred:"):
+            yield _CREDENTIALS
 
 
 class _UnresolvedError(Exception):

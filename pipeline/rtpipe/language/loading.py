@@ -17,12 +17,13 @@ from rtpipe.language.document import Merger
 from rtpipe.language.examining import examine
 from rtpipe.language.graph import Graph, build
 from rtpipe.language.includes import plugin_names, with_includes
-from rtpipe.language.interpolate import looks_secret, note_secrets
+from rtpipe.language.interpolate import note_secrets
 from rtpipe.language.nodes import folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.language.resolve import resolve
 from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
+from rtpipe.wording.masking import looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

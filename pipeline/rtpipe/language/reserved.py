@@ -20,8 +20,9 @@ from rtpipe.language.nodes import (
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
 from rtpipe.vocabulary import Meant, Profile, Reserved, keys
-from rtpipe.wording.diagnostics import MASK, did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
+from rtpipe.wording.masking import MASK
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:

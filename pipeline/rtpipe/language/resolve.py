@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.language.edges import PORT, Vertex, connect
+from rtpipe.language.holders import check_holders
 from rtpipe.language.interpolate import Interpolator
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
@@ -15,16 +16,17 @@ from rtpipe.language.spec import PipelineSpec, Ref
 from rtpipe.language.stage_maker import StageMaker
 from rtpipe.stage import Subscriber, family
 from rtpipe.vocabulary import BesideStage, PipelineFile
-from rtpipe.wording.diagnostics import Related, Span, mask
+from rtpipe.wording.diagnostics import Span
+from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.document import Document
     from rtpipe.language.items import StageItem
-    from rtpipe.language.spec import RouteSpec, StageSpec
+    from rtpipe.language.spec import RouteSpec
     from rtpipe.wording.diagnostics import Findings
 
 
@@ -45,7 +47,7 @@ def resolve(
         path: What the pipeline is called after when it has no name.
         registry: The kinds there are.
         env: The environment.
-        findings: Takes the mistakes and the secrets.
+        findings: Takes the mistakes and the secrets; has the `env_names`.
     """
     variables = document.mapping("vars")
     values = Interpolator({} if variables is None else variables.entries, env, findings)
@@ -82,7 +84,7 @@ class _Checks:
         made = [self._maker.make(i, inputs[i.id]) for i in document.items if i.id in enabled]
         stages = tuple(stage for stage in made if stage is not None)
         routes = self._routes(enabled)
-        self._check_claims(stages, routes)
+        check_holders(stages, routes, self._findings)
         given = (
             (kind, node, self._registry.kinds[kind].options_type)
             for (_, kind), node in self._maker.nodes.items()
@@ -101,6 +103,7 @@ class _Checks:
             fuse=said.fuse,
             sections=check_sections(models, sections, self._findings),
             secrets=frozenset(self._findings.secrets),
+            env_names=frozenset(self._findings.env_names),
         )
 
     def shown(self) -> dict[str, Any]:
@@ -184,27 +187,6 @@ class _Checks:
     def _sections(self) -> dict[str, MapNode]:
         found = ((key, self._document.mapping(key)) for key in self._registry.sections)
         return {key: self._values.resolve_map(node) for key, node in found if node is not None}
-
-    def _check_claims(self, stages: Iterable[StageSpec], routes: Iterable[RouteSpec]) -> None:
-        """Report two stages that want one device or one file for themselves."""
-        subscribers = [route.subscriber for route in routes if route.subscriber is not None]
-        holders: dict[str, StageSpec] = {}
-        for stage in (member for each in [*stages, *subscribers] for member in each.chain):
-            claim = stage.stage_type.claims(stage.options)
-            if claim is None:
-                continue
-            first = holders.setdefault(claim, stage)
-            if first.id == stage.id:
-                continue
-            sort = claim.partition(":")[0]
-            self._findings.error(
-                "E114",
-                f"`{first.id}` and `{stage.id}` both want {claim}",
-                stage.span,
-                label="wants it too",
-                help=f"give `{stage.id}` another {sort}, or let others read it: `from: {first.id}`",
-                related=[Related(first.span, "has it")],
-            )
 
     def _shown_item(self, item: StageItem) -> Any:
         node = self._maker.nodes.get((item.id, item.kind), item.options)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtpipe.vocabulary import Restart
-from rtpipe.wording.diagnostics import mask
+from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +103,8 @@ class PipelineSpec:
     """What plugins added to the file's grammar, by key; None for what this file lacks."""
     secrets: frozenset[str] = frozenset()
     """Values that must never be shown."""
+    env_names: frozenset[str] = frozenset()
+    """Names of the environment variables that its files read, used or not."""
 
     def masked(self, text: str) -> str:
         """Return `text` without any secret of this pipeline and without a URL's password."""

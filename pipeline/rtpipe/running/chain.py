@@ -9,7 +9,7 @@ from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.convert import Converter
 from rtpipe.link import Link
-from rtpipe.running.drops import drop_reporter
+from rtpipe.running.drops import downmix_reporter, drop_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -224,7 +224,10 @@ class Wiring:
         if conversion not in self._converters:
             self.flush(edge.reader)  # what waits there has the format that was taken before
             self._converters[conversion] = Converter(
-                edge.target or audio.ANY, frame_ms=edge.exact_ms, locked=edge.locked
+                edge.target or audio.ANY,
+                frame_ms=edge.exact_ms,
+                locked=edge.locked,
+                on_downmix=downmix_reporter(edge.reader, self._clock, self._publish),
             )
         return self._converters[conversion]
 

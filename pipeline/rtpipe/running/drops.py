@@ -1,13 +1,16 @@
-"""Dropped audio, told: the first loss at once, then once a second."""
+"""What links do to audio, told: losses, the first at once and then once a second; downmixes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rtpipe.events import LinkDropped
+from rtpipe.events import LinkDownmixed, LinkDropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from av import AudioLayout
 
     from rtpipe.clock import Clock
     from rtpipe.events import Event
@@ -29,5 +32,16 @@ def drop_reporter(
             silent_until = now + 1.0
             publish(LinkDropped(source=id, at=now, dropped_ms=pending, total_ms=total))
             pending = 0.0
+
+    return report
+
+
+def downmix_reporter(
+    id: str, clock: Clock, publish: Callable[[Event], None]
+) -> Callable[[AudioLayout, AudioLayout], None]:
+    """Return a function that takes two layouts, and tells that stage `id` gets one as the other."""
+
+    def report(layout: AudioLayout, becomes: AudioLayout) -> None:
+        publish(replace(LinkDownmixed.of(layout, becomes), source=id, at=clock.now()))
 
     return report

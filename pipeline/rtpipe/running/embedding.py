@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.errors import PluginError
 from rtpipe.language import loading
+from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def run(pipeline: Pipeline) -> None:
     Raises:
         RtpipeError: What ended it.
     """
-    asyncio.run(pipeline.run())
+    bounded.run(pipeline.run())
 
 
 def _registry(plugins: Iterable[object]) -> Registry:

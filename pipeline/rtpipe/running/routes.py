@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.bus import Mailbox
-from rtpipe.events import RouteFailed, SubscriberOverflowed
+from rtpipe.errors import StageError
+from rtpipe.events import RouteFailed, StageFailed, SubscriberOverflowed
+from rtpipe.running.bounded import cancel
+from rtpipe.running.faults import asked_to_end, contained, place_of_task
 from rtpipe.stage import Subscriber
 
 if TYPE_CHECKING:
@@ -17,6 +21,11 @@ if TYPE_CHECKING:
     from rtpipe.language.spec import RouteSpec
     from rtpipe.running.supervisor import Slot
 
+MOST_STALLS = 3
+STALLS_WITHIN_S = 30.0
+"""A subscriber that holds the event loop so often within so long is cut off: audio comes first."""
+_ITS_FAULTS = {"stage.failed", "stage.stalled"}
+"""A subscriber is not told of its own, which it would answer with another."""
 SUBSCRIBERS_S = 2.0
 """How long subscribers may take over the last events."""
 
@@ -58,17 +67,28 @@ def connect(
     condition = Condition(route)
     subscriber = route.subscriber.id if route.subscriber else None
 
+    stalls: deque[float] = deque(maxlen=MOST_STALLS)
+
+    def stalled(mailbox: Mailbox, at: float) -> None:
+        stalls.append(at)
+        if len(stalls) == MOST_STALLS and at - stalls[0] <= STALLS_WITHIN_S:
+            stalls.clear()
+            mailbox.abandon()
+            why = f"held the event loop {MOST_STALLS} times: it gets no more events"
+            report(StageFailed(source=f"{subscriber}", error=why, policy="drop"))
+
     def handle(event: Event) -> None:
         if not condition.holds(event):
             return
-        if mailbox is not None and not (
-            event.source == subscriber and event.type == "stage.failed"
-        ):
+        if mailbox is not None and event.source == subscriber and event.type in _ITS_FAULTS:
+            if event.type == "stage.stalled":
+                stalled(mailbox, event.at)
+        elif mailbox is not None:
             mailbox.deliver(event)
         for call in route.actions:
             try:
                 perform(call.stage, call.name, *call.args, **call.kwargs)
-            except Exception as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
+            except BaseException as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
                 report(RouteFailed(action=f"{call.stage}.{call.name}", error=f"{error}"))
 
     bus.subscribe(route.match, handle)
@@ -79,7 +99,7 @@ class Subscribers:
 
     def __init__(self) -> None:
         self._mailboxes: list[tuple[Slot, Mailbox]] = []
-        self._attending: list[asyncio.Task[None]] = []
+        self._attending: dict[Slot, asyncio.Task[None]] = {}
 
     def add(self, slot: Slot) -> Mailbox:
         """Add the subscriber in `slot`; returns the mailbox that its events go into."""
@@ -95,7 +115,7 @@ class Subscribers:
         """
         for slot, mailbox in self._mailboxes:
             await slot.open()
-            self._attending.append(asyncio.create_task(_attend(slot, mailbox), name=slot.spec.id))
+            self._attending[slot] = asyncio.create_task(_attend(slot, mailbox), name=slot.spec.id)
 
     async def close(self) -> None:
         """Let them take the last events, at most `SUBSCRIBERS_S` long, and close them."""
@@ -105,10 +125,12 @@ class Subscribers:
         for _, mailbox in self._mailboxes:
             mailbox.close()
         if self._attending:
-            _, late = await asyncio.wait(self._attending, timeout=SUBSCRIBERS_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*self._attending, return_exceptions=True)
+            await asyncio.wait(self._attending.values(), timeout=SUBSCRIBERS_S)
+            for slot, task in self._attending.items():
+                if not task.done():
+                    why = f"was not done with the last events, at {place_of_task(task)}"
+                    slot.report(StageError(why))
+            await cancel(self._attending.values())
         for slot, _ in self._mailboxes:
             await slot.close_instance()
 
@@ -124,8 +146,11 @@ async def _attend(slot: Slot, mailbox: Mailbox) -> None:
         assert isinstance(subscriber, Subscriber)
         try:
             await subscriber.on_event(event)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            slot.report(error)
+        except BaseException as error:
+            if asked_to_end(error):
+                raise
+            slot.report(contained(error))
+        await asyncio.sleep(0)  # one that never waits must not hold the loop
 
 
 def _look_up(value: Any, path: tuple[str, ...]) -> Any:

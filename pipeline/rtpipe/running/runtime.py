@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -11,25 +12,23 @@ from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
-from rtpipe.events import (
-    LinkFlushed,
-    PipelineEnded,
-    PipelineStarted,
-    PipelineStopping,
-)
+from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
 from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
+from rtpipe.running.bounded import cancel
 from rtpipe.running.chain import Wiring
 from rtpipe.running.extensions import Extension, failure
+from rtpipe.running.faults import contained, place_of_task
+from rtpipe.running.inline import InlineSlot
 from rtpipe.running.plan import Plan, make_plan, runs_inline
 from rtpipe.running.routes import Subscribers, connect
 from rtpipe.running.state import state_of
-from rtpipe.running.supervisor import InlineSlot, Slot, Status
+from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
 from rtpipe.running.tasks import run_peer, run_sink, run_source, run_transform
 from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform, offered_actions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from rtpipe.audio import AudioFrame
     from rtpipe.catalogue.plugins import Registry
@@ -119,6 +118,7 @@ class Pipeline:
         """
         if self._ended:
             raise StageError("a pipeline runs once", help="load it again")
+        self.bus.bind()
         self.clock.start()
         reason = "failed"
         try:
@@ -199,7 +199,11 @@ class Pipeline:
         found, args, kwargs = checked(stage, kind, action, args, kwargs, offered)
         if found is FLUSH:
             return self.flush(stage)
-        return getattr(self[stage], found.method)(*args, **kwargs)
+        result = getattr(self[stage], found.method)(*args, **kwargs)
+        if isinstance(result, Coroutine):
+            result.close()
+            raise StageError(f"{stage}.{action} is async", help="write an action as `def`")
+        return result
 
     def tap_output(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         """Call `handler(frame)` for every frame that stage `id` gives out or, as a sink, takes.
@@ -230,7 +234,7 @@ class Pipeline:
             if isinstance(slot.stage, Sink) and not slot.stage.flushable:
                 continue
             flushed += self._wiring.flush(reached)
-            slot.stage.reset()
+            slot.forget()
         self.bus.publish(LinkFlushed(source=id, at=self.clock.now(), flushed_ms=round(flushed, 3)))
         return flushed
 
@@ -251,6 +255,7 @@ class Pipeline:
             self._tap,
             lambda: self._flush(spec.id, self.graph.downstream(spec.id)[1:]),
         )
+        ctx.env_names = self.spec.env_names
         place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
         return place(
             spec,
@@ -306,16 +311,19 @@ class Pipeline:
         ended = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
         try:
             await asyncio.wait([ended, stop_asked], return_when=asyncio.FIRST_COMPLETED)
+            for task in filter(asyncio.Task.cancelled, tasks):  # by nobody here
+                await tasks[task].recover(StageError("its task was cancelled by its own code"))
             if not all(task.done() for task in tasks):
                 await self._drain(tasks)
         finally:
-            everything: list[asyncio.Task[Any]] = [*tasks, ended, stop_asked]
-            for task in everything:
-                task.cancel()
-            await asyncio.gather(*everything, return_exceptions=True)
-        for task in tasks:
-            if not task.cancelled():
-                task.result()
+            stuck = await cancel([*tasks, ended, stop_asked], CLOSE_TIMEOUT_S)
+            for task in tasks.keys() & stuck:
+                late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
+                tasks[task].report(late)
+        for task, slot in tasks.items():
+            error = None if task in stuck or task.cancelled() else task.exception()
+            if error is not None:
+                raise slot.wrapped(contained(error)) from error
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
         stage_type = slot.used.stage_type

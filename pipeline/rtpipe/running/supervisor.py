@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.audio import AudioFrame
 from rtpipe.backoff import Backoff
 from rtpipe.errors import EnvironmentProblem, ExitCode, RtpipeError, StageError
 from rtpipe.events import (
@@ -20,14 +19,16 @@ from rtpipe.events import (
     StageUnwell,
 )
 from rtpipe.language.spec import Drop, Fail
-from rtpipe.stage import Transform
+from rtpipe.running.bounded import within
+from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rtpipe.audio import AudioFrame
     from rtpipe.language.spec import StageSpec
-    from rtpipe.stage import Processed, Stage, StageContext
+    from rtpipe.stage import Stage, StageContext
 
 OPEN_TIMEOUT_S = 60.0
 """A stage that takes longer to open hangs; models load within it on a Raspberry Pi."""
@@ -106,6 +107,12 @@ class Slot:
         for tap in self._taps:
             tap(frame)
 
+    def checked(
+        self, made: object, method: str, given: AudioFrame | None = None
+    ) -> list[AudioFrame]:
+        """Return the frames that a method gave out for `given`; see `frames_of` for its errors."""
+        return frames_of(made, method, given, self.last.sample_rate if self.last else 0)
+
     def tap(
         self, handler: Callable[[AudioFrame], None], on_error: Callable[[Exception], None]
     ) -> Callable[[], None]:
@@ -168,15 +175,17 @@ class Slot:
         if spec is not self.used:
             self.used = spec
             self._on_replaced()
-        self._stage = stage = spec.stage_type(spec.options, self.ctx)
+        self.last = None
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await stage.open()
+            self._stage = stage = spec.stage_type(spec.options, self.ctx)
+            await within(OPEN_TIMEOUT_S, stage.open())
         except BaseException as error:
             await self.close_instance()
-            if isinstance(error, RtpipeError) or not isinstance(error, Exception):
+            if isinstance(error, RtpipeError) or asked_to_end(error):
                 raise
-            raise self.wrapped(error) from error
+            if isinstance(error, TimeoutError):
+                error = StageError(f"did not open within {OPEN_TIMEOUT_S:g} s, at {error}")
+            raise self.wrapped(contained(error)) from error
 
     async def close(self) -> None:
         """Close the instance, if there is one, and end its subscriptions."""
@@ -188,25 +197,36 @@ class Slot:
             return
         if self.status is not Status.FAILED:
             self.set_status(Status.STOPPING)
-        await self.close_instance()
-        if self.status is not Status.FAILED:
-            self.set_status(Status.STOPPED)
+        error = await self.close_instance()
+        if error is None or self.status is Status.FAILED:
+            return
+        self._say_failed(error)
+        if not isinstance(self.spec.on_error, Drop):  # what it wrote may not be whole
+            self._give_up(error)
 
-    async def close_instance(self) -> None:
-        """Close the present instance; what it raises is logged, since nobody can act on it."""
+    async def close_instance(self) -> Exception | None:
+        """Close the present instance; what it raises is logged and returned."""
         stage, self._stage = self._stage, None
         if stage is None:
-            return
+            return None
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await stage.close()
-        except TimeoutError:
-            self.ctx.log.warning("did not close within %.0f s", CLOSE_TIMEOUT_S)
-        except Exception as error:
-            self.ctx.log.warning("could not close: %s", self._mask(f"{error!r}"))
-            self.ctx.log.debug("closing failed", exc_info=True)
+            await within(CLOSE_TIMEOUT_S, self._closed(stage))
+        except TimeoutError as late:
+            error: Exception = StageError(f"did not close within {CLOSE_TIMEOUT_S:g} s, at {late}")
+        except Exception as raised:  # noqa: BLE001 - a plugin may raise anything
+            error = raised
+        else:
+            return None
         finally:
             self.ctx.close()
+        self.ctx.log.warning("could not close: %s", self._mask(f"{error!r}"))
+        self.ctx.log.debug("closing failed", exc_info=error)
+        return error
+
+    async def _closed(self, stage: Stage[Any]) -> None:
+        await stage.close()
+        if self.status is Status.STOPPING:
+            self.set_status(Status.STOPPED)
 
     def gauge(self) -> str:
         """Return how the present instance says it is doing; "" while there is none that runs."""
@@ -223,9 +243,12 @@ class Slot:
         id, kind = self.spec.id, self.used.kind
         where = id if id == kind else f"{id} ({kind})"
         if not isinstance(error, RtpipeError):
-            return StageError(self._mask(f"{where}: {type(error).__name__}: {error}"))
+            place = place_of(error, self.used.stage_type)
+            message = f"{where}: {type(error).__name__}: {error}"
+            return StageError(self._mask(message), help=place and f"it was raised at {place}")
+        said = error.message.removeprefix(f"{where}: ")
         return StageError(
-            self._mask(f"{where}: {error.message}"), help=error.help, exit_code=error.exit_code
+            self._mask(f"{where}: {said}"), help=error.help, exit_code=error.exit_code
         )
 
     # -- a running stage raised ------------------------------------------------------------------
@@ -287,74 +310,31 @@ class Slot:
             self.ctx.publish(StageRestarted(tries=len(self._restarts)))
             return True
 
+    def forget(self) -> None:
+        """Let the present instance forget what it holds: the stream jumps."""
+        try:
+            self.stage.reset()
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+            self.report(contained(error))
+
     def report(self, error: Exception) -> None:
         """Say that the stage failed and goes on: what a subscriber does whatever its policy."""
         self.lost_frames += 1
-        self.ctx.publish(StageFailed(error=self.wrapped(error).message, policy="drop"))
-        self.ctx.log.debug("failed", exc_info=error)
+        self._say_failed(error, policy="drop")
 
-    def _say_failed(self, error: Exception) -> None:
-        policy = type(self.spec.on_error).__name__.lower()
-        self.ctx.publish(StageFailed(error=self.wrapped(error).message, policy=policy))
+    def _say_failed(self, error: Exception, policy: str = "") -> None:
+        self.ctx.publish(
+            StageFailed(
+                error=self.wrapped(error).message,
+                policy=policy or type(self.spec.on_error).__name__.lower(),
+                where=place_of(error, self.used.stage_type),
+            )
+        )
         self.ctx.log.debug("failed", exc_info=error)
 
     def _give_up(self, error: Exception) -> None:
         self.set_status(Status.FAILED, f"{error}")
         self._on_failure(self, self.wrapped(error))
-
-
-class InlineSlot(Slot):
-    """The place of a transform that runs inline: as a step on a chain, it never raises."""
-
-    def process(self, frame: AudioFrame) -> Processed:
-        """Return what the transform makes of `frame`; nothing while it is not there to ask."""
-        if self.status is not Status.OK:
-            self.lost_frames += 1
-            return None
-        try:
-            return self._noted(self.stage.process(frame))
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
-            self._failed_inline(error)
-            return None
-
-    def finish(self) -> Processed:
-        """Return the transform's last frames."""
-        if not isinstance(self._stage, Transform):
-            return None
-        try:
-            return self._noted(self._stage.finish())
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed_inline(error)
-            return None
-
-    def reset(self) -> None:
-        """Let the transform forget what it holds."""
-        if self._stage is not None:
-            self._stage.reset()
-
-    def _noted(self, made: Processed) -> Processed:
-        if isinstance(made, AudioFrame):
-            self.note(made)
-        elif made is not None and self._taps:
-            made = list(made)
-            for frame in made:
-                self.note(frame)
-        return made
-
-    def _failed_inline(self, error: Exception) -> None:
-        self.lost_frames += 1
-        replaceable = isinstance(error, EnvironmentProblem) and self.used.fallback is not None
-        if replaceable or isinstance(self.spec.on_error, Restart):
-            # The chain cannot wait: the stage's audio is lost, and counted, until it is back.
-            self.set_status(Status.RECOVERING, f"{error}")
-            self._restarting = asyncio.ensure_future(self._recover_inline(error))
-            return
-        self._say_failed(error)
-        if isinstance(self.spec.on_error, Fail):
-            self._give_up(error)
-
-    async def _recover_inline(self, error: Exception) -> None:
-        await self.recover(error)
 
 
 def describe(spec: StageSpec) -> str:

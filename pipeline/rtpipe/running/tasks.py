@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtpipe import audio
-from rtpipe.audio import AudioFrame
 from rtpipe.language.spec import Drop
+from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
+from rtpipe.stage import Transform
 from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from rtpipe.audio import AudioFrame
     from rtpipe.clock import Clock
     from rtpipe.link import Link
     from rtpipe.running.chain import Outlet
@@ -47,9 +49,11 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
     timeline = Timeline(clock if live else None)
     count = 0
     while True:
-        frames = slot.stage.frames()
+        frames: Any = None  # a stranger's: perhaps no generator
         try:
+            frames = slot.stage.frames()
             async for frame in frames:
+                check_made(frame, "frames")
                 timeline.place(frame)
                 if live:
                     audio.meta(frame).read_at = clock.now()
@@ -58,13 +62,15 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
                 count += 1
                 if count % _FRAMES_BETWEEN_BREATHS == 0:
                     await asyncio.sleep(0)  # a source that never waits must not hold the loop
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
-            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(error):
+        except BaseException as error:
+            if asked_to_end(error):
+                raise
+            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(contained(error)):
                 return
         else:
             return
         finally:
-            if hasattr(frames, "aclose"):
+            if frames is not None and hasattr(frames, "aclose"):
                 await frames.aclose()
         timeline.resume()
 
@@ -73,26 +79,28 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     """Carry frames through a transform that has inlets of its own."""
     turn = asyncio.Lock()
 
-    async def work(method: Callable[..., Processed], *arguments: object) -> bool:
-        try:
-            if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-                made = await asyncio.to_thread(method, *arguments)
-            else:
-                made = method(*arguments)
-        except Exception as error:  # noqa: BLE001 - as above
-            if await slot.recover(error):
+    async def work(
+        method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
+    ) -> bool:
+        if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
+            made = await asyncio.to_thread(_call, slot, method, frame, arguments)
+        else:
+            made = _call(slot, method, frame, arguments)
+        if isinstance(made, Exception):
+            if await slot.recover(made):
                 return True
-            for inlet in inlets:
-                inlet.abandon()
+            _abandon(inlets)
             return False
-        await _send_each(slot, outlet, made)
+        for piece in made:
+            slot.note(piece)
+            await outlet.send(piece)
         return True
 
     async def pump(index: int, inlet: Link) -> None:
         async for frame in inlet:
             _tell(slot, frame)
             async with turn:
-                if not await work(slot.stage.process_at, frame, index):
+                if not await work(slot.stage.process_at, frame, index, frame=frame):
                     return
         async with turn:
             await work(slot.stage.ended_at, index)
@@ -103,11 +111,29 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     await outlet.finish()
 
 
+def _call(
+    slot: Slot,
+    method: Callable[..., Processed],
+    frame: AudioFrame | None,
+    arguments: tuple[object, ...],
+) -> list[AudioFrame] | Exception:
+    """Return what a transform's method gives out, or raises: a future cannot carry all of that."""
+    try:
+        made = method(*arguments)
+        if frame is not None and made is frame:
+            return [frame]
+        own = getattr(method, "__func__", None) is not Transform.process_at
+        return slot.checked(made, method.__name__ if own else "process", frame)
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
+        return contained(error)
+
+
 async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> None:
     """Let a peer converse until it says that it is done."""
     timeline = Timeline(clock)
 
     async def send(frame: AudioFrame) -> None:
+        check_made(frame, "converse")
         timeline.place(frame)
         audio.meta(frame).read_at = clock.now()
         slot.note(frame)
@@ -116,8 +142,10 @@ async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> Non
     while True:
         try:
             await slot.stage.converse(inlet, send)
-        except Exception as error:  # noqa: BLE001 - as above
-            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(error):
+        except BaseException as error:
+            if asked_to_end(error):
+                raise
+            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(contained(error)):
                 break
             inlet.flush()
             timeline.resume()
@@ -138,10 +166,11 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
             try:
                 async with turn:
                     await slot.stage.consume_at(frame, index)
-            except Exception as error:  # noqa: BLE001 - as above
-                if not await slot.recover(error):
-                    for each in inlets:
-                        each.abandon()
+            except BaseException as error:
+                if asked_to_end(error):
+                    raise
+                if not await slot.recover(contained(error)):
+                    _abandon(inlets)
                     return
                 if not isinstance(slot.spec.on_error, Drop):
                     inlet.flush()
@@ -149,20 +178,17 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
     await asyncio.gather(*(pump(index, inlet) for index, inlet in enumerate(inlets)))
     try:
         await slot.stage.drain()
-    except Exception as error:  # noqa: BLE001 - as above
-        await slot.recover(error)
+    except BaseException as error:
+        if asked_to_end(error):
+            raise
+        await slot.recover(contained(error))
+
+
+def _abandon(inlets: Sequence[Link]) -> None:
+    for inlet in inlets:
+        inlet.abandon()
 
 
 def _tell(slot: Slot, frame: AudioFrame) -> None:
     if not slot.stage.tells_taps:
         slot.ctx.tell_taps(frame)
-
-
-async def _send_each(slot: Slot, outlet: Outlet, made: Processed) -> None:
-    pieces: Iterable[AudioFrame]
-    if made is None:
-        return
-    pieces = (made,) if isinstance(made, AudioFrame) else made
-    for frame in pieces:
-        slot.note(frame)
-        await outlet.send(frame)

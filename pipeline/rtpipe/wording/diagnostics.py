@@ -10,15 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from rtpipe.wording.masking import mask
 
-MASK = "***"
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _ALIKE = 0.6
 _MOST_CANDIDATES = 300
 _MOST_LISTED = 16
-_SHORTEST_SECRET = 4  # hiding every `1` would leave nothing to read
-_URL_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^/@\s]+(?=@)")
 
 
 class Severity(StrEnum):
@@ -80,9 +79,11 @@ class Findings:
 
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
+        env_names: Names of the environment variables that are read, which children do without.
     """
 
     secrets: set[str] = field(default_factory=set)
+    env_names: set[str] = field(default_factory=set)
     _found: list[Diagnostic] = field(default_factory=list)
     _lines: dict[Path, list[str]] = field(default_factory=dict)
 
@@ -179,25 +180,6 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return `diagnostics` by file and line; those without a place come first."""
     nowhere = Span(Path(), 0, 0)
     return sorted(diagnostics, key=lambda found: (found.span or nowhere, found.code))
-
-
-def mask(text: str, secrets: Collection[str], *, keep_length: bool = False) -> str:
-    """Return `text` without any of `secrets` and without the password of a URL.
-
-    Args:
-        text: What is to be shown.
-        secrets: Values that must not be seen.
-        keep_length: Put as many asterisks as there were characters, so that carets still point.
-    """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "*" * len(secret) if keep_length else MASK)
-
-    def without_password(found: re.Match[str]) -> str:
-        hidden = len(found.group()) - len(found.group(1))
-        return found.group(1) + ("*" * hidden if keep_length else MASK)
-
-    return _URL_PASSWORD.sub(without_password, text)
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str | None:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtpipe.errors import printable
 from rtpipe.wording.diagnostics import Diagnostic, Severity, in_order
 
 if TYPE_CHECKING:
@@ -50,14 +51,17 @@ def tally(diagnostics: Sequence[Diagnostic]) -> str:
 def render_one(found: Diagnostic, *, colour: bool = False) -> str:
     """Return one diagnostic as text, without a newline at its end."""
     paint = _Paint(found.severity, on=colour)
-    lines = [paint.strong(f"{found.severity}[{found.code}]") + paint.bold(f": {found.message}")]
+    lines = [
+        paint.strong(f"{found.severity}[{found.code}]")
+        + paint.bold(f": {printable(found.message)}")
+    ]
     width = 1
     if found.span is not None:
         width, excerpt = _excerpt(found, found.span, paint)
         lines += excerpt
     trailer = [("help", found.help)] if found.help else []
     for word, text in [*trailer, *(("note", note) for note in found.notes)]:
-        first, *more = text.split("\n")
+        first, *more = printable(text).split("\n")
         lines.append(f"{' ' * width} {paint.rule('=')} {paint.bold(word)}: {first}")
         lines += [f"{' ' * width}   {line}" for line in more]
     return "\n".join(lines)
@@ -80,7 +84,7 @@ def as_json(found: Diagnostic) -> dict[str, Any]:
 
 def as_github(found: Diagnostic) -> str:
     """Return a diagnostic as a GitHub workflow command, shown beside the line in a review."""
-    text = "\n".join(filter(None, [found.message, found.help, *found.notes]))
+    text = printable("\n".join(filter(None, [found.message, found.help, *found.notes])))
     place = ""
     if found.span is not None:
         span = found.span
@@ -94,9 +98,10 @@ def as_github(found: Diagnostic) -> str:
 def shown(path: Path) -> str:
     """Return a path as a person knows it: from the current folder if it lies below."""
     try:
-        return str(path.absolute().relative_to(Path.cwd()))
+        known = path.absolute().relative_to(Path.cwd())
     except (ValueError, OSError):
-        return str(path)
+        known = path
+    return printable(str(known))
 
 
 class _Paint:
@@ -139,7 +144,7 @@ def _excerpt(found: Diagnostic, span: Span, paint: _Paint) -> tuple[int, list[st
         if where.line != line:
             line = where.line
             lines.append(f"{paint.rule(str(line).rjust(width) + ' |')} {text}".rstrip())
-        caret = f"{sign * length} {label}".rstrip()
+        caret = f"{sign * length} {printable(label)}".rstrip()
         lines.append(f"{margin} {' ' * before}{paint.strong(caret)}")
     if any(source for _, source, _, _ in marks):
         lines.append(margin)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rtpipe import Options
 from rtpipe_plugins.child.command import Command, words_of
+from rtpipe_plugins.child.environment import GivenBack
 
 _BYTES = {"u8": 1, "s16": 2, "s32": 4, "flt": 4, "dbl": 8}
 
@@ -26,6 +27,7 @@ class CommandOptions(Options):
     """Hz."""
     layout: Literal["mono", "stereo"] = "mono"
     """Channels."""
+    env: GivenBack = ()
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class OwnThread:
     Args:
         name: Of the thread.
         may_hang: Whether a call may take for ever, and the process is to end all the same: what
-            talks to a sound server. Not for what writes.
+            talks to a sound server, or reads a FIFO. Not for what writes.
     """
 
     def __init__(self, name: str, *, may_hang: bool = False) -> None:

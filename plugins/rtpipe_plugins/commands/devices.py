@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtpipe.errors import printable
+from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.soundcard.portaudio import Device, Direction
 
+_LIST_S = 8.0
+"""PulseAudio is asked, too."""
 _TITLES: dict[Direction, str] = {
     "input": "Input devices, for `- mic: {device: …}`",
     "output": "Output devices, for `- speaker: {device: …}`",
@@ -27,22 +32,26 @@ _TITLES: dict[Direction, str] = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def devices(*, as_json: bool) -> None:
     """List the audio devices, each with the string to paste into a pipeline."""
-    found = listing()
+    found = asyncio.run(_listing_in_time())
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
         return
     for direction, title in _TITLES.items():
         rows = [row for row in found if row["direction"] == direction]
         click.echo(title)
         for line in [_line(row) for row in rows] or ["none found"]:
-            click.echo(f"  {line}")
+            click.echo(printable(f"  {line}"))
+
+
+async def _listing_in_time() -> list[dict[str, Any]]:
+    return await portaudio.in_time(in_daemon_thread("sound", listing), _LIST_S)
 
 
 def listing() -> list[dict[str, Any]]:
     """Return every device: direction, device (to paste), name, channels, sample_rate, default.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing.
+        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
     sounddevice = portaudio.load()
     found: list[dict[str, Any]] = []

@@ -1,1 +1,1 @@
-"""Files that are written: names, durability, threads; for sinks and subscribers."""
+"""Files: names, records, locks, durability, threads; for sinks, subscribers and sources."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import BeforeValidator
 
 from rtpipe import EnvironmentProblem, ExitCode, OutputPath, StageError, reason_of
+from rtpipe_plugins.disk.locks import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +59,12 @@ def _filled(part: str, at: datetime) -> str:
 def reserve(path: Path, *, overwrite: bool) -> Path:
     """Make the folders of `path` and make sure that a file can be written there.
 
+    Returns:
+        The path; of a symbolic link, what it leads to.
+
     Raises:
-        StageError: The file exists and must not be overwritten.
+        StageError: The file exists and must not be overwritten, is being read or written, or a link
+            leads nowhere.
         EnvironmentProblem: The folder cannot be written to; its cause is the `OSError`.
     """
     if path.exists() and not overwrite:
@@ -71,15 +74,40 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
             f"`{path.stem}-%Y%m%d-%H%M%S{path.suffix}`",
             exit_code=ExitCode.CONFIGURATION,
         )
+    check_not_held(path)
+    if path.is_symlink() and path.is_file():  # /dev/stdout is a link to what has no name
+        path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
         path.open("ab").close()
         if is_new:
             path.unlink()  # a start that fails elsewhere must not leave an empty file behind
+        elif path.is_file() and not os.access(path.parent, os.W_OK):
+            raise PermissionError(f"a new file must be written beside it, in {path.parent}")
     except OSError as error:
         raise unwritable(path, error) from error
     return path
+
+
+def check_not_held(path: Path) -> None:
+    """Make sure that writing to `path` changes no file of another's.
+
+    Raises:
+        StageError: It is being read or written, or is a link that leads nowhere.
+    """
+    if path.is_symlink() and not path.exists():
+        raise StageError(
+            f"{path} is a link to {path.readlink()}, which does not exist",
+            help="remove the link, or name the file itself",
+            exit_code=ExitCode.CONFIGURATION,
+        )
+    if is_locked(path):
+        raise StageError(
+            f"{path} is being read or written by another stage or program",
+            help="give each a file of its own",
+            exit_code=ExitCode.CONFIGURATION,
+        )
 
 
 def unwritable(path: Path, error: OSError) -> EnvironmentProblem:
@@ -90,42 +118,25 @@ def unwritable(path: Path, error: OSError) -> EnvironmentProblem:
     )
 
 
-def free_name(path: Path, taken: Callable[[Path], bool] = Path.exists) -> Path:
-    """Return `path`, or the first of `name-2`, `name-3`, … that is not taken."""
+def free_name(
+    path: Path,
+    taken: Callable[[Path], bool] = os.path.lexists,
+    *,
+    suffix: str | None = None,
+) -> Path:
+    """Return `path`, or the first of `name-2`, `name-3`, … that is not taken.
+
+    Args:
+        path: The name.
+        taken: Whether a name cannot be had.
+        suffix: What follows the number; by default the ending.
+    """
     if not taken(path):
         return path
+    ending = path.suffix if suffix is None else suffix
+    stem = path.name.removesuffix(ending)
     return next(
         candidate
         for number in count(2)
-        if not taken(candidate := path.with_stem(f"{path.stem}-{number}"))
+        if not taken(candidate := path.with_name(f"{stem}-{number}{ending}"))
     )
-
-
-def claim(path: Path, *, overwrite: bool) -> int | None:
-    """Make `path` and lock it: whoever else wants the name, in this process or another, sees it.
-
-    A symbolic link is never followed.
-
-    Returns:
-        A file descriptor that holds the claim until it is closed; None if the name is taken.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags if overwrite else flags | os.O_EXCL, 0o666)
-    except FileExistsError:
-        return None
-    if _locked_by_another(descriptor):  # overwriting is one thing, two writers at a time another
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _locked_by_another(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno == errno.EWOULDBLOCK  # else no locks on this share: the name must do
-    return False

@@ -14,10 +14,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from av import AudioLayout
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
     from numpy.typing import NDArray
 
-_MAX_WAV_BYTES = 0xFFFF_FFFF - 36
+_MAX_WAV_BYTES = 0xFFFF_FFFF - 60
+_WAV_SPEAKERS = (
+    *("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC"),
+    *("SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
+)
+"""Bit by bit, of the mask that says which channels a WAV file has."""
+_WAV_PCM = bytes.fromhex("0100000000001000800000aa00389b71")
 
 
 def write_errors() -> tuple[type[Exception], ...]:
@@ -45,6 +53,11 @@ class Encoding:
     many_tracks: bool = False
     max_bytes: int | None = None
 
+    @property
+    def block(self) -> int:
+        """Samples that files which are to join must be a multiple of."""
+        return _BLOCKS.get(self.codec, 1)
+
     def sample_rates(self) -> list[int] | None:
         """Return the sample rates (Hz) the encoder takes; None: any."""
         if self.codec.startswith("pcm_"):
@@ -54,10 +67,51 @@ class Encoding:
         rates = av.Codec(self.codec, "w").audio_rates
         return sorted(rates) if rates else None
 
+    def layout_for(self, layout: str, sample_rate: int) -> str:
+        """Return the layout that audio is written in: its own, if the encoder takes it.
 
+        Else one of as many channels, else stereo.
+
+        Args:
+            layout: By FFmpeg's name.
+            sample_rate: Hz.
+        """
+        import av
+
+        channels = av.AudioLayout(layout).nb_channels
+        if channels <= 2 or self._takes(layout, sample_rate):
+            return layout
+        alike = (name for name in _LAYOUTS if av.AudioLayout(name).nb_channels == channels)
+        return next((name for name in alike if self._takes(name, sample_rate)), "stereo")
+
+    def _takes(self, layout: str, sample_rate: int) -> bool:
+        """Return whether the encoder opens so: FFmpeg has no list that says it of all encoders."""
+        import av
+        from av.error import FFmpegError
+
+        encoder = cast("AudioCodecContext", av.CodecContext.create(self.codec, "w"))
+        encoder.layout = layout
+        encoder.sample_rate = sample_rate
+        formats = encoder.codec.audio_formats
+        encoder.format = formats[0] if formats else "s16"
+        try:
+            encoder.open()
+        except (FFmpegError, ValueError):
+            return False
+        return True
+
+
+_LAYOUTS = ("3.0", "quad", "5.0", "5.1", "6.1", "7.1", "hexadecagonal")
+"""Those that encoders take which do not take every one."""
 _MATROSKA = {"cluster_time_limit": "200"}
 _OGG = {"page_duration": "200000"}
-_MP4 = {"movflags": "empty_moov+default_base_moof", "frag_duration": "200000"}
+# Fragments, so that a kill leaves a file; a complete one becomes an ordinary MP4, whose edit list
+# (which readers heed in no other kind) takes the encoder's priming away. `delay_moov`: without it
+# there is no edit list, and a file without audio crashes FFmpeg.
+_MP4 = {
+    "movflags": "hybrid_fragmented+delay_moov+default_base_moof",
+    "frag_duration": "200000",
+}
 _BY_ENDING = {
     "wav": Encoding("wav", "pcm_s16le", max_bytes=4_000_000_000),
     "flac": Encoding("flac", "flac"),
@@ -73,6 +127,8 @@ _BY_ENDING = {
 }
 ENDINGS = ", ".join(f".{ending}" for ending in _BY_ENDING)
 """For people: the endings of files that can be written."""
+_BLOCKS = {"aac": 1024}
+"""Samples that FFmpeg's readers always take whole, whatever the file says of the last ones."""
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
 """What users call codecs, where FFmpeg's encoder has another name."""
 
@@ -125,6 +181,7 @@ class WavWriter:
 
         self._rate = sample_rate
         self._channels = av.AudioLayout(layout).nb_channels
+        self._mask = _wav_mask(av.AudioLayout(layout))
         self._bytes = 0
         self._file = path.open("wb", buffering=0)
         try:
@@ -150,11 +207,21 @@ class WavWriter:
 
     def _header(self) -> bytes:
         width = 2 * self._channels
-        form = (16, 1, self._channels, self._rate, self._rate * width, width, 16)
+        form = struct.pack("<HHIIHH", 1, self._channels, self._rate, self._rate * width, width, 16)
+        if self._channels > 2:  # then a header says which they are: WAVEFORMATEXTENSIBLE
+            form = b"\xfe\xff" + form[2:] + struct.pack("<HHI16s", 22, 16, self._mask, _WAV_PCM)
         return struct.pack(
-            "<4sI4s4sIHHIIHH4sI",
-            *(b"RIFF", 36 + self._bytes, b"WAVE", b"fmt ", *form, b"data", self._bytes),
+            f"<4sI4s4sI{len(form)}s4sI",
+            *(b"RIFF", 20 + len(form) + self._bytes, b"WAVE"),
+            *(b"fmt ", len(form), form, b"data", self._bytes),
         )
+
+
+def _wav_mask(layout: AudioLayout) -> int:
+    """Return the channels of a layout as a WAV file's mask; 0 where it has no words for them."""
+    names = [channel.name for channel in layout.channels]
+    known = [name for name in _WAV_SPEAKERS if name in names]
+    return sum(1 << _WAV_SPEAKERS.index(name) for name in names) if names == known else 0
 
 
 class ContainerWriter:

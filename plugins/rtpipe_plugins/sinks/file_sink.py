@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -19,12 +20,23 @@ from rtpipe import (
     StageContext,
     WhenFull,
 )
+from rtpipe.events import LinkDownmixed
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
+from rtpipe_plugins.disk.output_file import claim
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
 from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from av import AudioLayout
+    from numpy.typing import NDArray
+
     from rtpipe import AudioFrame
+    from rtpipe_plugins.media.encoding import Writer
 
 _FRAMES_A_BATCH = 10
 
@@ -41,6 +53,20 @@ class FileSinkClosed(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"wrote {self.path} ({self.duration_s:.0f} s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSinkLeftoverKept(Event):
+    """A `NAME.part.EXT` that a killed run had left was renamed, to write another."""
+
+    importance = Importance.WARNING
+    type: str = "file_sink.leftover_kept"
+    path: str
+    kept: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"what a killed run wrote to {self.path} is kept in {self.kept}"
 
 
 class FileSinkOptions(Options):
@@ -61,7 +87,8 @@ class FileSinkOptions(Options):
     layout: Literal["mono", "stereo"] | None = None
     """By default that of the audio."""
     overwrite: bool = False
-    """Replace a file that exists."""
+    """Replace a file that exists, once the new one is complete: until then, and after a kill, it is
+    `NAME.part.EXT`."""
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:
@@ -76,11 +103,13 @@ class FileSinkOptions(Options):
 class FileSink(Sink[FileSinkOptions]):
     """Writes what it gets into a file; a hole in the stream becomes silence.
 
+    More channels than the codec takes become the layout of as many, or stereo: it says so.
+
     - file_sink: {path: out/answer.flac, overwrite: true}
     """
 
     kind = "file_sink"
-    publishes = (FileSinkClosed,)
+    publishes = (FileSinkClosed, FileSinkLeftoverKept, LinkDownmixed, TimestampsRebased)
     # It has no clock to be late for: a slow disk must not cost audio.
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
 
@@ -102,14 +131,14 @@ class FileSink(Sink[FileSinkOptions]):
         super().__init__(options, ctx)
         self._out: BackgroundWriter | None = None
         self._format: AudioFormat | None = None
-        self._holes = GapFiller()
+        self._holes = GapFiller(ctx)
         self._written = 0
 
     async def open(self) -> None:
         """Make the folder and see that the file can be written.
 
         Raises:
-            StageError: The file exists.
+            StageError: The file exists, or another stage or program has it.
             EnvironmentProblem: It cannot be written.
         """
         options = self.options
@@ -123,9 +152,10 @@ class FileSink(Sink[FileSinkOptions]):
             self._out = self._writer(arriving)
         elif arriving != self._format:
             raise FormatError(f"{self._path} holds {self._format}; it cannot go on as {arriving}")
-        for data in self._holes.filled(frame):
-            await self._out.write(data)
-            self._written += len(data)
+        for laid_out in self._layout.process(frame):
+            for data in self._holes.filled(laid_out):
+                await self._out.write(data)
+                self._written += len(data)
 
     async def drain(self) -> None:
         """Complete the file, also when nothing ever came."""
@@ -143,16 +173,84 @@ class FileSink(Sink[FileSinkOptions]):
         out, self._out = self._out, None
         if out is None or self._format is None or self._format.sample_rate is None:
             return
+        failed = out.ended
         await out.close()
+        if failed:  # which has been told
+            return
         duration_s = round(self._written / self._format.sample_rate, 3)
         self.ctx.publish(FileSinkClosed(path=str(self._path), duration_s=duration_s))
 
     def _writer(self, format: AudioFormat) -> BackgroundWriter:
+        from rtpipe import Converter
+
         assert format.sample_rate is not None
         assert format.layout is not None
         encoding = find_encoding(self._path, self.options.format, self.options.codec)
+        layout = encoding.layout_for(format.layout, format.sample_rate)
+        self._layout = Converter(AudioFormat(layout=layout), on_downmix=self._tell_of_downmix)
+        make = partial(
+            open_writer, encoding=encoding, sample_rate=format.sample_rate, layout=layout
+        )
+        loop = asyncio.get_running_loop()
+
+        def opened() -> Writer:
+            out = _Replacing(self._path, make, overwrite=self.options.overwrite)
+            if (kept := out.leftover) is not None:
+                loop.call_soon_threadsafe(self.ctx.publish, kept)
+            return out
+
         return BackgroundWriter(
             self._path,
-            partial(open_writer, self._path, encoding, format.sample_rate, format.layout),
+            opened,
             batch=format.sample_rate * self.ctx.frame_ms // 1000 * _FRAMES_A_BATCH,
         )
+
+    def _tell_of_downmix(self, layout: AudioLayout, becomes: AudioLayout) -> None:
+        self.ctx.publish(LinkDownmixed.of(layout, becomes))
+
+
+class _Replacing:
+    """A writer whose file takes its place when it is complete; blocking.
+
+    Args:
+        path: What it is called then.
+        make: Opens the writer.
+        overwrite: Whether there may be a file.
+
+    Raises:
+        OSError: There is one, somebody has it, or the disk does not take it.
+    """
+
+    def __init__(self, path: Path, make: Callable[[Path], Writer], *, overwrite: bool) -> None:
+        file = claim(path, overwrite=overwrite)
+        if file is None:
+            raise FileExistsError("another stage or program has written it, or reads it")
+        self._file = file
+        self._whole = True
+        try:
+            self._writer = make(file.written_to)
+        except BaseException:
+            file.remove()
+            file.close()
+            raise
+
+    @property
+    def leftover(self) -> FileSinkLeftoverKept | None:
+        """What became of what a kill had left, if there was any."""
+        path, kept = self._file.written_to, self._file.kept
+        return None if kept is None else FileSinkLeftoverKept(path=str(path), kept=str(kept))
+
+    def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
+        """See `Writer.write`."""
+        self._whole = False
+        self._writer.write(tracks)
+        self._whole = True
+
+    def close(self) -> None:
+        """Complete the file; what could not be written whole replaces nothing."""
+        try:
+            self._writer.close()
+            if self._whole:
+                self._file.complete()
+        finally:
+            self._file.close()

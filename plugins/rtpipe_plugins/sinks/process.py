@@ -8,6 +8,7 @@ from rtpipe import AudioFormat, Sink, StageContext, StageError
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     """
 
     kind = "process_sink"
+    publishes = (TimestampsRebased,)
 
     @classmethod
     def accepts_for(cls, options: ProcessSinkOptions) -> AudioFormat:
@@ -44,8 +46,8 @@ class ProcessSink(Sink[ProcessSinkOptions]):
         from rtpipe_plugins.sound.holes import GapFiller
 
         super().__init__(options, ctx)
-        self._child = ChildProcess(options.words)
-        self._holes = GapFiller()
+        self._child = ChildProcess(options.words, read=ctx.env_names, given=options.env)
+        self._holes = GapFiller(ctx)
 
     async def open(self) -> None:
         """Start the command.

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe import audio
+from rtpipe_plugins.sound.time_stamps import JumpGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame
+    from rtpipe import AudioFrame, StageContext
 
 
 class GapFiller:
-    """Makes one stream of packed samples gapless; it begins with its first frame."""
+    """Makes one stream of packed samples gapless; it begins with its first frame.
 
-    def __init__(self) -> None:
+    Args:
+        ctx: The stage's, for which it does so.
+    """
+
+    def __init__(self, ctx: StageContext) -> None:
+        self._guard = JumpGuard(ctx)
         self._expected: int | None = None
 
     def filled(self, frame: AudioFrame) -> Iterator[NDArray[Any]]:
@@ -28,7 +34,8 @@ class GapFiller:
         Shape (samples, channels), in the frame's own type.
         """
         data, pts, rate = audio.pcm(frame), frame.pts or 0, frame.sample_rate
-        hole = 0 if self._expected is None else pts - self._expected
+        jump = 0 if self._expected is None else pts - self._expected
+        hole = self._guard.hole(jump, frame)
         self._expected = pts + frame.samples
         silent = 128 if data.dtype == np.uint8 else 0
         for filled in range(0, hole, rate):

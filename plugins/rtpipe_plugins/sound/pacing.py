@@ -21,7 +21,10 @@ class Pacer:
 
     async def wait(self, frame: AudioFrame) -> float:
         """Wait until `frame` is due; returns the pipeline second of its first sample."""
-        position_s = (frame.pts or 0) / frame.sample_rate
+        return await self.reach((frame.pts or 0) / frame.sample_rate)
+
+    async def reach(self, position_s: float) -> float:
+        """Wait until that second of the stream is due; returns the pipeline second of it."""
         if self._origin_s is None:
             self._origin_s = self._clock.next_tick(self._tick_s) - position_s
         due_s = self._origin_s + position_s

@@ -36,6 +36,8 @@ _SILENT_S = 1.0
 """A device that has given nothing for so long is taken to be gone."""
 _FIRST_S = 3.0
 """What it may take to begin."""
+_OPEN_S = 6.0
+"""What opening may take."""
 _CLOSE_S = 3.0
 """A sound server that is stopped, or a driver, may hold whoever closes for ever."""
 _BACKOFF = Backoff(0.5, 2.0, jitter=0.0)
@@ -48,7 +50,8 @@ class DeviceOptions(Options):
     main: ClassVar[str | None] = "device"
 
     device: str = Field("default", coerce_numbers_to_str=True)
-    """default, a name or a part of one, an index, or pulse:NAME; see `rtpipe devices`."""
+    """default, a name or a part of one, an index, or pulse: and PulseAudio's name, index,
+    description or @DEFAULT_SOURCE@; see `rtpipe devices`."""
     sample_rate: int = Field(48_000, ge=8000, le=192_000)
     """Hz."""
 
@@ -79,6 +82,36 @@ class DeviceReturned(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"{self.device} is back after {self.away_s:.0f} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMuted(Event):
+    """The device has been muted at the sound server: what it gives or takes is silence."""
+
+    importance = Importance.WARNING
+    type: str = "device.muted"
+    device: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.device} is muted at the sound server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceUnmuted(Event):
+    """The device is no longer muted at the sound server."""
+
+    importance = Importance.WARNING
+    type: str = "device.unmuted"
+    device: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.device} is no longer muted"
+
+
+DEVICE_EVENTS = (DeviceLost, DeviceReturned, DeviceMuted, DeviceUnmuted)
+"""What a stage with a `DeviceWatch` publishes."""
 
 
 class DeviceWatch:
@@ -115,7 +148,7 @@ class DeviceWatch:
         self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._beats = self._opened = 0
-        self._away = False
+        self._away = self._muted = False
         self._failure: RtpipeError | None = None
         self.stream: Any = None
         """The stream, while it is open."""
@@ -169,7 +202,9 @@ class DeviceWatch:
         def finished() -> None:
             loop.call_soon_threadsafe(self._end, number)
 
-        self._device = await self._thread.start(self._take, finished)
+        opened = self._thread.start(self._take, finished)
+        self._device = await portaudio.in_time(opened, _OPEN_S)
+        self._pulse.forget()
 
     def _end(self, number: int) -> None:
         if number == self._opened:  # and not one that was closed to be opened again
@@ -213,6 +248,13 @@ class DeviceWatch:
                 return "hangs: no audio moves"
             if self._device.pulse and self._pulse.strayed(self._device.pulse):
                 return "is gone: PulseAudio moved us to another device"
+            self._tell_mute()
+
+    def _tell_mute(self) -> None:
+        if self._pulse.muted != self._muted:
+            self._muted = self._pulse.muted
+            kind = DeviceMuted if self._muted else DeviceUnmuted
+            self._ctx.publish(kind(device=str(self._device)))
 
     async def _return(self) -> None:
         """Open the device again, as often as it takes until its audio flows."""

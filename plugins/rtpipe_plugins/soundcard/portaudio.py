@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rtpipe import EnvironmentProblem, ExitCode, StageError
+from rtpipe_plugins.soundcard import pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rtpipe_plugins.soundcard.pulse import PulseDevice
+
 Direction = Literal["input", "output"]
+T = TypeVar("T")
 
 _PULSE = "pulse:"
 _INVALID_SAMPLE_RATE = -9997
+_QUIET_S = 2.0
+"""A call that takes longer hangs, and what the program itself has to say must be seen."""
 _PULSE_VARIABLES = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
 
 turn = threading.Lock()
@@ -37,6 +44,7 @@ class Device:
         sample_rate: The one it prefers (Hz).
         is_default: Whether it is what `default` means.
         pulse: The name of a PulseAudio source or sink to be reached through this device.
+        pulse_device: What PulseAudio knows of it, where it can be asked.
     """
 
     index: int
@@ -45,6 +53,7 @@ class Device:
     sample_rate: int
     is_default: bool = False
     pulse: str | None = None
+    pulse_device: PulseDevice | None = None
 
     def __str__(self) -> str:
         return self.name if self.pulse is None else f"{_PULSE}{self.pulse}"
@@ -54,10 +63,12 @@ def load() -> Any:
     """Return the `sounddevice` module, with a fresh list of devices if it had none.
 
     Raises:
-        EnvironmentProblem: The PortAudio library is missing.
+        EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
+    pulse.require_answer()  # PortAudio would wait for it for ever
     try:
-        import sounddevice
+        with _quiet():
+            import sounddevice
     except OSError:
         raise EnvironmentProblem(
             "the PortAudio library is not installed",
@@ -68,11 +79,33 @@ def load() -> Any:
     return sounddevice
 
 
-def abandon() -> None:
-    """Let the process end without closing PortAudio: one of its streams hangs."""
-    import sounddevice
+async def in_time(call: asyncio.Future[T], patience_s: float) -> T:
+    """Return what a call of PortAudio's gives that is made in a thread which may be abandoned.
 
-    atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
+    Args:
+        call: Of `OwnThread.start` or `in_daemon_thread`.
+        patience_s: How long it may take (s).
+
+    Raises:
+        EnvironmentProblem: It has not returned.
+    """
+    try:
+        async with asyncio.timeout(patience_s):
+            return await call
+    except TimeoutError:
+        abandon()
+        raise EnvironmentProblem(
+            f"the sound system hangs: no answer in {patience_s:g} s",
+            help="restart the sound server: `systemctl --user restart pipewire-pulse` "
+            "or `pulseaudio -k`",
+        ) from None
+
+
+def abandon() -> None:
+    """Let the process end without closing PortAudio: one of its calls hangs."""
+    sounddevice = sys.modules.get("sounddevice")  # to import it waits for one that hangs
+    if sounddevice is not None and hasattr(sounddevice, "_exit_handler"):
+        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 - it would wait for ever
 
 
 def look_again() -> None:
@@ -120,8 +153,7 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     devices = list_devices(sounddevice, direction)
     if wanted.startswith(_PULSE):
         device = _only(_matching(devices, "pulse"), wanted, devices, direction)
-        pulse = wanted.removeprefix(_PULSE)
-        return Device(device.index, device.name, device.channels, device.sample_rate, pulse=pulse)
+        return by_pulse(device, wanted.removeprefix(_PULSE), direction)
     if wanted == "default":
         found = [device for device in devices if device.is_default] or devices[:1]
     elif wanted.isdecimal():
@@ -129,6 +161,25 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     else:
         found = _matching(devices, wanted)
     return _only(found, wanted, devices, direction)
+
+
+def by_pulse(device: Device, name: str, direction: Direction) -> Device:
+    """Return what PulseAudio calls `name`, reached through `device`.
+
+    Raises:
+        EnvironmentProblem: There is no such source or sink, or the server hangs.
+        StageError: Several are described so.
+    """
+    known = pulse.find_pulse_device(name, direction)
+    if known is None:  # PortAudio will find that there is no server
+        return replace(device, pulse=name)
+    return replace(
+        device,
+        channels=len(known.channel_map),
+        sample_rate=known.sample_rate,
+        pulse=known.name,
+        pulse_device=known,
+    )
 
 
 @contextmanager
@@ -263,10 +314,15 @@ def _quiet() -> Iterator[None]:
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    end = threading.Timer(_QUIET_S, os.dup2, (kept, 2))
+    end.daemon = True
     try:
         os.dup2(nowhere, 2)
+        end.start()
         yield
     finally:
+        end.cancel()
+        end.join()
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)

@@ -9,24 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtpipe import Finding, RtpipeError
+from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from rtpipe_plugins.soundcard.device_watch import DeviceOptions
     from rtpipe_plugins.soundcard.portaudio import Direction
 
+_LOOK_S = 6.0
 _NAMES = {"input": "microphone", "output": "loudspeaker"}
 
 
 async def probe_device(options: DeviceOptions, direction: Direction) -> AsyncIterator[Finding]:
     """Yield what there is of all that a stage with a device needs."""
-    library = port_audio()
+    library = await _seen("PortAudio", port_audio)
     yield library
     yield audio_group()
     if library.status == "ok":
-        yield device(options, direction)
+        yield await _seen(_NAMES[direction], device, options, direction)
+
+
+async def _seen(name: str, look: Callable[..., Finding], *args: object) -> Finding:
+    try:
+        return await portaudio.in_time(in_daemon_thread("sound", look, *args), _LOOK_S)
+    except RtpipeError as error:
+        return Finding("missing", error.message, help=error.help, name=name)
 
 
 def port_audio() -> Finding:

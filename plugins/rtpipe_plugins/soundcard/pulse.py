@@ -1,16 +1,139 @@
-"""What only PulseAudio itself knows: whether it has moved a stream of ours to another device."""
+"""What only PulseAudio itself knows: its devices, and whether it has moved a stream of ours."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rtpipe import EnvironmentProblem, ExitCode, StageError
 from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.soundcard.libpulse import NoSoundServer, PulseContext
 
 if TYPE_CHECKING:
     import asyncio
 
     from rtpipe_plugins.soundcard.portaudio import Direction
+
+
+def connected() -> Any:
+    """Return a connection of pulsectl's to the sound server, or None where there is no PulseAudio.
+
+    Raises:
+        EnvironmentProblem: The server hangs.
+    """
+    try:
+        import pulsectl
+
+        PulseContext().close()  # for one that hangs, pulsectl would wait for ever
+    except (ImportError, OSError, NoSoundServer):  # no client library, or no server
+        return None
+    try:
+        return pulsectl.Pulse("rtpipe")
+    except pulsectl.PulseError:  # it has just gone
+        return None
+
+
+def require_answer() -> None:
+    """Make sure that the sound server does not hang, if there is one.
+
+    Raises:
+        EnvironmentProblem: It does.
+    """
+    with suppress(OSError, NoSoundServer):
+        PulseContext().close()
+
+
+@dataclass(frozen=True, slots=True)
+class PulseDevice:
+    """A source or a sink.
+
+    Attributes:
+        index: The server's number; it lasts as long as the server does.
+        name: What the server calls it.
+        description: What people call it.
+        channel_map: The position of each of its channels, in libpulse's numbers.
+        sample_rate: Its own (Hz).
+    """
+
+    index: int
+    name: str
+    description: str
+    channel_map: tuple[int, ...]
+    sample_rate: int
+
+
+def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
+    """Return the one device that `wanted` means, or None where no PulseAudio can be asked.
+
+    Args:
+        wanted: A name, an index, a description, or `@DEFAULT_SOURCE@` and its like.
+        direction: Sources or sinks.
+
+    Raises:
+        EnvironmentProblem: There is no such device, or the server hangs.
+        StageError: Several are described so.
+    """
+    pulse = connected()
+    if pulse is None:
+        return None
+    try:
+        listed = pulse.source_list() if direction == "input" else pulse.sink_list()
+        server = pulse.server_info()
+    finally:
+        pulse.close()
+    devices = [
+        PulseDevice(
+            each.index,
+            each.name,
+            each.description,
+            tuple(each.channel_list_raw),
+            each.sample_spec.rate,
+        )
+        for each in listed
+    ]
+    if direction == "input":
+        meant = {
+            "@DEFAULT_SOURCE@": server.default_source_name,
+            "@DEFAULT_MONITOR@": f"{server.default_sink_name}.monitor",
+        }
+    else:
+        meant = {"@DEFAULT_SINK@": server.default_sink_name}
+    return device_meant(meant.get(wanted, wanted), devices, direction)
+
+
+def device_meant(wanted: str, devices: list[PulseDevice], direction: Direction) -> PulseDevice:
+    """Return the one of `devices` that has a name, an index or a description.
+
+    Raises:
+        EnvironmentProblem: There is none.
+        StageError: Several are described so.
+    """
+    folded = wanted.casefold()
+    for matches in (
+        [device for device in devices if device.name == wanted],
+        [device for device in devices if str(device.index) == wanted],
+        [device for device in devices if device.description.casefold() == folded],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise StageError(
+                f"several {direction} devices are described as `{wanted}`",
+                help="name one: " + ", ".join(f"pulse:{device.name}" for device in matches),
+                exit_code=ExitCode.CONFIGURATION,
+            )
+    known = ", ".join(f"pulse:{device.name}" for device in devices) or "none"
+    raise EnvironmentProblem(
+        f"no {direction} device matches `pulse:{wanted}`; there is {known}",
+        help="`rtpipe devices` prints what to paste",
+    )
+
+
+class _Answer(NamedTuple):
+    elsewhere: bool
+    muted: bool
 
 
 class PulseStreams:
@@ -26,9 +149,11 @@ class PulseStreams:
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
         self._thread = OwnThread("pulse", may_hang=True)
-        self._asking: asyncio.Future[bool] | None = None
+        self._asking: asyncio.Future[_Answer] | None = None
         self._connection: Any = None
         self._elsewhere = False
+        self.muted = False
+        """Whether the device was muted when last asked about."""
 
     def strayed(self, name: str) -> bool:
         """Return whether our streams were not on the device `name` the last two times; ask again.
@@ -39,29 +164,36 @@ class PulseStreams:
         if asked is not None and not asked.done():
             self._asking = asked
             return False
-        elsewhere = asked is not None and asked.result()
+        elsewhere = False
+        if asked is not None:
+            elsewhere, self.muted = asked.result()
         twice, self._elsewhere = elsewhere and self._elsewhere, elsewhere
         self._asking = self._thread.start(self._ask, name)
         return twice
+
+    def forget(self) -> None:
+        """Forget the answers so far: the streams have been opened anew."""
+        self._asking, self._elsewhere = None, False
 
     async def close(self) -> None:
         """Hang up."""
         await self._thread.end(self._disconnect)
 
-    def _ask(self, name: str) -> bool:
+    def _ask(self, name: str) -> _Answer:
         try:
             import pulsectl
         except (ImportError, OSError):  # no client library: PulseAudio cannot be asked
-            return False
+            return _Answer(elsewhere=False, muted=False)
         try:
             if self._connection is None:
                 self._connection = pulsectl.Pulse("rtpipe")
-            return not self._is_on(name)
+            return self._answer(name)
         except pulsectl.PulseError:
             self._disconnect()
-            return False  # there is no server: the stream's own end tells
+            # There is no server: the stream's own end tells.
+            return _Answer(elsewhere=False, muted=False)
 
-    def _is_on(self, name: str) -> bool:
+    def _answer(self, name: str) -> _Answer:
         pulse = self._connection
         if self._direction == "input":
             devices, streams = pulse.source_list(), pulse.source_output_list()
@@ -69,8 +201,9 @@ class PulseStreams:
         else:
             devices, streams = pulse.sink_list(), pulse.sink_input_list()
             used = {stream.sink for stream in streams if _is_ours(stream)}
-        meant = {device.index for device in devices if device.name == name}
-        return bool(meant & used or (meant and not used))
+        meant = {device.index: bool(device.mute) for device in devices if device.name == name}
+        there = bool(meant.keys() & used or (meant and not used))
+        return _Answer(elsewhere=not there, muted=any(meant.values()))
 
     def _disconnect(self) -> None:
         if self._connection is not None:

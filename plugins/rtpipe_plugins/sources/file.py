@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from rtpipe import ExitCode, InputPath, Options, Source, StageContext, StageError, audio, reason_of
+from rtpipe import (
+    Event,
+    ExitCode,
+    Importance,
+    InputPath,
+    Options,
+    Source,
+    StageContext,
+    StageError,
+    audio,
+    reason_of,
+)
 from rtpipe.examination import missing_file
 from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.disk.locks import lock_to_read
+from rtpipe_plugins.media.damage import Damage, MediaDamaged
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -21,8 +36,22 @@ if TYPE_CHECKING:
 
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
-_SEEK_EARLIER_S = 0.1
-"""Containers round; a seek to the very place may land behind it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileStartBehindEnd(Event):
+    """There is nothing to play: `start_s` lies behind the end of the file; `length_s`, if known."""
+
+    importance = Importance.WARNING
+    type: str = "file.start_behind_end"
+    path: str
+    start_s: float
+    length_s: float | None
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        length = "" if self.length_s is None else f", at {self.length_s:.1f} s"
+        return f"nothing to play: start_s {self.start_s:g} is behind the end of {self.path}{length}"
 
 
 class FileOptions(Options):
@@ -49,10 +78,13 @@ class FileOptions(Options):
 class File(Source[FileOptions]):
     """The audio of a file, in its own sample rate and layout, sample by sample.
 
+    Where the file is damaged it plays around the damage, and says what was lost.
+
     - file: {path: talk.mp3, realtime: true, start_s: 30, duration_s: 10}
     """
 
     kind = "file"
+    publishes = (FileStartBehindEnd, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: FileOptions) -> bool:
@@ -66,23 +98,34 @@ class File(Source[FileOptions]):
 
     def __init__(self, options: FileOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._thread = OwnThread(ctx.id)
+        self._thread = OwnThread(ctx.id, may_hang=True)  # a FIFO that nobody writes to, a dead NFS
         self._excerpt: _Excerpt | None = None
+        self._lock: int | None = None
+        self._damage = Damage()
 
     async def open(self) -> None:
-        """Open the file.
+        """Open the file, and keep those away who would write to it.
 
         Raises:
             StageError: There is no such file, FFmpeg cannot read it, or it has no such stream.
         """
+        self._lock = await self._thread.start(lock_to_read, self.options.path)
         await self._thread.start(self._begin)
 
     async def close(self) -> None:
         """Close the file."""
         await self._thread.end(self._end)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self._tell()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
-        """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`."""
+        """Yield the file's audio as packed s16, in frames of `ctx.frame_ms`.
+
+        Raises:
+            StageError: It cannot be read to its end, or has nothing to loop.
+        """
         pacer = Pacer(self.ctx) if self.options.realtime else None
         begin_s = end_s = 0.0
         while True:
@@ -92,12 +135,25 @@ class File(Source[FileOptions]):
                 if pacer is not None:
                     audio.meta(frame).captured_at = await pacer.wait(frame)
                 yield frame
+            self._tell()
+            if end_s == begin_s and self.options.start_s:
+                self._tell_of_nothing()
             if not self.options.loop:
                 return
             if end_s == begin_s:
                 raise StageError(f"{self.options.path} holds no audio to loop")
             begin_s = end_s
             await self._thread.start(self._begin)
+
+    def _tell_of_nothing(self) -> None:
+        assert self._excerpt is not None
+        self.ctx.publish(
+            FileStartBehindEnd(
+                path=str(self.options.path),
+                start_s=self.options.start_s,
+                length_s=self._excerpt.length_s,
+            )
+        )
 
     async def _one_pass(self) -> AsyncIterator[AudioFrame]:
         assert self._excerpt is not None
@@ -107,9 +163,14 @@ class File(Source[FileOptions]):
             for frame in chunk:
                 yield frame
 
+    def _tell(self) -> None:
+        event = self._damage.news()
+        if event is not None:
+            self.ctx.publish(event)
+
     def _begin(self) -> None:
         self._end()
-        self._excerpt = _Excerpt(self.options)
+        self._excerpt = _Excerpt(self.options, self._damage)
 
     def _end(self) -> None:
         if self._excerpt is not None:
@@ -120,10 +181,11 @@ class File(Source[FileOptions]):
 class _Excerpt:
     """One pass through the part of the file that is wanted; blocking."""
 
-    def __init__(self, options: FileOptions) -> None:
+    def __init__(self, options: FileOptions, damage: Damage) -> None:
         from rtpipe_plugins.media.decoding import pick_stream
 
         self._options = options
+        self._damage = damage
         self._container = _opened(options)
         try:
             self._stream = pick_stream(self._container, options.stream, str(options.path))
@@ -134,46 +196,73 @@ class _Excerpt:
     def close(self) -> None:
         self._container.close()
 
+    @property
+    def length_s(self) -> float | None:
+        """How long the file is, where it says so."""
+        duration_us = self._container.duration
+        return None if duration_us is None else duration_us / 1_000_000
+
     def frames(self, frame_ms: int) -> Iterator[AudioFrame]:
-        """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter."""
-        import av
+        """Yield frames of `frame_ms`; the last one, and one before a hole, may be shorter.
+
+        Raises:
+            StageError: The file cannot be read any further.
+        """
+        from av.error import FFmpegError
 
         from rtpipe import Slicer
+
+        slicer = Slicer(frame_ms, pad=False)
+        options = self._options
+        read_s = options.start_s
+        empty = True
+        try:
+            for frame in self._wanted():
+                empty = False
+                read_s = options.start_s + (frame.pts or 0) / frame.sample_rate
+                yield from slicer.process(frame)
+        except (FFmpegError, OSError) as error:
+            raise StageError(
+                f"{options.path} cannot be read beyond {read_s:.1f} s: {reason_of(error)}"
+            ) from None
+        if empty and self._damage.packets:
+            raise StageError(f"nothing of {options.path} can be decoded: it is damaged")
+        yield from slicer.finish()
+
+    def _wanted(self) -> Iterator[AudioFrame]:
+        """Yield the part that is wanted, as it was decoded; its pts begin with 0."""
         from rtpipe_plugins.media.decoding import decoded
+        from rtpipe_plugins.media.seeking import sought
 
         options, stream = self._options, self._stream
         origin = None
-        if options.start_s:
-            origin = stream.start_time or 0
-            seek_s = max(options.start_s - _SEEK_EARLIER_S, 0.0)
-            zero = float(origin * stream.time_base) if stream.time_base else 0.0
-            self._container.seek(round((zero + seek_s) * av.time_base))
-        slicer = Slicer(frame_ms, pad=False)
-        for frame in decoded(self._container, stream, origin=origin):
+        if not options.path.is_fifo():
+            origin = sought(self._container, stream, options.start_s)
+        for frame in decoded(self._container, stream, origin=origin, damage=self._damage):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
             end = None
             if options.duration_s is not None:
                 end = begin + round(options.duration_s * rate)
                 if pts >= end:
-                    break
+                    return
             first = max(begin - pts, 0)
             data = audio.pcm(frame)[first : None if end is None else end - pts]
             if len(data):
                 at, layout, part = pts + first - begin, frame.layout.name, frame
                 if len(data) < frame.samples:
                     part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
-                yield from slicer.process(audio.stamp(part, sample_rate=rate, pts=at))
-        yield from slicer.finish()
+                yield audio.stamp(part, sample_rate=rate, pts=at)
 
 
 def _opened(options: FileOptions) -> InputContainer:
-    import av
     from av.error import FFmpegError
+
+    from rtpipe_plugins.media.decoding import open_media
 
     path = options.path
     try:
-        return av.open(str(path.absolute()), options=options.options)
+        return open_media(str(path.absolute()), options=options.options)
     except FileNotFoundError:
         raise StageError(
             f"there is no file {path}",

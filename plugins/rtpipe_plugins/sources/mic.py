@@ -12,12 +12,12 @@ from rtpipe import EnvironmentProblem, Event, Importance, Source, StageContext, 
 from rtpipe_plugins.sound.drift import SHORTENED, DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
-    DeviceLost,
+    DEVICE_EVENTS,
     DeviceOptions,
-    DeviceReturned,
     DeviceWatch,
     OnLost,
 )
+from rtpipe_plugins.soundcard.pulse_capture import PulseCapture
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,6 +36,8 @@ _TELL_OVERRUNS_S = 1.0
 """A device that overruns does so with every block."""
 _OVERLAP_S = 0.01
 """How much of a block may have been given out as silence before; the jitter of its time."""
+_SERVERS = {"default", "pulse", "pipewire"}
+"""ALSA's names for the source that the sound server prefers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class MicOptions(DeviceOptions):
     """An input device."""
 
     channel: int | None = Field(None, ge=1)
-    """Which of the device's channels, from 1; by default all of them, mixed."""
+    """Which of the device's own channels, from 1; by default all of them, mixed."""
     block_ms: int = Field(20, ge=5, le=200)
     """How much the device hands over at once (ms)."""
     latency: Literal["low", "high"] = "low"
@@ -79,7 +81,7 @@ class Mic(Source[MicOptions]):
     """
 
     kind = "mic"
-    publishes = (MicOverran, DeviceLost, DeviceReturned, DriftMeasured)
+    publishes = (MicOverran, *DEVICE_EVENTS, DriftMeasured)
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options
@@ -186,9 +188,24 @@ class Mic(Source[MicOptions]):
         sounddevice = portaudio.load()
         options = self.options
         device = portaudio.find_device(sounddevice, options.device, "input")
+        if options.channel is not None and device.name in _SERVERS and device.pulse is None:
+            # By ALSA the server would remix what has another channel map.
+            device = portaudio.by_pulse(device, "@DEFAULT_SOURCE@", "input")
         wanted = options.channel or 1
         if wanted > device.channels:
             raise EnvironmentProblem(f"{device} has no channel {wanted}, only {device.channels}")
+        if device.pulse_device is not None:
+            stream = PulseCapture(
+                device.pulse_device,
+                sample_rate=options.sample_rate,
+                block_ms=options.block_ms,
+                own_channels=options.channel is not None,
+                latency=options.latency,
+                callback=self._heard,
+                finished_callback=finished,
+            )
+            self._channels = stream.channels
+            return device, stream
         # One, mixed by the system, if the device allows it.
         self._channels = options.channel or portaudio.fitting_channels(
             sounddevice, device, "input", options.sample_rate

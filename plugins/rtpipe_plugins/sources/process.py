@@ -43,7 +43,7 @@ class Process(Source[ProcessOptions]):
 
     def __init__(self, options: ProcessOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._child = ChildProcess(options.words)
+        self._child = ChildProcess(options.words, read=ctx.env_names, given=options.env)
 
     async def open(self) -> None:
         """Start the command.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from pydantic import Field
 from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.command import Command, words_of
-from rtpipe_plugins.child.process import ChildProcess
+from rtpipe_plugins.child.environment import GivenBack
+from rtpipe_plugins.child.process import ChildProcess, last_words
+from rtpipe_plugins.disk.json_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +34,12 @@ class ExecOptions(Options):
     """The program and its arguments: a list, or a text that is split as a shell would split it. No
     shell is involved. The event comes as a line of JSON on its standard input."""
     timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    """How long it may run (s); then it and all its children are killed."""
+    """How long it may run (s); then it and all its children get TERM, and at most 0.5 s later KILL.
+    What it leaves in the background is not waited for and ends with it, unless it has a session of
+    its own (`setsid`)."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """How many may run at once; with 1 they run in the order of the events."""
+    env: GivenBack = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -51,6 +55,7 @@ class ExecFailed(Event):
         command: Its first word.
         reason: What happened.
         stderr: The end of what it said.
+        withheld: Names of the environment variables that it did not get; see `env`.
     """
 
     importance = Importance.ERROR
@@ -58,11 +63,11 @@ class ExecFailed(Event):
     command: str
     reason: str
     stderr: str = ""
+    withheld: tuple[str, ...] = ()
 
     def line(self) -> str:
         """See `Event.line`."""
-        said = self.stderr.strip().rpartition("\n")[2]
-        return f"`{self.command}`: {self.reason}" + (f": {said}" if said else "")
+        return f"`{self.command}`: {self.reason}{last_words(self.stderr, self.withheld)}"
 
 
 class Exec(Subscriber[ExecOptions]):
@@ -103,7 +108,7 @@ class Exec(Subscriber[ExecOptions]):
         if event.type == "exec.failed":
             return
         await self._free.acquire()
-        line = json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode() + b"\n"
+        line = f"{json_text(event.as_dict())}\n".encode()
         run = asyncio.create_task(self._run(line))
         self._running.add(run)
         run.add_done_callback(self._ended)
@@ -123,7 +128,7 @@ class Exec(Subscriber[ExecOptions]):
             self._failed(f"{type(error).__name__}: {error}")
 
     async def _run(self, line: bytes) -> None:
-        child = ChildProcess(self._words)
+        child = ChildProcess(self._words, read=self.ctx.env_names, given=self.options.env)
         try:
             async with asyncio.timeout(self.options.timeout_s):
                 await child.start(reads=True)
@@ -132,11 +137,14 @@ class Exec(Subscriber[ExecOptions]):
                 await child.end_of_input()
                 how = await child.finished()
             if how is not None:
-                self._failed(how, child.said)
+                self._failed(how, child)
         except TimeoutError:
-            self._failed(f"took longer than {self.options.timeout_s:g} s", child.said)
+            self._failed(f"took longer than {self.options.timeout_s:g} s", child)
         finally:
             await child.close()
 
-    def _failed(self, reason: str, said: str = "") -> None:
-        self.ctx.publish(ExecFailed(command=self._words[0], reason=reason, stderr=said))
+    def _failed(self, reason: str, child: ChildProcess | None = None) -> None:
+        said, withheld = ("", ()) if child is None else (child.said, child.withheld)
+        self.ctx.publish(
+            ExecFailed(command=self._words[0], reason=reason, stderr=said, withheld=withheld)
+        )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.disk.appending import append
-from rtpipe_plugins.disk.output_path import unwritable
+from rtpipe_plugins.disk.appending import AppendedFile
+from rtpipe_plugins.disk.json_text import json_text
+from rtpipe_plugins.disk.output_path import check_not_held, unwritable
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from rtpipe import StageContext
 
 
@@ -26,7 +23,7 @@ class JsonlOptions(Options):
 
     path: OutputPath
     """Where, with strftime fields: `out/%Y%m%d.jsonl` begins a new file each day. What the file
-    holds already stays."""
+    holds already stays; one that was renamed, removed or cut short meanwhile is begun anew."""
 
 
 class Jsonl(Subscriber[JsonlOptions]):
@@ -45,16 +42,17 @@ class Jsonl(Subscriber[JsonlOptions]):
         super().__init__(options, ctx)
         # An SD card may take a second over a line, and the loop carries audio.
         self._thread = OwnThread("jsonl")
-        self._file: FileIO | None = None
+        self._file: AppendedFile | None = None
 
     async def open(self) -> None:
         """Open the file.
 
         Raises:
+            StageError: Another stage or program reads or writes it.
             EnvironmentProblem: It cannot be written.
         """
         try:
-            await self._thread.start(self._opened, self._path(_now()))
+            await self._thread.start(self._append, self._path(_now()), b"")
         except OSError as error:
             raise unwritable(error.filename or self.options.path, error) from None
 
@@ -72,7 +70,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         said = event.as_dict()
         envelope = {key: said.pop(key) for key in ("type", "source", "at")}
         record = {"time": now.isoformat(timespec="milliseconds"), **envelope, **said}
-        line = json.dumps(record, ensure_ascii=False, default=str).encode() + b"\n"
+        line = f"{json_text(record)}\n".encode()
         path = self._path(now)
         try:
             await self._thread.start(self._append, path, line)
@@ -87,20 +85,11 @@ class Jsonl(Subscriber[JsonlOptions]):
             self._file.close()
 
     def _append(self, path: Path, line: bytes) -> None:
-        append(self._opened(path), line)
-
-    def _opened(self, path: Path) -> FileIO:
-        file = self._file
-        if file is not None and not file.closed and Path(file.name) == path:
-            return file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.open("a+b", buffering=0)
-        if file is not None:
-            file.close()
-        self._file = fresh
-        if fresh.seek(0, os.SEEK_END) and os.pread(fresh.fileno(), 1, fresh.tell() - 1) != b"\n":
-            fresh.write(b"\n")  # whoever wrote here before was cut off in mid-line
-        return fresh
+        if self._file is None or self._file.path != path:
+            self._close()
+            check_not_held(path)
+            self._file = AppendedFile(path)
+        self._file.append(line)
 
 
 def _now() -> datetime:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -17,22 +20,37 @@ from rtpipe_plugins.subscribers.delivery.worker import (
     Delivery,
     DeliveryOptions,
     Disconnected,
+    Failed,
+    OutboxDamaged,
+    Refused,
     TryLater,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from aiomqtt import Client
+
     from rtpipe import Finding
     from rtpipe_plugins.subscribers.delivery.outbox import Message
     from rtpipe_plugins.subscribers.delivery.worker import Send
 
-_NOT_IN_A_TOPIC = str.maketrans({"+": "_", "#": "_", "\0": "_"})
+_NOT_IN_A_TOPIC = re.compile("[+#\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+"""Wildcards, and the characters at which a broker may close the connection (MQTT 1.5.4)."""
+_STANDS_S = 0.5
 
 
 def _topic(text: str) -> str:
     if not text or set(text) & set("+#\0"):
         raise ValueError("a topic to publish to is not empty and holds no + or #")
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or set(text) & set("@/ "):  # it is shown, so it holds no password
+        raise ValueError(
+            "a name or an address alone; `port`, `username` and `password` have options"
+        )
     return text
 
 
@@ -43,7 +61,7 @@ class MqttOptions(DeliveryOptions):
 
     topic: Annotated[str, AfterValidator(_topic)]
     """Where; `{type}` stands for the event's type: `desk/{type}`."""
-    host: str = "localhost"
+    host: Annotated[str, AfterValidator(_host)] = "localhost"
     """The broker."""
     port: int | None = Field(default=None, ge=1, le=65_535)
     """Default: 1883, with tls 8883."""
@@ -60,6 +78,8 @@ class MqttOptions(DeliveryOptions):
     """Encrypt, and check the broker's certificate."""
     ca_file: InputPath | None = None
     """`tls`: certificates (PEM) to trust instead of the system's."""
+    keep_alive_s: int = Field(default=30, ge=4, le=65_535)
+    """How soon a broker that is gone is noticed while nothing is sent (s)."""
     client_id: str | None = Field(default=None, min_length=1)
     """What the broker calls us; of two with the same it disconnects one. Default: a random one."""
 
@@ -86,20 +106,29 @@ class MqttDisconnected(Disconnected):
     type: str = "mqtt.disconnected"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MqttFailed(Failed):
+    """The broker takes an event never; it was set aside, and the next one is sent."""
+
+    type: str = "mqtt.failed"
+
+
 class Mqtt(Delivery[MqttOptions]):
     """Publishes each event as JSON, in order, until the broker has confirmed it.
 
     At least once, that is: where the connection broke between an event and its confirmation, the
-    event is published again.
+    event is published again. One at which the broker closes the connection three times, because it
+    is larger than what the broker takes, is set aside and told as `mqtt.failed`.
 
     - match: transcript.*
       mqtt: {topic: "desk/{type}", host: broker.example}
     """
 
     kind = "mqtt"
-    publishes = (MqttConnected, MqttDisconnected, SubscriberOverflowed)
+    publishes = (MqttConnected, MqttDisconnected, MqttFailed, OutboxDamaged, SubscriberOverflowed)
     connected = MqttConnected
     disconnected = MqttDisconnected
+    failed = MqttFailed
     _tls: ssl.SSLContext | None = None
 
     @classmethod
@@ -143,18 +172,56 @@ class Mqtt(Delivery[MqttOptions]):
             password=password.get_secret_value() if password is not None else None,
             identifier=options.client_id,
             timeout=options.timeout_s,
+            # It asks after half of the time, and has the other half for the answer.
+            keepalive=max(1, (options.keep_alive_s - 2) // 2),
             tls_context=self._tls,
         )
 
-        async def send(message: Message) -> None:
-            topic = options.topic.replace("{type}", message.type.translate(_NOT_IN_A_TOPIC))
-            await client.publish(topic, message.body.encode(), options.qos, options.retain)
-
         try:
             async with client:
+                if not client._client.is_connected():  # noqa: SLF001 - aiomqtt forgets that a broker closed at once
+                    raise TryLater("the broker closed the connection")
                 self.reached()
-                yield send
+                watch = asyncio.create_task(self._watch(client))
+                try:
+                    yield partial(self._send, client, watch)
+                finally:
+                    watch.cancel()
         except aiomqtt.MqttError as error:
             raise TryLater(f"{error}") from None
         finally:
             client._client._sock_close()  # noqa: SLF001 - aiomqtt leaves it open when connecting is cancelled or takes too long
+
+    async def _watch(self, client: Client) -> str:
+        """Wait until the connection breaks; returns why. While idle nobody else looks."""
+        from aiomqtt import MqttError
+
+        reason = ""
+        try:
+            async for _ in client.messages:
+                pass
+        except MqttError as error:
+            reason = f"{error.__cause__ or error}"
+        self.broken(reason)
+        return reason
+
+    async def _send(self, client: Client, watch: asyncio.Task[str], message: Message) -> None:
+        if self.suspects(message):
+            # Would the connection stand without it? A broker may close any, whatever is sent.
+            await asyncio.wait({watch}, timeout=_STANDS_S)
+            if watch.done():
+                raise TryLater(watch.result())
+        options = self.options
+        topic = options.topic.replace("{type}", _NOT_IN_A_TOPIC.sub("_", message.type))
+        publishing = asyncio.ensure_future(
+            client.publish(topic, message.body.encode(), options.qos, options.retain)
+        )
+        try:
+            await asyncio.wait({publishing, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not publishing.done():
+                raise TryLater(watch.result(), suspect=True)
+            await publishing
+        except ValueError as error:  # paho's: beyond what MQTT itself can carry
+            raise Refused(f"{error}") from None
+        finally:
+            publishing.cancel()

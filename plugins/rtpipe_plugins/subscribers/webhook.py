@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from rtpipe import Event, Importance, reason_of
+from rtpipe import Event, reason_of
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.network.http_headers import retry_after_s
 from rtpipe_plugins.subscribers.delivery.worker import (
@@ -19,6 +19,9 @@ from rtpipe_plugins.subscribers.delivery.worker import (
     Delivery,
     DeliveryOptions,
     Disconnected,
+    Failed,
+    OutboxDamaged,
+    Refused,
     TryLater,
 )
 
@@ -59,10 +62,14 @@ class WebhookOptions(DeliveryOptions):
         try:
             parts = urlsplit(address)
             good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+            good = good and "@" not in parts.fragment
         except ValueError:
             good = False
         if address and not good:
-            raise ValueError("it must begin with http:// or https:// and a host, or be empty")
+            raise ValueError(
+                "it must begin with http:// or https:// and a host, or be empty; a `/`, `?` or `#` "
+                "in its user or password must be %-encoded: `%2F`, `%3F`, `%23`"
+            )
         return url
 
     @field_validator("headers")
@@ -95,34 +102,32 @@ class WebhookDisconnected(Disconnected):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebhookFailed(Event):
-    """The server refused an event for good; it was dropped.
+class WebhookFailed(Failed):
+    """The server refused an event for good; it was set aside, and the next one is sent.
 
     Attributes:
         host: The server.
         event: The type of the event that it refused.
-        status: The HTTP status.
-        reason: The status in words.
+        status: The HTTP status; 0 where there was none.
+        reason: The status in words, or what happened.
+        kept: The dead-letter file that holds it; "" where there is none: it is lost.
     """
 
-    importance = Importance.ERROR
     type: str = "webhook.failed"
-    host: str
-    event: str
-    status: int
-    reason: str
+    status: int = 0
 
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"{self.host} refused `{self.event}`: {self.status} {self.reason}"
+    @property
+    def why(self) -> str:
+        """The status, and what it says."""
+        return f"{self.status} {self.reason}" if self.status else self.reason
 
 
 class Webhook(Delivery[WebhookOptions]):
     """Sends each event as JSON, in order, until the server has taken it with a 2xx.
 
     A network error, a time-out, a 5xx, 408 or 429 is tried again, after `Retry-After` where the
-    server says so; any other answer drops the event and publishes `webhook.failed`. An event whose
-    2xx was seen is never sent again. Where an answer was lost on the way it is: the header
+    server says so; any other answer sets the event aside and publishes `webhook.failed`. An event
+    whose 2xx was seen is never sent again. Where an answer was lost on the way it is: the header
     `Idempotency-Key` is then the same, for a server that must not count it twice.
 
     - match: stage.failed
@@ -130,9 +135,16 @@ class Webhook(Delivery[WebhookOptions]):
     """
 
     kind = "webhook"
-    publishes = (WebhookConnected, WebhookDisconnected, WebhookFailed, SubscriberOverflowed)
+    publishes = (
+        WebhookConnected,
+        WebhookDisconnected,
+        WebhookFailed,
+        OutboxDamaged,
+        SubscriberOverflowed,
+    )
     connected = WebhookConnected
     disconnected = WebhookDisconnected
+    failed = WebhookFailed
 
     @classmethod
     def claims(cls, options: WebhookOptions) -> str | None:
@@ -165,7 +177,7 @@ class Webhook(Delivery[WebhookOptions]):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Send]:
         """Open an HTTP session."""
-        from aiohttp import ClientError, ClientSession, ClientTimeout
+        from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 
         headers = {name: value.get_secret_value() for name, value in self.options.headers.items()}
         timeout = ClientTimeout(total=self.options.timeout_s)
@@ -176,6 +188,8 @@ class Webhook(Delivery[WebhookOptions]):
                     await self._send(session, message)
                 except TimeoutError:
                     raise TryLater(f"no answer within {self.options.timeout_s:g} s") from None
+                except ClientResponseError:  # it has the event, and would get it for ever
+                    raise TryLater("no answer that HTTP knows", suspect=True) from None
                 except ClientError as error:
                     # Not its text: aiohttp's may hold the URL.
                     raise TryLater(reason_of(error, own_text=False)) from None
@@ -198,11 +212,8 @@ class Webhook(Delivery[WebhookOptions]):
                     f"{status} {_phrase(status)}", retry_after_s(response.headers) or 0.0
                 )
             else:
-                self.ctx.publish(
-                    WebhookFailed(
-                        host=self.host, event=message.type, status=status, reason=_phrase(status)
-                    )
-                )
+                phrase = _phrase(status)
+                raise Refused(f"{status} {phrase}", status=status, reason=phrase)
 
 
 def _phrase(status: int) -> str:

@@ -126,17 +126,16 @@ class Chime(Transform[ChimeOptions]):
 
 def _read(path: Path) -> NDArray[np.float32]:
     """Return a file's audio, s16 values of canonical samples."""
-    import av
     import numpy as np
     from av.error import FFmpegError
 
     from rtpipe import Converter
-    from rtpipe_plugins.media.decoding import decoded, pick_stream
+    from rtpipe_plugins.media.decoding import decoded, open_media, pick_stream
 
     converter = Converter(CANONICAL)
     frames: list[AudioFrame] = []
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_media(str(path.absolute())) as container:
             for frame in decoded(container, pick_stream(container, 0, str(path))):
                 frames += converter.process(frame)
                 if frames and (frames[-1].pts or 0) > _LONGEST_S * 48_000:

@@ -119,7 +119,7 @@ def _read(path: Path) -> NDArray[np.int16]:
     """Return a sound file as mono, 48 kHz."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             frames = [
                 piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)
             ]

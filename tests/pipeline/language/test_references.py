@@ -89,6 +89,44 @@ def test_secrets_are_collected_and_printed_masked(tmp_path: Path) -> None:
     assert options.instructions == f"a {SECRET}2 b {SECRET}3"
 
 
+def test_the_names_that_the_files_read_are_known_wherever_they_stand() -> None:
+    loaded = understood(
+        "version: 1\n"
+        "vars: {used: '${env:A}-${env:B:-b}', unused: '${env:C:-}'}\n"
+        "profiles:\n  other: {vars: {used: '${env:D}'}}\n"
+        "stages:\n"
+        "  - mic\n"
+        "  - gain: {gain_db: '${env:E:-1}'}\n    enabled: false\n"
+        "  - realtime: {voice: '${used}', instructions: '$${env:NOT} ${file:/dev/null}'}\n"
+        "  - blackhole\n"
+        "events:\n  - match: vad.speech_started\n    where: {text: '${env:F:?why}'}\n"
+        "    do: blackhole.flush\n",
+        env={"A": "1", "F": "f", "CREDENTIALS_DIRECTORY": str(HOME.parent)},
+        sets=["mic.device=${env:G:-x}"],
+    )
+    assert loaded.spec.env_names == set("ABCDEFG")
+
+
+def test_a_credential_is_read_by_way_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "desk").write_text("x")
+    text = stages("  - tone\n  - realtime: {instructions: 'a ${cred:desk}'}\n  - blackhole\n")
+    loaded = understood(text, env={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert loaded.spec.env_names == {"CREDENTIALS_DIRECTORY"}
+
+
+NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+
+
+@settings(max_examples=40)
+@given(
+    names=st.lists(NAME, max_size=4), between=st.sampled_from(["", "a", "$$", "$${env:NOT}", "$ "])
+)
+def test_every_name_in_a_text_is_known(names: list[str], between: str) -> None:
+    text = between.join(["", *(f"${{env:{name}:-}}" for name in names), ""])
+    loaded = understood(stages(f"  - tone\n  - realtime: {{voice: 'v{text}'}}\n  - blackhole\n"))
+    assert loaded.spec.env_names == set(names)
+
+
 def test_a_password_in_a_url_is_printed_masked() -> None:
     loaded = understood(stages("  - mic: rtsp://cam:s3cret@10.0.0.1/x\n  - blackhole\n"))
     assert loaded.resolved["stages"][0] == {"mic": {"device": "rtsp://cam:***@10.0.0.1/x"}}

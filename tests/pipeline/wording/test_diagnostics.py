@@ -13,7 +13,6 @@ from rtpipe.wording.diagnostics import (
     Related,
     Severity,
     Span,
-    mask,
     suggest,
 )
 from rtpipe.wording.rendering import as_github, as_json, render, tally
@@ -148,13 +147,6 @@ def test_suggestions(word: str, meant: str | None) -> None:
 
 def test_letters_that_changed_places() -> None:
     assert suggest("mci", ["mix", "mic", "mqtt"]) == "mic"
-
-
-def test_masking() -> None:
-    assert mask("a sk-12345 b", {"sk-12345", "12345"}) == "a *** b"
-    assert mask("key: sk-12345", {"sk-12345"}, keep_length=True) == "key: ********"
-    assert mask("rtsp://u:pw@host/x?a=b@c", set()) == "rtsp://u:***@host/x?a=b@c"
-    assert mask("a: 1", {"1", ""}) == "a: 1"
 
 
 def test_a_quoted_line_hides_secrets_and_keeps_its_columns() -> None:

@@ -6,6 +6,8 @@ import time
 from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtpipe_plugins.network.http_headers import retry_after_s, server_time_s
 
@@ -38,3 +40,17 @@ def test_nothing_said_is_nothing_known() -> None:
     assert server_time_s({}) is None
     assert server_time_s({"Date": "yesterday"}) is None
     assert server_time_s({"Date": NOON}) == 1_795_348_800
+
+
+WORDS = st.sampled_from(
+    ["Mon,", "01", "Jan", "99999999999", "2020", "00:00:00", "99:99:99", "1:2:3:4", "GMT", "-0000"]
+)
+ZONES = st.sampled_from(["+99999999999999999999", "-0000", "²", "(", ",", ":"])
+HEADERS = st.text() | st.lists(WORDS | ZONES, max_size=9).map(" ".join)
+
+
+@given(HEADERS, HEADERS)
+def test_no_header_is_too_odd(wanted: str, date: str) -> None:
+    """An exception here once ended delivery for the rest of the run."""
+    seconds = retry_after_s({"Retry-After": wanted, "Date": date})
+    assert seconds is None or 0.0 <= seconds < float("inf")

@@ -190,6 +190,19 @@ async def test_a_hole_is_silence() -> None:
     assert len(data) == pytest.approx(0.7 * 48_000, abs=960)
 
 
+@pytest.mark.slow
+async def test_a_jump_of_years_keeps_no_listener_waiting() -> None:
+    radio = Radio(CONTINUE)
+    with radio.serving() as url:
+        frames = [*tone(seconds=0.2), *cut(joined(list(tone(seconds=0.2))), pts=10**12)]
+        async with asyncio.timeout(20):
+            run = await run_stage(Stream, {"url": url}, frames)
+    with av.open(io.BytesIO(radio.audio)) as container:
+        data = joined(list(container.decode(audio=0)))
+    assert len(data) == pytest.approx(0.4 * 48_000, abs=960)
+    assert len(run.of_type("timestamps.rebased")) == 1
+
+
 # -- failures --------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,11 @@
 """file: every sample of the file, once, with honest times; and clear words about what is wrong."""
 
 import asyncio
+import os
 import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from helpers.media_files import write_wav
-from rtpipe import AudioFormat, ExitCode, StageError, audio
+from helpers.media_files import lag, write_wav
+from rtpipe import AudioFormat, AudioFrame, ExitCode, StageError, audio
 from rtpipe.audio import check_frame
 from rtpipe.testing import StageRun, check_stage, joined, run_stage, run_virtual
 from rtpipe_plugins.sources.file import File
@@ -103,6 +107,70 @@ def test_a_part_of_a_compressed_file(tmp_path: Path, ending: str) -> None:
     assert run.frames[0].pts == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mka", ["libopus"]),
+        ("a.webm", ["libopus"]),
+        ("frames-of-60-ms.mka", ["libopus", "-frame_duration", "60"]),
+        ("frames-of-2.5-ms.mka", ["libopus", "-frame_duration", "2.5"]),
+        ("of-any-length.webm", ["libvorbis"]),
+        ("44100.mka", ["aac", "-ar", "44100"]),
+        ("a.flv", ["aac", "-ar", "44100"]),
+        ("a.mka", ["flac"]),
+        ("a.opus", ["libopus"]),
+        ("a.m4a", ["aac"]),
+        ("a.mp3", ["libmp3lame"]),
+    ],
+)
+@pytest.mark.parametrize("start_s", [0.01, 0.5, 1.01, 3.7, 11.333])
+def test_it_starts_to_the_sample_where_time_stamps_are_rounded(
+    tmp_path: Path, name: str, codec: list[str], start_s: float
+) -> None:
+    pulses = tmp_path / "pulses.wav"
+    data = np.random.default_rng(5).normal(0, 3000, 48_000 * 13)
+    write_wav(pulses, data.astype(np.int16))
+    ffmpeg("-i", pulses, "-c:a", *codec, tmp_path / name)
+    whole = joined(played(tmp_path / name).frames)[:, 0].astype(float)
+    run = played(tmp_path / name, start_s=start_s, duration_s=1.0)
+    rate = run.frames[0].sample_rate
+    part, begin = joined(run.frames)[:, 0].astype(float), round(start_s * rate)
+    assert run.frames[0].pts == 0
+    assert len(part) == rate
+    assert lag(whole[begin : begin + rate], part) == 0
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "m4a", "opus", "mka", "webm"])
+@pytest.mark.parametrize("start_s", [3.5, 1e6])
+def test_a_start_behind_the_end_is_said(tmp_path: Path, ending: str, start_s: float) -> None:
+    run = played(encoded(tmp_path / f"tone.{ending}"), start_s=start_s)
+    assert run.frames == []
+    (said,) = run.of_type("file.start_behind_end")
+    assert f"start_s {start_s:g} is behind the end of" in said.line()
+    assert said.line().endswith(", at 3.0 s")
+
+
+def test_a_fifo_is_a_file_too(tmp_path: Path, wav: Path, noise: NDArray[np.int16]) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(wav.read_bytes()), daemon=True)
+    writer.start()
+    run = played(fifo, start_s=1.5)
+    assert np.array_equal(joined(run.frames), noise[round(1.5 * 44_100) :])
+    writer.join(10)
+
+
+def test_a_fifo_that_nobody_writes_to_keeps_no_process_alive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    line = f"file {tmp_path / 'fifo'} ! blackhole"
+    command = [sys.executable, "-m", "rtpipe", "run", "--for", "0.2", "-x", line]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        timer = threading.Timer(3, process.terminate)
+        timer.start()
+        assert process.wait(20) is not None
+        timer.cancel()
+
+
 def test_in_a_loop_it_goes_on_without_a_seam(wav: Path, noise: NDArray[np.int16]) -> None:
     run = played(wav, loop=True, seconds=6.0)
     expected = np.concatenate([noise] * 3)[: run.samples]
@@ -137,6 +205,56 @@ def test_a_damaged_file_is_played_around_the_damage(tmp_path: Path, ending: str)
     for frame in run.frames:
         check_frame(frame, previous)
         previous = frame
+
+
+def test_what_a_damaged_file_has_lost_is_told_once_and_is_no_failure(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.flac", seconds=10)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 10] = bytes(len(content) // 10)
+    path.write_bytes(content)
+    run = played(path)
+    (event,) = run.of_type("media.damaged")
+    lost_s = 10 - run.samples / 48_000
+    assert lost_s > 0.5
+    assert event.payload()["lost_s"] == pytest.approx(lost_s, abs=0.1)
+
+
+def test_each_pass_of_a_loop_tells_of_new_damage_in_growing_figures(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.ts", seconds=2)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) * 3 // 4] = bytes(len(content) // 4)
+    path.write_bytes(content)
+    events = played(path, loop=True, seconds=5.0).of_type("media.damaged")
+    lost = [event.payload()["lost_s"] for event in events]
+    assert lost[1] == pytest.approx(2 * lost[0], abs=0.02)
+
+
+def test_what_cannot_be_read_any_further_is_said_in_a_sentence(
+    wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> Iterator[AudioFrame]:
+        yield audio.silence(48_000, pts=0, sample_rate=48_000)
+        raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input", "")
+
+    monkeypatch.setattr("rtpipe_plugins.media.decoding.decoded", failing)
+    with pytest.raises(StageError) as caught:
+        played(wav)
+    assert caught.value.message == (
+        f"{wav} cannot be read beyond 0.0 s: Invalid data found when processing input"
+    )
+
+
+def test_a_file_of_which_nothing_can_be_decoded_is_an_error(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.ac3")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        starts = [packet.pos for packet in container.demux() if packet.size]
+    for start in starts:
+        content[start + 5 : start + 60] = b"\xff" * 55
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=r"nothing of .* can be decoded"):
+        played(path)
 
 
 def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from plugins.subscribers.deliveries import STARTED
 from rtpipe import EnvironmentProblem, ExitCode, StageError
 from rtpipe.testing import Bench, run_stage, run_virtual
+from rtpipe_plugins.disk.locks import lock_to_read
 from rtpipe_plugins.peers.realtime.events import UserTranscript
 from rtpipe_plugins.subscribers.jsonl import Jsonl
 
@@ -119,3 +121,55 @@ def test_jsonl_without_permission_has_its_exit_code(
     with pytest.raises(EnvironmentProblem) as caught:
         run_virtual(run_stage(Jsonl, {"path": tmp_path / "x.jsonl"}))
     assert caught.value.exit_code is ExitCode.NO_PERMISSION
+
+
+@pytest.mark.parametrize("sort", ["in use", "dangling"])
+def test_jsonl_writes_to_nothing_of_anothers(tmp_path: Path, sort: str) -> None:
+    path = tmp_path / "x.jsonl"
+    lock = None
+    if sort == "dangling":
+        path.symlink_to("elsewhere")
+    else:
+        path.write_text("precious")
+        lock = lock_to_read(path)
+    with pytest.raises(StageError, match=r"another stage or program|is a link to elsewhere"):
+        run_virtual(run_stage(Jsonl, {"path": path}, events=[STARTED]))
+    if lock is not None:
+        os.close(lock)
+        assert path.read_text() == "precious"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_jsonl_goes_on_under_its_name_after_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    bench = Bench(Jsonl, {"path": path})
+    async with bench.opened():
+        await bench.play([STARTED])
+        path.rename(tmp_path / "x.jsonl.1")
+        await bench.play([STARTED, STARTED])
+    assert len(lines(tmp_path / "x.jsonl.1")) == 1
+    assert len(lines(path)) == 2
+
+
+async def test_jsonl_writes_again_when_its_folder_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    bench = Bench(Jsonl, {"path": folder / "x.jsonl"})
+    async with bench.opened():
+        await bench.play([STARTED])
+        folder.rename(tmp_path / "away")
+        folder.touch()  # so that it cannot be made
+        with pytest.raises(StageError, match="cannot write"):
+            await bench.play([STARTED])
+        folder.unlink()
+        await bench.play([STARTED])
+    assert len(lines(folder / "x.jsonl")) == 1
+
+
+async def test_jsonl_is_json_whatever_an_event_carries(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    odd = UserTranscript(text="\0\ud800\u2028\x9b", item_id=float("nan"))  # type: ignore[arg-type]
+    bench = Bench(Jsonl, {"path": path})
+    async with bench.opened():
+        await bench.play([odd])
+    (line,) = lines(path)
+    assert (line["text"], line["item_id"]) == ("\0\ud800\u2028\x9b", None)

@@ -60,12 +60,13 @@ async def until(bench: Bench, event_type: str, count: int = 1) -> None:
 async def test_each_event_is_a_message_under_its_type(broker: Broker) -> None:
     await broker.start()
     await broker.subscribe("desk/#")
-    events = [said(1), Event(type="odd+#\0.type"), said(2)]
+    events = [said(1), Event(type="odd+#\0.type"), Event(type="\x1f\x9b\ud800"), said(2)]
     run = await run_stage(Mqtt, options(broker, retain=True), events=events)
     messages = await broker.fetch("n2.")
     assert [str(message.topic) for message in messages] == [
         "desk/transcript.user",
         "desk/odd___.type",
+        "desk/__?",
         "desk/transcript.user",
     ]
     assert all(message.qos == 1 for message in messages)
@@ -77,11 +78,11 @@ async def test_each_event_is_a_message_under_its_type(broker: Broker) -> None:
         await late.subscribe("desk/#", qos=1)
         kept: set[str] = set()
         async with asyncio.timeout(20):
-            while len(kept) < 2:
+            while len(kept) < 3:
                 message = await anext(aiter(late.messages))
                 if message.retain:  # and not one whose receipt the broker never heard of
                     kept.add(str(message.topic))
-    assert kept == {"desk/transcript.user", "desk/odd___.type"}
+    assert kept == {"desk/transcript.user", "desk/odd___.type", "desk/__?"}
 
 
 @pytest.mark.slow
@@ -198,6 +199,78 @@ def make_certificate(certificate: Path, key: Path) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("outbox", ["outbox", None])
+async def test_events_that_the_broker_never_takes_stop_nothing_behind_them(
+    tmp_path: Path, outbox: str | None
+) -> None:
+    """Too large for this broker, and with a topic too long for MQTT itself."""
+    broker = Broker(tmp_path, "allow_anonymous true", "max_packet_size 2000")
+    await broker.start()
+    await broker.subscribe()
+    large = UserTranscript(text="x" * 3000, item_id="large")
+    endless = Event(type="y" * 70_000)
+    more = {"outbox": tmp_path / outbox} if outbox else {}
+    bench = Bench(Mqtt, options(broker, retry=QUICK, **more))
+    async with bench.opened():
+        await bench.play([said(1), large, large, said(2), endless, said(3)])
+        messages = await broker.fetch("n3.")
+    await broker.stop()
+    assert in_order_of_appearance(texts(messages)) == ["n1.", "n2.", "n3."]
+    failed = [event.payload() for event in bench.run.of_type("mqtt.failed")]
+    assert [event["event"][:4] for event in failed] == ["tran", "tran", "yyyy"]
+    assert "bytes failed 3 times" in failed[0]["reason"]
+    assert [bool(event["kept"]) for event in failed] == [bool(outbox)] * 3
+    assert len(bench.run.of_type("mqtt.disconnected")) == 6
+    if outbox:
+        assert len((tmp_path / "outbox.dead.jsonl").read_bytes().splitlines()) == 3
+
+
+async def test_a_broker_that_closes_every_connection_condemns_no_event() -> None:
+    """Over its quota, say: it greets, and goes."""
+    tries = 0
+    enough = asyncio.Event()
+
+    async def greet_and_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        await reader.read(100)
+        writer.write(b"\x20\x02\0\0")  # CONNACK: accepted
+        writer.close()
+        tries += 1
+        if tries == 6:
+            enough.set()
+
+    server = await asyncio.start_server(greet_and_go, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    bench = Bench(Mqtt, {"topic": "x", "host": "127.0.0.1", "port": port, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1)])
+        await asyncio.wait_for(enough.wait(), 20)
+    server.close()
+    assert bench.run.of_type("mqtt.failed") == []
+
+
+@pytest.mark.slow
+async def test_a_broker_that_ends_or_hangs_is_known_while_there_is_nothing_to_send(
+    broker: Broker,
+) -> None:
+    loop = asyncio.get_running_loop()
+    await broker.start()
+    bench = Bench(Mqtt, options(broker, retry=QUICK, timeout_s=1.0, keep_alive_s=4))
+    async with bench.opened():
+        await until(bench, "mqtt.connected")
+        await broker.stop()
+        await until(bench, "mqtt.disconnected")
+        await broker.start()
+        await until(bench, "mqtt.connected", 2)
+        broker.pause()
+        hung_at = loop.time()
+        await until(bench, "mqtt.disconnected", 2)
+        assert loop.time() - hung_at < 4.5
+        broker.resume()
+        await until(bench, "mqtt.connected", 3)
+
+
 async def test_a_ca_file_that_is_none_is_the_surroundings(tmp_path: Path) -> None:
     for content in ("no certificate", None):
         path = tmp_path / "ca.pem"
@@ -243,6 +316,8 @@ async def test_closing_ends_a_connection_that_is_being_made(
         {"topic": "desk/#"},
         {"topic": "x", "password": "s3cret"},
         {"topic": "x", "username": "desk", "password": ["s3cret"]},
+        {"topic": "x", "host": "mqtt://desk:s3cret@broker"},
+        {"topic": "x", "host": "desk:s3cret@broker"},
         {"topic": "x", "qos": 3},
         {"topic": "x", "ca_file": "ca.pem"},
         {"topic": "x", "port": 70_000},

@@ -2,16 +2,20 @@
 
 import errno
 import json
+import shutil
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rtpipe import EnvironmentProblem, Event, StageError
-from rtpipe.testing import Bench, check_stage, run_virtual
+from rtpipe.testing import Bench, check_stage, run_stage, run_virtual
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript, ServerEvent, UserTranscript
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted, PlaybackStopped
 from rtpipe_plugins.subscribers.transcript.stage import Transcript, TranscriptOptions
@@ -285,7 +289,8 @@ def test_a_turn_that_does_not_fit_is_taken_back_and_the_next_is_written(
     async def main() -> None:
         bench = Bench(Transcript, {"path": path})
         async with bench.opened():
-            bench.stage._file = SmallDisk(bench.stage._file)  # type: ignore[attr-defined]
+            appended = bench.stage._file  # type: ignore[attr-defined]
+            appended._file = SmallDisk(appended._file)
             await bench.play([UserTranscript(text="one", item_id="i", at=1)])
             with pytest.raises(StageError, match="No space left"):
                 await bench.play([UserTranscript(text="two", item_id="i", at=2)])
@@ -313,3 +318,70 @@ def test_a_format_must_be_known() -> None:
 @pytest.mark.parametrize("ending", ["txt", "srt", "vtt", "jsonl"])
 def test_it_keeps_the_contract(tmp_path: Path, ending: str) -> None:
     check_stage(Transcript, {"path": tmp_path / f"x.{ending}", "heard_only": True})
+
+
+def test_a_link_that_leads_nowhere_makes_no_file_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to("elsewhere.txt")
+    said = [asked(1.0, 2.0)[-1]]
+    run_virtual(run_stage(Transcript, {"path": tmp_path / "a.txt"}, events=said))
+    assert "Where is the café?" in (tmp_path / "a-2.txt").read_text(encoding="utf-8")
+    assert not (tmp_path / "elsewhere.txt").exists()
+
+
+# --- whatever is said
+
+ODD = st.text(
+    st.sampled_from(
+        "\0\x01\x1a\x1b\x7f\x85\x9b\u2028\ufeff\ufffe\uffff\ud800-><&{}\\\n\r\t 1:a,é\u202e"
+    )
+)
+SAID = st.lists(st.text(st.characters(), max_size=30) | ODD, min_size=1, max_size=4)
+
+
+def spoken(texts: list[str]) -> list[Event]:
+    return [
+        UserTranscript(text=f"a{text}z", item_id=f"i{number}", at=float(number))
+        for number, text in enumerate(texts)
+    ]
+
+
+@pytest.mark.parametrize("ending", ["srt", "vtt"])
+@given(texts=SAID)
+def test_a_player_reads_each_turn_whatever_was_said(ending: str, texts: list[str]) -> None:
+    import av
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"x.{ending}"
+        written(path, spoken(texts))
+        with av.open(str(path)) as container:
+            packets = [bytes(packet) for packet in container.demux() if packet.size]
+    assert len(packets) == len(texts)
+    for packet in packets:
+        words = packet.decode()
+        assert words.endswith("z")
+        assert "\n" not in words
+
+
+@given(texts=SAID)
+def test_text_and_data_have_one_line_for_each_turn(texts: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        lines = written(Path(folder) / "x.txt", spoken(texts)).splitlines()
+        turned = turns(Path(folder) / "x.jsonl", spoken(texts))
+    assert len(lines) == len(turned) == len(texts)
+    for line, turn in zip(lines, turned, strict=True):
+        assert line.endswith(f"user: {turn['text']}")
+        assert line.isprintable() or not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in line)
+
+
+def test_a_transcript_that_was_removed_is_begun_anew_with_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x.vtt"
+
+    async def main() -> None:
+        bench = Bench(Transcript, {"path": path})
+        async with bench.opened():
+            await bench.play(spoken(["", ""])[:1])
+            shutil.rmtree(path.parent)
+            await bench.play(spoken(["", ""])[1:])
+
+    run_virtual(main())
+    assert path.read_text(encoding="utf-8").startswith("WEBVTT\n\n2\n00:00:01.000")

@@ -1,6 +1,7 @@
 """webhook with a server that is away, busy or unwilling: what waits, how long, and what is lost."""
 
 import asyncio
+import json
 import logging
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,10 @@ from rtpipe import Event
 from rtpipe.testing import Bench, run_stage, run_virtual
 from rtpipe_plugins.subscribers.delivery import worker as delivery
 from rtpipe_plugins.subscribers.webhook import Webhook
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def types(bench: Bench) -> list[str]:
@@ -267,3 +273,125 @@ async def test_a_killed_process_loses_nothing_that_it_took(
     # Each kill may come between an event's being kept and its being printed.
     assert len(delivered) - len(taken) <= 3
     assert len(server.bodies) - len(by_key) <= 1  # the one that was under way when it was killed
+
+
+# --- what can never be delivered
+
+
+@pytest.mark.parametrize("value", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "1" * 400, "soon"])
+async def test_an_odd_retry_after_ends_nothing(server: WebServer, value: str) -> None:
+    server.answers = [answer(503, Retry_After=value)]
+    bench = Bench(Webhook, {"url": server.url, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1), said(2)])
+        await server.until(lambda: len(server.taken) == 2)
+
+
+async def test_an_answer_that_is_no_http_does_not_repeat_an_event_for_ever() -> None:
+    bodies: list[int] = []
+    third = asyncio.Event()
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        bodies.append(int(json.loads(await reader.readexactly(length))["text"]))
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Endless: " + b"x" * 20_000 + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        if 3 in bodies:
+            third.set()
+
+    babbler = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = babbler.sockets[0].getsockname()[1]
+    bench = Bench(Webhook, {"url": f"http://127.0.0.1:{port}/", "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1), said(2), said(3)])
+        await asyncio.wait_for(third.wait(), 20)
+    babbler.close()
+    assert bodies[:7] == [1, 1, 1, 2, 2, 2, 3]
+    assert "no answer that HTTP knows" in bench.run.of_type("webhook.failed")[0].line()
+
+
+async def test_what_is_refused_lies_in_the_dead_letter_file(
+    server: WebServer, tmp_path: Path
+) -> None:
+    server.answers = [answer(413)]
+    outbox = tmp_path / "outbox"
+    bench = Bench(Webhook, {"url": server.url, "outbox": outbox})
+    async with bench.opened():
+        await bench.play([said(1), said(2)])
+        await server.until(lambda: len(server.taken) == 1)
+    (failed,) = bench.run.of_type("webhook.failed")
+    kept = Path(failed.payload()["kept"])
+    assert kept == tmp_path / "outbox.dead.jsonl"
+    (letter,) = lines(kept)
+    assert (letter["event"]["text"], letter["reason"][:3]) == ("1", "413")
+    assert "413 Request Entity Too Large" in failed.line()
+    assert f"{kept}" in failed.line()
+
+
+async def test_a_dead_letter_file_that_cannot_be_written_stops_nothing(
+    server: WebServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "outbox.dead.jsonl").mkdir()
+    server.answers = [answer(413)]
+    bench = Bench(Webhook, {"url": server.url, "outbox": tmp_path / "outbox"})
+    async with bench.opened():
+        await bench.play([said(1), said(2)])
+        await server.until(lambda: len(server.taken) == 1)
+    (failed,) = bench.run.of_type("webhook.failed")
+    assert failed.payload()["kept"] == ""
+    assert "Is a directory" in caplog.text
+
+
+async def test_whatever_one_event_raises_stops_nothing_behind_it(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours or of a library: tried three times, and never in the words of the error."""
+    real = Webhook._send
+    tries: list[str] = []
+
+    async def send(self: Webhook, session: Any, message: Any) -> None:
+        if '"text": "2"' in message.body:
+            tries.append(message.id)
+            raise LookupError(f"{self.options.address} is odd")
+        await real(self, session, message)
+
+    monkeypatch.setattr(Webhook, "_send", send)
+    bench = Bench(Webhook, {"url": server.url, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1), said(2), said(3)])
+        await server.until(lambda: len(server.taken) == 2)
+    assert numbers(server.taken) == [1, 3]
+    assert len(tries) == 3
+    assert len(set(tries)) == 1
+    (failed,) = bench.run.of_type("webhook.failed")
+    assert (failed.payload()["reason"], failed.payload()["status"]) == ("LookupError", 0)
+
+
+async def test_whatever_connecting_raises_is_tried_again(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, harmed = Webhook.connection, iter([True] * 5)
+
+    def connection(self: Webhook) -> Any:
+        if next(harmed, False):
+            raise LookupError
+        return real(self)
+
+    monkeypatch.setattr(Webhook, "connection", connection)
+    bench = Bench(Webhook, {"url": server.url, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1)])
+        await server.until(lambda: len(server.taken) == 1)
+    assert types(bench) == ["webhook.disconnected", "webhook.connected"]
+
+
+async def test_a_damaged_outbox_is_told(server: WebServer, tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_bytes(bytes(8192))
+    bench = Bench(Webhook, {"url": server.url, "outbox": tmp_path / "outbox"})
+    async with bench.opened():
+        await bench.play([said(1)])
+        await server.until(lambda: len(server.taken) == 1)
+    (told,) = bench.run.of_type("outbox.damaged")
+    assert told.payload()["kept"] == f"{tmp_path / 'outbox.damaged'}"

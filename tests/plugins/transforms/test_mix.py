@@ -220,3 +220,14 @@ stages:
     heard, _ = read_wav(tmp_path / "mix.wav")
     expected, _ = read_wav(long)
     assert np.array_equal(heard, expected)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_an_input_whose_stamps_jump_by_years_goes_on_in_its_place(*, live: bool) -> None:
+    one, other = cut(joined(noise(seconds=1.0))[:, 0]), cut(np.zeros(48_000, np.int16))
+    for frame in one[25:]:
+        frame.pts = (frame.pts or 0) + 10**12
+    steps: list[Step] = [step for pair in zip(one, other, strict=True) for step in enumerate(pair)]
+    frames = mixed({}, steps, live=live)
+    assert (frames[-1].pts or 0) + frames[-1].samples == 48_000
+    assert np.array_equal(joined(frames)[:, 0], joined(noise(seconds=1.0))[:, 0])

@@ -21,6 +21,7 @@ from rtpipe import (
     probe,
     stages_of,
 )
+from rtpipe.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,9 +83,9 @@ class Report:
             return known
         check = self._checks[key] = Check(name, finding.status, detail, finding.help or "")
         if self._shown:
-            click.echo(f"{_SIGNS[check.status]}  {check.name}: {check.detail}")
+            click.echo(printable(f"{_SIGNS[check.status]}  {check.name}: {check.detail}"))
             if check.remedy:
-                click.echo(f"      = help: {check.remedy}")
+                click.echo(printable(f"      = help: {check.remedy}"))
         return check
 
 
@@ -104,7 +105,8 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
     lacking = [check.name for check in report.checks if check.needed and check.lacking]
     if as_json:
         checks = [dataclasses.asdict(check) for check in report.checks]
-        click.echo(json.dumps({"ok": not lacking, "checks": checks}, indent=2, ensure_ascii=False))
+        found = {"ok": not lacking, "checks": checks}
+        click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
     if lacking:
         raise RtpipeError(f"{file} lacks {', '.join(lacking)}", exit_code=ExitCode.UNAVAILABLE)
 
@@ -132,7 +134,7 @@ async def _examine(
     if sound:
         from rtpipe_plugins.commands.doctor.sound import try_sound
 
-        for finding in try_sound([stage.options for stage in able]):
+        for finding in await try_sound([stage.options for stage in able]):
             report.take(finding)
 
 

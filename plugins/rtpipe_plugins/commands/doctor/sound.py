@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe import EnvironmentProblem, Finding, RtpipeError
+from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.sinks.speaker.stage import BLOCK_MS, DEVICE_S, SpeakerOptions
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.sources.mic import MicOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,8 @@ _CHIRP_S = 0.2
 _LEAD_S = 0.5
 """Silence first: by then a stream has filled its buffers and runs evenly."""
 _PATIENCE_S = 3.0
+_TRIP_S = 15.0
+"""All of it, so that a sound server that hangs keeps nobody waiting."""
 _LISTEN_S = 1.5
 """From the chirp on."""
 _HEARD_ABOVE = 8.0
@@ -62,12 +65,17 @@ class CapturedSound:
         return self._came_at[block] - float(ends[block] - 1 - index) / self.sample_rate
 
 
-def try_sound(options: Sequence[Options]) -> Iterator[Finding]:
-    """Yield how the sound travels from a loudspeaker to a microphone, if there are both."""
+async def try_sound(options: Sequence[Options]) -> list[Finding]:
+    """Return how the sound travels from a loudspeaker to a microphone, if there are both."""
     speakers = [each for each in options if isinstance(each, SpeakerOptions)]
     mics = [each for each in options if isinstance(each, MicOptions)]
-    if speakers and mics:
-        yield round_trip(speakers[0], mics[0])
+    if not (speakers and mics):
+        return []
+    trip = in_daemon_thread("sound", round_trip, speakers[0], mics[0])
+    try:
+        return [await portaudio.in_time(trip, _TRIP_S)]
+    except RtpipeError as error:
+        return [Finding("unknown", error.message, help=error.help, name=_NAME)]
 
 
 def round_trip(speaker: SpeakerOptions, mic: MicOptions) -> Finding:

@@ -14,6 +14,7 @@ from rtpipe.events import (
     TurnUserStopped,
     plain_values,
 )
+from rtpipe_plugins.child.process import last_words
 from rtpipe_webrtc.statistics import MediaStatistics
 
 if TYPE_CHECKING:
@@ -235,7 +236,13 @@ class ToolReturned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ToolFailed(Event):
-    """It failed, took too long or was broken off; the model is told why."""
+    """It failed, took too long or was broken off; the model is told why.
+
+    Attributes:
+        reason: What happened; the model is told no more.
+        stderr: The end of what a command wrote to its standard error.
+        withheld: Names of the environment variables that a command did not get; see `env`.
+    """
 
     importance = Importance.ERROR
     type: str = "tool.failed"
@@ -243,10 +250,13 @@ class ToolFailed(Event):
     name: str
     duration_ms: float
     reason: str
+    stderr: str = ""
+    withheld: tuple[str, ...] = ()
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"the tool `{self.name}` failed: {self.reason}"
+        more = last_words(self.stderr, self.withheld)
+        return f"the tool `{self.name}` failed: {self.reason}{more}"
 
 
 OWN_EVENTS: tuple[type[Event], ...] = (

@@ -56,6 +56,20 @@ class RecorderResumed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecorderLeftoverKept(Event):
+    """A `NAME.part.EXT` that a killed run had left was renamed, to write another."""
+
+    importance = Importance.WARNING
+    type: str = "recorder.leftover_kept"
+    path: str
+    kept: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"what a killed run wrote to {self.path} is kept in {self.kept}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecorderTurnRecorded(Event):
     """What somebody said in one turn is in a file of its own; `start_s` in the recording."""
 

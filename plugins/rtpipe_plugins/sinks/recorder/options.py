@@ -28,10 +28,12 @@ class RecorderOptions(Options):
     codec: str | None = None
     """opus, flac, pcm, or any encoder of FFmpeg; by default what suits the file's ending."""
     overwrite: bool = False
-    """Replace a file that exists."""
+    """Replace a file that exists, once the new one is complete: until then, and after a kill, it is
+    `NAME.part.EXT`."""
     segment_s: float | None = Field(None, ge=1)
     """Begin a new file after so many seconds; together they hold every sample. Each is named by
-    the time it begins, so give `path` strftime fields, else they are `name-2`, `name-3`, …"""
+    the time it begins, so give `path` strftime fields, else they are `name-2`, `name-3`, … One
+    of AAC is up to 21 ms longer: it ends where a block of the codec does."""
     segment_mb: float | None = Field(None, gt=0)
     """Begin a new file when one is about so large (megabytes). A WAV never passes 4 GB."""
     turns: bool = False

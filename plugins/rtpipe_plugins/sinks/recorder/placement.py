@@ -8,6 +8,7 @@ from rtpipe import CANONICAL, audio
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
+    from rtpipe_plugins.sound.time_stamps import JumpGuard
 
 _RATE = CANONICAL.sample_rate or 0
 _WINDOW = 10 * _RATE
@@ -19,14 +20,17 @@ class Placement:
 
     Args:
         zero_s: The pipeline second that is 0 in the recording.
+        guard: Judges the jumps of its time stamps.
         live: Whether the stream moves by the clock; else it begins where its pts says.
     """
 
-    def __init__(self, zero_s: float, *, live: bool) -> None:
+    def __init__(self, zero_s: float, guard: JumpGuard, *, live: bool) -> None:
         self._zero_s = zero_s
+        self._guard = guard
         self._live = live
         self._origin = 0
         self._next_pts: int | None = None
+        self._end = 0
         self._drift = Drift(window=_WINDOW, tolerance=_TOLERANCE)
 
     def place(self, frame: AudioFrame, now_s: float, *, quiet: bool) -> int:
@@ -39,15 +43,19 @@ class Placement:
         """
         pts = frame.pts or 0
         if self._next_pts is None or pts < self._next_pts:  # the first, or its source began anew
-            self._origin = 0
+            self._origin = max(-pts, 0)
             if self._live:
                 self._origin = round((began_at(frame, now_s) - self._zero_s) * _RATE) - pts
             self._drift = Drift(window=_WINDOW, tolerance=_TOLERANCE)
         self._next_pts = pts + frame.samples
+        jump = self._origin + pts - self._end
+        if jump > 0:
+            self._origin -= jump - self._guard.hole(jump, frame)
         captured_at = audio.meta(frame).captured_at
         if self._live and captured_at is not None:
             captured = round((captured_at - self._zero_s) * _RATE)
             self._origin += self._drift.correction(self._origin + pts, captured, quiet=quiet)
+        self._end = self._origin + pts + frame.samples
         return self._origin + pts
 
 

@@ -116,7 +116,7 @@ class Recording:
         (block,) = tracks
         rest = block
         while len(rest):
-            if self._segment is not None and self._is_full(self._segment):
+            if self._segment is not None and not self._room():
                 self._complete(until_s=self._pipeline_s(self._position))
             count = min(len(rest), self._room())
             self._write(rest[:count])
@@ -132,11 +132,14 @@ class Recording:
             self._complete(until_s=float("inf"))
 
     def _room(self) -> int:
-        """Return how many samples the open file still takes."""
-        longest = self._shape.segment_samples
-        if longest is None or self._segment is None:
-            return longest or self._rate
-        return self._segment_start + longest - self._position
+        """Return how many samples the open file still takes; it ends with a whole block."""
+        longest, block = self._shape.segment_samples, self._shape.format.encoding.block
+        if self._segment is None:
+            return self._rate
+        written = self._position - self._segment_start
+        if self._is_full(self._segment):
+            return -written % block
+        return self._rate if longest is None else -(-longest // block) * block - written
 
     def _write(self, block: NDArray[np.int16]) -> None:
         if self._segment is None:
@@ -199,6 +202,9 @@ class Recording:
         if self.segments > 1:
             start_s = round(self._position / self._rate, 4)
             self._announce(RecorderSegmentStarted(path=str(self.path), start_s=start_s))
+        assert self._segment is not None
+        for leftover in self._segment.leftovers:
+            self._announce(leftover)
         self._retry_at = None
 
     def _complete(self, until_s: float) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtpipe_plugins.disk.durability import Syncing, sync_folder
-from rtpipe_plugins.disk.output_path import claim, free_name
+from rtpipe_plugins.disk.output_file import OutputFile, claim
+from rtpipe_plugins.disk.output_path import free_name
 from rtpipe_plugins.media.encoding import Encoding, Writer, open_writer, write_errors
+from rtpipe_plugins.sinks.recorder.events import RecorderLeftoverKept
 from rtpipe_plugins.sinks.recorder.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
     from rtpipe import Event
 
-_EVENTS = ".events.jsonl"
+EVENTS = ".events.jsonl"
+"""What follows the name of a recording in that of its sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class Segment:
         zero_s: The pipeline second that is 0 in this file.
         own: Names that this recording has used: those are never overwritten.
 
+    Attributes:
+        path: The name.
+        leftovers: What became of what a kill had left where this one is written.
+
     Raises:
         OSError: The disk does not take it.
         av.FFmpegError, ValueError: FFmpeg does not, on any disk.
@@ -72,15 +80,25 @@ class Segment:
         self._sidecar: Sidecar | None = None
         self._durable = format.durable
         self._syncing: Syncing | None = None
+        self._files: list[OutputFile] = []
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        self.path = self._claimed(wanted, format, own, sidecar=events is not None)
         try:
+            self.path = free_name(wanted, lambda path: not self._claim(path, format, own, events))
+            self.leftovers = [
+                RecorderLeftoverKept(path=str(file.written_to), kept=str(file.kept))
+                for file in self._files
+                if file.kept is not None
+            ]
+            self._syncing = Syncing(os.dup(self._files[0].descriptor))
             self._audio = open_writer(
-                self.path, format.encoding, format.sample_rate, format.layout, format.titles
+                self._files[0].written_to,
+                format.encoding,
+                format.sample_rate,
+                format.layout,
+                format.titles,
             )
             if events is not None:
-                self._sidecar = Sidecar(self.path.with_suffix(_EVENTS), events, zero_s)
-                assert self._syncing is not None
+                self._sidecar = Sidecar(self._files[1].written_to, events, zero_s)
                 self._syncing.add(self._sidecar.duplicate())
             if format.durable:
                 sync_folder(self.path.parent)
@@ -111,7 +129,7 @@ class Segment:
         self._syncing.start()
 
     def close(self) -> None:
-        """Complete the files; a durable one is on the disk then."""
+        """Complete the files, each in its place; a durable one is on the disk then."""
         audio, self._audio = self._audio, None
         sidecar, self._sidecar = self._sidecar, None
         syncing, self._syncing = self._syncing, None
@@ -125,24 +143,43 @@ class Segment:
                 sidecar.close()
             if syncing is not None:
                 syncing.close()
+            self._release()
 
     def abandon(self, *, empty: bool) -> None:
         """Close the files after an error; remove them if there is nothing in them."""
+        if empty:
+            for file in self._files:
+                file.remove()
+                file.close()
+            self._files.clear()
         with suppress(*write_errors()):  # what made them useless makes closing fail, too
             self.close()
-        if empty:
-            for path in (self.path, self.path.with_suffix(_EVENTS)):
-                path.unlink(missing_ok=True)
 
-    def _claimed(self, wanted: Path, format: FileFormat, own: set[Path], *, sidecar: bool) -> Path:
-        def taken(path: Path) -> bool:
-            beside = sidecar and not format.overwrite and path.with_suffix(_EVENTS).exists()
-            if path in own or beside:
-                return True
-            descriptor = claim(path, overwrite=format.overwrite)
-            if descriptor is None:
-                return True
-            self._syncing = Syncing(descriptor)
+    def _release(self) -> None:
+        """Give the files their names, whatever could be written: those are what was told."""
+        files, self._files = self._files, []
+        try:
+            for file in files:
+                file.complete(durable=self._durable)
+        finally:
+            for file in files:
+                file.close()
+
+    def _claim(
+        self, path: Path, format: FileFormat, own: set[Path], events: deque[Event] | None
+    ) -> bool:
+        """Take a name, and that of the sidecar; return whether both were free."""
+        names = [(path, path.suffix)]
+        if events is not None:
+            names.append((path.with_suffix(EVENTS), EVENTS))
+        if path in own:
             return False
-
-        return free_name(wanted, taken)
+        # A recording and its sidecar replace what is there together.
+        aside = format.overwrite and any(os.path.lexists(name) for name, _ in names)
+        for name, suffix in names:
+            file = claim(name, overwrite=format.overwrite, suffix=suffix, aside=aside)
+            if file is None:
+                self.abandon(empty=True)
+                return False
+            self._files.append(file)
+        return True

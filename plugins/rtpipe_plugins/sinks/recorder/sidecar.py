@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
+
+from rtpipe_plugins.disk.json_text import json_text
 
 if TYPE_CHECKING:
     from collections import deque
@@ -61,4 +62,4 @@ class Sidecar:
     def _line(self, event: Event) -> str:
         line = event.as_dict()
         line["at"] = round(line["at"] - self._zero_s, 4)
-        return json.dumps(line, ensure_ascii=False, default=str) + "\n"
+        return json_text(line) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ from rtpipe import (
     audio,
 )
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
+from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import dated, free_name, reserve, started_at
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
+    RecorderLeftoverKept,
     RecorderResumed,
     RecorderSegmentStarted,
     RecorderStarted,
@@ -31,10 +34,13 @@ from rtpipe_plugins.sinks.recorder.events import (
 from rtpipe_plugins.sinks.recorder.options import RecorderOptions
 from rtpipe_plugins.sinks.recorder.placement import Placement, began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
-from rtpipe_plugins.sinks.recorder.segment import FileFormat
+from rtpipe_plugins.sinks.recorder.segment import EVENTS, FileFormat
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_EVENTS, TurnClips
+from rtpipe_plugins.sound.time_stamps import JumpGuard, TimestampsRebased
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -71,14 +77,18 @@ class Recorder(Sink[RecorderOptions]):
         RecorderSegmentStarted,
         RecorderFailed,
         RecorderResumed,
+        RecorderLeftoverKept,
         RecorderTurnRecorded,
         RecorderStopped,
+        TimestampsRebased,
     )
 
     @classmethod
-    def claims(cls, options: RecorderOptions) -> str:
-        """Return the file."""
-        return f"file:{options.path.absolute()}"
+    def claims(cls, options: RecorderOptions) -> tuple[str, ...]:
+        """Return the file, and its sidecar."""
+        path = options.path.absolute()
+        names = (path, path.with_suffix(EVENTS)) if options.sidecar else (path,)
+        return tuple(f"file:{name}" for name in names)
 
     def __init__(self, options: RecorderOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -103,7 +113,8 @@ class Recorder(Sink[RecorderOptions]):
         self._started_at = started_at(self.ctx)
         path = dated(options.path, self._started_at)
         try:
-            reserve(path if options.overwrite else free_name(path), overwrite=options.overwrite)
+            taken = _is_held if options.overwrite else os.path.lexists
+            reserve(free_name(path, taken), overwrite=options.overwrite)
         except EnvironmentProblem as problem:
             cause = problem.__cause__
             if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
@@ -192,7 +203,7 @@ class Recorder(Sink[RecorderOptions]):
 
         self._zero_s = zero_s
         live = self.ctx.live
-        self._placements = [Placement(zero_s, live=live) for _ in self._inputs]
+        self._placements = [Placement(zero_s, JumpGuard(self.ctx), live=live) for _ in self._inputs]
         self._aligner = Aligner(len(self._inputs), patience=self._patience, grace=self._patience)
         self._recording = self._new_recording(durable=live)
         self._out = BackgroundWriter(
@@ -239,6 +250,11 @@ class Recorder(Sink[RecorderOptions]):
             )
         events = self._events if options.sidecar else None
         return Recording(shape, events, announce, clips)
+
+
+def _is_held(path: Path) -> bool:
+    """Return whether a file may not be overwritten: it is in use, or a link, which none follows."""
+    return path.is_symlink() or is_locked(path)
 
 
 def _is_quiet(data: NDArray[np.int16]) -> bool:

@@ -139,6 +139,8 @@ class TurnClips:
         except OSError as error:
             self._failed(path, error)
             return
+        for leftover in segment.leftovers:
+            self._announce(leftover)
         self._count += 1
         self._open.append(_Clip(segment, role, track, begin, begin, by))
 

@@ -18,9 +18,8 @@ from rtpipe_plugins.sinks.speaker.playback import (
 from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.soundcard.device_watch import (
-    DeviceLost,
+    DEVICE_EVENTS,
     DeviceOptions,
-    DeviceReturned,
     DeviceWatch,
     OnLost,
 )
@@ -98,8 +97,7 @@ class Speaker(Sink[SpeakerOptions]):
         PlaybackStarted,
         PlaybackStopped,
         SpeakerUnderran,
-        DeviceLost,
-        DeviceReturned,
+        *DEVICE_EVENTS,
         DriftMeasured,
     )
     # A stall of the machine must not cost a syllable; trimming takes the lag back.

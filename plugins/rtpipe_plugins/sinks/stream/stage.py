@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from rtpipe import AudioFormat, Options, QueuePolicy, Sink, StageContext, StageError
+from rtpipe import AudioFormat, QueuePolicy, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
-from rtpipe_plugins.network.addresses import Address, problem, shown, unreachable
+from rtpipe_plugins.network.addresses import Address, AddressOptions, problem, shown, unreachable
 from rtpipe_plugins.sound.pacing import Pacer
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from rtpipe import AudioFrame
@@ -35,14 +36,14 @@ _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000}
 _CONTENT_TYPES = {"ogg": "application/ogg", "mp3": "audio/mpeg", "adts": "audio/aac"}
 
 
-class StreamOptions(Options):
+class StreamOptions(AddressOptions):
     """Where audio goes to, and as what."""
 
     main: ClassVar[str | None] = "url"
 
     url: Address
-    """icecast://user:password@host:port/mount, rtsp://, rtmp://, rtmps://, rtp://, udp://, tcp://
-    or srt://; user and password are never shown."""
+    """icecast://host:port/mount, rtsp://, rtmp://, rtmps://, rtp://, udp://, tcp:// or srt://; user
+    and password may stand in it, %-encoded, and are never shown."""
     format: str | None = None
     """FFmpeg's name of the container, where the scheme's usual one is not wanted: `mp3` for an
     Icecast server."""
@@ -76,7 +77,7 @@ class StreamOptions(Options):
     @property
     def scheme(self) -> str:
         """How the address begins."""
-        return urlsplit(self.url).scheme
+        return self.url.partition("://")[0].lower()
 
     @property
     def container(self) -> str:
@@ -125,6 +126,7 @@ class Stream(Sink[StreamOptions]):
     """
 
     kind = "stream"
+    publishes = (TimestampsRebased,)
     # A network that hesitates for a moment must not cost audio, and nobody waits for the answer.
     inlet_policy = QueuePolicy(max_ms=1000)
 
@@ -142,9 +144,10 @@ class Stream(Sink[StreamOptions]):
         from rtpipe_plugins.sound.holes import GapFiller
 
         super().__init__(options, ctx)
-        self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER])
+        self._uploader = ChildProcess([sys.executable, "-P", _UPLOADER], read=ctx.env_names)
         self._pacer = Pacer(ctx)
-        self._holes = GapFiller()
+        self._holes = GapFiller(ctx)
+        self._sent = 0
 
     async def open(self) -> None:
         """Connect.
@@ -154,7 +157,7 @@ class Stream(Sink[StreamOptions]):
         """
         options = self.options
         upload = {
-            "url": options.url,
+            "url": options.address,
             "container": options.container,
             "options": options.ffmpeg_options(),
             "encoder": options.encoder,
@@ -163,7 +166,8 @@ class Stream(Sink[StreamOptions]):
             "layout": options.layout,
         }
         await self._uploader.start(reads=True, writes=True)
-        await self._uploader.write(f"{json.dumps(upload)}\n".encode())
+        with suppress(ConnectionError):  # it says why it ended
+            await self._uploader.write(f"{json.dumps(upload)}\n".encode())
         error = await self._failure()
         if error is not None:
             raise unreachable(options.url, error, options.timeout_s)
@@ -174,10 +178,11 @@ class Stream(Sink[StreamOptions]):
         Raises:
             StageError: The connection broke off.
         """
-        await self._pacer.wait(frame)
         try:
             for data in self._holes.filled(frame):
+                await self._pacer.reach(self._sent / frame.sample_rate)
                 await self._uploader.write(data.tobytes())
+                self._sent += len(data)
         except ConnectionError as gone:
             raise self._broken_off(await self._failure() or gone) from None
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from pydantic import Field
 
 from rtpipe import Backoff, Event, Importance, Options, RtpipeError, Source, StageContext, audio
-from rtpipe_plugins.network.addresses import Address
+from rtpipe_plugins.media.damage import MediaDamaged
+from rtpipe_plugins.network.addresses import AddressOptions
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ class StreamDisconnected(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamWaiting(Event):
+    """The camera is connected, but for `silent_s` its audio has not begun."""
+
+    importance = Importance.WARNING
+    type: str = "stream.waiting"
+    silent_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"connected, but no audio has come for {self.silent_s:g} s"
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamConnected(Event):
     """Audio comes (again)."""
 
@@ -64,15 +78,14 @@ class Reconnect(Options):
     """The longest pause (s)."""
 
 
-class UrlOptions(Options):
+class UrlOptions(AddressOptions):
     """A stream from the network."""
 
     main: ClassVar[str | None] = "url"
 
-    url: Address
-    """The address; user and password may stand in it and are never shown."""
     timeout_s: float = Field(5.0, gt=0)
-    """How long it may take to connect, and how long a silence is a failure (s)."""
+    """How long it may take to connect, and how long without audio is a failure (s); a camera may
+    take three times as long to answer, and then to begin with its audio."""
     reconnect: Reconnect = Field(default_factory=Reconnect)
     """Pauses between attempts."""
     stream: int = Field(0, ge=0)
@@ -96,7 +109,7 @@ U = TypeVar("U", bound=UrlOptions)
 class LiveStream(Source[U]):
     """What `rtsp` and `url` share: a stream that is received in a thread and comes out evenly."""
 
-    publishes = (StreamConnected, StreamDisconnected)
+    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: U) -> bool:  # noqa: ARG003 - the same for all options
@@ -127,7 +140,7 @@ class LiveStream(Source[U]):
 
         options = self.options
         self._receiver = Receiver(
-            url=options.url,
+            url=options.address,
             stream=options.stream,
             options=self.ffmpeg_options(),
             timeout_s=options.timeout_s,
@@ -166,19 +179,27 @@ class LiveStream(Source[U]):
     # -- told by the receiver, in its thread -------------------------------------------------------
 
     def connected(self, layout: str) -> None:
-        """See `Listener`."""
+        """See `StreamObserver`."""
         self._tell(self._begin, layout)
 
     def received(self, frames: list[AudioFrame]) -> None:
-        """See `Listener`."""
+        """See `StreamObserver`."""
         self._tell(self._take, frames)
 
+    def waiting(self, silent_s: float) -> None:
+        """See `StreamObserver`."""
+        self._tell(self._wait, silent_s)
+
+    def damaged(self, damage: MediaDamaged) -> None:
+        """See `StreamObserver`."""
+        self._tell(self.ctx.publish, damage)
+
     def lost(self, reason: str, retry_s: float) -> None:
-        """See `Listener`."""
+        """See `StreamObserver`."""
         self._tell(self._lose, reason, retry_s)
 
     def ended(self, error: RtpipeError | None) -> None:
-        """See `Listener`."""
+        """See `StreamObserver`."""
         self._tell(self._end, error)
 
     def _tell(self, call: Callable[..., None], *args: object) -> None:
@@ -198,6 +219,10 @@ class LiveStream(Source[U]):
             self.ctx.publish(StreamConnected())
         self._buffer.push(frames)
 
+    def _wait(self, silent_s: float) -> None:
+        self._broken = True
+        self.ctx.publish(StreamWaiting(silent_s=silent_s))
+
     def _lose(self, reason: str, retry_s: float) -> None:
         self._broken = True
         self.ctx.publish(StreamDisconnected(reason=reason, retry_s=retry_s))
@@ -211,16 +236,14 @@ class LiveStream(Source[U]):
 class Rtsp(LiveStream[RtspOptions]):
     """The sound of a camera; it reconnects by itself.
 
-    - rtsp: "rtsp://viewer:${env:CAMERA_PASSWORD:-}@192.0.2.7/stream1"
+    - rtsp: {url: "rtsp://192.0.2.7/stream1", user: viewer, password: "${env:CAMERA_PASSWORD:-}"}
     """
 
     kind = "rtsp"
 
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the options to open it with."""
-        timeout_us = str(round(self.options.timeout_s * 1e6))
-        ours = {"rtsp_transport": self.options.rtsp_transport, "timeout": timeout_us}
-        return ours | self.options.options
+        return {"rtsp_transport": self.options.rtsp_transport} | self.options.options
 
 
 class Url(LiveStream[UrlOptions]):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import sqlite3
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from rtpipe import EnvironmentProblem, StageError
+from rtpipe import EnvironmentProblem, StageError, reason_of
 from rtpipe_plugins.child.thread import OwnThread
+from rtpipe_plugins.disk.appending import AppendedFile
+from rtpipe_plugins.disk.json_text import json_text
+from rtpipe_plugins.disk.output_path import free_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +33,10 @@ DELETE FROM messages WHERE number IN
 (SELECT number FROM messages WHERE number > ? ORDER BY number
  LIMIT max(0, (SELECT count(*) FROM messages WHERE number > ?) - ?))
 """
+_SQLITE = b"SQLite format 3\0"
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DEAD_LETTERS_BYTES = 64 * 2**20
+"""A server that refuses everything must not fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,10 @@ class Message:
     body: str
 
 
+class _Damaged(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 class Outbox:
     """A queue of messages in SQLite: one thread writes, and a message is on the disk once `put`.
 
@@ -52,11 +67,18 @@ class Outbox:
         path: The file. None: in memory, gone with the process.
         limit: How many messages it holds. When it is full the oldest goes; not the one that `first`
             has given out, which may be under way.
+        on_damage: Told that the file was damaged: why, and where it was put; a new one is in use.
     """
 
-    def __init__(self, path: Path | None, limit: int) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        limit: int,
+        on_damage: Callable[[str, Path], None] = lambda *_: None,
+    ) -> None:
         self._path = path
         self._limit = limit
+        self._on_damage = on_damage
         self._thread = OwnThread("outbox")
         self._database: sqlite3.Connection | None = None
         self._removed = 0
@@ -69,7 +91,12 @@ class Outbox:
             EnvironmentProblem: The file cannot be used, or another stage or process uses it.
         """
         try:
-            await self._thread.start(self._open)
+            try:
+                await self._thread.start(self._open)
+            except sqlite3.DatabaseError as error:
+                if not (_is_damage(error) and await self._thread.start(self._is_ours)):
+                    raise
+                await self._begin_anew(error)
         except (OSError, sqlite3.Error) as error:
             raise EnvironmentProblem(f"cannot use the outbox {self._path}: {error}") from None
 
@@ -98,6 +125,24 @@ class Outbox:
         self._removed = message.number
         await self._done(self._remove)
 
+    async def set_aside(self, message: Message, reason: str) -> Path | None:
+        """Write a message that no one will ever take to the dead-letter file beside the outbox.
+
+        Returns:
+            That file; None where the outbox is in memory.
+
+        Raises:
+            StageError: It could not be written.
+        """
+        if self._path is None:
+            return None
+        path = self._path.with_name(f"{self._path.name}.dead.jsonl")
+        try:
+            await self._thread.start(_bury, path, message, reason)
+        except OSError as error:
+            raise StageError(f"cannot write {path}: {reason_of(error)}") from None
+        return path
+
     async def count(self) -> int:
         """Return how many messages wait.
 
@@ -117,9 +162,20 @@ class Outbox:
                 return work(self._database)
 
         try:
-            return await self._thread.start(within_a_transaction)
-        except sqlite3.Error as error:
+            try:
+                return await self._thread.start(within_a_transaction)
+            except sqlite3.DatabaseError as error:
+                if self._path is None or not _is_damage(error):
+                    raise
+                await self._begin_anew(error)
+                return await self._thread.start(within_a_transaction)
+        except (OSError, sqlite3.Error) as error:
             raise StageError(f"the outbox {self._path or ''} fails: {error}") from None
+
+    async def _begin_anew(self, damage: sqlite3.DatabaseError) -> None:
+        kept = await self._thread.start(self._move_away)
+        self._on_damage(f"{damage}", kept)
+        await self._thread.start(self._open)
 
     # -- in the thread -----------------------------------------------------------------------------
 
@@ -133,6 +189,37 @@ class Outbox:
         self._database.execute("PRAGMA synchronous = FULL")  # a power cut loses no message
         with self._database:
             self._database.execute(_MESSAGES)
+            # In a new file numbers go on where those of one that was damaged ended.
+            self._database.execute(
+                "INSERT INTO sqlite_sequence SELECT 'messages', ? WHERE NOT EXISTS"
+                " (SELECT 1 FROM sqlite_sequence WHERE name = 'messages')",
+                (max(self._removed, self._given),),
+            )
+        ((found,), *_) = self._database.execute("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise _Damaged(found)
+
+    def _is_ours(self) -> bool:
+        """Return whether the file is a database, or the zeros that a power cut leaves of one."""
+        if self._path is None:
+            return False
+        with self._path.open("rb") as file:
+            start = file.read(len(_SQLITE))
+        return start == _SQLITE or not any(start)
+
+    def _move_away(self) -> Path:
+        assert self._path is not None
+        with suppress(sqlite3.Error):
+            self._close()
+        kept = free_name(self._path.with_name(f"{self._path.name}.damaged"))
+        for ending in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + ending).rename(
+                    kept.with_name(kept.name + ending)
+                )
+        with suppress(FileNotFoundError):
+            self._path.rename(kept)
+        return kept
 
     def _put(self, database: sqlite3.Connection, type: str, body: str) -> int:
         database.execute(
@@ -164,3 +251,21 @@ class Outbox:
         if self._database is not None:
             with closing(self._database):
                 self._database = None
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def _bury(path: Path, message: Message, reason: str) -> None:
+    letter = {
+        "time": datetime.now(UTC).astimezone().isoformat(timespec="milliseconds"),
+        "id": message.id,
+        "reason": reason,
+        "event": json.loads(message.body),
+    }
+    with closing(AppendedFile(path)) as file:
+        file.open()
+        if path.stat().st_size >= _DEAD_LETTERS_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        file.append(f"{json_text(letter)}\n".encode())

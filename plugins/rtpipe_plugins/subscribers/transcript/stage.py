@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
@@ -10,15 +10,19 @@ from pydantic import model_validator
 
 from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
-from rtpipe_plugins.disk.appending import append
+from rtpipe_plugins.disk.appending import AppendedFile
+from rtpipe_plugins.disk.json_text import json_text
 from rtpipe_plugins.disk.output_path import ConfinedPath, dated, free_name, reserve, started_at
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import FileIO
 
 _SPEAKERS = {"transcript.user": "user", "transcript.assistant": "assistant"}
+
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""Control characters: a NUL ends a player's subtitles, an escape steers who shows them."""
+_NO_UTF_8 = re.compile("[\ud800-\udfff]")
 
 Format: TypeAlias = Literal["txt", "srt", "vtt", "jsonl"]
 
@@ -76,7 +80,7 @@ class Transcript(Subscriber[TranscriptOptions]):
     """
 
     kind = "transcript"
-    _file: FileIO | None = None
+    _file: AppendedFile | None = None
 
     def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -119,7 +123,7 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _turn(self, event: Event) -> TranscriptTurn | None:
         said = event.payload()
-        text = " ".join(f"{said.get('text', '')}".split())
+        text = _on_one_line(f"{said.get('text', '')}")
         interrupted = bool(said.get("interrupted"))
         if event.type == "transcript.user":
             id = f"{said.get('item_id')}"
@@ -140,9 +144,13 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _begin(self) -> None:
         path = free_name(dated(self.options.path, started_at(self.ctx)))
-        self._file = reserve(path, overwrite=False).open("xb", buffering=0)
-        if self._format == "vtt":
-            self._file.write(b"WEBVTT\n\n")
+        reserve(path, overwrite=False).open("xb").close()
+        self._file = AppendedFile(
+            path,
+            ending=b"\n\n" if self._format in {"srt", "vtt"} else b"\n",
+            header=b"WEBVTT\n\n" if self._format == "vtt" else b"",
+        )
+        self._file.open()
 
     def _end(self) -> None:
         if self._file is not None:
@@ -150,7 +158,7 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None, "an event came before open()"
-        append(self._file, data)
+        self._file.append(data)
 
 
 def _as_txt(_: int, turn: TranscriptTurn) -> str:
@@ -177,7 +185,7 @@ def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
         "text": turn.text,
         "interrupted": turn.interrupted,
     }
-    return json.dumps(said, ensure_ascii=False) + "\n"
+    return json_text(said) + "\n"
 
 
 _WRITTEN: dict[str, Callable[[int, TranscriptTurn], str]] = {
@@ -186,6 +194,10 @@ _WRITTEN: dict[str, Callable[[int, TranscriptTurn], str]] = {
     "vtt": _as_vtt,
     "jsonl": _as_jsonl,
 }
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(_NO_UTF_8.sub("\ufffd", _NO_TEXT.sub(" ", text)).split())
 
 
 def _marked(turn: TranscriptTurn) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rtpipe import CANONICAL, ExitCode, Options, StageContext, StageError, Transform, audio
 from rtpipe_plugins.sound.limiter import limit
+from rtpipe_plugins.sound.time_stamps import JumpGuard, TimestampsRebased
 from rtpipe_plugins.transforms.mix.ducking import Duck, Ducker
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Mix(Transform[MixOptions]):
     """
 
     kind = "mix"
+    publishes = (TimestampsRebased,)
     accepts = CANONICAL
     many_inlets = True
 
@@ -57,6 +59,8 @@ class Mix(Transform[MixOptions]):
         super().__init__(options, ctx)
         self._ended: set[int] = set()
         self._origins: dict[int, int] = {}
+        self._ends: dict[int, int] = {}  # where each input's latest frame ended
+        self._guards = [JumpGuard(ctx) for _ in ctx.inputs]
         self._zero: tuple[float, int] | None = None  # the first frame's second, and its pts
         self._by_clock = False  # whether that second is the pipeline's
         self._floor = 0
@@ -95,7 +99,7 @@ class Mix(Transform[MixOptions]):
         from rtpipe_plugins.sound.alignment import Aligner
 
         data = audio.pcm(frame)[:, 0]
-        at = self._origin(frame, inlet) + (frame.pts or 0)
+        at = self._place(frame, inlet)
         live = self.ctx.live
         patience, grace = (_PATIENCE, _GRACE) if live else (_BATCH_PATIENCE, _BATCH_PATIENCE)
         if self._line is None:
@@ -145,6 +149,14 @@ class Mix(Transform[MixOptions]):
             zero_s, zero_pts = self._zero = self._zero or (heard_s, pts)
             self._origins[inlet] = round((heard_s - zero_s) * _RATE) + zero_pts - pts
         return self._origins[inlet]
+
+    def _place(self, frame: AudioFrame, inlet: int) -> int:
+        at = self._origin(frame, inlet) + (frame.pts or 0)
+        jump = at - self._ends.get(inlet, at)
+        unreal = jump - self._guards[inlet].hole(jump, frame) if jump > 0 else 0
+        self._origins[inlet] -= unreal
+        self._ends[inlet] = at - unreal + frame.samples
+        return at - unreal
 
     def _mixed(self, pts: int, block: NDArray[np.int16]) -> AudioFrame:
         """Return the sum of what the inputs hold at a place, shape (samples, inputs)."""

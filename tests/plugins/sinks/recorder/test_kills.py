@@ -26,7 +26,8 @@ from rtpipe.testing import Bench
 from rtpipe_plugins.sinks.recorder.stage import Recorder
 
 async def main():
-    bench = Bench(Recorder, {"path": Path(sys.argv[1])}, live=True)
+    options = {"path": Path(sys.argv[1]), "overwrite": "overwrite" in sys.argv}
+    bench = Bench(Recorder, options, live=True)
     bench.context.inputs = ("visitor", "desk")
     noise = np.random.default_rng(0)
     async with bench.opened():
@@ -43,10 +44,12 @@ asyncio.run(main())
 """
 
 
-def killed(path: Path, voices: str, after_s: float) -> float:
+def killed(path: Path, voices: str, after_s: float, *more: str) -> float:
     """Record until a moment counted from the first audio; return how much was recorded (s)."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(path), voices], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(path), voices, *more],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         given = [process.stdout.readline()]
@@ -94,3 +97,17 @@ def test_twenty_kills_at_random_moments_lose_less_than_a_second_each(
     worst = max(lost)
     print(f"20 kills: {worst:.3f} s lost at most")  # noqa: T201 - the figure, by `pytest -rP`
     assert worst < 1.0, lost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["mka", "wav", "opus"])
+def test_kills_while_overwriting_leave_the_old_file_and_each_of_the_new_ones(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    path.write_text("old")
+    given = [killed(path, "both", after_s, "overwrite") for after_s in (1.3, 0.9)]
+    assert path.read_text() == "old"
+    tracks = 2 if ending == "mka" else 1
+    for name, given_s in zip(("a.part-2", "a.part"), given, strict=True):
+        assert check(tmp_path / f"{name}.{ending}", given_s, tracks) < 1.0

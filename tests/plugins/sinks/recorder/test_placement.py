@@ -82,3 +82,27 @@ def test_what_was_heard_before_the_beginning_is_left_out(tmp_path: Path) -> None
     data, _ = read_wav(tmp_path / "a.wav")
     assert np.array_equal(data[:, 0], visitor)
     assert np.array_equal(data[: 24_000 - 4800, 1], desk[4800:])
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("jump", [10**12, 2**61, -(10**12)])
+@pytest.mark.parametrize("at", [0, 25])
+def test_time_stamps_of_another_age_lose_nothing_and_make_no_hours(
+    tmp_path: Path, at: int, jump: int, *, live: bool
+) -> None:
+    words = voice(1.0, 3)
+    desk = heard(words, at_s=0.0 if live else None)
+    for frame in desk[at:]:
+        frame.pts = (frame.pts or 0) + jump
+    visitor = heard(words, at_s=0.0 if live else None)
+    arrivals = [
+        (n, frame) for pair in zip(visitor, desk, strict=True) for n, frame in enumerate(pair)
+    ]
+    bench = recorded(tmp_path / "a.wav", arrivals, live=live)
+    data, _ = read_wav(tmp_path / "a.wav")
+    assert data.shape == (RATE, 2)
+    assert np.array_equal(data[:, 0], words)
+    assert np.array_equal(data[:, 1], words)
+    # A live stream stands where its first frame was heard, whatever it counts from.
+    told = 0 if jump < 0 or (live and not at) else 1
+    assert len(bench.run.of_type("timestamps.rebased")) == told

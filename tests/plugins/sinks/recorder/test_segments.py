@@ -1,13 +1,15 @@
 """Segments, by time and by size: they join to the sample."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from helpers.media_files import read_tracks, read_wav
+from helpers.media_files import lag, read_tracks, read_wav
 from plugins.sinks.recorder.recording import events_at, heard, in_turn, recorded, voice, with_events
 
 
@@ -38,6 +40,32 @@ def test_opus_segments_join_to_the_sample(tmp_path: Path, ending: str) -> None:
     recorded(tmp_path / f"a.{ending}", arrivals, inputs=("mic",), segment_s=2)
     names = (f"a.{ending}", f"a-2.{ending}", f"a-3.{ending}")
     assert [decoded(tmp_path / name) for name in names] == [96_000, 96_000, 48_480]
+
+
+def read_by_ffmpeg(path: Path) -> NDArray[np.float64]:
+    """Return what FFmpeg's own program makes of a file: no time stamp of ours is asked."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
+    made = subprocess.run(command, capture_output=True, check=True)
+    return np.frombuffer(made.stdout, np.int16).astype(float)
+
+
+@pytest.mark.parametrize("ending", ["m4a", "mp4"])
+@pytest.mark.parametrize("cut", [{"segment_s": 2}, {"segment_mb": 0.02}])
+def test_aac_segments_begin_without_priming_and_join_to_the_sample(
+    tmp_path: Path, ending: str, cut: dict[str, float]
+) -> None:
+    data = voice(5.01)
+    recorded(tmp_path / f"a.{ending}", in_turn(heard(data, at_s=0.0)), inputs=("mic",), **cut)
+    pieces = sorted(tmp_path.glob(f"a*.{ending}"), key=lambda path: path.stat().st_mtime_ns)
+    read = [read_by_ffmpeg(piece) for piece in pieces]
+    assert len(read) >= 3
+    assert all(len(piece) % 1024 == 0 for piece in read)
+    assert 0 <= sum(map(len, read)) - len(data) < 1024  # the last block is a whole one
+    begin = 0
+    for piece in read:
+        here = data[begin : begin + len(piece)].astype(float)
+        assert lag(here, piece) == 0
+        begin += len(piece)
 
 
 def test_an_end_on_a_segments_end_leaves_no_empty_file(tmp_path: Path) -> None:

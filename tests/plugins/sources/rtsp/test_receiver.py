@@ -1,16 +1,19 @@
 """The receiver: it connects again, reads no faster than it plays, and says what is wrong."""
 
+import random
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from plugins.sources.rtsp.camera import AUDIO, VIDEO, Camera
 from plugins.sources.rtsp.serving import encoded, sent_as_a_file, served
 from rtpipe import AudioFrame, Backoff, EnvironmentProblem, ExitCode, RtpipeError, StageError
+from rtpipe_plugins.media.damage import MediaDamaged
 from rtpipe_plugins.sources.rtsp.receiver import Receiver
 
 
@@ -20,6 +23,7 @@ class Notes:
     def __init__(self) -> None:
         self.said: list[Any] = []
         self.samples = 0
+        self.damage: list[MediaDamaged] = []
         self.enough = threading.Event()
         self.over = threading.Event()
         self.reconnects = 0
@@ -30,6 +34,12 @@ class Notes:
     def received(self, frames: list[AudioFrame]) -> None:
         assert {frame.samples for frame in frames} <= {960}
         self.samples += sum(frame.samples for frame in frames)
+
+    def waiting(self, silent_s: float) -> None:
+        self.said.append(("waiting", silent_s))
+
+    def damaged(self, damage: MediaDamaged) -> None:
+        self.damage.append(damage)
 
     def lost(self, reason: str, retry_s: float) -> None:
         self.said.append((reason, retry_s))
@@ -143,3 +153,130 @@ def test_a_stream_without_sound_is_a_clear_error(tmp_path: Path) -> None:
         error = first_error(f"tcp://127.0.0.1:{port}")
     assert isinstance(error, StageError)
     assert error.message == f"tcp://127.0.0.1:{port} has no audio: it holds video"
+
+
+# -- cameras ---------------------------------------------------------------------------------------
+
+OVER_TCP = {"rtsp_transport": "tcp"}
+
+
+@contextmanager
+def watching(camera: Camera) -> Iterator[Notes]:
+    """Receive with a time-out of 0.3 s."""
+    with (
+        served(camera.conversation()) as port,
+        receiving(f"rtsp://127.0.0.1:{port}/x", options=OVER_TCP, timeout_s=0.3) as notes,
+    ):
+        yield notes
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_camera_with_pictures_is_asked_for_its_audio_alone() -> None:
+    """Else FFmpeg studies the pictures for seconds before any audio is handed on."""
+    camera = Camera()
+    began = time.monotonic()
+    with watching(camera) as notes:
+        until(lambda: notes.samples > 0)
+        assert time.monotonic() - began < 1.0
+    assert camera.asked[:4] == ["OPTIONS x", "DESCRIBE x", "SETUP audio", "PLAY x"]
+    assert notes.said == ["mono"]
+
+
+def test_a_camera_may_answer_later_than_the_timeout() -> None:
+    with watching(Camera(answers_after_s=0.6)) as notes:
+        until(lambda: notes.samples > 0)
+    assert notes.said == ["mono"]
+
+
+def test_a_camera_whose_audio_begins_late_is_waited_for_and_said() -> None:
+    camera = Camera(audio=lambda at_s: at_s > 0.5)
+    with watching(camera) as notes:
+        until(lambda: notes.samples > 0)
+    assert set(notes.said) == {"mono", ("waiting", 0.3)}
+    assert camera.asked.count("PLAY x") == 1
+
+
+def test_a_camera_whose_audio_never_begins_is_connected_again() -> None:
+    camera = Camera(audio=lambda _: False)
+    with watching(camera) as notes:
+        until(lambda: notes.reconnects == 1)
+    assert notes.said[:3] == ["mono", ("waiting", 0.3), ("waiting", 0.3)]
+    assert "nothing moved for 0.3 s" in notes.said[3][0]
+
+
+def test_audio_that_stops_while_other_packets_come_is_a_broken_stream() -> None:
+    camera = Camera(audio=lambda at_s: at_s < 0.3, seconds=5.0)
+    with watching(camera) as notes:
+        until(lambda: notes.reconnects == 1)
+    assert notes.samples > 10_000
+    assert "nothing moved for 0.3 s" in notes.said[1][0]
+
+
+def test_a_camera_without_audio_is_told_what_it_holds() -> None:
+    for media in ([VIDEO], [VIDEO, VIDEO]):
+        with watching(Camera(media, seconds=0.1)) as notes:
+            assert notes.over.wait(10)
+        assert isinstance(notes.said[0], StageError)
+        assert notes.said[0].message.endswith("/x has no audio: it holds video")
+
+
+def test_a_camera_that_never_answers_is_told_as_one() -> None:
+    with watching(Camera([AUDIO], answers_after_s=1.5)) as notes:
+        assert notes.over.wait(10)
+    assert isinstance(notes.said[0], EnvironmentProblem)
+    assert "nothing moved for 0.9 s" in notes.said[0].message
+
+
+def test_damage_is_played_around_without_a_new_connection_and_told_once(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.aac", 4.0)
+    content, dice = bytearray(path.read_bytes()), random.Random(1)
+    for _ in range(40):
+        at = dice.randrange(len(content) // 4, len(content) - 4)
+        content[at : at + 4] = dice.randbytes(4)
+    with (
+        served(lambda connection, number: number or connection.sendall(content)) as port,
+        receiving(f"tcp://127.0.0.1:{port}", timeout_s=2.0) as notes,
+    ):
+        assert notes.enough.wait(10)
+    assert notes.said[0] == "mono"
+    assert notes.samples > 2.5 * 48_000
+    assert 1 <= len(notes.damage) <= 2
+    assert notes.damage[-1].packets > 1
+
+
+def test_a_recording_whose_clock_begins_anew_is_not_waited_for(tmp_path: Path) -> None:
+    whole = b""
+    for offset in ("600", "0"):
+        words = ("-f", "lavfi", "-i", "sine=d=1", "-c:a", "mp2", "-output_ts_offset", offset)
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *words, tmp_path / "one.ts"], check=True)
+        whole += (tmp_path / "one.ts").read_bytes()
+    with (
+        served(sent_as_a_file(whole)) as port,
+        receiving(f"http://127.0.0.1:{port}/whole.ts") as notes,
+    ):
+        assert notes.over.wait(10)
+    assert notes.said[1:] == [None]
+    assert notes.samples >= 1.9 * 48_000
+    assert notes.damage[-1].jumps == 1
+
+
+def test_a_station_whose_name_is_latin_1_is_heard(tmp_path: Path) -> None:
+    content = encoded(tmp_path / "tone.mp3", 1.0).read_bytes()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\nicy-name: Radio Z\xfcrich\r\n\r\n"
+
+    def talk(connection: socket.socket, _number: int) -> None:
+        connection.recv(4096)
+        connection.sendall(head + content)
+
+    with (
+        served(talk) as port,
+        receiving(f"http://127.0.0.1:{port}/") as notes,
+    ):
+        assert notes.enough.wait(10) or notes.over.wait(0)
+    assert notes.said[0] == "mono"

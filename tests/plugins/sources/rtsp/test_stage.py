@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.command import rtpipe
+from plugins.sources.rtsp.camera import Camera
 from plugins.sources.rtsp.serving import encoded, sent_as_a_file, sent_in_time, served
 from rtpipe import EnvironmentProblem, audio
 from rtpipe.testing import Bench, StageRun, joined, run_stage, tone
@@ -123,13 +124,13 @@ def test_a_first_attempt_that_fails_is_the_surroundings_fault() -> None:
         asyncio.run(run())
 
 
-def test_rtsp_is_asked_for_over_tcp_and_with_a_timeout() -> None:
+def test_rtsp_is_asked_for_over_tcp() -> None:
     async def options() -> dict[str, str]:
         given = {"url": "rtsp://x/y", "timeout_s": 3, "options": {"user_agent": "kiosk"}}
         stage = Bench(Rtsp, given).stage
         return stage.ffmpeg_options()
 
-    expected = {"rtsp_transport": "tcp", "timeout": "3000000", "user_agent": "kiosk"}
+    expected = {"rtsp_transport": "tcp", "user_agent": "kiosk"}
     assert asyncio.run(options()) == expected
 
 
@@ -185,3 +186,20 @@ def test_a_run_tells_of_a_camera_that_breaks_off_and_comes_back(tmp_path: Path) 
     told = [" ".join(line.split()[1:]) for line in ended.err.splitlines()]
     assert "camera the stream ended; trying again in 0.2 s" in told
     assert "camera audio comes again" in told
+
+
+def test_a_camera_whose_audio_begins_late_is_silent_until_then_and_says_so() -> None:
+    camera = Camera(audio=lambda at_s: at_s > 0.5)
+
+    async def run(port: int) -> StageRun:
+        given = {"url": f"rtsp://127.0.0.1:{port}/x", "user": "cam", "password": "p/w"}
+        return await run_stage(Rtsp, {**given, "timeout_s": 0.4}, seconds=1.2)
+
+    with served(camera.conversation()) as port:
+        run = asyncio.run(run(port))
+    assert [event.type for event in run.events] == ["stream.waiting", "stream.connected"]
+    assert run.events[0].line() == "connected, but no audio has come for 0.4 s"
+    levels = [audio.level_dbfs(frame) for frame in run.frames]
+    assert len(levels) == 60
+    assert set(levels[:15]) == {-120.0}
+    assert all(level > -30 for level in levels[-10:])

@@ -19,6 +19,7 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 
 from rtpipe import Options, PluginError
+from rtpipe_plugins.child.environment import GivenBack
 from rtpipe_plugins.child.function import TargetName, function_at
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class CommandTool(Options):
     """The JSON schema of the arguments. Only the model is told: the program must check them."""
     timeout_s: float = Field(default=10.0, gt=0)
     """How long it may take; after that it is ended, and the model is told that it failed."""
+    env: GivenBack = ()
 
     @property
     def called(self) -> str:

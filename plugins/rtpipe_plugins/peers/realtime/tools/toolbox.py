@@ -28,7 +28,17 @@ _MOST_CHARACTERS = 32_000
 
 
 class _Failed(Exception):  # noqa: N818 - what happened
-    """A tool did not do what it should; the text is for the model."""
+    """A tool did not do what it should; the text is for the model.
+
+    Args:
+        text: What happened.
+        child: The command that failed: what it said is for people alone.
+    """
+
+    def __init__(self, text: str, child: ChildProcess | None = None) -> None:
+        super().__init__(text)
+        self.said = "" if child is None else child.said
+        self.withheld = () if child is None else child.withheld
 
 
 class Toolbox:
@@ -74,18 +84,21 @@ class Toolbox:
             try:
                 output = self._mask(await self._output(tool, call.arguments or "{}"))
             except BaseException as error:
-                reason = "broken off" if isinstance(error, asyncio.CancelledError) else str(error)
+                failed = error if isinstance(error, _Failed) else _Failed(_unforeseen(error))
+                reason = self._mask(str(failed))
                 self._ctx.publish(
                     ToolFailed(
                         call_id=call.call_id,
                         name=call.name,
                         duration_ms=self._since(began),
-                        reason=self._mask(reason),
+                        reason=reason,
+                        stderr=self._mask(failed.said),
+                        withheld=failed.withheld,
                     )
                 )
-                if not isinstance(error, _Failed):
+                if failed is not error:
                     raise
-                output = json.dumps({"error": self._mask(reason)}, ensure_ascii=False)
+                output = json.dumps({"error": reason}, ensure_ascii=False)
             else:
                 self._ctx.publish(
                     ToolReturned(
@@ -104,13 +117,13 @@ class Toolbox:
             _Failed: It failed, or took too long.
         """
         try:
-            async with asyncio.timeout(tool.timeout_s):
-                if isinstance(tool, CommandTool):
-                    text = await self._command(tool, arguments)
-                else:
+            if isinstance(tool, CommandTool):
+                text = await self._command(tool, arguments)
+            else:
+                async with asyncio.timeout(tool.timeout_s):
                     text = _text(await _called(tool, arguments))
         except TimeoutError:
-            raise _Failed(f"it took longer than {tool.timeout_s:g} s") from None
+            raise _Failed(_late(tool)) from None
         except ValidationError as error:
             raise _Failed(f"wrong arguments: {_mistakes(error)}") from None
         except _Failed:
@@ -121,24 +134,36 @@ class Toolbox:
         return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " …"
 
     async def _command(self, tool: CommandTool, arguments: str) -> str:
-        child = ChildProcess(tool.command)
+        child = ChildProcess(tool.command, read=self._ctx.env_names, given=tool.env)
         try:
-            await child.start(reads=True, writes=True)
-            with suppress(ConnectionError):  # it need not read them
-                await child.write(arguments.encode())
-            await child.end_of_input()
-            said = await child.read(4 * _MOST_CHARACTERS)
-            if len(said) < 4 * _MOST_CHARACTERS and (how := await child.finished()) is not None:
-                self._ctx.log.warning("the tool %s %s: %s", tool.name, how, child.said)
-                raise _Failed(f"the program {how}")
+            async with asyncio.timeout(tool.timeout_s):
+                await child.start(reads=True, writes=True)
+                with suppress(ConnectionError):  # it need not read them
+                    await child.write(arguments.encode(errors="backslashreplace"))
+                await child.end_of_input()
+                said = await child.read(4 * _MOST_CHARACTERS)
+                whole = len(said) < 4 * _MOST_CHARACTERS
+                how = await child.finished() if whole else None
+        except TimeoutError:
+            raise _Failed(_late(tool), child) from None
         except RtpipeError as error:
             raise _Failed(error.message) from error
         finally:
             await child.close()
+        if how is not None:
+            raise _Failed(f"the program {how}", child)
         return said.decode(errors="replace").strip()
 
     def _since(self, began: float) -> float:
         return round((self._ctx.now() - began) * 1000, 1)
+
+
+def _unforeseen(error: BaseException) -> str:
+    return "broken off" if isinstance(error, asyncio.CancelledError) else str(error)
+
+
+def _late(tool: PythonTool | CommandTool) -> str:
+    return f"it took longer than {tool.timeout_s:g} s"
 
 
 async def _called(tool: PythonTool, arguments: str) -> Any:

@@ -268,6 +268,44 @@ async def test_a_command_that_fails_is_told_to_the_model(
     assert "HOME" not in told
 
 
+@pytest.mark.parametrize("ends", ["sys.exit(3)", "time.sleep(30)"])
+async def test_what_a_failed_command_said_and_lacked_is_for_people_alone(
+    ctx: StageContext, published: Any, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setenv("LAMP_KEY", "canary")
+    code = f"import sys, time; print('no key, sesame-open', file=sys.stderr, flush=True); {ends}"
+    told = json.loads(await Box(ctx, command(code, timeout_s=1.0)).call("run"))["error"]
+    assert "no key" not in told
+    assert "LAMP" not in told
+    (failed,) = published.of("tool.failed")
+    assert (failed.reason, failed.stderr) == (told, "no key, …")
+    assert "LAMP_KEY" in failed.withheld
+    assert failed.line().startswith(f"the tool `run` failed: {told}: no key, … (withheld")
+
+
+async def test_a_command_sees_no_secret_unless_it_is_given_back(
+    ctx: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ROOM", "LAMP_KEY", "DESK_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    ctx.env_names = frozenset({"ROOM"})
+    code = "import os; print([name for name, value in os.environ.items() if value == 'canary'])"
+    assert await Box(ctx, command(code)).call("run") == "[]"
+    assert await Box(ctx, command(code, env=["DESK_TOKEN"])).call("run") == "['DESK_TOKEN']"
+
+
+async def test_what_a_command_leaves_in_the_background_holds_nothing_up(ctx: StageContext) -> None:
+    behind = ["sh", "-c", "exec 3<&0; sleep 60 <&3 & cat"]
+    box = Box(ctx, {"command": behind, "name": "run"})
+    async with asyncio.timeout(20):
+        assert await box.call("run", {"city": "Ulm"}) == '{"city": "Ulm"}'
+
+
+async def test_half_a_surrogate_pair_reaches_a_command(ctx: StageContext) -> None:
+    box = Box(ctx, command("import json, sys; print(ascii(json.load(sys.stdin)['city']))"))
+    assert await box.call("run", '{"city": "\ud83d"}') == r"'\ud83d'"
+
+
 @pytest.mark.slow
 async def test_a_command_that_prints_without_end_is_cut(ctx: StageContext) -> None:
     box = Box(ctx, command("while True: print('x' * 1000)"))

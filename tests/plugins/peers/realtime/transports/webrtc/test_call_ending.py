@@ -63,14 +63,14 @@ async def test_an_end_for_good_is_raised_as_such(answerer: Any, visit: Any) -> N
 
 
 async def test_a_mistake_of_ours_in_a_callback_is_not_lost(
-    answerer: Any, visit: Any, bus: Any
+    answerer: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stumble(_: Any) -> None:
+    def stumble(*_: Any) -> None:
         raise ZeroDivisionError
 
     async with visit() as call:
         await call.begin()
-        bus.subscribe("response.novel", stumble)
+        monkeypatch.setattr(call.stage._manager, "take", stumble)
         answerer.send({"type": "response.novel"})
         with pytest.raises(ZeroDivisionError):
             await call.over()

@@ -1,0 +1,254 @@
+"""What the framework itself publishes in any pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from rtpipe.events.event import Event, Importance
+
+if TYPE_CHECKING:
+    from av import AudioLayout
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStarted(Event):
+    """Every stage is open and the sources begin."""
+
+    type: str = "pipeline.started"
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStopping(Event):
+    """A stop was asked for; sources close and what is queued drains."""
+
+    importance = Importance.NOTICE
+    type: str = "pipeline.stopping"
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"stopping: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineEnded(Event):
+    """Every stage is closed."""
+
+    importance = Importance.NOTICE
+    type: str = "pipeline.ended"
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"ended: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStatusChanged(Event):
+    """A stage moved between starting, ok, recovering, failed, stopping and stopped."""
+
+    importance = Importance.DETAIL
+    type: str = "stage.status_changed"
+    status: str
+    detail: str = ""
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"is {self.status}: {self.detail}" if self.detail else f"is {self.status}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageUnwell(StageStatusChanged):
+    """A stage is recovering or has failed; `stage.failed` or `stage.fell_back` tells why."""
+
+    importance = Importance.INFO
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFellBack(Event):
+    """A stage could not open because of its surroundings; its `fallback:` took its place."""
+
+    importance = Importance.WARNING
+    type: str = "stage.fell_back"
+    wanted: str
+    used: str
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.reason}: `{self.used}` takes over"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFailed(Event):
+    """A stage raised; `policy` says what was done about it, `where` the line of its code."""
+
+    importance = Importance.ERROR
+    type: str = "stage.failed"
+    error: str
+    policy: str
+    where: str = ""
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        place = f" at {self.where}" if self.where else ""
+        return f"{self.error.removeprefix(f'{self.source}: ')}{place} (on_error: {self.policy})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRestarted(Event):
+    """A failed stage is open again."""
+
+    importance = Importance.WARNING
+    type: str = "stage.restarted"
+    tries: int
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"open again (try {self.tries})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStalled(Event):
+    """A stage held the event loop; `where` is the line it was at."""
+
+    importance = Importance.WARNING
+    type: str = "stage.stalled"
+    held_ms: float
+    where: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"held the event loop for {self.held_ms:.0f} ms at {self.where}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkDropped(Event):
+    """A full inlet dropped audio; `total_ms` counts since the start."""
+
+    importance = Importance.WARNING
+    type: str = "link.dropped"
+    dropped_ms: float
+    total_ms: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"dropped {self.dropped_ms:.0f} ms of audio, {self.total_ms:.0f} ms in all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkDownmixed(Event):
+    """Audio of more than two channels goes on in another layout, because its reader takes no other.
+
+    As many channels keep their order. Fewer get a downmix in which each of them is heard.
+    """
+
+    importance = Importance.NOTICE
+    type: str = "link.downmixed"
+    layout: str
+    channels: int
+    becomes: str
+    left: int
+
+    @classmethod
+    def of(cls, layout: AudioLayout, becomes: AudioLayout) -> Self:
+        """Return the event of one layout that becomes another."""
+        return cls(
+            layout=layout.name,
+            channels=layout.nb_channels,
+            becomes=becomes.name,
+            left=becomes.nb_channels,
+        )
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        if self.left == self.channels:
+            return f"takes {self.layout} as {self.becomes}: {self.left} channels in their order"
+        return f"takes {self.layout} as {self.becomes}: {self.channels} channels are mixed down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkFlushed(Event):
+    """A flush dropped what was buffered in a stage and after it."""
+
+    type: str = "link.flushed"
+    flushed_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteFailed(Event):
+    """A route's action raised; the pipeline goes on."""
+
+    importance = Importance.ERROR
+    type: str = "route.failed"
+    action: str
+    error: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"{self.action}: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginFailed(Event):
+    """What a plugin hung on the running pipeline raised or is late; the pipeline goes on."""
+
+    importance = Importance.ERROR
+    type: str = "plugin.failed"
+    plugin: str
+    error: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the plugin `{self.plugin}` failed: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusHandlerFailed(Event):
+    """A handler on the bus raised; told once, and the others got the event all the same."""
+
+    importance = Importance.ERROR
+    type: str = "bus.handler_failed"
+    handler: str
+    error: str
+    heard: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the handler {self.handler} failed on `{self.heard}`: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriberOverflowed(Event):
+    """A slow subscriber's queue was full; `lost` of its events are gone."""
+
+    importance = Importance.WARNING
+    type: str = "subscriber.overflowed"
+    lost: int
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"too slow: {self.lost} events were lost to it"
+
+
+CORE_EVENTS: tuple[type[Event], ...] = (
+    PipelineStarted,
+    PipelineStopping,
+    PipelineEnded,
+    StageStatusChanged,
+    StageUnwell,
+    StageFellBack,
+    StageFailed,
+    StageRestarted,
+    StageStalled,
+    LinkDropped,
+    LinkDownmixed,
+    LinkFlushed,
+    RouteFailed,
+    PluginFailed,
+    BusHandlerFailed,
+    SubscriberOverflowed,
+)
+"""What the framework publishes in any pipeline."""

@@ -1,0 +1,157 @@
+"""A real PulseAudio: the source that was named, its own channels, and nothing of another one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from devices.test_pulse import events_in, wait_for_events
+from helpers.command import running
+from helpers.listening import tracks
+from rtpipe import EnvironmentProblem
+from rtpipe_plugins.soundcard.pulse import find_pulse_device
+from rtpipe_plugins.soundcard.pulse_capture import PulseCapture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from devices.pulse import PulseAudio
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+RATE = 48_000
+POSITIONS = "front-left,front-center,front-right,rear-center,lfe,side-left,side-right,aux7"
+
+
+@pytest.fixture(autouse=True)
+def served(pulse: PulseAudio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process, too, talk to the tests' own server."""
+    for name, value in pulse.env.items():
+        monkeypatch.setenv(name, value)
+
+
+def levels(path: Path, channels: int, seconds: int = 60) -> Path:
+    """Write a file whose channel n stands at the level 1000 (n + 1)."""
+    data = np.tile(np.arange(1, channels + 1) * 1000, (seconds * RATE, 1)).astype("<i2")
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def recorded(name: str, blocks: int, *, own_channels: bool = True) -> NDArray[np.int16]:
+    """Return the last block of some, shape (samples, channels)."""
+    device = find_pulse_device(name, "input")
+    assert device is not None
+    heard: list[bytes] = []
+    enough, ended = threading.Event(), threading.Event()
+
+    def hear(data: bytes, *_: Any) -> None:
+        heard.append(data)
+        if len(heard) >= blocks:
+            enough.set()
+
+    capture = PulseCapture(
+        device,
+        sample_rate=RATE,
+        block_ms=20,
+        own_channels=own_channels,
+        latency="low",
+        callback=hear,
+        finished_callback=ended.set,
+    )
+    assert enough.wait(20)
+    capture.close()
+    assert ended.is_set()
+    return np.frombuffer(heard[blocks - 1], np.int16).reshape(-1, capture.channels)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 8])
+@pytest.mark.parametrize("layout", ["the server's own", "unusual"])
+def test_each_channel_is_the_sources_own(
+    pulse: PulseAudio, tmp_path: Path, channels: int, layout: str
+) -> None:
+    words = ["module-null-sink", "sink_name=many", "rate=48000", f"channels={channels}"]
+    if layout == "unusual":
+        words.append("channel_map=" + ",".join(POSITIONS.split(",")[-channels:]))
+    pulse.load(*words)
+    pulse.play("many", levels(tmp_path / "in.raw", channels), channels)
+    seen = recorded("many.monitor", 150)[-1]
+    if layout == "the server's own":  # pacat plays by the same map
+        assert [*seen] == [1000 * (n + 1) for n in range(channels)]
+    assert len(seen) == channels
+
+
+def test_the_default_an_index_and_a_description_name_a_source(pulse: PulseAudio) -> None:
+    pulse.prefer_source("vmic")
+    mic = find_pulse_device("vmic", "input")
+    assert mic is not None
+    for wanted in ("@DEFAULT_SOURCE@", str(mic.index), "VirtualMic", "virtualmic"):
+        found = find_pulse_device(wanted, "input")
+        assert found is not None
+        assert found.index == mic.index
+    speaker = find_pulse_device("vspeaker", "output")
+    found = find_pulse_device("VirtualSpeaker", "output")
+    assert speaker is not None
+    assert found is not None
+    assert found.index == speaker.index
+
+
+def test_a_source_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(EnvironmentProblem, match=r"matches `pulse:vmi`; there is .*pulse:vmic"):
+        find_pulse_device("vmi", "input")
+
+
+LISTENING = """\
+version: 1
+stages:
+  - mic: {device: "pulse:vmic"}
+  - file_sink: said.wav
+events:
+  - jsonl: events.jsonl
+"""
+
+
+def test_while_a_microphone_is_away_nothing_of_another_is_heard_and_it_is_lost_once(
+    pulse: PulseAudio, tmp_path: Path
+) -> None:
+    pulse.load("module-null-sink", "sink_name=loud", "rate=48000", "channels=1")
+    pulse.prefer_source("loud.monitor")
+    pulse.play("loud", levels(tmp_path / "loud.raw", 1, 90), 1)
+    (tmp_path / "listening.yaml").write_text(LISTENING)
+    events = tmp_path / "events.jsonl"
+    with running("run", "listening.yaml", cwd=tmp_path, env=pulse.env) as process:
+        wait_for_events(events, "pipeline.started", 1, 20)
+        pulse.mute("vmic", muted=True)
+        wait_for_events(events, "device.muted", 1, 5)
+        pulse.mute("vmic", muted=False)
+        wait_for_events(events, "device.unmuted", 1, 5)
+        pulse.unplug_mic()
+        wait_for_events(events, "device.lost", 1, 5)
+        pulse.plug_mic()
+        wait_for_events(events, "device.returned", 1, 10)
+        pulse.mute("vmic", muted=True)  # told by a look at it that is later than a false loss
+        wait_for_events(events, "device.muted", 2, 5)
+        process.signal(signal.SIGINT)
+        assert process.wait() == 0, "".join(process.lines)
+    assert [e["type"] for e in events_in(events)].count("device.lost") == 1
+    [said] = tracks(tmp_path / "said.wav", rate=RATE)
+    assert not np.any(said), "the other source is never silent"
+
+
+def test_a_server_that_hangs_at_the_start_is_said_within_seconds(
+    pulse: PulseAudio, tmp_path: Path
+) -> None:
+    (tmp_path / "listening.yaml").write_text(LISTENING)
+    pulse.freeze()
+    for words, said in (
+        (["run", "listening.yaml"], "the sound server hangs"),
+        (["devices"], "the sound server hangs"),
+        (["doctor", "listening.yaml"], "lacks PortAudio"),
+    ):
+        with running(*words, cwd=tmp_path, env=pulse.env) as process:
+            assert process.wait(timeout=15) == 69
+        assert said in "".join(process.lines)
