@@ -1,10 +1,12 @@
 """A private PulseAudio with a virtual microphone and a virtual loudspeaker."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +67,16 @@ class PulseAudio:
         for sink in ("vspeaker", "vmic_in"):
             form = ["--raw", "--rate=48000", "--latency-msec=10"]  # at 44100 it runs 0.07 % fast
             self._spawn(["pacat", *form, "-d", sink, "/dev/zero"])
+        for _ in range(200):  # the block that each rendered before that client came is played first
+            if max(self._latencies_s()) < 0.1:
+                return
+            time.sleep(0.05)
+        pytest.fail("pulseaudio's null sinks do not get on")
+
+    def _latencies_s(self) -> list[float]:
+        """Return how much each sink has rendered ahead."""
+        listed = self._pactl("list", "sinks").stdout.decode()
+        return [int(found) / 1e6 for found in re.findall(r"Latency: (\d+) usec", listed)] or [9.0]
 
     def kill(self) -> None:
         """Kill it, as a crash would; its clients end with it."""

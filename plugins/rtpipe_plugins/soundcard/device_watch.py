@@ -35,7 +35,8 @@ _POLL_S = 0.02
 _SILENT_S = 1.0
 """A device that has given nothing for so long is taken to be gone."""
 _FIRST_S = 3.0
-"""What it may take to begin."""
+"""What it may take to begin, also where it fills its buffer and then stands still: PulseAudio's null
+sink renders 2 s at its own start."""
 _OPEN_S = 6.0
 """What opening may take."""
 _CLOSE_S = 3.0
@@ -232,8 +233,8 @@ class DeviceWatch:
 
     async def _loss(self) -> str:
         """Return why the device is gone, once it is."""
-        beats, beaten_at = self._beats, self._ctx.now()
-        patience_s = _FIRST_S
+        beats, opened_at = self._beats, self._ctx.now()
+        beaten_at = opened_at
         while True:
             try:
                 async with asyncio.timeout(_LOOK_S):
@@ -243,8 +244,8 @@ class DeviceWatch:
                 pass
             now = self._ctx.now()
             if self._beats != beats:
-                beats, beaten_at, patience_s = self._beats, now, _SILENT_S
-            elif now - beaten_at >= patience_s:
+                beats, beaten_at = self._beats, now
+            elif now - beaten_at >= _SILENT_S and now - opened_at >= _FIRST_S:
                 return "hangs: no audio moves"
             if self._device.pulse and self._pulse.strayed(self._device.pulse):
                 return "is gone: PulseAudio moved us to another device"
