@@ -35,8 +35,8 @@ _POLL_S = 0.02
 _SILENT_S = 1.0
 """A device that has given nothing for so long is taken to be gone."""
 _FIRST_S = 3.0
-"""What it may take to begin, also where it fills its buffer and then stands still: PulseAudio's null
-sink renders 2 s at its own start."""
+"""What it may take to begin, also where it fills its buffer and then stands still: a null
+sink of PulseAudio renders 2 s at its own start."""
 _OPEN_S = 6.0
 """What opening may take."""
 _CLOSE_S = 3.0
