@@ -215,11 +215,11 @@ def test_while_the_device_is_gone_there_is_silence_and_then_its_audio_again(
 def test_a_device_that_falls_silent_is_opened_again(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as mic:
-            await hear_each_20_ms(mic, [block(1)] * 10)
+            await hear_each_20_ms(mic, [block(1)] * 150)
             await asyncio.sleep(2.5)
             [lost] = mic.bench.run.of_type("device.lost")
             assert "hangs" in lost.payload()["reason"]
-            assert lost.at == pytest.approx(0.2 + 1.0, abs=0.8)
+            assert lost.at == pytest.approx(3.0 + 1.0, abs=0.8)
             assert len(laptop.streams) == 2
             assert not mic.bench.run.of_type("device.returned")  # it opens, but nothing comes
             await asyncio.sleep(30)
@@ -227,6 +227,22 @@ def test_a_device_that_falls_silent_is_opened_again(laptop: SoundDevice) -> None
             assert [stream.state for stream in laptop.streams[:-1]] == ["closed"] * (
                 len(laptop.streams) - 1
             )
+
+    run_virtual(run())
+
+
+def test_a_device_may_fill_its_buffer_and_stand_still_for_two_seconds_at_its_start(
+    laptop: SoundDevice,
+) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            await hear_each_20_ms(mic, [block(1)] * 10)
+            await asyncio.sleep(2.0)
+            await hear_each_20_ms(mic, [block(1)] * 100)
+            assert not mic.bench.run.of_type("device.lost")
+            await asyncio.sleep(2.5)
+            [lost] = mic.bench.run.of_type("device.lost")
+            assert lost.at == pytest.approx(0.2 + 2.0 + 2.0 + 1.0, abs=0.8)
 
     run_virtual(run())
 
