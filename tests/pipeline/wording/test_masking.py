@@ -85,8 +85,7 @@ def test_looking_at_a_pipeline_shows_no_part_of_a_password(password: str, addres
 @given(passwords, st.sampled_from(["api_key", "voice"]))
 def test_a_secret_option_shows_no_part_of_itself(password: str, name: str) -> None:
     env = {"MY_SECRET": password}
-    value = "${env:MY_SECRET}" if name == "voice" else password
-    shown = written(value).replace("$${", "${")
+    shown = "'${env:MY_SECRET}'" if name == "voice" else written(password)
     loaded = understood(
         stages(f"  - tone\n  - realtime: {{{name}: {shown}}}\n  - blackhole\n"), env=env
     )
