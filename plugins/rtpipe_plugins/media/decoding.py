@@ -39,6 +39,8 @@ _MOST_READ_ERRORS = 10
 
 def open_media(
     name: str,
+    *,
+    format: str | None = None,
     options: dict[str, str] | None = None,
     timeout: tuple[float, float] | None = None,
 ) -> InputContainer:
@@ -46,6 +48,7 @@ def open_media(
 
     Args:
         name: A path or an address.
+        format: FFmpeg's name of what it is, where that does not show.
         options: FFmpeg's own.
         timeout: How long it may take to open, and to read (s).
 
@@ -54,7 +57,7 @@ def open_media(
         OSError: As before, for PyAV's own reasons.
         ValueError: As before.
     """
-    return av.open(name, metadata_errors="replace", options=options, timeout=timeout)
+    return av.open(name, format=format, metadata_errors="replace", options=options, timeout=timeout)
 
 
 def pick_stream(container: InputContainer, index: int, name: str) -> AudioStream:
@@ -98,6 +101,7 @@ def decoded(
     stream: AudioStream,
     *,
     origin: Fraction | int | None = None,
+    begin_s: float = 0.0,
     damage: Damage | None = None,
     longest_holes_s: float = LONGEST_HOLES_S,
 ) -> Iterator[AudioFrame]:
@@ -111,6 +115,7 @@ def decoded(
         container: What was opened; it may have been sought in.
         stream: One of its audio streams.
         origin: The time stamp that is 0; None: the first frame's.
+        begin_s: Where it was sought to (s): what is not there before it, is not lost.
         damage: Counts what is lost.
         longest_holes_s: How much the holes may add up to, beside the audio (s).
 
@@ -124,7 +129,7 @@ def decoded(
     time = _StreamTime(origin, damage, HoleBudget(longest_holes_s), chained=chained)
     for frame, missing_s in raw_frames(container, stream, damage):
         if frame is None:
-            time.end(missing_s, _declared_s(container, stream))
+            time.end(missing_s, begin_s, _declared_s(container, stream))
             break
         began = time.began
         pts = time.place(frame, missing_s)
@@ -256,9 +261,9 @@ class _StreamTime:
         self._stamped_end_s = None if stamp_s is None else stamp_s + self._latest_s
         return pts
 
-    def end(self, missing_s: float, declared_s: float) -> None:
+    def end(self, missing_s: float, begin_s: float, declared_s: float) -> None:
         """Count what is missing at the end: what could not be decoded, or never came."""
-        rest_s = declared_s - (self._end_s or 0.0)
+        rest_s = declared_s - (self._end_s or begin_s)
         if rest_s > _ROUNDED_END_S and self._budget.believes(rest_s, self._heard_s):
             missing_s = max(missing_s, rest_s)
         self._damage.lost_s += missing_s

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rtpipe import (
     Event,
@@ -21,7 +21,7 @@ from rtpipe import (
     audio,
     reason_of,
 )
-from rtpipe.examination import missing_file
+from rtpipe.examination import Finding, missing_file
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.locks import lock_to_read
 from rtpipe_plugins.media.damage import Damage, MediaDamaged
@@ -30,10 +30,25 @@ from rtpipe_plugins.sound.pacing import Pacer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-    from rtpipe import AudioFrame, Finding
+    from rtpipe import AudioFrame
 
+_HEADERLESS = frozenset(
+    (
+        "alaw",
+        "mulaw",
+        "s8",
+        "u8",
+        *(
+            f"{sample}{end}"
+            for sample in ("s16", "s24", "s32", "f32", "f64")
+            for end in ("le", "be")
+        ),
+    )
+)
+"""FFmpeg's names of samples without anything around them."""
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
 
@@ -71,8 +86,30 @@ class FileOptions(Options):
     """How much to play from there (s); with `loop`, each time."""
     stream: int = Field(0, ge=0)
     """Which of the file's audio streams, from 0."""
+    channel: int | None = Field(None, ge=1)
+    """Which of its channels alone, from 1; by default all of them."""
+    format: str | None = None
+    """FFmpeg's name of the file's format, where the file does not tell: `s16le`, `f32le`, `mulaw`
+    or `alaw` for samples without a header, which need a `sample_rate`."""
+    sample_rate: int | None = Field(None, ge=1, le=768_000)
+    """Of samples without a header (Hz)."""
+    channels: int | None = Field(None, ge=1, le=64)
+    """Of samples without a header; by default 1."""
     options: dict[str, str] = Field(default_factory=dict)
     """FFmpeg's own options for opening it."""
+
+    @model_validator(mode="after")
+    def _is_described_once(self) -> Self:
+        if self.format not in _HEADERLESS:
+            for name in ("sample_rate", "channels"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"`{name}` is for samples without a header, with `format: s16le` or its "
+                        "like; every other file says it itself"
+                    )
+        elif self.sample_rate is None:
+            raise ValueError(f"{self.format} has no header that tells its rate: give `sample_rate`")
+        return self
 
 
 class File(Source[FileOptions]):
@@ -93,8 +130,13 @@ class File(Source[FileOptions]):
 
     @classmethod
     def examine(cls, options: FileOptions) -> Iterator[Finding]:
-        """Look for the file."""
-        return missing_file(options.path, "path")
+        """Look for the file, and for what FFmpeg calls its format."""
+        yield from missing_file(options.path, "path")
+        if options.format is not None and options.format not in _HEADERLESS:
+            from av import formats_available
+
+            if options.format not in formats_available:
+                yield Finding("wrong", f"FFmpeg knows no format {options.format!r}", "format")
 
     def __init__(self, options: FileOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -189,6 +231,7 @@ class _Excerpt:
         self._container = _opened(options)
         try:
             self._stream = pick_stream(self._container, options.stream, str(options.path))
+            _require_channel(self._stream, options)
         except StageError:
             self._container.close()
             raise
@@ -238,7 +281,9 @@ class _Excerpt:
         origin = None
         if not options.path.is_fifo():
             origin = sought(self._container, stream, options.start_s)
-        for frame in decoded(self._container, stream, origin=origin, damage=self._damage):
+        for frame in decoded(
+            self._container, stream, origin=origin, begin_s=options.start_s, damage=self._damage
+        ):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
             end = None
@@ -248,11 +293,23 @@ class _Excerpt:
                     return
             first = max(begin - pts, 0)
             data = audio.pcm(frame)[first : None if end is None else end - pts]
+            layout, whole = frame.layout.name, len(data) == frame.samples
+            if options.channel is not None:
+                data, layout, whole = data[:, options.channel - 1 : options.channel], "mono", False
             if len(data):
-                at, layout, part = pts + first - begin, frame.layout.name, frame
-                if len(data) < frame.samples:
+                at, part = pts + first - begin, frame
+                if not whole:
                     part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
                 yield audio.stamp(part, sample_rate=rate, pts=at)
+
+
+def _require_channel(stream: AudioStream, options: FileOptions) -> None:
+    channels = stream.codec_context.channels
+    if options.channel is not None and options.channel > channels:
+        raise StageError(
+            f"{options.path} has no channel {options.channel}, only {channels}",
+            exit_code=ExitCode.CONFIGURATION,
+        )
 
 
 def _opened(options: FileOptions) -> InputContainer:
@@ -262,7 +319,8 @@ def _opened(options: FileOptions) -> InputContainer:
 
     path = options.path
     try:
-        return open_media(str(path.absolute()), options=options.options)
+        name = str(path.absolute())
+        return open_media(name, format=options.format, options=_for_ffmpeg(options))
     except FileNotFoundError:
         raise StageError(
             f"there is no file {path}",
@@ -276,3 +334,13 @@ def _opened(options: FileOptions) -> InputContainer:
             f"FFmpeg cannot read {path}: {reason_of(error)}",
             exit_code=ExitCode.CONFIGURATION,
         ) from None
+
+
+def _for_ffmpeg(options: FileOptions) -> dict[str, str]:
+    if options.format not in _HEADERLESS:
+        return options.options
+    described = {
+        "sample_rate": str(options.sample_rate),
+        "ch_layout": f"{options.channels or 1}c",
+    }
+    return {**described, **options.options}

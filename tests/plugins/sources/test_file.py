@@ -18,7 +18,7 @@ from helpers.media_files import lag, write_wav
 from rtpipe import AudioFormat, AudioFrame, ExitCode, StageError, audio
 from rtpipe.audio import check_frame
 from rtpipe.testing import StageRun, check_stage, joined, run_stage, run_virtual
-from rtpipe_plugins.sources.file import File
+from rtpipe_plugins.sources.file import File, FileOptions
 
 
 def played(path: Path, **options: Any) -> StageRun:
@@ -148,6 +148,7 @@ def test_a_start_behind_the_end_is_said(tmp_path: Path, ending: str, start_s: fl
     (said,) = run.of_type("file.start_behind_end")
     assert f"start_s {start_s:g} is behind the end of" in said.line()
     assert said.line().endswith(", at 3.0 s")
+    assert run.of_type("media.damaged") == []
 
 
 def test_a_fifo_is_a_file_too(tmp_path: Path, wav: Path, noise: NDArray[np.int16]) -> None:
@@ -295,3 +296,58 @@ def test_an_empty_file_gives_nothing_and_does_not_loop(tmp_path: Path) -> None:
     assert played(path).frames == []
     with pytest.raises(StageError, match="no audio to loop"):
         played(path, loop=True)
+
+
+@pytest.mark.parametrize(
+    ("format", "dtype"), [("s16le", "<i2"), ("s16be", ">i2"), ("f32le", "<f4"), ("s32le", "<i4")]
+)
+def test_samples_without_a_header(
+    tmp_path: Path, noise: NDArray[np.int16], format: str, dtype: str
+) -> None:
+    path = tmp_path / "noise.raw"
+    scale = {"i2": 1.0, "f4": 1 / 32768, "i4": 65536.0}[dtype[1:]]
+    path.write_bytes((noise.astype(float) * scale).astype(dtype).tobytes())
+    run = played(path, format=format, sample_rate=44_100, channels=2, start_s=1)
+    assert np.array_equal(joined(run.frames), noise[44_100:])
+    assert {(f.sample_rate, f.layout.name) for f in run.frames} == {(44_100, "stereo")}
+
+
+def test_a_telephone_recording_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "call.raw"
+    ffmpeg("-f", "lavfi", "-i", "sine=1000:sample_rate=8000:duration=2", "-f", "mulaw", path)
+    run = played(path, format="mulaw", sample_rate=8000)
+    heard = joined(run.frames)[:, 0]
+    assert len(heard) == 16_000
+    assert np.argmax(np.abs(np.fft.rfft(heard))) == 2 * 1000  # 2 s: half a hertz a bin
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"format": "s16le"}, "give `sample_rate`"),
+        ({"sample_rate": 8000}, "`sample_rate` is for samples without a header"),
+        ({"format": "wav", "channels": 2}, "`channels` is for samples without a header"),
+    ],
+)
+def test_a_file_is_described_once(wav: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        FileOptions(path=wav, **options)
+
+
+def test_a_format_that_ffmpeg_does_not_know_is_found_by_looking(wav: Path) -> None:
+    [finding] = File.examine(FileOptions(path=wav, format="s17le"))
+    assert (finding.status, finding.option) == ("wrong", "format")
+    assert not list(File.examine(FileOptions(path=wav, format="wav")))
+
+
+@pytest.mark.parametrize("channel", [1, 2])
+def test_one_channel_of_a_file(wav: Path, noise: NDArray[np.int16], channel: int) -> None:
+    run = played(wav, channel=channel, start_s=0.5, duration_s=1)
+    assert {f.layout.name for f in run.frames} == {"mono"}
+    assert np.array_equal(joined(run.frames)[:, 0], noise[22_050:66_150, channel - 1])
+
+
+def test_a_channel_that_is_not_there(wav: Path) -> None:
+    with pytest.raises(StageError, match="has no channel 3, only 2") as caught:
+        played(wav, channel=3)
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
