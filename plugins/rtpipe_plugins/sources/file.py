@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -35,19 +36,7 @@ if TYPE_CHECKING:
 
     from rtpipe import AudioFrame
 
-_HEADERLESS = frozenset(
-    (
-        "alaw",
-        "mulaw",
-        "s8",
-        "u8",
-        *(
-            f"{sample}{end}"
-            for sample in ("s16", "s24", "s32", "f32", "f64")
-            for end in ("le", "be")
-        ),
-    )
-)
+_HEADERLESS = re.compile(r"alaw|mulaw|[su]8|(s16|s24|s32|f32|f64)[bl]e")
 """FFmpeg's names of samples without anything around them."""
 _CHUNK_MS = 1000
 """Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
@@ -98,9 +87,14 @@ class FileOptions(Options):
     options: dict[str, str] = Field(default_factory=dict)
     """FFmpeg's own options for opening it."""
 
+    @property
+    def headerless(self) -> bool:
+        """Whether `format` names samples without anything around them."""
+        return bool(_HEADERLESS.fullmatch(self.format or ""))
+
     @model_validator(mode="after")
     def _is_described_once(self) -> Self:
-        if self.format not in _HEADERLESS:
+        if not self.headerless:
             for name in ("sample_rate", "channels"):
                 if getattr(self, name) is not None:
                     raise ValueError(
@@ -132,7 +126,7 @@ class File(Source[FileOptions]):
     def examine(cls, options: FileOptions) -> Iterator[Finding]:
         """Look for the file, and for what FFmpeg calls its format."""
         yield from missing_file(options.path, "path")
-        if options.format is not None and options.format not in _HEADERLESS:
+        if options.format is not None and not options.headerless:
             from av import formats_available
 
             if options.format not in formats_available:
@@ -337,7 +331,7 @@ def _opened(options: FileOptions) -> InputContainer:
 
 
 def _for_ffmpeg(options: FileOptions) -> dict[str, str]:
-    if options.format not in _HEADERLESS:
+    if not options.headerless:
         return options.options
     described = {
         "sample_rate": str(options.sample_rate),
