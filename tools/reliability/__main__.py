@@ -1,0 +1,45 @@
+"""The command: `python -m tools.reliability kill --times 100`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tools.reliability import deaths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tools.reliability.figures import Figures
+
+_TRIES: dict[str, tuple[str, Callable[[int, int, str], Figures]]] = {
+    "kill": ("kill -9 at random moments", deaths.kill),
+    "terminate": ("SIGTERM at random moments", deaths.terminate),
+}
+"""By name: what it does, and the function of how often, the seed and the file ending."""
+
+
+def main() -> int:
+    """Print the figures of what the command line asks for; return 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="reliability", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (what, _) in _TRIES.items():
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--times", type=int, default=3, help="how often (3)")
+        command.add_argument("--seed", type=int, default=1, help="of the moments (1)")
+        command.add_argument(
+            "--format", choices=deaths.FORMATS, default="wav", help="ending of the files (wav)"
+        )
+    given = parser.parse_args()
+    began = time.monotonic()
+    _, tried = _TRIES[given.command]
+    figures = tried(given.times, given.seed, given.format)
+    print(figures.text())
+    print(f"  ({time.monotonic() - began:.0f} s)")
+    return 1 if figures.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
