@@ -8,6 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 from tools.reliability import deaths
+from tools.reliability.clock import clock
+from tools.reliability.disk import disk
+from tools.reliability.suspension import stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 _TRIES: dict[str, tuple[str, Callable[[int, int, str], Figures]]] = {
     "kill": ("kill -9 at random moments", deaths.kill),
     "terminate": ("SIGTERM at random moments", deaths.terminate),
+    "disk": ("a disk that is full, and freed", disk),
+    "stop": ("SIGSTOP for ten seconds", stop),
+    "clock": ("steps of the wall clock", clock),
 }
 """By name: what it does, and the function of how often, the seed and the file ending."""
 

@@ -180,18 +180,23 @@ def _judge_file(outcome: Outcome, path: Path, begin: int, given: int) -> int:
         outcome.broken.append(f"{path.name} ({path.stat().st_size} bytes): {error}")
         return 0
     if path.suffix[1:] in LOSSLESS:
-        try:
-            parts = parts_of(data)
-        except Foreign as error:
-            outcome.broken.append(f"{path.name}: {error}")
-            return len(data)
-        if len(data) and [(part.of, part.length) for part in parts] != [(begin, len(data))]:
-            outcome.broken.append(f"{path.name}: not the signal from {begin}: {parts[:4]}")
+        outcome.broken += judge_exact(path, begin, len(data))
         return len(data)
     like = likeness(data, begin)
     if not 0 <= like.shift <= _PRIMING or like.wandering > 48 or like.least < _LEAST_LIKE:
         outcome.broken.append(f"{path.name}: not the signal from {begin}: {like}")
     return len(data) - like.shift
+
+
+def judge_exact(path: Path, begin: int, length: int) -> list[str]:
+    """Return what is wrong where a file should hold `length` samples of the signal from `begin`."""
+    try:
+        parts = [(part.of, part.length) for part in parts_of(read(path))]
+    except (OSError, IndexError, av.FFmpegError, Foreign) as error:
+        return [f"{path.name}: {error}"]
+    if parts != ([(begin, length)] if length else []):
+        return [f"{path.name}: not {length} samples from {begin}: {parts[:4]}"]
+    return []
 
 
 def _opens(path: Path) -> bool:
