@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tools.reliability import deaths
 from tools.reliability.clock import clock
 from tools.reliability.disk import disk
+from tools.reliability.figures import Asked
+from tools.reliability.readers import readers
 from tools.reliability.suspension import stop
 
 if TYPE_CHECKING:
@@ -17,14 +19,15 @@ if TYPE_CHECKING:
 
     from tools.reliability.figures import Figures
 
-_TRIES: dict[str, tuple[str, Callable[[int, int, str], Figures]]] = {
+_TRIES: dict[str, tuple[str, Callable[[Asked], Figures]]] = {
     "kill": ("kill -9 at random moments", deaths.kill),
     "terminate": ("SIGTERM at random moments", deaths.terminate),
     "disk": ("a disk that is full, and freed", disk),
-    "stop": ("SIGSTOP for ten seconds", stop),
+    "stop": ("SIGSTOP for some seconds", stop),
     "clock": ("steps of the wall clock", clock),
+    "readers": ("what opens recordings that a kill has left", readers),
 }
-"""By name: what it does, and the function of how often, the seed and the file ending."""
+"""By name: what it does, and the function."""
 
 
 def main() -> int:
@@ -38,10 +41,11 @@ def main() -> int:
         command.add_argument(
             "--format", choices=deaths.FORMATS, default="wav", help="ending of the files (wav)"
         )
+        command.add_argument("--seconds", type=float, default=10, help="of `stop` (10)")
     given = parser.parse_args()
     began = time.monotonic()
     _, tried = _TRIES[given.command]
-    figures = tried(given.times, given.seed, given.format)
+    figures = tried(Asked(given.times, given.seed, given.format, given.seconds))
     print(figures.text())
     print(f"  ({time.monotonic() - began:.0f} s)")
     return 1 if figures.broken else 0

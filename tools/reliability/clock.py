@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import random
 import shutil
 import signal
 import struct
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.reliability.deaths import judge_exact
-from tools.reliability.figures import Figures, at_once
+from tools.reliability.figures import Asked, Figures, at_once, dice
 from tools.reliability.process import Run
 from tools.reliability.signal_content import RATE, read
 
@@ -48,12 +47,12 @@ class _Outcome:
     broken: list[str] = field(default_factory=list)
 
 
-def clock(times: int, seed: int, ending: str) -> Figures:
+def clock(asked: Asked) -> Figures:
     """Step the wall clock under runs, an hour forth or back; returns the figures."""
-    figures = Figures(f"the wall clock stepped by ±{STEP_S} s, .{ending}", times)
+    figures = Figures(f"the wall clock stepped by ±{STEP_S} s, .{asked.ending}", asked.times)
     compiler = shutil.which("cc")
-    if ending not in {"wav", "flac"}:
-        figures.skipped = f"it compares every sample, which .{ending} does not keep"
+    if asked.ending not in {"wav", "flac"}:
+        figures.skipped = f"it compares every sample, which .{asked.ending} does not keep"
     elif compiler is None:
         figures.skipped = "there is no C compiler for the clock that is stepped"
     if figures.skipped or compiler is None:
@@ -63,31 +62,36 @@ def clock(times: int, seed: int, ending: str) -> Figures:
         source = Path(__file__).with_name("clock_step.c")
         command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)]
         subprocess.run(command, check=True)
-        outcomes = at_once(lambda n: _one(f"{seed}-{n}", ending, library, (-1) ** n), times)
+        outcomes = at_once(
+            lambda n: _one(f"{asked.seed}-{n}", asked.ending, library, (-1) ** n), asked.times
+        )
     figures.add("samples compared", sum(each.samples for each in outcomes))
     figures.spread("worst lateness (ms)", [each.late_ms for each in outcomes], 1)
     figures.spread("names: off by (s)", [each.error_s for each in outcomes], 0)
     for number, each in enumerate(outcomes):
-        figures.broken += [f"run {seed}-{number}: {what}" for what in each.broken]
+        figures.broken += [f"run {asked.seed}-{number}: {what}" for what in each.broken]
     return figures
 
 
 def _one(seed: str, ending: str, library: Path, sign: int) -> _Outcome:
     outcome = _Outcome()
-    moment = random.Random(seed).uniform(0.1, 2)
+    moment = dice(seed).uniform(0.1, 2)
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
         (folder / "pipeline.yaml").write_text(_PIPELINE.format(ending=ending))
         step = folder / "step"
         step.write_bytes(_STEP.pack(0))
         preload = {"LD_PRELOAD": str(library), "CLOCK_STEP_FILE": str(step)}
-        with step.open("r+b") as file, mmap.mmap(file.fileno(), 8) as page:
-            with Run(folder, environment=preload) as run:
-                run.wait_until(lambda: run.given > moment * RATE)
-                _STEP.pack_into(page, 0, sign * STEP_S)
-                run.wait_until(lambda: run.given > (moment + _AFTER_S) * RATE)
-                run.end(signal.SIGTERM)
-                _judge(outcome, folder / "out", ending, run, sign * STEP_S)
+        with (
+            step.open("r+b") as file,
+            mmap.mmap(file.fileno(), _STEP.size) as page,
+            Run(folder, environment=preload) as run,
+        ):
+            run.wait_until(lambda: run.given > moment * RATE)
+            _STEP.pack_into(page, 0, sign * STEP_S)
+            run.wait_until(lambda: run.given > (moment + _AFTER_S) * RATE)
+            run.end(signal.SIGTERM)
+            _judge(outcome, folder / "out", ending, run, sign * STEP_S)
     return outcome
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 
-from tools.reliability.figures import Figures, at_once
+from tools.reliability.figures import Asked, Figures, at_once, dice
 from tools.reliability.process import Run
 from tools.reliability.signal_content import RATE, Foreign, likeness, parts_of, read
+
+if TYPE_CHECKING:
+    import random
 
 LOSSLESS = ("wav", "flac")
 FORMATS = ("wav", "flac", "opus", "mka", "m4a")
@@ -95,26 +98,30 @@ class Outcome:
     sounded: bool = False
 
 
-def kill(times: int, seed: int, ending: str) -> Figures:
+def kill(asked: Asked) -> Figures:
     """Kill runs; returns the figures."""
-    return _summed("kill -9", ending, signal.SIGKILL, times, seed)
+    return _summed("kill -9", asked, signal.SIGKILL)
 
 
-def terminate(times: int, seed: int, ending: str) -> Figures:
+def terminate(asked: Asked) -> Figures:
     """End runs by SIGTERM; returns the figures."""
-    return _summed("SIGTERM", ending, signal.SIGTERM, times, seed)
+    return _summed("SIGTERM", asked, signal.SIGTERM)
 
 
-def _summed(name: str, ending: str, number: signal.Signals, times: int, seed: int) -> Figures:
-    outcomes = at_once(lambda n: one(number, ending, f"{seed}-{n}"), times)
-    figures = Figures(f"{name}, .{ending}", times)
+def _summed(name: str, asked: Asked, number: signal.Signals) -> Figures:
+    outcomes = at_once(lambda n: _one(number, asked.ending, f"{asked.seed}-{n}"), asked.times)
+    figures = Figures(f"{name}, .{asked.ending}", asked.times)
     figures.add("with audio given", sum(each.sounded for each in outcomes))
     for writer in ("recorder", "file_sink"):
         figures.spread(f"{writer}: lost (s)", [o.lost_s[writer] for o in outcomes if o.sounded])
     if number != signal.SIGKILL:
         figures.spread("seconds until ended", [each.ended_s for each in outcomes])
     figures.tally("exit codes", Counter(each.code for each in outcomes))
-    names = ("unreadable files", "files without audio yet", "leftovers kept and told")
+    names = ["unreadable files"]
+    if number == signal.SIGKILL:
+        names += ["files without audio yet", "leftovers kept and told"]
+    else:
+        names += ["ended before it had begun"]
     for key in names:
         figures.add(key, sum(each.counts[key] for each in outcomes))
     for each in outcomes:
@@ -122,9 +129,9 @@ def _summed(name: str, ending: str, number: signal.Signals, times: int, seed: in
     return figures
 
 
-def one(number: signal.Signals, ending: str, seed: str) -> Outcome:
+def _one(number: signal.Signals, ending: str, seed: str) -> Outcome:
     """Run the pipeline, end it by a signal at a moment drawn by `seed`, and judge what is left."""
-    moment = Moment.drawn(random.Random(seed))
+    moment = Moment.drawn(dice(seed))
     outcome = Outcome(f"run {seed} ({moment.phase} {moment.after_s:.3f} s)")
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
@@ -173,12 +180,13 @@ def _judge_file(outcome: Outcome, path: Path, begin: int, given: int) -> int:
         return 0
     try:
         data = read(path)
-        if not _probed(path):
-            raise OSError("ffprobe does not open it")
     except (OSError, IndexError, av.FFmpegError) as error:
         outcome.counts["unreadable files"] += 1
         outcome.broken.append(f"{path.name} ({path.stat().st_size} bytes): {error}")
         return 0
+    if not _probed(path):
+        outcome.counts["unreadable files"] += 1
+        outcome.broken.append(f"{path.name}: ffprobe does not open it")
     if path.suffix[1:] in LOSSLESS:
         outcome.broken += judge_exact(path, begin, len(data))
         return len(data)
@@ -216,7 +224,12 @@ def _probed(path: Path) -> bool:
 
 
 def _judge_end(outcome: Outcome, out: Path, run: Run) -> None:
-    if outcome.code != 0:
+    if outcome.code == -signal.SIGTERM:  # Python was still starting: nothing may have begun
+        outcome.counts["ended before it had begun"] += 1
+        changed = sorted(path.name for path in out.iterdir() if path.read_bytes() != _OLD)
+        if changed or run.said:
+            outcome.broken.append(f"ended by the signal itself, yet {changed}: {run.said[-300:]}")
+    elif outcome.code != 0:
         outcome.broken.append(f"exit code {outcome.code}: {run.said[-300:]}")
     if outcome.ended_s > LONGEST_END_S:
         outcome.broken.append(f"it took {outcome.ended_s:.1f} s to end")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.reliability.deaths import judge_exact
-from tools.reliability.figures import Figures, at_once
+from tools.reliability.figures import Asked, Figures, at_once, dice
 from tools.reliability.process import Run
 from tools.reliability.signal_content import RATE, read
 
@@ -27,7 +26,7 @@ MOST_RESUME_S = 10.0
 MOST_ALARM_S = 1.0
 """From the first sample that is lost to `recorder.failed`."""
 _DISK_KB = 2000
-_FREE_KB = 250
+_FREE_KB = 150
 _PIPELINE = """version: 1
 stages:
   - counting: {note: note}
@@ -50,22 +49,22 @@ class _Outcome:
     broken: list[str] = field(default_factory=list)
 
 
-def disk(times: int, seed: int, ending: str) -> Figures:
+def disk(asked: Asked) -> Figures:
     """Fill and free a disk under a recording; returns the figures."""
-    figures = Figures("a disk full and freed, .wav", times)
-    if ending != "wav":
-        figures.skipped = f"it compares every sample, which .{ending} does not keep"
+    figures = Figures("a disk full and freed, .wav", asked.times)
+    if asked.ending != "wav":
+        figures.skipped = f"it compares every sample, which .{asked.ending} does not keep"
     elif os.geteuid() != 0:
         figures.skipped = "mounting a small disk needs root"
     if figures.skipped:
         return figures
-    outcomes = at_once(lambda n: _one(f"{seed}-{n}"), times)
+    outcomes = at_once(lambda n: _one(f"{asked.seed}-{n}"), asked.times)
     figures.spread("lost (s)", [each.lost_s for each in outcomes])
     figures.spread("told after the first loss (s)", [each.alarm_s for each in outcomes])
     figures.spread("resumed after freed (s)", [each.resumed_s for each in outcomes])
     figures.spread("other branch: late (ms)", [each.late_ms for each in outcomes], 1)
     for number, each in enumerate(outcomes):
-        figures.broken += [f"run {seed}-{number}: {what}" for what in each.broken]
+        figures.broken += [f"run {asked.seed}-{number}: {what}" for what in each.broken]
     return figures
 
 
@@ -84,7 +83,7 @@ def _small_disk(folder: Path) -> Iterator[Path]:
 
 
 def _one(seed: str) -> _Outcome:
-    dice = random.Random(seed)
+    waits_s = dice(seed).uniform(0, 3)
     outcome = _Outcome()
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
@@ -95,7 +94,7 @@ def _one(seed: str) -> _Outcome:
             if not run.wait_until(lambda: "recorder.failed" in _text(events)):
                 outcome.broken.append(f"never told of: {run.said[-300:]}")
                 return outcome
-            time.sleep(dice.uniform(0, 3))
+            time.sleep(waits_s)
             freed = time.monotonic()
             ballast.unlink()
             if not run.wait_until(lambda: "recorder.resumed" in _text(events)):
@@ -132,4 +131,6 @@ def _judge(outcome: _Outcome, folder: Path, run: Run, events: list[dict[str, Any
         outcome.broken.append(f"told {outcome.alarm_s:.2f} s after the first loss")
     for name in ("recorder.resumed", "recorder.stopped"):
         if abs(by_type[name]["lost_s"] - outcome.lost_s) > 0.001:
-            outcome.broken.append(f"{name} tells {by_type[name]['lost_s']} s, not {lost / RATE:.3f}")
+            outcome.broken.append(
+                f"{name} tells {by_type[name]['lost_s']} s, not {lost / RATE:.3f}"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        times: How many runs.
+        seed: Of the moments.
+        ending: Of the files.
+        stopped_s: For how long a run is suspended (s).
+    """
+
+    times: int
+    seed: int
+    ending: str
+    stopped_s: float
 
 
 @dataclass(slots=True)
@@ -58,6 +76,11 @@ class Figures:
         rows += [f"  BROKEN {what}" for what in self.broken]
         rows.append(f"  {'promises broken':28} {len(self.broken)}")
         return "\n".join(rows)
+
+
+def dice(seed: str) -> random.Random:
+    """Return what draws the moments: the same for the same seed."""
+    return random.Random(seed)  # noqa: S311 - no secrets
 
 
 def at_once(work: Callable[[int], T], times: int) -> list[T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from tools.reliability.stages.counting import NOTE
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self

@@ -1,8 +1,7 @@
-"""SIGSTOP for ten seconds: what a recording has of that time, and how late audio is afterwards."""
+"""SIGSTOP for a while: what a recording has of that time, and how late audio is afterwards."""
 
 from __future__ import annotations
 
-import random
 import signal
 import tempfile
 import time
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import av
 
-from tools.reliability.figures import Figures, at_once
+from tools.reliability.figures import Asked, Figures, at_once, dice
 from tools.reliability.process import Run
 from tools.reliability.signal_content import RATE, Foreign, Part, parts_of, read
 
-STOPPED_S = 10.0
 MOST_LATE_S = 0.04
 """Two frames: what the last frames may be late, once it goes on."""
 MOST_SHIFT = RATE // 100
@@ -41,13 +39,13 @@ class _Outcome:
     broken: list[str] = field(default_factory=list)
 
 
-def stop(times: int, seed: int, ending: str) -> Figures:
+def stop(asked: Asked) -> Figures:
     """Suspend runs; returns the figures. Every second source loses its time, as a device does."""
-    figures = Figures(f"SIGSTOP for {STOPPED_S:g} s, .{ending}", times)
-    if ending not in {"wav", "flac"}:
-        figures.skipped = f"it compares every sample, which .{ending} does not keep"
+    figures = Figures(f"SIGSTOP for {asked.stopped_s:g} s, .{asked.ending}", asked.times)
+    if asked.ending not in {"wav", "flac"}:
+        figures.skipped = f"it compares every sample, which .{asked.ending} does not keep"
         return figures
-    outcomes = at_once(lambda n: _one(f"{seed}-{n}", ending, loses=n % 2 == 1), times)
+    outcomes = at_once(lambda n: _one(asked, n), asked.times)
     for name, some in (("a source that waits", 0), ("one that overruns", 1)):
         of = outcomes[some::2]
         figures.spread(f"{name}: lost (s)", [each.lost_s for each in of])
@@ -55,13 +53,14 @@ def stop(times: int, seed: int, ending: str) -> Figures:
         figures.spread(f"{name}: shift (samples)", [each.shift for each in of], 0)
         figures.spread(f"{name}: late after (ms)", [each.late_ms for each in of], 1)
     for number, each in enumerate(outcomes):
-        figures.broken += [f"run {seed}-{number}: {what}" for what in each.broken]
+        figures.broken += [f"run {asked.seed}-{number}: {what}" for what in each.broken]
     return figures
 
 
-def _one(seed: str, ending: str, *, loses: bool) -> _Outcome:
+def _one(asked: Asked, number: int) -> _Outcome:
     outcome = _Outcome()
-    moment = random.Random(seed).uniform(0.1, 2)
+    ending, stopped_s, loses = asked.ending, asked.stopped_s, number % 2 == 1
+    moment = dice(f"{asked.seed}-{number}").uniform(0.1, 2)
     overrun = f", overrun_s: {_OVERRUN_S}" if loses else ""
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
@@ -69,7 +68,7 @@ def _one(seed: str, ending: str, *, loses: bool) -> _Outcome:
         with Run(folder) as run:
             run.wait_until(lambda: run.given > moment * RATE)
             run.process.send_signal(signal.SIGSTOP)
-            time.sleep(STOPPED_S)
+            time.sleep(stopped_s)
             run.process.send_signal(signal.SIGCONT)
             time.sleep(_AFTER_S)
             late_s = run.lateness[1]
@@ -80,11 +79,12 @@ def _one(seed: str, ending: str, *, loses: bool) -> _Outcome:
             if run.process.returncode != 0:
                 outcome.broken.append(f"exit code {run.process.returncode}: {run.said[-300:]}")
             for file in ("rec", "sink"):
-                _judge(outcome, folder / "out" / f"{file}.{ending}", run.given, loses=loses)
+                path = folder / "out" / f"{file}.{ending}"
+                _judge(outcome, path, run.given, stopped_s if loses else 0)
     return outcome
 
 
-def _judge(outcome: _Outcome, path: Path, given: int, *, loses: bool) -> None:
+def _judge(outcome: _Outcome, path: Path, given: int, gap_s: float) -> None:
     try:
         parts = parts_of(read(path))
     except (OSError, IndexError, av.FFmpegError, Foreign) as error:
@@ -99,10 +99,10 @@ def _judge(outcome: _Outcome, path: Path, given: int, *, loses: bool) -> None:
     heard = [part for part in parts if part.of is not None]
     if max(shifts) > MOST_SHIFT or abs(given - end) > MOST_SHIFT or not _in_order(heard):
         outcome.broken.append(f"{path.name}: not the whole of {given} samples: {parts[:5]}")
-    if silence and not loses:
+    if silence and not gap_s:
         outcome.broken.append(f"{path.name}: {silence / RATE:.2f} s of silence nobody gave")
-    if loses and not STOPPED_S - 1 < silence / RATE < STOPPED_S + 0.1:
-        outcome.broken.append(f"{path.name}: {silence / RATE:.2f} s of silence, not ten")
+    if gap_s and not gap_s - 1 < silence / RATE < gap_s + 0.1:
+        outcome.broken.append(f"{path.name}: {silence / RATE:.2f} s of silence, not {gap_s:g}")
 
 
 def _in_order(parts: list[Part]) -> bool:

@@ -1,16 +1,19 @@
-"""`counting`: gives the signal at real-time speed, and notes how much of it, past a kill."""
+"""`counting`: gives the signal at real-time speed, and notes how much of it, past a kill."""  # noqa: INP001 - plugins
 
 from __future__ import annotations
 
 import mmap
 import struct
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.reliability.signal_content import RATE, reference
 
 from rtpipe import AudioFrame, Options, Source, audio, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 NOTE = struct.Struct("<qddd")
 """Samples given; monotonic time of the first frame (s); worst and last lateness (s)."""
@@ -32,14 +35,17 @@ class Counting(Source[CountingOptions]):
     kind = "counting"
 
     @classmethod
-    def has_clock(cls, options: CountingOptions) -> bool:
+    def has_clock(cls, _: CountingOptions) -> bool:
+        """Return that it is paced."""
         return True
 
     async def open(self) -> None:
+        """Open the note."""
         with self.options.note.open("r+b") as file:
             self._note = mmap.mmap(file.fileno(), NOTE.size)
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
+        """Yield the signal, s16 mono 48 kHz; note each frame before it is out of hand."""
         clock, size = self.ctx.clock, RATE * self.ctx.frame_ms // 1000
         signal = reference()[: round(self.options.duration_s * RATE)]
         overrun_s = self.options.overrun_s
@@ -63,4 +69,5 @@ class Counting(Source[CountingOptions]):
 
 @hookimpl
 def rtpipe_stages() -> list[type[Source]]:
+    """Return the one."""
     return [Counting]
