@@ -100,12 +100,16 @@ def _judge(outcome: _Outcome, out: Path, ending: str, run: Run, step_s: int) -> 
         outcome.broken.append(f"exit code {run.process.returncode}: {run.said[-300:]}")
     outcome.late_ms = run.lateness[0] * 1000
     outcome.broken += judge_exact(out / f"sink.{ending}", 0, run.given)
-    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    told = out / "events.jsonl"
+    events = [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
     files = [
         (out / Path(event["path"]).name, event.get("start_s", 0.0))
         for event in events
         if event["type"] in {"recorder.started", "recorder.segment_started"}
     ]
+    if not files:
+        outcome.broken.append(f"nothing was recorded: {run.said[-300:]}")
+        return
     begin = 0
     started = datetime.strptime(files[0][0].stem, "%Y%m%d-%H%M%S")  # noqa: DTZ007 - local
     for path, start_s in files:

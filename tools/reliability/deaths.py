@@ -257,5 +257,5 @@ def _judge_next_run(outcome: Outcome, folder: Path, ending: str) -> None:
             else:
                 outcome.counts["leftovers kept and told"] += 1
         for writer in ("rec", "sink"):
-            if len(read(out / f"{writer}.{ending}")) < 0.3 * RATE:
+            if not _opens(out / f"{writer}.{ending}"):
                 outcome.broken.append(f"the next run did not write {writer}.{ending}")
