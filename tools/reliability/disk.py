@@ -83,7 +83,7 @@ def _small_disk(folder: Path) -> Iterator[Path]:
 
 
 def _one(seed: str) -> _Outcome:
-    waits_s = dice(seed).uniform(0, 10)
+    waits_s = dice(seed).uniform(0, 3)
     outcome = _Outcome()
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
