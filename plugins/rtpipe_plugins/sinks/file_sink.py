@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from rtpipe_plugins.media.encoding import Writer
 
 _FRAMES_A_BATCH = 10
+_LIVE_FRAMES_A_BATCH = 5
+"""Fewer: what has not been written is lost to a kill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +194,7 @@ class FileSink(Sink[FileSinkOptions]):
             open_writer, encoding=encoding, sample_rate=format.sample_rate, layout=layout
         )
         loop = asyncio.get_running_loop()
+        frames = _LIVE_FRAMES_A_BATCH if self.ctx.live else _FRAMES_A_BATCH
 
         def opened() -> Writer:
             out = _Replacing(self._path, make, overwrite=self.options.overwrite)
@@ -202,7 +205,7 @@ class FileSink(Sink[FileSinkOptions]):
         return BackgroundWriter(
             self._path,
             opened,
-            batch=format.sample_rate * self.ctx.frame_ms // 1000 * _FRAMES_A_BATCH,
+            batch=format.sample_rate * self.ctx.frame_ms // 1000 * frames,
         )
 
     def _tell_of_downmix(self, layout: AudioLayout, becomes: AudioLayout) -> None:

@@ -1,5 +1,6 @@
 """file_sink: what goes in is what the file holds, whatever happens to the process or the disk."""
 
+import asyncio
 import re
 import subprocess
 import time
@@ -364,3 +365,16 @@ def test_what_is_being_read_is_not_overwritten(tmp_path: Path) -> None:
     assert len(read_wav(path)[0]) == 24_000
     written(path, tone(seconds=0.1), overwrite=True)
     assert len(read_wav(path)[0]) == 4800
+
+
+async def test_a_tenth_of_a_second_of_a_live_source_is_on_its_way_to_the_disk(
+    tmp_path: Path,
+) -> None:
+    """What waits for a batch to fill is lost to a kill."""
+    path = tmp_path / "a.wav"
+    bench = Bench(FileSink, {"path": path}, live=True)
+    async with bench.opened(), asyncio.timeout(10):
+        for frame in noise(seconds=0.1):
+            await bench.stage.consume(frame)
+        while not path.exists() or path.stat().st_size < 9600:  # noqa: ASYNC110 - a thread's file
+            await asyncio.sleep(0.01)
