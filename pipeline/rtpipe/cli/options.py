@@ -42,6 +42,7 @@ class PipelineRequest:
         profile: `--profile`.
         env_file: `--env-file`.
         plugins_dirs: Every `--plugins-dir`.
+        trust: `--trust`.
     """
 
     files: tuple[Path, ...] = ()
@@ -50,6 +51,7 @@ class PipelineRequest:
     profile: str | None = None
     env_file: Path | None = None
     plugins_dirs: tuple[Path, ...] = ()
+    trust: bool = False
 
     def load(
         self,
@@ -80,6 +82,7 @@ class PipelineRequest:
             "plugins_dirs": self.plugins_dirs,
             "examine": examine,
             "registry": registry,
+            "trust": self.trust,
         }
         loaded = self._load(choices)
         settings = Settings.current()
@@ -133,15 +136,16 @@ def pipeline_options(command: F) -> F:
         profile: str | None,
         env_file: Path | None,
         plugins_dirs: tuple[Path, ...],
+        trust: bool,
         **kwargs: Any,
     ) -> Any:
-        request = PipelineRequest(files, expression, sets, profile, env_file, plugins_dirs)
+        request = PipelineRequest(files, expression, sets, profile, env_file, plugins_dirs, trust)
         return command(*args, pipeline=request, **kwargs)
 
     decorated: Any = with_request
     for option in (
         common_options,
-        plugins_dir_option,
+        plugin_options,
         click.option(
             "--env-file",
             type=click.Path(path_type=Path),
@@ -168,8 +172,11 @@ def pipeline_options(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def plugins_dir_option(command: F) -> F:
-    """Add `--plugins-dir`, given as `plugins_dirs`."""
+def plugin_options(command: F) -> F:
+    """Add `--plugins-dir`, given as `plugins_dirs`, and `--trust`."""
+    trusting = click.option(
+        "--trust", is_flag=True, help="Run the code in this folder's plugins, this once."
+    )(command)
     return click.option(
         "--plugins-dir",
         "plugins_dirs",
@@ -177,7 +184,7 @@ def plugins_dir_option(command: F) -> F:
         type=click.Path(path_type=Path),
         metavar="FOLDER",
         help="Load the plugins in this folder, too.",
-    )(command)
+    )(trusting)
 
 
 def json_option(command: F) -> F:
