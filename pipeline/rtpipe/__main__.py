@@ -9,7 +9,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     # that would run by looking at it.
     del sys.path[0]
 
-from rtpipe.cli import main  # noqa: E402 - not before
+from rtpipe.cli import main
 
 __all__ = ["main"]
 

@@ -106,7 +106,9 @@ class Registry:
         """Load what is in the folder `plugins` of `place`, if the code of `place` may be run."""
         folder = place / "plugins"
         found = _plugins_in(folder)
-        if found and self.trust.allows(place, [folder, *found], [f"plugins/{p.name}" for p in found]):
+        if found and self.trust.allows(
+            place, [folder, *found], [f"plugins/{p.name}" for p in found]
+        ):
             for path in found:
                 self.add_path(path)
 

@@ -68,10 +68,15 @@ class Withheld:
     @property
     def message(self) -> str:
         """What was not run, and what that means, in one sentence."""
+        why = self.reason or "the folder is not trusted"
+        return f"{self.what} was not run, so its kinds are missing: {why}"
+
+    @property
+    def what(self) -> str:
+        """What was not run."""
         more = len(self.names) - _MOST_NAMED
         named = ", ".join(self.names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        why = self.reason or "the folder is not trusted"
-        return printable(f"{named} in {self.folder} was not run, so its kinds are missing: {why}")
+        return printable(f"{named} in {self.folder}")
 
     @property
     def help(self) -> str:
@@ -147,7 +152,7 @@ class Trust:
         for withheld in self.withheld:
             findings.error(
                 "E404",
-                f"whether there is {what} is not known: code in {withheld.folder} was not run",
+                f"whether there is {what} is not known: {withheld.what} was not run",
                 span,
                 label="not known to what is installed",
                 help=withheld.help,
@@ -182,7 +187,7 @@ def remember(folder: Path, *, by: Literal["trust", "run"] = "trust") -> Path:
         text = json.dumps({"folder": str(real), "owner": owner, "by": by, "since": now})
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_foreign(place.parent.stat()):
-            raise PermissionError(f"{place.parent} is another user's")  # noqa: TRY301 - as the system
+            raise PermissionError(f"{place.parent} is another user's")
         _replace(place, text)
     except OSError as error:
         raise RtpipeError(

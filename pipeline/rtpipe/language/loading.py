@@ -152,7 +152,7 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     for file in files:
         note_secrets(file, findings)
     registry = choices.get("registry") or Registry.discover()
-    if choices.get("trust"):
+    if choices.get("trust") and not registry.trust.everything:
         registry.trust = Trust(everything=True)
     _add_plugins(registry, files, choices.get("plugins_dirs", ()), findings)
     overrides = read_sets(choices.get("sets", ()), findings)
@@ -213,8 +213,10 @@ def _add_plugins(
 
 def _failure(findings: Findings) -> ConfigError:
     """Return the error of a load: what was not run is told too, since the rest may come of it."""
-    withheld = [found for found in findings.warnings() if found.code == "E404"]
-    return ConfigError([*findings.errors(), *withheld])
+    errors = findings.errors()
+    if all(found.code != "E404" for found in errors):
+        errors += [found for found in findings.warnings() if found.code == "E404"]
+    return ConfigError(errors)
 
 
 def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> PluginRecord | None:

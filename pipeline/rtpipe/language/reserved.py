@@ -91,9 +91,7 @@ class ReservedReader:
             f"{_dotted(path[:-1]) or owner.called} has no `{entry.key}`",
             entry.key_span,
             label="unknown key",
-            help=stray
-            or did_you_mean(entry.key, keys(owner))
-            or f"it has {listed(keys(owner))}",
+            help=stray or did_you_mean(entry.key, keys(owner)) or f"it has {listed(keys(owner))}",
         )
 
     def _stray(self, owner: type[Reserved], key: str) -> str | None:

@@ -60,7 +60,7 @@ def load(
     return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
 
 
-def loads(
+def loads(  # noqa: PLR0913 - keywords, as those of `load`
     text: str,
     *,
     path: str | os.PathLike[str] = "<text>",
