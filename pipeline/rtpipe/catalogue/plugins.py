@@ -12,8 +12,8 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
+import site
 import sys
-import sysconfig
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -269,13 +269,13 @@ def is_installed(module: str) -> bool:
     """Return whether a module belongs to an installed package, or is imported already."""
     top = module.partition(".")[0]
     try:
-        spec = None if module in sys.modules else importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
     if spec is None or spec.origin is None:
         return module in sys.modules
-    homes = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-    return any(Path(spec.origin).is_relative_to(home) for home in homes)
+    homes = [*site.getsitepackages(), site.getusersitepackages()]
+    return module in sys.modules or any(Path(spec.origin).is_relative_to(each) for each in homes)
 
 
 def _plugins_in(folder: Path) -> list[Path]:

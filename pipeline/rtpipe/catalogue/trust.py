@@ -16,7 +16,7 @@ import shlex
 import stat
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rtpipe.errors import ExitCode, RtpipeError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rtpipe.wording.diagnostics import Findings, Span
 
@@ -81,10 +81,17 @@ class Withheld:
     @property
     def help(self) -> str:
         """What lets it run."""
-        if self.reason.startswith(_PLANTED):
-            return "move it to a folder that only you may write to; `--trust` runs it this once"
-        folder = "." if self.folder == _real(Path()) else shlex.quote(str(self.folder))
-        return printable(f"read it, then `rtpipe trust {folder}`; `--trust` runs it this once")
+        return _help([self])
+
+
+def _help(withheld: Sequence[Withheld]) -> str:
+    if any(each.reason == _PLANTED for each in withheld):
+        return "move it to a folder that only you may write to; `--trust` runs it this once"
+    here = _real(Path())
+    folders = ["." if each.folder == here else shlex.quote(str(each.folder)) for each in withheld]
+    return printable(
+        f"read it, then `rtpipe trust {' '.join(folders)}`; `--trust` runs it this once"
+    )
 
 
 _MOST_NAMED = 3
@@ -97,45 +104,38 @@ class Trust:
 
     Attributes:
         everything: Whether all may be: somebody runs it, or said `--trust`, or `RTPIPE_TRUST=1`.
-        used: The folders whose code was allowed.
+        used: The folders whose code was allowed because everything is.
     """
 
     everything: bool = field(default_factory=lambda: os.environ.get(VARIABLE) == "1")
     used: set[Path] = field(default_factory=set)
-    _withheld: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
+    _withheld: dict[Path, Withheld] = field(default_factory=dict)
 
     @property
     def withheld(self) -> list[Withheld]:
         """What may not be run, by folder."""
-        return [
-            Withheld(folder, tuple(names), reason)
-            for (folder, reason), names in self._withheld.items()
-        ]
+        return list(self._withheld.values())
 
-    def allows(self, folder: Path, code: Iterable[Path], names: Iterable[str] = ()) -> bool:
+    def allows(self, folder: Path, code: Iterable[Path], names: Iterable[str]) -> bool:
         """Return whether code that lies in a folder, or that a file in it names, may be run.
 
         Args:
             folder: The folder of the pipeline file, or the one that `plugins/` is in.
             code: The files at stake: none may be another user's that anyone could have put there.
-            names: What to call it; None: by its path.
+            names: What people call it.
         """
         real = _real(folder)
         if self.everything:
             self.used.add(real)
             return True
-        files = list(code)
         entry, reason = _recall(real)
         if entry is not None:
-            planted = any(_is_planted(path, entry.owner) for path in files)
-            if not planted:
-                self.used.add(real)
+            if not any(_is_planted(path, entry.owner) for path in code):
                 return True
             reason = _PLANTED
-        known = self._withheld.setdefault((real, reason), [])
-        for name in names or [_shown(path, folder) for path in files]:
-            if name not in known:
-                known.append(name)
+        known = self._withheld.get(real, Withheld(real, (), reason))
+        together = tuple(dict.fromkeys((*known.names, *names)))
+        self._withheld[real] = replace(known, names=together)
         return False
 
     def report_unknown(self, what: str, span: Span, findings: Findings) -> bool:
@@ -149,16 +149,17 @@ class Trust:
         Returns:
             Whether there is such code; if not, nothing is reported.
         """
-        for withheld in self.withheld:
+        withheld = self.withheld
+        if withheld:
+            unread = "; ".join(each.what for each in withheld)
             findings.error(
                 "E404",
-                f"whether there is {what} is not known: {withheld.what} was not run",
+                f"whether there is {what} is not known without running {unread}",
                 span,
                 label="not known to what is installed",
-                help=withheld.help,
+                help=_help(withheld),
             )
-            return True
-        return False
+        return bool(withheld)
 
     def remember(self) -> None:
         """Remember the folders whose code was run, as far as this machine lets us.
@@ -185,15 +186,18 @@ def remember(folder: Path, *, by: Literal["trust", "run"] = "trust") -> Path:
         owner = real.stat().st_uid
         now = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps({"folder": str(real), "owner": owner, "by": by, "since": now})
+        above = next(each for each in place.parents if each.exists())
+        if _is_foreign(
+            above.stat()
+        ):  # root with the HOME of somebody: what it made would be root's
+            raise PermissionError(f"{above} is another user's")
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _is_foreign(place.parent.stat()):
-            raise PermissionError(f"{place.parent} is another user's")
         _replace(place, text)
     except OSError as error:
         raise RtpipeError(
             f"cannot remember that {real} is trusted: {error}",
             help=f"`{VARIABLE}=1` in the environment trusts every folder; "
-            "`XDG_STATE_HOME` says where it is remembered",
+            "`XDG_STATE_HOME` says where the trusted ones are remembered",
             exit_code=ExitCode.NO_PERMISSION,
         ) from error
     return real
@@ -223,7 +227,7 @@ def remembered() -> tuple[list[TrustedFolder], list[str]]:
     problems: list[str] = []
     try:
         places = sorted(_state_folder().glob("*.json"))
-    except OSError:
+    except (OSError, RtpipeError):  # nowhere to remember any
         places = []
     for place in places:
         entry, problem = _read(place)
@@ -248,16 +252,15 @@ def _recall(real: Path) -> tuple[TrustedFolder | None, str]:
 def _read(place: Path) -> tuple[TrustedFolder | None, str]:
     """Return what a file remembers; None with the reason, if it is damaged or not ours."""
     try:
-        number = os.open(place, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        with open(place, encoding="utf-8", errors="replace", opener=_no_link) as file:
+            status = os.fstat(file.fileno())
+            text = file.read(_MOST_READ)
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except OSError as error:
         return None, f"{place} cannot be read: {error.strerror}"
-    with os.fdopen(number, encoding="utf-8", errors="replace") as file:
-        status = os.fstat(number)
-        if _is_foreign(status) or (os.name == "posix" and status.st_mode & 0o022):
-            return None, f"others than you may write to {place}, so it counts for nothing"
-        text = file.read(_MOST_READ)
+    if _is_foreign(status) or (os.name == "posix" and status.st_mode & 0o022):
+        return None, f"others than you may write to {place}, so it counts for nothing"
     try:
         entry = _parsed(text)
     except (ValueError, KeyError, TypeError):
@@ -273,6 +276,10 @@ def _read(place: Path) -> tuple[TrustedFolder | None, str]:
 
 _MOST_READ = 100_000
 """Characters; a path has 4096 at most."""
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _parsed(text: str) -> TrustedFolder:
@@ -325,15 +332,15 @@ def _state_folder() -> Path:
         local = os.environ.get("LOCALAPPDATA", "")
         if Path(local).is_absolute():
             return Path(local) / "rtpipe" / "trusted"
-    try:
+    with suppress(RuntimeError):  # a user without a home
         home = Path.home()
-    except RuntimeError as error:
-        raise RtpipeError(
-            "there is no home folder to remember in which folders are trusted",
-            help="`XDG_STATE_HOME` says where it is remembered",
-            exit_code=ExitCode.NO_PERMISSION,
-        ) from error
-    return home / ".local" / "state" / "rtpipe" / "trusted"
+        if home.is_dir():
+            return home / ".local" / "state" / "rtpipe" / "trusted"
+    raise RtpipeError(
+        "there is no home folder in which to remember the trusted folders",
+        help="`XDG_STATE_HOME` says where they are remembered",
+        exit_code=ExitCode.NO_PERMISSION,
+    )
 
 
 def _file_of(real: Path) -> Path:
@@ -347,10 +354,3 @@ def _name_of(real: Path) -> str:
 def _real(folder: Path) -> Path:
     """Return the one path that a folder has, without symlinks."""
     return Path(os.path.realpath(folder))
-
-
-def _shown(path: Path, folder: Path) -> str:
-    """Return a path from `folder`, where it lies in it."""
-    with suppress(ValueError):
-        return str(path.relative_to(folder))
-    return str(path)

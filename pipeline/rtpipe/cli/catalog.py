@@ -165,7 +165,9 @@ def schema(plugins_dirs: tuple[Path, ...], *, trust: bool) -> None:
     """
     from rtpipe.catalogue.schema import make_schema
 
-    print_json(make_schema(_registry(plugins_dirs, trust=trust)))
+    registry = _registry(plugins_dirs, trust=trust)
+    missing = "; ".join(withheld.message for withheld in registry.trust.withheld)
+    print_json(make_schema(registry) | ({"$comment": missing} if missing else {}))
 
 
 def _page(stage: dict[str, Any]) -> str:

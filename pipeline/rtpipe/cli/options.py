@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from rtpipe.catalogue.trust import VARIABLE
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ConfigError, printable
 from rtpipe.wording.diagnostics import Findings, Span
@@ -75,7 +76,8 @@ class PipelineRequest:
             raise click.UsageError("give either pipeline files or -x EXPRESSION")
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
-                os.environ.setdefault(name, value)  # stages read their keys there themselves
+                if name != VARIABLE:  # who wrote the file may be whom it asks to trust
+                    os.environ.setdefault(name, value)  # stages read their keys there themselves
         choices: Choices = {
             "sets": self.sets,
             "profile": self.profile,
@@ -175,7 +177,7 @@ def pipeline_options(command: F) -> F:
 def plugin_options(command: F) -> F:
     """Add `--plugins-dir`, given as `plugins_dirs`, and `--trust`."""
     trusting = click.option(
-        "--trust", is_flag=True, help="Run the code in this folder's plugins, this once."
+        "--trust", is_flag=True, help="Run this folder's plugins to look at it, this once."
     )(command)
     return click.option(
         "--plugins-dir",
