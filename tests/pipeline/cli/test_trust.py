@@ -121,7 +121,6 @@ def lines_of(err: str) -> list[str]:
     return [line for line in err.splitlines() if "E404" in line]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", LOOKING, ids=" ".join)
 def test_looking_runs_nothing_and_says_so(desk: Desk, command: tuple[str, ...]) -> None:
     looked = desk.rtpipe(*command)
