@@ -30,7 +30,7 @@ from rtpipe.hookspecs import Family, LazyKind
 from rtpipe.modules import import_file, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     import click
 
@@ -68,15 +68,10 @@ class Registry:
         self._section_owners: dict[str, str] = {}
 
     @classmethod
-    def discover(cls, folders: Sequence[Path] = ()) -> Registry:
-        """Return a registry of the installed plugins and those in `folders`, whoever's they are.
-
-        A folder that does not exist adds nothing.
-        """
+    def discover(cls) -> Registry:
+        """Return a registry of the installed plugins."""
         registry = cls()
         registry.add_installed()
-        for folder in folders:
-            registry.add_folder(folder)
         return registry
 
     @property
@@ -98,7 +93,10 @@ class Registry:
             self._add(f"entry point {point.value}", point.name, origin, point.load)
 
     def add_folder(self, folder: Path) -> None:
-        """Load every module and package in `folder` whose name has no leading underscore or dot."""
+        """Load every module and package in `folder` whose name has no leading underscore or dot.
+
+        Whoever's they are; a folder that does not exist adds nothing.
+        """
         for path in _plugins_in(folder):
             self.add_path(path)
 

@@ -32,6 +32,10 @@ VARIABLE = "RTPIPE_TRUST"
 """`1` in the environment trusts every folder, and remembers none: for CI."""
 
 _ROOT = 0
+_MOST_NAMED = 3
+_MOST_READ = 100_000
+"""Characters of a record; a path has 4096 at most."""
+_PLANTED = "it is another user's, in a folder that everybody may write to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Withheld:
         """What was not run."""
         more = len(self.names) - _MOST_NAMED
         named = ", ".join(self.names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        return printable(f"{named} in {self.folder}")
+        return shown(f"{named} in {self.folder}")
 
     @property
     def help(self) -> str:
@@ -89,13 +93,11 @@ def _help(withheld: Sequence[Withheld]) -> str:
         return "move it to a folder that only you may write to; `--trust` runs it this once"
     here = _real(Path())
     folders = ["." if each.folder == here else shlex.quote(str(each.folder)) for each in withheld]
+    if shown(*folders) != " ".join(folders):
+        return "read it, then `rtpipe trust .` in its folder; `--trust` runs it this once"
     return printable(
         f"read it, then `rtpipe trust {' '.join(folders)}`; `--trust` runs it this once"
     )
-
-
-_MOST_NAMED = 3
-_PLANTED = "it is another user's, in a folder that everybody may write to"
 
 
 @dataclass(slots=True)
@@ -172,6 +174,11 @@ class Trust:
             if _recall(folder)[0] is None:
                 with suppress(RtpipeError):  # a service has no state folder, and looks at nothing
                     remember(folder, by="run")
+
+
+def shown(*paths: Path | str) -> str:
+    """Return paths on one line: a stranger chose what stands in them."""
+    return printable(" ".join(map(str, paths))).replace("\n", "\\n")
 
 
 def remember(folder: Path, *, by: Literal["trust", "run"] = "trust") -> Path:
@@ -272,10 +279,6 @@ def _read(place: Path) -> tuple[TrustedFolder | None, str]:
         place.replace(aside)
         return None, f"{place} was damaged, and is set aside as {aside.name}"
     return None, f"{place} is damaged"
-
-
-_MOST_READ = 100_000
-"""Characters; a path has 4096 at most."""
 
 
 def _no_link(path: str, flags: int) -> int:

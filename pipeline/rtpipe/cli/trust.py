@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from rtpipe.catalogue.trust import forget, remember, remembered
+from rtpipe.catalogue.trust import forget, remember, remembered, shown
 from rtpipe.cli.options import json_option, print_json
 from rtpipe.cli.settings import common_options
-from rtpipe.errors import printable
 
 
 @click.command()
@@ -34,19 +33,19 @@ def trust(folders: tuple[Path, ...], *, listing: bool, revoke: bool, as_json: bo
         place = folder.parent if folder.is_file() else folder
         if revoke:
             known = forget(place)
-            click.echo(printable(f"{place.absolute()} {'is' if known else 'was'} not trusted"))
+            click.echo(shown(f"{place.absolute()} {'is' if known else 'was'} not trusted"))
             continue
         if not place.is_dir():
             raise click.UsageError(f"no folder {place}")
-        click.echo(printable(f"{remember(place)} is trusted: looking at it runs its plugins"))
+        click.echo(shown(f"{remember(place)} is trusted: looking at it runs its plugins"))
 
 
 def _list(*, as_json: bool) -> None:
     entries, problems = remembered()
     for problem in problems:
-        click.echo(printable(f"warning: {problem}"), err=True)
+        click.echo(shown(f"warning: {problem}"), err=True)
     if as_json:
         print_json([{"folder": str(e.folder), "by": e.by, "since": e.since} for e in entries])
         return
     for entry in entries:
-        click.echo(printable(f"{entry.folder} ({entry.by}, {entry.since})"))
+        click.echo(shown(f"{entry.folder} ({entry.by}, {entry.since})"))

@@ -334,6 +334,20 @@ def test_the_real_folder_counts(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="names that only POSIX has")
+def test_a_name_that_a_stranger_chose_is_told_on_one_line(desk: Desk, tmp_path: Path) -> None:
+    odd = desk.folder.rename(tmp_path / "a\nwarning: \x1b[31m$(touch x)\udcff")
+    looked = desk.rtpipe("stages", cwd=odd)
+    (line,) = looked.err.splitlines()
+    assert "a\\nwarning: \\u001b[31m$(touch x)\\udcff" in line
+    elsewhere = desk.rtpipe("validate", odd / "plain.yaml", cwd=tmp_path)
+    assert "`rtpipe trust .` in its folder" in elsewhere.err
+    assert len(desk.rtpipe("trust", odd, cwd=tmp_path).out.splitlines()) == 1
+    assert len(desk.rtpipe("trust", "--list", cwd=tmp_path).out.splitlines()) == 1
+    assert desk.rtpipe("validate", odd / "p.yaml", cwd=tmp_path).code == 0
+
+
+@pytest.mark.slow
 def test_a_run_without_code_trusts_nothing(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text(PLAIN)
     assert desk.rtpipe("run", "plain.yaml", cwd=tmp_path).code == 0
