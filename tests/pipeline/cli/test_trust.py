@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.command import Ended, rtpipe
+from helpers.stranger import run
 from rtpipe.catalogue.explain import pages
 
 SPY = """
@@ -456,10 +457,12 @@ def test_a_folder_that_became_another_users(desk: Desk) -> None:
     assert desk.rtpipe("stages").err == ""
 
 
-@pytest.mark.slow
-def test_an_environment_file_does_not_trust(desk: Desk) -> None:
-    (desk.folder / "site.env").write_text("RTPIPE_TRUST=1\n")
-    assert desk.rtpipe("validate", "--env-file", "site.env", "p.yaml").code == 78
+def test_an_environment_file_does_not_trust(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk.state))
+    monkeypatch.delenv("RTPIPE_TRUST")
+    site = desk.folder / "site.env"
+    site.write_text("RTPIPE_TRUST=1\n")
+    assert run("validate", "--env-file", site, desk.folder / "p.yaml").exit_code == 78
     assert not desk.ran()
 
 
