@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def import_file(path: Path, *, again: bool = False) -> ModuleType:
         Exception: Whatever its code raises.
     """
     path = path.resolve()
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:10]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:10]
     name = f"rtpipe_file_{path.stem}_{digest}"
     if name in sys.modules and not again:
         return sys.modules[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -302,14 +301,6 @@ def registry() -> Registry:
     made.register(Specimens(), "specimens")
     assert not made.faulty
     return made
-
-
-def discover(folders: Iterable[Path] = ()) -> Registry:
-    """Stand in for `Registry.discover`: the specimens, and what is in these folders."""
-    found = registry()
-    for folder in folders:
-        found.add_folder(folder)
-    return found
 
 
 KIOSK = """

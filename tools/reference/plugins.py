@@ -27,8 +27,9 @@ def hooks_page() -> Iterator[str]:
     yield (
         "A plugin is a module with `@hookimpl` functions. It is found through the entry-point "
         "group `rtpipe`, in a folder `plugins/` beside the pipeline file, through `plugins:` in "
-        "that file, or with `--plugins-dir`. [Write a stage](../how-to/write-a-stage.md) goes "
-        "through it step by step."
+        "that file, or with `--plugins-dir`; commands that only look need the folder to be "
+        "[trusted](../how-to/trust.md). [Write a stage](../how-to/write-a-stage.md) goes through "
+        "it step by step."
     )
     yield "## Hooks"
     yield inspect.getdoc(hookspecs) or ""

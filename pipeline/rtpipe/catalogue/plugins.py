@@ -2,6 +2,7 @@
 
 A plugin is a module with `@hookimpl` functions: an installed one (entry-point group `rtpipe`), a
 file in a `plugins/` folder beside the pipeline file, or one that the file names in `plugins:`.
+The last two are run only where `trust` allows it.
 A broken plugin is recorded with its origin and skipped: the others go on.
 """
 
@@ -11,7 +12,10 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
+import site
+import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import pluggy
@@ -20,13 +24,13 @@ from rtpipe import hookspecs
 from rtpipe.catalogue.claims import checked_options, checked_sections
 from rtpipe.catalogue.kinds import Kinds, check_class
 from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
+from rtpipe.catalogue.trust import Trust
 from rtpipe.errors import PluginError, RtpipeError
 from rtpipe.hookspecs import Family, LazyKind
 from rtpipe.modules import import_file, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     import click
 
@@ -50,9 +54,11 @@ class Registry:
         kinds: Stage classes, by kind.
         sections: Models of the top-level keys of a file that plugins add, by key.
         records: What became of each plugin.
+        trust: Which folders' code may be run, and what was not.
     """
 
     def __init__(self) -> None:
+        self.trust = Trust()
         self.kinds = Kinds()
         self.sections: dict[str, type[Options]] = {}
         self.records: list[PluginRecord] = []
@@ -62,15 +68,10 @@ class Registry:
         self._section_owners: dict[str, str] = {}
 
     @classmethod
-    def discover(cls, folders: Sequence[Path] = ()) -> Registry:
-        """Return a registry of the installed plugins and those in `folders`.
-
-        A folder that does not exist adds nothing.
-        """
+    def discover(cls) -> Registry:
+        """Return a registry of the installed plugins."""
         registry = cls()
         registry.add_installed()
-        for folder in folders:
-            registry.add_folder(folder)
         return registry
 
     @property
@@ -92,14 +93,21 @@ class Registry:
             self._add(f"entry point {point.value}", point.name, origin, point.load)
 
     def add_folder(self, folder: Path) -> None:
-        """Load every module and package in `folder` whose name has no leading underscore or dot."""
-        if not folder.is_dir():
-            return
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(("_", ".")):
-                continue
-            is_plugin = path.suffix == ".py" or (path / "__init__.py").is_file()
-            if is_plugin and not _is_importable(path):
+        """Load every module and package in `folder` whose name has no leading underscore or dot.
+
+        Whoever's they are; a folder that does not exist adds nothing.
+        """
+        for path in _plugins_in(folder):
+            self.add_path(path)
+
+    def add_beside(self, place: Path) -> None:
+        """Load what is in the folder `plugins` of `place`, if the code of `place` may be run."""
+        folder = place / "plugins"
+        found = _plugins_in(folder)
+        if found and self.trust.allows(
+            place, [folder, *found], [f"plugins/{p.name}" for p in found]
+        ):
+            for path in found:
                 self.add_path(path)
 
     def add_path(self, path: Path) -> PluginRecord:
@@ -255,8 +263,32 @@ def _check(stage: StageType | LazyKind) -> None:
         raise PluginError(f"{name}.kind is {kind!r}; a kind is a word: `my_stage`")
 
 
+def is_installed(module: str) -> bool:
+    """Return whether a module belongs to an installed package, or is imported already."""
+    top = module.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is None:
+        return module in sys.modules
+    homes = [*site.getsitepackages(), site.getusersitepackages()]
+    return module in sys.modules or any(Path(spec.origin).is_relative_to(each) for each in homes)
+
+
+def _plugins_in(folder: Path) -> list[Path]:
+    """Return the modules and packages in a folder that are plugins, and not installed anyway."""
+    if not folder.is_dir():
+        return []
+    named = [path for path in sorted(folder.iterdir()) if not path.name.startswith(("_", "."))]
+    modules = [path for path in named if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    return [path for path in modules if not _is_importable(path)]
+
+
 def _is_importable(path: Path) -> bool:
     """Return whether `import NAME` finds it: then it is installed, and its entry points count."""
+    if not path.stem.isidentifier():  # to look for `a.b` would import `a`
+        return False
     try:
         spec = importlib.util.find_spec(path.stem)
     except (ImportError, ValueError):

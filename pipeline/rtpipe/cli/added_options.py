@@ -52,22 +52,45 @@ class ExtensibleCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line; what it says of added options is kept apart."""
         own = super().get_params(ctx)
-        files, folders = self._brought(args)
-        added = ctx.meta[_KEY] = _added(plugins_of(files, folders), own)
-        rest = super().parse_args(ctx, args)
+        files, folders, runs = self._brought(ctx, args)
+        trust = runs and not ctx.resilient_parsing  # the shell completes a word: that is no consent
+        added = ctx.meta[_KEY] = _added(plugins_of(files, folders, trust=trust), own)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for withheld in added.registry.trust.withheld:  # whose option it may be
+                told = f"{error.format_message()}; {withheld.message}; {withheld.help}"
+                raise click.UsageError(told, ctx) from error
+            raise
         for option in added.options:
             if option.name in ctx.params:
                 added.values[option.name] = ctx.params.pop(option.name)
         return rest
 
-    def _brought(self, args: Sequence[str]) -> tuple[list[Path], list[Path]]:
-        """Return the files that a command line may mean, and the folders with more plugins."""
-        glance = click.Context(self, resilient_parsing=True, ignore_unknown_options=True)
+    def _brought(
+        self, ctx: click.Context, args: Sequence[str]
+    ) -> tuple[list[Path], list[Path], bool]:
+        """Return what a command line brings along.
+
+        Returns:
+            The files that it may mean, the folders with more plugins, and whether their code may be
+            run: who asks for help or for a dry run only looks.
+        """
+        glance = click.Context(
+            self,
+            resilient_parsing=True,
+            ignore_unknown_options=True,
+            help_option_names=ctx.help_option_names,
+        )
         glance.meta[_KEY] = Added()
         said, rest, _ = self.make_parser(glance).parse_args(list(args))
         words = [Path(word) for word in (*_several(said.get("files")), *rest)]
         folders = [Path(folder) for folder in _several(said.get("plugins_dirs"))]
-        return [word for word in words if word.is_file()], [Path("plugins"), *folders]
+        help_option = self.get_help_option(glance)
+        asks = help_option is not None and help_option.name in said
+        looks = asks or said.get("dry_run")
+        runs = bool(said.get("trust") or not looks)
+        return [word for word in words if word.is_file()], folders, runs
 
 
 def _several(value: Any) -> Sequence[str]:

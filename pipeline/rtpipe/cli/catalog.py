@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.cli.options import json_option, plugins_dir_option, print_json
+from rtpipe.catalogue.trust import Trust
+from rtpipe.cli.options import json_option, plugin_options, print_json
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ExitCode
 from rtpipe.hookspecs import Family
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 _WIDTH = 96
 
 
-def _registry(plugins_dirs: Sequence[Path], *, whole: bool = True) -> Registry:
+def _registry(plugins_dirs: Sequence[Path], *, trust: bool, whole: bool = True) -> Registry:
     """Return what is installed, what is in ./plugins, and in some more folders.
 
     Args:
-        plugins_dirs: The folders.
+        plugins_dirs: The folders: who names them asks for their code.
+        trust: Whether the code in ./plugins may be run, though nobody trusted this folder before.
         whole: Import every kind, so that those that cannot be are among what is told.
     """
-    registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
+    registry = _looked_for(plugins_dirs, trust=trust)
     if whole:
         registry.kinds.importable()
     for record in registry.faulty:
@@ -38,22 +40,43 @@ def _registry(plugins_dirs: Sequence[Path], *, whole: bool = True) -> Registry:
             f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: {record.error}",
             err=True,
         )
+    _tell_withheld(registry)
     return registry
+
+
+def _looked_for(plugins_dirs: Sequence[Path], *, trust: bool) -> Registry:
+    registry = Registry.discover()
+    if trust:
+        registry.trust = Trust(everything=True)
+    registry.add_beside(Path.cwd())
+    for folder in plugins_dirs:
+        registry.add_folder(folder)
+    return registry
+
+
+def _tell_withheld(registry: Registry) -> None:
+    """Say on one line what was not run, and what lets it run."""
+    for withheld in registry.trust.withheld:
+        click.echo(f"warning[E404]: {withheld.message}; {withheld.help}", err=True)
 
 
 @click.command()
 @click.argument("kind", required=False)
 @json_option
-@plugins_dir_option
+@plugin_options
 @common_options
-def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+def stages(kind: str | None, plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> None:
     """List the installed stages, or describe one: its options, events and actions.
 
     Plugins are looked for among the installed packages, in ./plugins, and in --plugins-dir.
     """
-    kinds = _registry(plugins_dirs, whole=as_json and kind is None).kinds
+    registry = _registry(plugins_dirs, trust=trust, whole=as_json and kind is None)
+    kinds = registry.kinds
     if kind is not None and kind not in kinds:
+        withheld = registry.trust.withheld
         hint = did_you_mean(kind, kinds) or "`rtpipe stages` lists them"
+        if withheld:
+            hint = f"it may be one of those that were not run: {withheld[0].help}"
         raise click.UsageError(f"no stage is called `{kind}`; {hint}")
     if kind is None and not as_json:
         _list(kinds)
@@ -79,13 +102,13 @@ def _list(kinds: Kinds) -> None:
 
 @click.command()
 @json_option
-@plugins_dir_option
+@plugin_options
 @common_options
-def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+def events(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> None:
     """List the events that stages publish, for `match:` in a pipeline file."""
     from rtpipe.catalogue.describe import describe_events
 
-    found = describe_events(_registry(plugins_dirs))
+    found = describe_events(_registry(plugins_dirs, trust=trust))
     if as_json:
         print_json(found)
         return
@@ -101,16 +124,22 @@ def events(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
 
 @click.command()
 @json_option
-@plugins_dir_option
+@plugin_options
 @common_options
-def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
+def plugins(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> None:
     """List the plugins, where they come from, and what became of them."""
-    registry = Registry.discover([Path.cwd() / "plugins", *plugins_dirs])
+    registry = _looked_for(plugins_dirs, trust=trust)
+    _tell_withheld(registry)
     if as_json:
         print_json(
             [
                 {"name": r.name, "origin": r.origin, "kinds": list(r.kinds), "error": r.error}
                 for r in registry.records
+            ]
+            + [
+                {"name": name, "origin": str(each.folder), "kinds": [], "error": "was not run"}
+                for each in registry.trust.withheld
+                for name in each.names
             ]
         )
     for record in [] if as_json else registry.records:
@@ -126,9 +155,9 @@ def plugins(plugins_dirs: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 @click.command()
-@plugins_dir_option
+@plugin_options
 @common_options
-def schema(plugins_dirs: tuple[Path, ...]) -> None:
+def schema(plugins_dirs: tuple[Path, ...], *, trust: bool) -> None:
     """Print the JSON Schema of a pipeline file, for the plugins that are installed.
 
     `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
@@ -136,7 +165,9 @@ def schema(plugins_dirs: tuple[Path, ...]) -> None:
     """
     from rtpipe.catalogue.schema import make_schema
 
-    print_json(make_schema(_registry(plugins_dirs)))
+    registry = _registry(plugins_dirs, trust=trust)
+    missing = "; ".join(withheld.message for withheld in registry.trust.withheld)
+    print_json(make_schema(registry) | ({"$comment": missing} if missing else {}))
 
 
 def _page(stage: dict[str, Any]) -> str:

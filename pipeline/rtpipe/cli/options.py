@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from rtpipe.catalogue.trust import VARIABLE
 from rtpipe.cli.settings import Settings, common_options
 from rtpipe.errors import ConfigError, printable
 from rtpipe.wording.diagnostics import Findings, Span
@@ -42,6 +43,7 @@ class PipelineRequest:
         profile: `--profile`.
         env_file: `--env-file`.
         plugins_dirs: Every `--plugins-dir`.
+        trust: `--trust`.
     """
 
     files: tuple[Path, ...] = ()
@@ -50,6 +52,7 @@ class PipelineRequest:
     profile: str | None = None
     env_file: Path | None = None
     plugins_dirs: tuple[Path, ...] = ()
+    trust: bool = False
 
     def load(
         self,
@@ -73,13 +76,15 @@ class PipelineRequest:
             raise click.UsageError("give either pipeline files or -x EXPRESSION")
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
-                os.environ.setdefault(name, value)  # stages read their keys there themselves
+                if name != VARIABLE:  # who wrote the file may be whom it asks to trust
+                    os.environ.setdefault(name, value)  # stages read their keys there themselves
         choices: Choices = {
             "sets": self.sets,
             "profile": self.profile,
             "plugins_dirs": self.plugins_dirs,
             "examine": examine,
             "registry": registry,
+            "trust": self.trust,
         }
         loaded = self._load(choices)
         settings = Settings.current()
@@ -133,15 +138,16 @@ def pipeline_options(command: F) -> F:
         profile: str | None,
         env_file: Path | None,
         plugins_dirs: tuple[Path, ...],
+        trust: bool,
         **kwargs: Any,
     ) -> Any:
-        request = PipelineRequest(files, expression, sets, profile, env_file, plugins_dirs)
+        request = PipelineRequest(files, expression, sets, profile, env_file, plugins_dirs, trust)
         return command(*args, pipeline=request, **kwargs)
 
     decorated: Any = with_request
     for option in (
         common_options,
-        plugins_dir_option,
+        plugin_options,
         click.option(
             "--env-file",
             type=click.Path(path_type=Path),
@@ -168,8 +174,11 @@ def pipeline_options(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def plugins_dir_option(command: F) -> F:
-    """Add `--plugins-dir`, given as `plugins_dirs`."""
+def plugin_options(command: F) -> F:
+    """Add `--plugins-dir`, given as `plugins_dirs`, and `--trust`."""
+    trusting = click.option(
+        "--trust", is_flag=True, help="Run this folder's plugins to look at it, this once."
+    )(command)
     return click.option(
         "--plugins-dir",
         "plugins_dirs",
@@ -177,7 +186,7 @@ def plugins_dir_option(command: F) -> F:
         type=click.Path(path_type=Path),
         metavar="FOLDER",
         help="Load the plugins in this folder, too.",
-    )(command)
+    )(trusting)
 
 
 def json_option(command: F) -> F:

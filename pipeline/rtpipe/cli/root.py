@@ -43,6 +43,9 @@ _COMMANDS = (
     ),
     LazyCommand("schema", "Print the JSON Schema of a pipeline file.", "rtpipe.cli.catalog:schema"),
     LazyCommand(
+        "trust", "Let looking at a folder run the plugins in it.", "rtpipe.cli.trust:trust"
+    ),
+    LazyCommand(
         "explain", "Explain a diagnostic's code, E102 for instance.", "rtpipe.cli.explain:explain"
     ),
 )

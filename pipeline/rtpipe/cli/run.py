@@ -55,6 +55,7 @@ def run(
     if dry_run:
         click.echo(printable(draw_text(loaded)))
         return
+    loaded.registry.trust.remember()
     loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
     loaded.registry.register(watchdog, "watchdog")
     bounded.run(_run(loaded, added.values, seconds, until))

@@ -45,7 +45,7 @@ class Grammar:
     def __init__(self, registry: Registry, findings: Findings) -> None:
         self.file = with_sections(registry.sections)
         self._findings = findings
-        self._reader = ReservedReader(findings, registry.kinds)
+        self._reader = ReservedReader(findings, registry)
         self._items = ItemReader(registry, findings)
         self._subscribers = ItemReader(registry, findings, BesideSubscriber)
 

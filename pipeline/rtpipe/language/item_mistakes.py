@@ -38,6 +38,9 @@ class ItemMistakes:
         if name in self._registry.kinds:
             self._broken(kind)
             return
+        unknown = f"a stage `{name}`"
+        if self._registry.trust.report_unknown(unknown, kind.key_span, self._findings):
+            return
         families = ("subscriber",) if of_events else _AUDIO
         found = self._registry.kinds
         kinds = sorted(known for each in families for known in found.of_family(each))

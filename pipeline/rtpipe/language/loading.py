@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from rtpipe.catalogue.plugins import Registry
+from rtpipe.catalogue.plugins import Registry, is_installed
+from rtpipe.catalogue.trust import Trust
 from rtpipe.errors import ConfigError
 from rtpipe.language.document import Merger
 from rtpipe.language.examining import examine
@@ -63,6 +64,8 @@ class Choices(TypedDict, total=False):
         registry: What is installed; None: discovered. The files' own plugins are added to it.
         examine: How closely the stages examine themselves: `file`: what the file ships and gets
             wrong; `machine`: also what this machine lacks. None: not at all.
+        trust: Run the code that the files bring along, whoever wrote it. Else only that of folders
+            which were trusted before.
     """
 
     sets: Sequence[str]
@@ -71,6 +74,7 @@ class Choices(TypedDict, total=False):
     plugins_dirs: Sequence[Path]
     registry: Registry | None
     examine: Literal["file", "machine"] | None
+    trust: bool
 
 
 def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
@@ -119,16 +123,26 @@ def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:
     return _load([read_expression(expression, findings)], findings, EXPRESSION, choices)
 
 
-def plugins_of(files: Sequence[Path], folders: Sequence[Path] = ()) -> Registry:
+def plugins_of(
+    files: Sequence[Path], folders: Sequence[Path] = (), *, trust: bool = False
+) -> Registry:
     """Return the plugins that are installed, in `folders`, or brought along by pipeline files.
 
     What is wrong with any of them is left for `load` to say.
+
+    Args:
+        files: The pipeline files.
+        folders: More folders with plugins.
+        trust: As in `Choices`; the plugins in ./plugins count with those of the files.
     """
     findings = Findings()
     trees = [read_file(path, findings) for path in files]
     found = [with_includes(tree, findings) for tree in trees if tree is not None]
     registry = Registry.discover()
+    if trust:
+        registry.trust = Trust(everything=True)
     _add_plugins(registry, [file for each in found for file in each or ()], folders, findings)
+    registry.add_beside(Path())
     return registry
 
 
@@ -138,12 +152,14 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     for file in files:
         note_secrets(file, findings)
     registry = choices.get("registry") or Registry.discover()
+    if choices.get("trust") and not registry.trust.everything:
+        registry.trust = Trust(everything=True)
     _add_plugins(registry, files, choices.get("plugins_dirs", ()), findings)
     overrides = read_sets(choices.get("sets", ()), findings)
     for override in overrides:
         note_secrets(override.value, findings, secret=any(map(looks_secret, override.path)))
     if None in found:
-        raise ConfigError(findings.errors())  # half a pipeline would be full of false mistakes
+        raise _failure(findings)  # half a pipeline would be full of false mistakes
     merger = Merger(registry, findings)
     for file in files:
         merger.add(file)
@@ -164,7 +180,7 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     if depth is not None and not findings.failed:
         examine(spec, findings, machine=depth == "machine")
     if findings.failed:
-        raise ConfigError(findings.errors())
+        raise _failure(findings)
     graph = build(spec)
     registry.check_graph(graph)
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
@@ -174,8 +190,10 @@ def _add_plugins(
     registry: Registry, files: Sequence[MapNode], folders: Sequence[Path], findings: Findings
 ) -> None:
     """Load the plugins beside the files, those they name, and those of `folders`."""
-    beside = dict.fromkeys(file.span.path.parent / "plugins" for file in files)
-    for place in (*beside, *folders):
+    beside = dict.fromkeys(file.span.path.parent for file in files)
+    for place in beside:
+        registry.add_beside(place)
+    for place in folders:
         registry.add_folder(place)
     for place in folders:
         if not place.is_dir():
@@ -189,15 +207,29 @@ def _add_plugins(
     for record in registry.faulty:
         if id(record) not in named:
             _report(record, findings, None)
+    for withheld in registry.trust.withheld:
+        findings.warning("E404", withheld.message, help=withheld.help)
+
+
+def _failure(findings: Findings) -> ConfigError:
+    """Return the error of a load: what was not run is told too, since the rest may come of it."""
+    errors = findings.errors()
+    if all(found.code != "E404" for found in errors):
+        errors += [found for found in findings.warnings() if found.code == "E404"]
+    return ConfigError(errors)
 
 
 def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> PluginRecord | None:
     name = str(node.value)
+    file = node.span.path
     if "/" not in name and not name.endswith(".py"):
-        return registry.add_module(name)
+        if is_installed(name) or registry.trust.allows(folder(node), [file], [name]):
+            return registry.add_module(name)
+        return None
     path = folder(node) / Path(name).expanduser()
     if path.exists():
-        return registry.add_path(path)
+        allowed = registry.trust.allows(folder(node), [file, path], [name])
+        return registry.add_path(path) if allowed else None
     findings.error(
         "E401",
         f"no plugin {path}",

@@ -19,14 +19,14 @@ from rtpipe.language.nodes import (
     what,
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
-from rtpipe.vocabulary import Meant, Profile, Reserved, keys
+from rtpipe.vocabulary import Meant, PipelineFile, Profile, Reserved, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
-    from rtpipe.catalogue.kinds import Kinds
+    from rtpipe.catalogue.plugins import Registry
     from rtpipe.wording.diagnostics import Findings
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,12 +39,13 @@ class ReservedReader:
 
     Args:
         findings: Takes what is wrong.
-        kinds: The kinds there are: a help for one that stands where a reserved key should.
+        registry: The kinds there are: a help for one that stands where a reserved key should. And
+            the code that was not run, which may have sections of its own.
     """
 
-    def __init__(self, findings: Findings, kinds: Kinds | None = None) -> None:
+    def __init__(self, findings: Findings, registry: Registry | None = None) -> None:
         self._findings = findings
-        self._kinds = kinds
+        self._registry = registry
 
     def read(self, model: type[M], node: MapNode) -> M:
         """Return what `node` says; what is wrong or has no value counts as not written.
@@ -78,21 +79,26 @@ class ReservedReader:
         if issubclass(owner, Profile) and entry.key in WELL_KNOWN:
             report_absent(entry, self._findings)
             return
+        stray = self._stray(owner, entry.key)
+        if not stray and len(path) == 1 and issubclass(owner, PipelineFile):
+            unknown = f"a section `{entry.key}`"
+            if self._registry is not None and self._registry.trust.report_unknown(
+                unknown, entry.key_span, self._findings
+            ):
+                return
         self._findings.error(
             owner.unknown,
             f"{_dotted(path[:-1]) or owner.called} has no `{entry.key}`",
             entry.key_span,
             label="unknown key",
-            help=self._stray(owner, entry.key)
-            or did_you_mean(entry.key, keys(owner))
-            or f"it has {listed(keys(owner))}",
+            help=stray or did_you_mean(entry.key, keys(owner)) or f"it has {listed(keys(owner))}",
         )
 
     def _stray(self, owner: type[Reserved], key: str) -> str | None:
         """Return what to do with a key that is a kind."""
-        if self._kinds is None or key not in self._kinds:
+        if self._registry is None or key not in self._registry.kinds:
             return None
-        of_events = self._kinds.family(key) == "subscriber"
+        of_events = self._registry.kinds.family(key) == "subscriber"
         help = owner.strays.get("events" if of_events else "stages")
         return help and help.format(key)
 

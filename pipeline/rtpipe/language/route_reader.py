@@ -159,6 +159,9 @@ class RouteReader:
                 help=f"`{'`, `'.join(publishers)}` would",
             )
             return
+        unknown = f"an event `{glob}`"
+        if self._registry.trust.report_unknown(unknown, node.span, self._findings):
+            return
         self._findings.error(
             "E701",
             f"no installed stage publishes `{glob}`",

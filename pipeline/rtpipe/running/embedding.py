@@ -25,6 +25,7 @@ def load(
     env: Mapping[str, str] | None = None,
     examine: Literal["file", "machine"] | None = None,
     check: bool = False,
+    trust: bool = False,
 ) -> Pipeline:
     """Return the pipeline that a file holds, or several with later ones on top; opens nothing.
 
@@ -38,6 +39,9 @@ def load(
             wrong is an error, too; `machine`: what this machine lacks is a warning. None: not at
             all.
         check: Assert the rules of frames on every edge.
+        trust: Run the code that the files bring along: in `plugins/` beside them, and what they
+            name in `plugins:`. Else only that of folders which were trusted before, by
+            `rtpipe trust`, by a run or by `RTPIPE_TRUST=1`.
 
     Raises:
         ConfigError: With everything that is wrong.
@@ -51,11 +55,12 @@ def load(
         profile=profile,
         env=env,
         examine=examine,
+        trust=trust,
     )
     return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
 
 
-def loads(
+def loads(  # noqa: PLR0913 - keywords, as those of `load`
     text: str,
     *,
     path: str | os.PathLike[str] = "<text>",
@@ -65,6 +70,7 @@ def loads(
     env: Mapping[str, str] | None = None,
     examine: Literal["file", "machine"] | None = None,
     check: bool = False,
+    trust: bool = False,
 ) -> Pipeline:
     """Return the pipeline that a YAML text holds; opens nothing.
 
@@ -77,6 +83,7 @@ def loads(
         env: The environment.
         examine: How closely the stages examine themselves.
         check: Assert the rules of frames on every edge.
+        trust: Run the code that the text, and the folder of `path`, bring along.
 
     Raises:
         ConfigError: With everything that is wrong.
@@ -90,6 +97,7 @@ def loads(
         profile=profile,
         env=env,
         examine=examine,
+        trust=trust,
     )
     return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
 

@@ -189,7 +189,7 @@ def test_the_list_of_stages_imports_none_and_a_broken_one_is_no_traceback(
 ) -> None:
     module.write_text("import libmissing\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Registry, "discover", lambda folders=(): having(kind()))
+    monkeypatch.setattr(Registry, "discover", lambda: having(kind()))
     listed = CliRunner().invoke(cli, ["stages"])
     assert "  stutter    Says everything twice." in listed.stdout
     assert listed.stderr == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from helpers.specimens import KIOSK, discover, registry
+from helpers.specimens import KIOSK, registry
 from rtpipe import ExitCode
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
@@ -34,7 +34,7 @@ def rtpipe_stages():
 
 @pytest.fixture(autouse=True)
 def specimens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Registry, "discover", discover)
+    monkeypatch.setattr(Registry, "discover", registry)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "desk.md").write_text("Be kind.\nBe brief.\n")

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from helpers.specimens import discover, registry
+from helpers.specimens import registry
 from rtpipe import EnvironmentProblem, ExitCode, PluginError, hookimpl
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import cli
@@ -25,7 +25,7 @@ GOOD = "version: 1\nstages: [mic, blackhole]\n"
 
 @pytest.fixture(autouse=True)
 def specimens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Registry, "discover", discover)
+    monkeypatch.setattr(Registry, "discover", registry)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.yaml").write_text(GOOD)
 

@@ -56,6 +56,33 @@ def test_a_program_without_a_loop_loads_a_text_and_runs_it() -> None:
     assert sum(map(len, heard["collect"])) == 5 * 200 * 48
 
 
+def test_to_load_runs_no_code_of_a_folder_that_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTPIPE_TRUST", "")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = tmp_path / "one.yaml"
+    path.write_text("version: 1\nstages: [ramp: 5, collect]\n")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "actors.py").write_text(
+        "import rtpipe\nfrom helpers.actors import Collect, Ramp, heard\n"
+        "heard['collect'] = ['ran']\n"
+        "@rtpipe.hookimpl\ndef rtpipe_stages():\n    return [Ramp, Collect]\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        rtpipe.load(path)
+    assert {each.code for each in refused.value.diagnostics} == {"E404"}
+    with pytest.raises(ConfigError):
+        rtpipe.loads(path.read_text(), path=path)
+    (warned,) = rtpipe.loads("{version: 1, stages: [tone, blackhole]}", path=path).warnings
+    assert warned.code == "E404"
+    assert not heard["collect"]
+    rtpipe.run(rtpipe.load(path, trust=True))
+    assert len(heard["collect"]) == 6  # what importing it left, and five frames
+    assert rtpipe.loads(path.read_text(), path=path, trust=True)
+    assert not (tmp_path / "state").exists()  # a program decides for itself alone
+
+
 def test_a_program_loads_a_file_with_an_overlay_and_settings(tmp_path: Path) -> None:
     base, site = tmp_path / "base.yaml", tmp_path / "site.yaml"
     base.write_text(FIVE)

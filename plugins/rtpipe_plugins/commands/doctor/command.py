@@ -92,14 +92,15 @@ class Report:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sound", is_flag=True, help="Play a soft chirp, and listen for it.")
+@click.option("--trust", is_flag=True, help="Run the plugins that FILE brings along, this once.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
+def doctor(file: Path | None, *, as_json: bool, sound: bool, trust: bool) -> None:
     """Look at this machine: sound, key, network, and a call to itself.
 
     With FILE at what its stages need, and exits with 69 if something is missing that this pipeline
     cannot run without; a stage with a `fallback:` can.
     """
-    stages = installed_stages() if file is None else stages_of(load(file, examine="file").spec)
+    stages = installed_stages() if file is None else _stages(file, trust=trust)
     report = Report(shown=not as_json)
     asyncio.run(_examine(stages, report, fatal=file is not None, sound=sound))
     lacking = [check.name for check in report.checks if check.needed and check.lacking]
@@ -109,6 +110,15 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool) -> None:
         click.echo(printable(json.dumps(found, indent=2, ensure_ascii=False)))
     if lacking:
         raise RtpipeError(f"{file} lacks {', '.join(lacking)}", exit_code=ExitCode.UNAVAILABLE)
+
+
+def _stages(file: Path, *, trust: bool) -> list[StageSpec]:
+    """Return the stages of a file; say which code of its folder was not run to look at it."""
+    pipeline = load(file, examine="file", trust=trust)
+    for warning in pipeline.warnings:
+        if warning.code == "E404":
+            click.echo(printable(f"warning[E404]: {warning.message}; {warning.help}"), err=True)
+    return stages_of(pipeline.spec)
 
 
 async def _examine(
