@@ -151,11 +151,17 @@ class Outlet:
 
     async def _deliver(self, out: Deliveries) -> None:
         now = self._clock.now() if self._clock is not None else None
-        for link, frame in out:
-            if now is not None:
-                audio.meta(frame).queued_at = now
-            if not link.offer(frame):
-                await link.put(frame)
+        deliveries = iter(out)
+        try:
+            for link, frame in deliveries:
+                if now is not None:
+                    audio.meta(frame).queued_at = now
+                if not link.offer(frame):
+                    await link.put(frame)
+        except BaseException:  # cancelled, or full where that is a failure
+            for link, frame in deliveries:
+                link.refuse(frame)
+            raise
 
 
 class Wiring:

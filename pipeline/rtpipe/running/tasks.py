@@ -83,10 +83,15 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
         method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
     ) -> bool:
         if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-            made = await asyncio.to_thread(_call, slot, method, frame, arguments)
+            try:
+                made = await asyncio.to_thread(_call, slot, method, frame, arguments)
+            except asyncio.CancelledError:
+                slot.lost_frames += frame is not None
+                raise
         else:
             made = _call(slot, method, frame, arguments)
         if isinstance(made, Exception):
+            slot.lost_frames += frame is not None
             if await slot.recover(made):
                 return True
             _abandon(inlets)
@@ -167,6 +172,7 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
                 async with turn:
                     await slot.stage.consume_at(frame, index)
             except BaseException as error:
+                slot.lost_frames += 1
                 if asked_to_end(error):
                     raise
                 if not await slot.recover(contained(error)):
