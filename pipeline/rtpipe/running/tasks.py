@@ -83,11 +83,7 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
         method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
     ) -> bool:
         if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-            try:
-                made = await asyncio.to_thread(_call, slot, method, frame, arguments)
-            except asyncio.CancelledError:
-                slot.lost_frames += frame is not None
-                raise
+            made = await _call_in_thread(slot, method, frame, arguments)
         else:
             made = _call(slot, method, frame, arguments)
         if isinstance(made, Exception):
@@ -114,6 +110,20 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     if slot.status is Status.OK:
         await work(slot.stage.finish)
     await outlet.finish()
+
+
+async def _call_in_thread(
+    slot: Slot,
+    method: Callable[..., Processed],
+    frame: AudioFrame | None,
+    arguments: tuple[object, ...],
+) -> list[AudioFrame] | Exception:
+    """Return what `_call` does, from a thread; who is cancelled meanwhile has lost the frame."""
+    try:
+        return await asyncio.to_thread(_call, slot, method, frame, arguments)
+    except asyncio.CancelledError:
+        slot.lost_frames += frame is not None
+        raise
 
 
 def _call(

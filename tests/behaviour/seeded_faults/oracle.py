@@ -1,0 +1,216 @@
+"""The oracle: what must hold of a pipeline that has ended, whatever was wrong with it.
+
+Pure: it judges an `Account`, which is made by `play` and can be made up by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rtpipe import ExitCode
+from rtpipe.link import LinkStatistics
+
+_CODES = {int(code) for code in ExitCode} - {int(ExitCode.USAGE)}
+
+
+@dataclass
+class Passed:
+    """What was seen to pass at a stage: given out, or taken by a sink.
+
+    Attributes:
+        frames: How many.
+        ms: Their audio.
+        rates: Their sample rates.
+    """
+
+    frames: int = 0
+    ms: float = 0.0
+    rates: set[int] = field(default_factory=set)
+
+
+@dataclass
+class LinkAccount:
+    """One edge that ends in a queue.
+
+    Attributes:
+        name: `feeder -> reader`.
+        given: What the feeder gave out.
+        statistics: What the link counted.
+        reframes: Whether a converter on the edge may change the number of frames.
+    """
+
+    name: str
+    given: Passed
+    statistics: LinkStatistics
+    reframes: bool = False
+
+
+@dataclass
+class StageAccount:
+    """One stage.
+
+    Attributes:
+        name: Its id.
+        family: Its kind of kind.
+        passed: What passed at it.
+        lost: Frames that it counts as lost by itself.
+        came: Frames that were handed to it by who feeds it or from its queue; None: not known.
+        one_to_one: Whether a frame comes out for each that goes in.
+        swallowed: Frames that it kept on purpose.
+        added: Frames that it made on purpose.
+        consumed: Frames that a counting sink has taken; None: it does not count.
+    """
+
+    name: str
+    family: str
+    passed: Passed
+    lost: int = 0
+    came: int | None = None
+    one_to_one: bool = False
+    swallowed: int = 0
+    added: int = 0
+    consumed: int | None = None
+
+
+@dataclass
+class FileAccount:
+    """What one sink has written.
+
+    Attributes:
+        name: The stage.
+        samples: In its files, all together.
+        taken: Samples that it took.
+        fills: Samples of silence by the holes in their time stamps.
+        lost: Samples that it said to have lost.
+        slack: By how many samples its format may be off.
+        failed: Whether it, or the disk, failed: then there may be less.
+        unreadable: What is wrong with a file.
+        wave: Samples as `wave` counts them; None: no WAV.
+    """
+
+    name: str
+    samples: int = 0
+    taken: int = 0
+    fills: int = 0
+    lost: int = 0
+    slack: int = 0
+    failed: bool = False
+    unreadable: str = ""
+    wave: int | None = None
+
+
+@dataclass
+class Account:
+    """All that is known of a pipeline that has ended.
+
+    Attributes:
+        code: What the command would end with.
+        error: In words, where it is not 0.
+        stray: An exception that is none of rtpipe's.
+        failed: Stages that failed for good.
+        survived: Whether every failure was of a policy that goes on.
+        ended: How often `pipeline.ended` was told.
+        told_dropped_ms: What events told of the links' losses.
+        expected_ms: What the source should have given; None: not known.
+        damage_told: Whether it was told that the file is damaged; None: it is not.
+        left: Tasks that were left running, in words.
+        leaky: Whether a fault leaves tasks.
+    """
+
+    code: int = 0
+    error: str = ""
+    stray: str = ""
+    failed: list[str] = field(default_factory=list)
+    ended: int = 1
+    told_dropped_ms: float | None = None
+    expected_ms: float | None = None
+    links: list[LinkAccount] = field(default_factory=list)
+    stages: list[StageAccount] = field(default_factory=list)
+    files: list[FileAccount] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    leaky: bool = False
+
+
+def complaints(account: Account) -> list[str]:
+    """Return what does not hold, in words; nothing if all is well."""
+    found = [*_outcome(account)]
+    for link in account.links:
+        found += _link(link)
+    for stage in account.stages:
+        found += _stage(stage, account)
+    for file in account.files:
+        found += _file(file)
+    dropped_ms = sum(link.statistics.dropped_ms for link in account.links)
+    told_ms = account.told_dropped_ms
+    if told_ms is not None and (told_ms > dropped_ms + 1e-3 or bool(told_ms) != bool(dropped_ms)):
+        found.append(f"events told of {told_ms:.1f} ms dropped, the links of {dropped_ms:.1f}")
+    return found
+
+
+def _outcome(account: Account) -> Iterator[str]:
+    if account.stray:
+        yield f"stray exception: {account.stray}"
+        return
+    if account.code not in _CODES:
+        yield f"exit code {account.code} is not documented"
+    if account.code == 0 and account.failed:
+        yield f"exit code 0, but {', '.join(account.failed)} failed"
+    if account.code != 0 and not account.failed:
+        yield f"exit code {account.code}, but no stage failed: {account.error}"
+    if account.code != 0 and not account.error:
+        yield f"exit code {account.code} without a word"
+    if account.ended != 1:
+        yield f"`pipeline.ended` came {account.ended} times"
+    if account.left and not account.leaky:
+        yield f"tasks were left: {'; '.join(account.left)}"
+
+
+def _link(link: LinkAccount) -> Iterator[str]:
+    seen = link.statistics
+    gone = seen.frames_dropped + seen.frames_trimmed + seen.frames_flushed
+    if seen.frames_in != seen.frames_out + gone + seen.frames_waiting:
+        yield (
+            f"{link.name}: {seen.frames_in} frames in, {seen.frames_out} out, {gone} dropped, "
+            f"{seen.frames_waiting} left"
+        )
+    offered = seen.frames_in + seen.frames_refused
+    if not link.reframes and offered != link.given.frames:
+        yield f"{link.name}: {link.given.frames} frames were given, {offered} were offered"
+
+
+def _stage(stage: StageAccount, account: Account) -> Iterator[str]:
+    if stage.family == "source" and account.expected_ms is not None and not account.failed:
+        if abs(stage.passed.ms - account.expected_ms) > 0.1:
+            yield f"{stage.name} gave {stage.passed.ms:.1f} ms of {account.expected_ms:.1f} ms"
+    if stage.one_to_one and stage.came is not None:
+        went = stage.passed.frames + stage.lost + stage.swallowed - stage.added
+        if went != stage.came:
+            yield (
+                f"{stage.name}: {stage.came} frames came, {stage.passed.frames} went, {stage.lost} "
+                f"lost, {stage.swallowed} swallowed, {stage.added} added"
+            )
+    if stage.family == "sink" and stage.came is not None and stage.passed.frames != stage.came:
+        yield f"{stage.name}: {stage.came} frames left its links, {stage.passed.frames} were taken"
+    if stage.consumed is not None and stage.passed.frames != stage.consumed + stage.lost:
+        yield (
+            f"{stage.name}: {stage.passed.frames} frames taken, {stage.consumed} consumed, "
+            f"{stage.lost} lost"
+        )
+
+
+def _file(file: FileAccount) -> Iterator[str]:
+    if file.unreadable and not file.taken:
+        return  # nothing came: some containers without audio are no files for FFmpeg
+    if file.unreadable:
+        yield f"{file.name}: {file.unreadable}"
+        return
+    due = file.taken + file.fills - file.lost
+    short, long = due - file.samples > file.slack, file.samples - due > file.slack
+    if long or (short and not file.failed):
+        yield (
+            f"{file.name}: {file.samples} samples in the file; {file.taken} taken, {file.fills} "
+            f"filled in, {file.lost} lost make {due}"
+        )
+    if file.wave is not None and file.wave != file.samples:
+        yield f"{file.name}: `wave` reads {file.wave} samples, FFmpeg {file.samples}"

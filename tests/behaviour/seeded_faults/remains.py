@@ -1,0 +1,55 @@
+"""What cases leave behind in the process: descriptors, threads, children, memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from pathlib import Path
+
+_SETTLE_S = 3.0
+MOST_KB_A_CASE = 60.0
+
+
+class Remains:
+    """Looks at the process again and again; see `complaints`."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int, int]] = []
+        self.kilobytes: list[int] = []
+
+    def count(self, cases: int) -> None:
+        """Look: `cases` were played so far."""
+        gc.collect()
+        deadline = time.monotonic() + _SETTLE_S
+        now = _descriptors(), threading.active_count()
+        while self.seen and (now > self.seen[0][1:]) and time.monotonic() < deadline:
+            time.sleep(0.02)  # a thread that ends, ends by itself
+            now = _descriptors(), threading.active_count()
+        self.seen.append((cases, *now))
+        resident = int(Path("/proc/self/statm").read_text().split()[1])
+        self.kilobytes.append(resident * os.sysconf("SC_PAGESIZE") // 1024)
+
+    def complaints(self) -> list[str]:
+        """Return what grew, in words."""
+        found = []
+        if len(self.seen) > 2:
+            _, descriptors, threads = self.seen[0]
+            _, descriptors_now, threads_now = self.seen[-1]
+            if descriptors_now > descriptors:
+                found.append(f"files or sockets: {self.seen}")
+            if threads_now > threads:
+                names = [thread.name for thread in threading.enumerate()]
+                found.append(f"threads: {self.seen}: {names}")
+        half = len(self.seen) // 2
+        if half > 2:
+            cases = self.seen[-1][0] - self.seen[half][0]
+            grown = (self.kilobytes[-1] - self.kilobytes[half]) / cases
+            if grown > MOST_KB_A_CASE:
+                found.append(f"{grown:.0f} kB a case: {self.kilobytes}")
+        return found
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
