@@ -111,7 +111,8 @@ def _compatible(names: list[str]) -> list[str]:
     return kept
 
 
-_REAL = ("child", "receiver")
+_REAL = ("child", "receiver", "subscriber: feed")
+"""Virtual time stands still while anybody is busy: with a child or a socket, or with itself."""
 
 
 _REPLACING = ("media", "stamps", "odd", "source", "child source")

@@ -48,7 +48,7 @@ class Tap:
         self.passed = Passed()
         self.samples = 0
         self.fills = 0
-        self.frames: list[int] = []
+        self.lead = 0
         self._next: int | None = None
 
     def __call__(self, frame: AudioFrame) -> None:
@@ -56,7 +56,8 @@ class Tap:
         self.passed.ms += frame.samples / frame.sample_rate * 1000
         self.passed.rates.add(frame.sample_rate)
         self.samples += frame.samples
-        self.frames.append(frame.samples)
+        if self._next is None:
+            self.lead = max(frame.pts or 0, 0)
         hole = 0 if self._next is None else (frame.pts or 0) - self._next
         if 0 < hole <= _BELIEVED_S * frame.sample_rate:
             self.fills += hole
@@ -183,6 +184,8 @@ def _file(
     path = Path(options["path"])
     made = FileAccount(name, taken=tap.samples, fills=tap.fills, slack=_SLACK[path.suffix])
     made.failed = name in account.failed or any(fault.startswith("disk") for fault in case.faults)
+    if "recorder" in sink and not case.live and tap.lead <= _BELIEVED_S * 48_000:
+        made.fills += tap.lead  # it begins where the stream does
     for event in events:
         if event.source == name and event.type == "recorder.stopped":
             made.lost = round(event.payload()["lost_s"] * 48_000)
@@ -206,12 +209,7 @@ def _file(
 def _samples(path: Path) -> int:
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
-        count = sum(frame.samples for frame in container.decode(stream))
-        return round(count * _common(stream.sample_rate))
-
-
-def _common(_: int) -> float:
-    return 1.0
+        return sum(frame.samples for frame in container.decode(stream))
 
 
 def _leaves_tasks(case: Case) -> bool:
