@@ -34,7 +34,7 @@ class Case:
         moments: What happens when (pipeline seconds).
         real: Whether it needs real time: children, sockets.
         expected: How many samples the source gives where nothing stops it; None: not known.
-        damaged: Whether its file is: then what is missing is told.
+        whole_ms: How long its file was before it was damaged, where the file itself says so.
         before: Called before it is loaded; returns what is called when it has ended.
         display: What stands for stdout and stderr: see `displays`.
         largest: Bytes that a file of this process may have; None: any.
@@ -50,12 +50,11 @@ class Case:
     moments: list[tuple[float, Callable[[Pipeline], object]]] = field(default_factory=list)
     real: bool = False
     expected: int | None = None
-    damaged: bool = False
+    whole_ms: float | None = None
     before: list[Callable[[], Callable[[], object]]] = field(default_factory=list)
     display: str = ""
     largest: int | None = None
     ledger: Ledger = field(default_factory=Ledger)
-    leaky: bool = False
 
     @property
     def live(self) -> bool:
@@ -111,7 +110,7 @@ def _compatible(names: list[str]) -> list[str]:
     return kept
 
 
-_REAL = ("child", "receiver", "subscriber: feed")
+_REAL = ("child", "receiver", "subscriber: feed", "subscriber: event", "subscriber: thread")
 """Virtual time stands still while anybody is busy: with a child or a socket, or with itself."""
 
 

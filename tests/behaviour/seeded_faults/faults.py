@@ -42,7 +42,7 @@ def _damaged(case: Case, ending: str) -> None:
     ms = 300 if case.real else case.rng.choice((1000, 2500))
     whole = media.encoded(ending, ms)
     _file(case, f"damaged.{ending}", media.damaged(whole, case.rng))
-    case.damaged = True
+    case.whole_ms = ms if ending in media.DECLARING else None
 
 
 _each("media", tuple(media.CODECS), _damaged)
@@ -239,7 +239,7 @@ def _disk(case: Case, name: str) -> None:
     at = case.rng.choice((0.0, 0.05, 0.3))
     match name:
         case "full":
-            case.largest = case.rng.choice((0, 100, 5000, 40_000))
+            case.largest = case.rng.choice((0, 100, 5000, 40_000, 150_000))
         case "folder vanishes":
             case.moments.append((at, lambda _: shutil.rmtree(out, ignore_errors=True)))
         case "folder becomes a file":
@@ -281,10 +281,10 @@ def _child_sink(case: Case, name: str) -> None:
 _each("child sink", tuple(_CHILDREN), _child_sink)
 
 _SPEAKERS = {
-    "dies": "import os; os.write(1, bytes(9601)); os._exit(3)",
-    "hangs": "import os, time; os.write(1, bytes(9600)); time.sleep(60)",
-    "closes its pipe": "import os, time; os.write(1, bytes(9600)); os.close(1); time.sleep(60)",
-    "floods stderr": "import os; os.write(2, b'x' * 900000); os.write(1, bytes(9600))",
+    "dies": "import os; os.write(1, b'ab' * 4800 + b'a'); os._exit(3)",
+    "hangs": "import os, time; os.write(1, b'ab' * 4800); time.sleep(60)",
+    "closes its pipe": "import os, time; os.write(1, b'ab' * 4800); os.close(1); time.sleep(60)",
+    "floods stderr": "import os; os.write(2, b'x' * 900000); os.write(1, b'ab' * 4800)",
     "no program": "",
 }
 

@@ -28,6 +28,8 @@ CODECS = {
 """By the ending of the name: container and encoder."""
 EXACT = ("wav", "flac", "alac.m4a", "mka")
 """Lossless, and as long as what went in."""
+DECLARING = ("wav", "flac", "m4a", "alac.m4a", "mka")
+"""They say how long they are, so that it can be told what is missing."""
 _HEADER = 4096
 """What is damaged lies behind it, so that most files still open."""
 

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from rtpipe import ExitCode
 from rtpipe.link import LinkStatistics
 
+_REFRAMED_MS = 150.0
+"""A converter may hold so much back, or fill up to a whole frame."""
+_UNTOLD_MS = 1100.0
+"""What a damaged file lacks beyond this is told: the length that a file declares may be rounded."""
 _CODES = {int(code) for code in ExitCode} - {int(ExitCode.USAGE)}
 
 
@@ -59,6 +63,7 @@ class StageAccount:
         one_to_one: Whether a frame comes out for each that goes in.
         swallowed: Frames that it kept on purpose.
         added: Frames that it made on purpose.
+        due_ms: Audio that was given to it, less what its links lost; None: not known.
         consumed: Frames that a counting sink has taken; None: it does not count.
     """
 
@@ -70,6 +75,7 @@ class StageAccount:
     one_to_one: bool = False
     swallowed: int = 0
     added: int = 0
+    due_ms: float | None = None
     consumed: int | None = None
 
 
@@ -109,11 +115,11 @@ class Account:
         error: In words, where it is not 0.
         stray: An exception that is none of rtpipe's.
         failed: Stages that failed for good.
-        survived: Whether every failure was of a policy that goes on.
         ended: How often `pipeline.ended` was told.
         told_dropped_ms: What events told of the links' losses.
         expected_ms: What the source should have given; None: not known.
-        damage_told: Whether it was told that the file is damaged; None: it is not.
+        missing_ms: What a damaged file lacks of what it says to hold; None: not known.
+        damage_told: Whether it was told that the file is damaged.
         left: Tasks that were left running, in words.
         leaky: Whether a fault leaves tasks.
     """
@@ -125,6 +131,8 @@ class Account:
     ended: int = 1
     told_dropped_ms: float | None = None
     expected_ms: float | None = None
+    missing_ms: float | None = None
+    damage_told: bool = False
     links: list[LinkAccount] = field(default_factory=list)
     stages: list[StageAccount] = field(default_factory=list)
     files: list[FileAccount] = field(default_factory=list)
@@ -162,6 +170,8 @@ def _outcome(account: Account) -> Iterator[str]:
         yield f"exit code {account.code} without a word"
     if account.ended != 1:
         yield f"`pipeline.ended` came {account.ended} times"
+    if not account.failed and (account.missing_ms or 0.0) > _UNTOLD_MS and not account.damage_told:
+        yield f"{account.missing_ms:.0f} ms of a damaged file are missing, and nothing tells of it"
     if account.left and not account.leaky:
         yield f"tasks were left: {'; '.join(account.left)}"
 
@@ -192,6 +202,8 @@ def _stage(stage: StageAccount, account: Account) -> Iterator[str]:
             )
     if stage.family == "sink" and stage.came is not None and stage.passed.frames != stage.came:
         yield f"{stage.name}: {stage.came} frames left its links, {stage.passed.frames} were taken"
+    if stage.due_ms is not None and abs(stage.passed.ms - stage.due_ms) > _REFRAMED_MS:
+        yield f"{stage.name}: {stage.due_ms:.0f} ms were due, {stage.passed.ms:.0f} ms passed"
     if stage.consumed is not None and stage.passed.frames != stage.consumed + stage.lost:
         yield (
             f"{stage.name}: {stage.passed.frames} frames taken, {stage.consumed} consumed, "

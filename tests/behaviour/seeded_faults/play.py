@@ -20,6 +20,7 @@ import av
 from rtpipe import AudioFrame, Event, RtpipeError, loads
 from rtpipe.cli.display import Terminal
 from rtpipe.cli.settings import Settings
+from rtpipe.link import LinkStatistics
 from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import family
@@ -35,10 +36,13 @@ from behaviour.seeded_faults.oracle import (
 )
 
 _ONE_TO_ONE = {"gain", "level", "vad", "strange_transform", "strange_thread"}
+_SAME_LENGTH = {"resample"}
 _BELIEVED_S = 3600
 """Holes up to here are filled."""
 _SLACK = {".wav": 0, ".flac": 0, ".mka": 4000, ".ogg": 4000, ".m4a": 4000}
 _REAL_S = 3.0
+_LEAST_BYTES = 1000
+"""A full disk that takes less does not take a header."""
 
 
 class Tap:
@@ -49,6 +53,7 @@ class Tap:
         self.samples = 0
         self.fills = 0
         self.lead = 0
+        self.channels = {0}
         self._next: int | None = None
 
     def __call__(self, frame: AudioFrame) -> None:
@@ -56,6 +61,7 @@ class Tap:
         self.passed.ms += frame.samples / frame.sample_rate * 1000
         self.passed.rates.add(frame.sample_rate)
         self.samples += frame.samples
+        self.channels.add(frame.layout.nb_channels)
         if self._next is None:
             self.lead = max(frame.pts or 0, 0)
         hole = 0 if self._next is None else (frame.pts or 0) - self._next
@@ -66,7 +72,7 @@ class Tap:
 
 def play(case: Case) -> Account:
     """Play `case` to its end."""
-    account = Account(leaky=case.leaky or _leaves_tasks(case))
+    account = Account(leaky=_leaves_tasks(case))
     events: list[Event] = []
     with ExitStack() as stack:
         for begin in case.before:
@@ -142,8 +148,12 @@ def _account(
     if case.expected is not None and not stopped:
         rates = taps["src"].passed.rates or {48_000}
         account.expected_ms = case.expected / next(iter(rates)) * 1000
+    if case.whole_ms is not None and not stopped:
+        account.missing_ms = case.whole_ms - taps["src"].passed.ms
+    account.damage_told = any(event.type == "media.damaged" for event in events)
     states = {state.id: state for state in pipeline.state()}
     came: dict[str, int | None] = {}
+    due_ms: dict[str, float] = {}
     for feeder, edges in pipeline.plan.edges.items():
         given = taps[feeder].passed
         for edge in edges:
@@ -153,6 +163,7 @@ def _account(
                 came[edge.reader] = None if reframes else given.frames
                 continue
             statistics = states[edge.reader].links[edge.inlet]
+            due_ms[edge.reader] = due_ms.get(edge.reader, 0.0) + given.ms - _lost_ms(statistics)
             name = f"{edge.feeder} -> {edge.reader}"
             account.links.append(LinkAccount(name, given, statistics, reframes))
             came[edge.reader] = (came.get(edge.reader) or 0) + statistics.frames_out
@@ -165,6 +176,7 @@ def _account(
                 passed=taps[id].passed,
                 lost=states[id].lost_frames,
                 came=came.get(id),
+                due_ms=due_ms.get(id) if kind in _SAME_LENGTH or not node.outputs else None,
                 one_to_one=kind in _ONE_TO_ONE,
                 swallowed=case.ledger.swallowed[id],
                 added=case.ledger.added[id],
@@ -195,7 +207,7 @@ def _file(
     for file in sounds:
         try:
             made.samples += _samples(file)
-            if file.suffix == ".wav":
+            if file.suffix == ".wav" and max(tap.channels) <= 2:  # `wave` knows no speakers
                 with wave.open(str(file)) as reader:
                     made.wave = (made.wave or 0) + reader.getnframes()
         except (OSError, ValueError, EOFError, wave.Error) as error:
@@ -203,6 +215,8 @@ def _file(
                 continue
             made.unreadable = f"{file.name} ({file.stat().st_size} bytes) cannot be read: {error!r}"
     made.slack *= max(len(sounds), 1)
+    if case.largest is not None and case.largest < _LEAST_BYTES:
+        made.unreadable, made.wave = "", None
     return made
 
 
@@ -210,6 +224,11 @@ def _samples(path: Path) -> int:
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         return sum(frame.samples for frame in container.decode(stream))
+
+
+def _lost_ms(seen: LinkStatistics) -> float:
+    gone_ms = seen.dropped_ms + seen.trimmed_ms + seen.flushed_ms
+    return gone_ms + seen.refused_ms + seen.depth_ms
 
 
 def _leaves_tasks(case: Case) -> bool:
