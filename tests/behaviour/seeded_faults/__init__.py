@@ -1,1 +1,1 @@
-"""A thousand seeded faults in one process: small pipelines, each with a few faults, and an oracle."""
+"""A thousand seeded faults in one process: small pipelines, a few faults each, and an oracle."""

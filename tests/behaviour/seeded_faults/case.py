@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rtpipe import hookimpl
-from rtpipe.running.runtime import Pipeline
-
 from behaviour.seeded_faults import media
 from behaviour.seeded_faults.strangers import Ledger
+from rtpipe import hookimpl
+from rtpipe.running.runtime import Pipeline
 
 Item: TypeAlias = dict[str, Any]
 LATEST_S = 60.0

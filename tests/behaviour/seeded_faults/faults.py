@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from behaviour.seeded_faults import media
 from behaviour.seeded_faults.case import Case, policy, put
+from behaviour.seeded_faults.receivers import BEHAVIOURS, Receiver
 from behaviour.seeded_faults.strangers import ANYWHERE, LIFE, STRANGE_EVENTS, WRONG, strange_event
 
 FAULTS: dict[str, Callable[[Case], None]] = {}
@@ -301,61 +301,18 @@ _each("child source", tuple(_SPEAKERS), _child_source)
 
 
 def _receiver(case: Case, name: str) -> None:
-    """Let a receiver of events refuse, hang, close or talk nonsense."""
-    kind, what = name.split(" ", 1)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    if kind == "webhook":
-        target: dict[str, object] = {"webhook": {"url": f"http://127.0.0.1:{port}/x"}}
-    else:
-        target = {"mqtt": {"topic": "x/{type}", "host": "127.0.0.1", "port": port}}
-    case.events.append({"match": "pipeline.*", **target})
-
-    def serve() -> None:
-        held = []
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                break
-            if what == "closes":
-                connection.close()
-                continue
-            held.append(connection)
-            if what == "talks nonsense":
-                connection.sendall(b"\xff\x00\x16HTTP/9.9 abc\r\n\r\n")
-            elif what == "says 413":
-                connection.sendall(b"HTTP/1.1 413 no\r\nContent-Length: 0\r\n\r\n")
-        for connection in held:
-            connection.close()
-
-    def begin() -> Callable[[], object]:
-        if what == "refuses":
-            listener.close()
-            return lambda: None
-        listener.listen()
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-
-        def end() -> None:
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-            thread.join(2)
-
-        return end
-
-    case.before.append(begin)
+    kind, behaviour = name.split(" ", 1)
+    receiver = Receiver(behaviour)
+    target: dict[str, object] = {
+        "webhook": {"url": f"http://127.0.0.1:{receiver.port}/x"},
+        "mqtt": {"topic": "x/{type}", "host": "127.0.0.1", "port": receiver.port},
+    }
+    case.events.append({"match": "pipeline.*", kind: target[kind]})
+    case.before.append(receiver.begin)
 
 
 _each(
     "receiver",
-    (
-        *(
-            f"webhook {what}"
-            for what in ("refuses", "hangs", "closes", "talks nonsense", "says 413")
-        ),
-        *(f"mqtt {what}" for what in ("refuses", "hangs", "closes", "talks nonsense")),
-    ),
+    tuple(f"{kind} {what}" for kind in ("webhook", "mqtt") for what in BEHAVIOURS),
     _receiver,
 )

@@ -89,9 +89,12 @@ class FileAccount:
         taken: Samples that it took.
         fills: Samples of silence by the holes in their time stamps.
         lost: Samples that it said to have lost.
+        uncertain: How many of the fills may be missing, since time stamps went back before.
         slack: By how many samples its format may be off.
         failed: Whether it, or the disk, failed: then there may be less.
         unreadable: What is wrong with a file.
+        zeros: Silent samples in its files; None: its format does not keep samples as they are.
+        zeros_taken: Silent samples among those that it took.
         wave: Samples as `wave` counts them; None: no WAV.
     """
 
@@ -100,9 +103,12 @@ class FileAccount:
     taken: int = 0
     fills: int = 0
     lost: int = 0
+    uncertain: int = 0
     slack: int = 0
     failed: bool = False
     unreadable: str = ""
+    zeros: int | None = None
+    zeros_taken: int = 0
     wave: int | None = None
 
 
@@ -121,6 +127,7 @@ class Account:
         missing_ms: What a damaged file lacks of what it says to hold; None: not known.
         damage_told: Whether it was told that the file is damaged.
         left: Tasks that were left running, in words.
+        noise: What the event loop logged as an error.
         leaky: Whether a fault leaves tasks.
     """
 
@@ -137,6 +144,7 @@ class Account:
     stages: list[StageAccount] = field(default_factory=list)
     files: list[FileAccount] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)
     leaky: bool = False
 
 
@@ -172,6 +180,8 @@ def _outcome(account: Account) -> Iterator[str]:
         yield f"`pipeline.ended` came {account.ended} times"
     if not account.failed and (account.missing_ms or 0.0) > _UNTOLD_MS and not account.damage_told:
         yield f"{account.missing_ms:.0f} ms of a damaged file are missing, and nothing tells of it"
+    for text in account.noise:
+        yield f"the event loop complains: {text}"
     if account.left and not account.leaky:
         yield f"tasks were left: {'; '.join(account.left)}"
 
@@ -190,9 +200,9 @@ def _link(link: LinkAccount) -> Iterator[str]:
 
 
 def _stage(stage: StageAccount, account: Account) -> Iterator[str]:
-    if stage.family == "source" and account.expected_ms is not None and not account.failed:
-        if abs(stage.passed.ms - account.expected_ms) > 0.1:
-            yield f"{stage.name} gave {stage.passed.ms:.1f} ms of {account.expected_ms:.1f} ms"
+    expected_ms = account.expected_ms if stage.family == "source" else None
+    if expected_ms is not None and not account.failed and abs(stage.passed.ms - expected_ms) > 0.1:
+        yield f"{stage.name} gave {stage.passed.ms:.1f} ms of {expected_ms:.1f} ms"
     if stage.one_to_one and stage.came is not None:
         went = stage.passed.frames + stage.lost + stage.swallowed - stage.added
         if went != stage.came:
@@ -218,11 +228,16 @@ def _file(file: FileAccount) -> Iterator[str]:
         yield f"{file.name}: {file.unreadable}"
         return
     due = file.taken + file.fills - file.lost
-    short, long = due - file.samples > file.slack, file.samples - due > file.slack
+    short = due - file.samples > file.slack + file.uncertain
+    long = file.samples - due > file.slack
     if long or (short and not file.failed):
         yield (
             f"{file.name}: {file.samples} samples in the file; {file.taken} taken, {file.fills} "
             f"filled in, {file.lost} lost make {due}"
         )
+    extra = 0 if file.zeros is None else file.zeros - file.zeros_taken - file.fills
+    if extra > file.slack or (-extra > file.slack + file.uncertain and not file.failed):
+        what = "silent" if extra > 0 else "heard"
+        yield f"{file.name}: {abs(extra)} samples are {what} by mistake"
     if file.wave is not None and file.wave != file.samples:
         yield f"{file.name}: `wave` reads {file.wave} samples, FFmpeg {file.samples}"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import resource
 import sys
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
-import av
-from rtpipe import AudioFrame, Event, RtpipeError, loads
+from behaviour.seeded_faults.case import LATEST_S, Case
+from behaviour.seeded_faults.hearing import Tap, file_account
+from behaviour.seeded_faults.oracle import (
+    Account,
+    LinkAccount,
+    StageAccount,
+)
+from rtpipe import Event, RtpipeError, loads
 from rtpipe.cli.display import Terminal
 from rtpipe.cli.settings import Settings
 from rtpipe.link import LinkStatistics
@@ -26,48 +30,9 @@ from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import family
 from rtpipe.testing import VirtualLoop
 
-from behaviour.seeded_faults.case import LATEST_S, Case
-from behaviour.seeded_faults.oracle import (
-    Account,
-    FileAccount,
-    LinkAccount,
-    Passed,
-    StageAccount,
-)
-
 _ONE_TO_ONE = {"gain", "level", "vad", "strange_transform", "strange_thread"}
 _SAME_LENGTH = {"resample"}
-_BELIEVED_S = 3600
-"""Holes up to here are filled."""
-_SLACK = {".wav": 0, ".flac": 0, ".mka": 4000, ".ogg": 4000, ".m4a": 4000}
 _REAL_S = 3.0
-_LEAST_BYTES = 1000
-"""A full disk that takes less does not take a header."""
-
-
-class Tap:
-    """Counts what passes at a stage, and the silence that its holes ask for."""
-
-    def __init__(self) -> None:
-        self.passed = Passed()
-        self.samples = 0
-        self.fills = 0
-        self.lead = 0
-        self.channels = {0}
-        self._next: int | None = None
-
-    def __call__(self, frame: AudioFrame) -> None:
-        self.passed.frames += 1
-        self.passed.ms += frame.samples / frame.sample_rate * 1000
-        self.passed.rates.add(frame.sample_rate)
-        self.samples += frame.samples
-        self.channels.add(frame.layout.nb_channels)
-        if self._next is None:
-            self.lead = max(frame.pts or 0, 0)
-        hole = 0 if self._next is None else (frame.pts or 0) - self._next
-        if 0 < hole <= _BELIEVED_S * frame.sample_rate:
-            self.fills += hole
-        self._next = (frame.pts or 0) + frame.samples
 
 
 def play(case: Case) -> Account:
@@ -77,7 +42,8 @@ def play(case: Case) -> Account:
     with ExitStack() as stack:
         for begin in case.before:
             stack.callback(begin())
-        left = stack.enter_context(_watched())
+        own = stack.enter_context(_Listener("rtpipe", logging.WARNING))
+        loops = stack.enter_context(_Listener("asyncio", logging.ERROR))
         terminal = [Terminal(Settings())] if case.display else []
         try:
             pipeline = loads(
@@ -95,7 +61,9 @@ def play(case: Case) -> Account:
         stack.enter_context(_displayed(case.display))
         stack.enter_context(_limited(case.largest))
         _run(case, pipeline, account)
-        account.left = left
+        gc.collect()  # a task that nobody waited for says so when it goes
+        account.left = [text for text in own.heard if "left running" in text]
+        account.noise = loops.heard
     _account(case, pipeline, taps, events, account)
     return account
 
@@ -185,45 +153,7 @@ def _account(
         )
     for sink in case.sinks:
         if {"file_sink", "recorder"} & sink.keys():
-            account.files.append(_file(case, sink, taps[sink["id"]], events, account))
-
-
-def _file(
-    case: Case, sink: dict[str, Any], tap: Tap, events: list[Event], account: Account
-) -> FileAccount:
-    name = sink["id"]
-    options = sink.get("file_sink") or sink["recorder"]
-    path = Path(options["path"])
-    made = FileAccount(name, taken=tap.samples, fills=tap.fills, slack=_SLACK[path.suffix])
-    made.failed = name in account.failed or any(fault.startswith("disk") for fault in case.faults)
-    if "recorder" in sink and not case.live and tap.lead <= _BELIEVED_S * 48_000:
-        made.fills += tap.lead  # it begins where the stream does
-    for event in events:
-        if event.source == name and event.type == "recorder.stopped":
-            made.lost = round(event.payload()["lost_s"] * 48_000)
-            made.slack = max(made.slack, 48) if made.lost else made.slack
-    files = sorted(path.parent.glob("*")) if path.parent.is_dir() else []
-    sounds = [file for file in files if file.suffix == path.suffix]
-    for file in sounds:
-        try:
-            made.samples += _samples(file)
-            if file.suffix == ".wav" and max(tap.channels) <= 2:  # `wave` knows no speakers
-                with wave.open(str(file)) as reader:
-                    made.wave = (made.wave or 0) + reader.getnframes()
-        except (OSError, ValueError, EOFError, wave.Error) as error:
-            if made.failed and not file.stat().st_size:
-                continue
-            made.unreadable = f"{file.name} ({file.stat().st_size} bytes) cannot be read: {error!r}"
-    made.slack *= max(len(sounds), 1)
-    if case.largest is not None and case.largest < _LEAST_BYTES:
-        made.unreadable, made.wave = "", None
-    return made
-
-
-def _samples(path: Path) -> int:
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        return sum(frame.samples for frame in container.decode(stream))
+            account.files.append(file_account(case, sink, taps[sink["id"]], events, account))
 
 
 def _lost_ms(seen: LinkStatistics) -> float:
@@ -237,24 +167,26 @@ def _leaves_tasks(case: Case) -> bool:
     )
 
 
-@contextmanager
-def _watched() -> Iterator[list[str]]:
-    """Collect what rtpipe logs of tasks that were left."""
-    left: list[str] = []
+class _Listener(logging.Handler):
+    """Collects what is logged, in place of who else would show it."""
 
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "left running" in record.msg:
-                left.append(record.getMessage())
+    def __init__(self, logger: str, level: int) -> None:
+        super().__init__(level)
+        self.heard: list[str] = []
+        self._logger = logging.getLogger(logger)
 
-    logger, handler = logging.getLogger("rtpipe"), Listener()
-    logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        yield left
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self.heard.append(f"{record.getMessage()} {error!r}" if error else record.getMessage())
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        self._propagates, self._logger.propagate = self._logger.propagate, False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.propagate = self._propagates
 
 
 @contextmanager
@@ -293,9 +225,9 @@ def _displayed(name: str) -> Iterator[None]:
                 reading = -1
             stream = os.fdopen(writing, "w", encoding="utf-8")
         case "full disk":
-            stream = Path("/dev/full").open("w", encoding="utf-8")
+            stream = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below
         case "latin-1" | "closed":
-            stream = Path(os.devnull).open("w", encoding="latin-1")
+            stream = open(os.devnull, "w", encoding="latin-1")  # noqa: SIM115, PTH123 - closed below
             if name == "closed":
                 stream.close()
     with mock.patch.object(sys, "stdout", stream), mock.patch.object(sys, "stderr", stream):

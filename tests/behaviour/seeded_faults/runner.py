@@ -1,4 +1,4 @@
-"""Plays case after case in this process, and says of each that does not hold how to see it again."""
+"""Plays case after case in this process; says what does not hold, and how to see it again."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def _guarded(seed: int) -> Iterator[None]:
     """End the process, and say where everything stood, where a case hangs."""
 
     def hangs() -> None:
-        print(f"--seed {seed} hangs", file=sys.__stderr__, flush=True)
+        assert sys.__stderr__ is not None
+        sys.__stderr__.write(f"--seed {seed} hangs\n")
         faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
         os._exit(3)
 

@@ -7,8 +7,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, ClassVar
 
+from behaviour.seeded_faults.media import RATE, noise
 from rtpipe import (
     AudioFrame,
     Event,
@@ -23,8 +25,6 @@ from rtpipe import (
     hookimpl,
 )
 from rtpipe.events import RouteFailed
-
-from behaviour.seeded_faults.media import RATE, noise
 
 BLOCK_S = 0.03
 
@@ -192,6 +192,10 @@ class SourceOptions(StrangeOptions):
     """Paced."""
 
 
+_JUMPS = {"far": 10**12, "hole": 5 * RATE}
+"""By how much its time stamps jump (samples)."""
+
+
 class StrangeSource(_Strange, Source[SourceOptions]):
     """Noise out of memory."""
 
@@ -218,30 +222,18 @@ class StrangeSource(_Strange, Source[SourceOptions]):
             if self.options.live:
                 audio.meta(frame).captured_at = self.ctx.now()
             fault = self.due()
+            shift += _JUMPS.get(fault, 0)
+            frame.pts = 0 if fault == "back" else number * 960 + shift
             match fault:
                 case "hang":
                     await asyncio.Event().wait()
-                case "far":
-                    shift += 10**12
-                    frame.pts = number * 960 + shift
-                case "hole":
-                    shift += 5 * RATE
-                    frame.pts = number * 960 + shift
-                case "back":
-                    shift -= number * 960
-                    frame.pts = 0
                 case "none":
                     yield None
                 case "swallow_cancel":
-                    try:
+                    with suppress(asyncio.CancelledError):
                         await asyncio.sleep(3600)
-                    except asyncio.CancelledError:
-                        await asyncio.sleep(0.01)
-                case _:
-                    misbehave(self, fault)
-                    yield wrong_frames(fault, frame)
-                    continue
-            yield frame
+            misbehave(self, fault)
+            yield wrong_frames(fault, frame)
 
 
 class StrangeTransform(_Strange, Transform[StrangeOptions]):
