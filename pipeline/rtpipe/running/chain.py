@@ -9,7 +9,7 @@ from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.convert import Converter
 from rtpipe.link import Link
-from rtpipe.running.drops import downmix_reporter, drop_reporter
+from rtpipe.running.drops import DropReporter, downmix_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -190,6 +190,7 @@ class Wiring:
         self._check = check
         self._links: dict[str, dict[int, Link]] = {id: {} for id in ids}
         self._converters: dict[Edge, Converter] = {}
+        self._losses: list[DropReporter] = []
         self.outlets = {id: Outlet() for id in self._links if id not in inline}
         """By id of the stage whose output it carries."""
 
@@ -208,6 +209,11 @@ class Wiring:
             if edge.reader == id:
                 converter.reset()
         return sum(link.flush() for link in self._links[id].values())
+
+    def tell_losses(self) -> None:
+        """Tell of what the links have dropped and was not told yet: they carry no more."""
+        for losses in self._losses:
+            losses.tell()
 
     def _branches(self, plan: Plan, feeder: str) -> list[Branch]:
         branches = []
@@ -242,11 +248,9 @@ class Wiring:
         assert edge.policy is not None
         links = self._links[edge.reader]
         if edge.inlet not in links:
-            links[edge.inlet] = Link(
-                f"{edge.feeder} -> {edge.reader}",
-                edge.policy,
-                on_drop=drop_reporter(edge.reader, self._clock, self._publish),
-            )
+            losses = DropReporter(edge.reader, self._clock, self._publish)
+            self._losses.append(losses)
+            links[edge.inlet] = Link(f"{edge.feeder} -> {edge.reader}", edge.policy, on_drop=losses)
         links[edge.inlet].adopt(edge.policy)
         return links[edge.inlet]
 

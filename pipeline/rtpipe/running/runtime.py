@@ -359,6 +359,7 @@ class Pipeline:
     async def _close(self, reason: str) -> None:
         for slot in self._slots.values():
             await slot.close()
+        self._wiring.tell_losses()
         self._publish_own(PipelineEnded(reason=reason))
         self._ended = True
         self.bus.end_streams()
