@@ -72,7 +72,7 @@ def file_account(
     for file in files:
         try:
             _add(made, file, speakers=max(tap.channels) > 2)
-        except (OSError, ValueError, EOFError, wave.Error) as error:
+        except (OSError, ValueError, EOFError, LookupError, wave.Error) as error:
             size = file.stat().st_size
             if size or not made.failed:
                 made.unreadable = f"{file.name} ({size} bytes) cannot be read: {error!r}"
