@@ -132,6 +132,10 @@ FALSE: dict[str, tuple[str, Callable[[Account], Any]]] = {
     ),
     "a failure that ends well": ("code 0, but b failed", lambda a: setattr(a, "failed", ["b"])),
     "an end without a reason": ("code 1, but no stage", lambda a: setattr(a, "code", 1)),
+    "a culprit that nobody names": (
+        "t went wrong, and no event",
+        lambda a: setattr(a, "wronged", {"t"}),
+    ),
     "a code that nobody knows": ("code 3 is not documented", lambda a: setattr(a, "code", 3)),
     "a stray exception": ("stray exception: KeyError", lambda a: setattr(a, "stray", "KeyError")),
     "two ends": ("`pipeline.ended` came 2 times", lambda a: setattr(a, "ended", 2)),

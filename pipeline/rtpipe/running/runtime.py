@@ -316,10 +316,10 @@ class Pipeline:
             if not all(task.done() for task in tasks):
                 await self._drain(tasks)
         finally:
-            stuck = await cancel([*tasks, ended, stop_asked], CLOSE_TIMEOUT_S)
-            for task in tasks.keys() & stuck:
+            stuck = await cancel([*tasks, *self._feeding, ended, stop_asked], CLOSE_TIMEOUT_S)
+            for task in {*tasks, *self._feeding} & stuck:
                 late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
-                tasks[task].report(late)
+                self._slots[task.get_name()].report(late)
         for task, slot in tasks.items():
             error = None if task in stuck or task.cancelled() else task.exception()
             if error is not None:

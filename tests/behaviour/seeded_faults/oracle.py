@@ -121,6 +121,8 @@ class Account:
         error: In words, where it is not 0.
         stray: An exception that is none of rtpipe's.
         failed: Stages that failed for good.
+        wronged: Stages that raised, or gave what they must not give.
+        named: Stages that events have named as failing.
         ended: How often `pipeline.ended` was told.
         told_dropped_ms: What events told of the links' losses.
         expected_ms: What the source should have given; None: not known.
@@ -135,6 +137,8 @@ class Account:
     error: str = ""
     stray: str = ""
     failed: list[str] = field(default_factory=list)
+    wronged: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
     ended: int = 1
     told_dropped_ms: float | None = None
     expected_ms: float | None = None
@@ -150,17 +154,13 @@ class Account:
 
 def complaints(account: Account) -> list[str]:
     """Return what does not hold, in words; nothing if all is well."""
-    found = [*_outcome(account)]
+    found = [*_outcome(account), *_told(account)]
     for link in account.links:
         found += _link(link)
     for stage in account.stages:
         found += _stage(stage, account)
     for file in account.files:
         found += _file(file)
-    dropped_ms = sum(link.statistics.dropped_ms for link in account.links)
-    told_ms = account.told_dropped_ms
-    if told_ms is not None and abs(told_ms - dropped_ms) > 1e-3:
-        found.append(f"events told of {told_ms:.1f} ms dropped, the links of {dropped_ms:.1f}")
     return found
 
 
@@ -178,12 +178,21 @@ def _outcome(account: Account) -> Iterator[str]:
         yield f"exit code {account.code} without a word"
     if account.ended != 1:
         yield f"`pipeline.ended` came {account.ended} times"
-    if not account.failed and (account.missing_ms or 0.0) > _UNTOLD_MS and not account.damage_told:
-        yield f"{account.missing_ms:.0f} ms of a damaged file are missing, and nothing tells of it"
-    for text in account.noise:
-        yield f"the event loop complains: {text}"
+    if not account.leaky:
+        yield from (f"the event loop complains: {text}" for text in account.noise)
     if account.left and not account.leaky:
         yield f"tasks were left: {'; '.join(account.left)}"
+
+
+def _told(account: Account) -> Iterator[str]:
+    if nameless := sorted(account.wronged - account.named):
+        yield f"{', '.join(nameless)} went wrong, and no event says so"
+    if not account.failed and (account.missing_ms or 0.0) > _UNTOLD_MS and not account.damage_told:
+        yield f"{account.missing_ms:.0f} ms of a damaged file are missing, and nothing tells of it"
+    dropped_ms = sum(link.statistics.dropped_ms for link in account.links)
+    told_ms = account.told_dropped_ms
+    if told_ms is not None and abs(told_ms - dropped_ms) > 1e-3:
+        yield f"events told of {told_ms:.1f} ms dropped, the links of {dropped_ms:.1f}"
 
 
 def _link(link: LinkAccount) -> Iterator[str]:

@@ -92,22 +92,17 @@ def _run(case: Case, pipeline: Pipeline, account: Account) -> None:
 def _account(
     case: Case, pipeline: Pipeline, taps: dict[str, Tap], events: list[Event], account: Account
 ) -> None:
-    account.failed = sorted(
-        {
-            event.source
-            for event in events
-            if event.source in pipeline.graph.nodes
-            and (
-                (event.type == "stage.status_changed" and event.payload()["status"] == "failed")
-                or (event.type == "stage.failed" and event.payload()["policy"] == "fail")
-            )
-        }
-        | {
-            event.source
-            for event in events
-            if event.type == "stage.status_changed" and event.payload()["status"] == "failed"
-        }
-    )
+    account.failed = sorted({event.source for event in events if _is_final(event)})
+    account.wronged = case.ledger.wronged
+    account.named = {
+        event.source
+        for event in events
+        if event.type == "stage.failed"
+        or (
+            event.type == "stage.status_changed"
+            and event.payload()["status"] in {"recovering", "failed"}
+        )
+    }
     account.ended = sum(event.type == "pipeline.ended" for event in events)
     account.told_dropped_ms = sum(
         event.payload()["dropped_ms"] for event in events if event.type == "link.dropped"
@@ -154,6 +149,14 @@ def _account(
     for sink in case.sinks:
         if {"file_sink", "recorder"} & sink.keys():
             account.files.append(file_account(case, sink, taps[sink["id"]], events, account))
+
+
+def _is_final(event: Event) -> bool:
+    """Return whether a stage has failed for good."""
+    said = event.payload()
+    if event.type == "stage.failed":
+        return bool(said["policy"] == "fail")
+    return event.type == "stage.status_changed" and said["status"] == "failed"
 
 
 def _lost_ms(seen: LinkStatistics) -> float:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ class Ledger:
         self.consumed: Counter[str] = Counter()
         self.swallowed: Counter[str] = Counter()
         self.added: Counter[str] = Counter()
-        self.closing: list[threading.Event] = []
+        self.wronged: set[str] = set()
 
     @hookimpl
     def rtpipe_stages(self) -> list[type]:
@@ -96,17 +96,21 @@ class _Strange:
                         self.calls += 1_000_000
 
 
+_RAISED: dict[str, Callable[[], BaseException]] = {
+    "raise": lambda: ValueError("out of order \ud800 \x1b[31m"),
+    "cancelled": asyncio.CancelledError,
+    "exit": lambda: SystemExit(3),
+    "interrupt": KeyboardInterrupt,
+}
+
+
 def misbehave(stage: Any, fault: str) -> None:
     """Do what any kind of stage can do."""
+    if fault in _RAISED:
+        if fault != "cancelled":  # which may come when it is being cancelled
+            stage.ledger.wronged.add(stage.ctx.id)
+        raise _RAISED[fault]()
     match fault:
-        case "raise":
-            raise ValueError("out of order \ud800 \x1b[31m")
-        case "cancelled":
-            raise asyncio.CancelledError
-        case "exit":
-            raise SystemExit(3)
-        case "interrupt":
-            raise KeyboardInterrupt
         case "block":
             time.sleep(BLOCK_S)  # in the loop: that is the fault
         case "thread":
@@ -133,8 +137,10 @@ def strange_event(kind: str) -> Event:
     return RouteFailed(source="stranger", action=kind, error=texts.get(kind, "plain"))
 
 
-def wrong_frames(fault: str, frame: AudioFrame) -> Any:
+def wrong_frames(stage: Any, fault: str, frame: AudioFrame) -> Any:
     """Return what no `process` may return; the frame itself for other faults."""
+    if fault in WRONG and fault != "other_rate":  # which a source may have
+        stage.ledger.wronged.add(stage.ctx.id)
     match fault:
         case "none_str":
             return "frame"
@@ -233,7 +239,7 @@ class StrangeSource(_Strange, Source[SourceOptions]):
                     with suppress(asyncio.CancelledError):
                         await asyncio.sleep(3600)
             misbehave(self, fault)
-            yield wrong_frames(fault, frame)
+            yield wrong_frames(self, fault, frame)
 
 
 class StrangeTransform(_Strange, Transform[StrangeOptions]):
@@ -251,9 +257,10 @@ class StrangeTransform(_Strange, Transform[StrangeOptions]):
             second = audio.copy(frame)
             return [frame, second]
         if fault == "coroutine":
+            self.ledger.wronged.add(self.ctx.id)
             return _nothing()
         misbehave(self, fault)
-        return wrong_frames(fault, frame)
+        return wrong_frames(self, fault, frame)
 
     def finish(self) -> Any:
         if self.options.fault == "finish":
