@@ -109,7 +109,8 @@ def misbehave(stage: Any, fault: str) -> None:
     if fault in _RAISED:
         if fault != "cancelled":  # which may come when it is being cancelled
             stage.ledger.wronged.add(stage.ctx.id)
-        raise _RAISED[fault]()
+        error = _RAISED[fault]()
+        raise error
     match fault:
         case "block":
             time.sleep(BLOCK_S)  # in the loop: that is the fault
