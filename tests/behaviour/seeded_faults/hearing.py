@@ -63,7 +63,8 @@ def file_account(
     if "recorder" in sink and not case.live and tap.lead <= _BELIEVED_S * 48_000:
         made.fills += tap.lead  # it begins where the stream does
     if "recorder" in sink and (tap.went_back or case.live):
-        made.uncertain = made.fills  # a clock, or what stands there already, says otherwise
+        # A clock, or what stands there already, says otherwise: pauses give way, words do not.
+        made.uncertain = made.fills + tap.zeros
     for event in events:
         if event.source == name and event.type == "recorder.stopped":
             made.lost = round(event.payload()["lost_s"] * 48_000)

@@ -89,7 +89,7 @@ class FileAccount:
         taken: Samples that it took.
         fills: Samples of silence by the holes in their time stamps.
         lost: Samples that it said to have lost.
-        uncertain: How many of the fills may be missing, since time stamps went back before.
+        uncertain: How many of the fills and of the silent samples may be missing.
         slack: By how many samples its format may be off.
         failed: Whether it, or the disk, failed: then there may be less.
         unreadable: What is wrong with a file.
