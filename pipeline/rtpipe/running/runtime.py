@@ -323,7 +323,7 @@ class Pipeline:
         for task, slot in tasks.items():
             error = None if task in stuck or task.cancelled() else task.exception()
             if error is not None:
-                raise slot.wrapped(contained(error)) from error
+                slot.fail(contained(error))
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
         stage_type = slot.used.stage_type

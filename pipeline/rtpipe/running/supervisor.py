@@ -320,6 +320,11 @@ class Slot:
         """Say that the stage failed and goes on: what a subscriber does whatever its policy."""
         self._say_failed(error, policy="drop")
 
+    def fail(self, error: Exception) -> None:
+        """Say that the stage failed for good: its task has ended by `error`."""
+        self._say_failed(error, policy="fail")
+        self._give_up(error)
+
     def _say_failed(self, error: Exception, policy: str = "") -> None:
         self.ctx.publish(
             StageFailed(

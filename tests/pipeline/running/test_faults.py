@@ -210,6 +210,23 @@ def test_a_source_that_goes_on_though_it_was_cancelled_is_named() -> None:
     )
 
 
+def test_a_transform_that_feeds_a_full_link_is_named_too() -> None:
+    text = """
+stages:
+  - ramp: {live: true, frames: 30}
+  - bad: {}
+    queue: {}
+  - collect: {delay_s: 1}
+    queue: {max_ms: 40, when_full: fail}
+"""
+    Bad.do = staticmethod(lambda frame: frame)
+    error, told = play(text, Bad)
+    assert str(error).startswith("bad: bad -> collect is full: ")
+    (said,) = failures(told)
+    assert said.startswith("bad -> collect is full: ")
+    assert told[-1].payload()["reason"] == "bad failed"
+
+
 def test_the_frame_it_was_given_is_not_looked_at_again() -> None:
     Bad.do = staticmethod(lambda frame: frame)
     assert play(f"stages: [ramp: {FRAMES}, bad, collect]", Bad)[0] is None

@@ -79,7 +79,7 @@ class StreamDropped(Event):
     before it was listened to is left out so, too.
     """
 
-    importance = Importance.NOTICE
+    importance = Importance.WARNING
     type: str = "stream.dropped"
     dropped_ms: float
     total_ms: float
