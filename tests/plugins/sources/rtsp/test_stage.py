@@ -51,6 +51,24 @@ def test_a_live_stream_comes_out_evenly_and_late_by_little(tmp_path: Path) -> No
     assert audio.level_dbfs(audio.from_pcm(data, sample_rate=48_000, pts=0)) > -23
 
 
+def test_late_audio_that_is_left_out_is_told(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.aac", 4.0)
+
+    def talk(connection: socket.socket, number: int) -> None:
+        if number == 0:
+            sent_in_time(connection, path, 4.0, burst_s=3.0)
+
+    async def run(port: int) -> StageRun:
+        return await run_stage(Url, {"url": f"tcp://127.0.0.1:{port}"}, seconds=2.5)
+
+    with served(talk) as port:
+        run = asyncio.run(run(port))
+    told = [event.payload() for event in run.events if event.type == "stream.dropped"]
+    assert told
+    assert sum(event["dropped_ms"] for event in told) == pytest.approx(told[-1]["total_ms"])
+    assert 1800 < told[-1]["total_ms"] < 3000  # of 3 s at most one is kept, and given up later
+
+
 def test_while_it_is_away_there_is_silence_and_then_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
