@@ -72,21 +72,21 @@ class StreamConnected(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamDropped(Event):
-    """Audio that came late, all at once, was left out; `total_ms` counts since the start.
+class StreamTrimmed(Event):
+    """Audio that came late, all at once, was left out: what follows is fresh again.
 
-    Told of the first loss at once, then at most once a second. What a server sends of the time
-    before it was listened to is left out so, too.
+    `total_ms` counts since the start. Told of the first at once, then at most once a second. What a
+    server sends of the time before it was listened to is left out so, too.
     """
 
-    importance = Importance.WARNING
-    type: str = "stream.dropped"
-    dropped_ms: float
+    importance = Importance.INFO
+    type: str = "stream.trimmed"
+    trimmed_ms: float
     total_ms: float
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"left out {self.dropped_ms:.0f} ms of late audio, {self.total_ms:.0f} ms in all"
+        return f"left out {self.trimmed_ms:.0f} ms of late audio, {self.total_ms:.0f} ms in all"
 
 
 class Reconnect(Options):
@@ -129,7 +129,7 @@ U = TypeVar("U", bound=UrlOptions)
 class LiveStream(Source[U]):
     """What `rtsp` and `url` share: a stream that is received in a thread and comes out evenly."""
 
-    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, StreamDropped, MediaDamaged)
+    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, StreamTrimmed, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: U) -> bool:  # noqa: ARG003 - the same for all options
@@ -148,7 +148,7 @@ class LiveStream(Source[U]):
         self._layout: asyncio.Future[str] = self._loop.create_future()
         self._ended = False
         self._broken = False
-        self._told_dropped = 0
+        self._told_trimmed = 0
         self._silent_until = 0.0
 
     async def open(self) -> None:
@@ -178,7 +178,7 @@ class LiveStream(Source[U]):
             self._receiver.stop()
             await asyncio.to_thread(self._receiver.join, _PATIENCE_S)
         self._layout.cancel()
-        self._tell_dropped()
+        self._tell_trimmed()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """Yield the stream in 20 ms frames, one each 20 ms."""
@@ -189,9 +189,9 @@ class LiveStream(Source[U]):
             due_at = began_at + number * _FRAME_S
             await clock.sleep_until(due_at)
             frame = self._buffer.pull()
-            if self._buffer.dropped > self._told_dropped and due_at >= self._silent_until:
+            if self._buffer.dropped > self._told_trimmed and due_at >= self._silent_until:
                 self._silent_until = due_at + _TELLING_S
-                self._tell_dropped()
+                self._tell_trimmed()
             if frame is None:
                 if self._ended:
                     return
@@ -202,16 +202,16 @@ class LiveStream(Source[U]):
             audio.meta(frame).captured_at = due_at
             yield frame
 
-    def _tell_dropped(self) -> None:
-        dropped, self._told_dropped = (
-            self._buffer.dropped - self._told_dropped,
+    def _tell_trimmed(self) -> None:
+        trimmed, self._told_trimmed = (
+            self._buffer.dropped - self._told_trimmed,
             self._buffer.dropped,
         )
-        if dropped:
+        if trimmed:
             self.ctx.publish(
-                StreamDropped(
-                    dropped_ms=dropped * _FRAME_S * 1000,
-                    total_ms=self._told_dropped * _FRAME_S * 1000,
+                StreamTrimmed(
+                    trimmed_ms=trimmed * _FRAME_S * 1000,
+                    total_ms=self._told_trimmed * _FRAME_S * 1000,
                 )
             )
 
