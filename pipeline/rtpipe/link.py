@@ -64,14 +64,39 @@ PACED = QueuePolicy(max_ms=200.0, when_full=WhenFull.BLOCK, trim=False)
 
 @dataclass(slots=True)
 class LinkStatistics:
-    """What a link has seen; milliseconds of audio unless said otherwise."""
+    """What a link has seen; every frame that was offered to it is in here.
+
+    `frames_in` is the sum of `frames_out`, `frames_dropped`, `frames_trimmed`, `frames_flushed`
+    and `frames_waiting`; what was offered and did not come in is `frames_refused`.
+
+    Attributes:
+        frames_in: Frames that came in.
+        frames_out: Frames that the reader took.
+        frames_dropped: Frames lost because it was full.
+        frames_trimmed: Frames lost because they stood here and made a live stream late.
+        frames_flushed: Frames lost to a flush, or to a reader that will read no more.
+        frames_refused: Frames that came when it was closed, or full where that is a failure, or
+            whose feeder was cancelled while it waited for room.
+        frames_waiting: Frames that wait now; at the end, those that a stop cut off.
+        dropped_ms: As `frames_dropped`, in milliseconds of audio; so are the others.
+        trimmed_ms: See above.
+        flushed_ms: See above.
+        refused_ms: See above.
+        depth_ms: Of `frames_waiting`.
+        max_depth_ms: The largest depth.
+    """
 
     frames_in: int = 0
     frames_out: int = 0
     frames_dropped: int = 0
+    frames_trimmed: int = 0
+    frames_flushed: int = 0
+    frames_refused: int = 0
+    frames_waiting: int = 0
     dropped_ms: float = 0.0
     trimmed_ms: float = 0.0
     flushed_ms: float = 0.0
+    refused_ms: float = 0.0
     depth_ms: float = 0.0
     max_depth_ms: float = 0.0
 
@@ -99,6 +124,10 @@ class _AudioQueue(asyncio.Queue["AudioFrame | None"]):
     def head(self) -> AudioFrame | None:
         """Return the frame that is next; None where there is none."""
         return self._queue[0] if self._queue else None
+
+    def waiting(self) -> int:
+        """Return how many frames wait, the end not counted."""
+        return sum(item is not None for item in self._queue)
 
     def resize(self, max_ms: float) -> None:
         """Hold that much; whoever waits for room looks again."""
@@ -187,6 +216,7 @@ class Link:
             StageError: The policy is `fail` and there is no room.
         """
         if self._closed:
+            self.refuse(frame)
             return True  # the reader is gone: there is nobody to be late for
         queue = self._queue
         if queue.full():
@@ -201,6 +231,7 @@ class Link:
                     self._drop(frame)
                     return True
                 case WhenFull.FAIL:
+                    self.refuse(frame)
                     raise StageError(
                         f"{self.name} is full: {self.depth_ms:.0f} ms of audio wait",
                         help="give it a larger `queue: {max_ms: …}` or another `when_full`",
@@ -212,9 +243,20 @@ class Link:
     async def put(self, frame: AudioFrame) -> None:
         """Take `frame`, waiting for room where the policy is `block`."""
         if not self.offer(frame):
-            await self._queue.put(frame)
-            if not self._closed:
+            try:
+                await self._queue.put(frame)
+            except asyncio.CancelledError:
+                self.refuse(frame)
+                raise
+            if self._closed:
+                self.refuse(frame)
+            else:
                 self._count_in()
+
+    def refuse(self, frame: AudioFrame) -> None:
+        """Count a frame that was for this link and will not come in."""
+        self.statistics.frames_refused += 1
+        self.statistics.refused_ms += duration_ms(frame)
 
     def close(self) -> None:
         """Say that no more frames will come; the reader gets what is queued and then the end."""
@@ -247,7 +289,8 @@ class Link:
 
     def flush(self) -> float:
         """Drop what is queued; returns the milliseconds dropped."""
-        flushed = self._discard(self.depth_ms)
+        frames, flushed = self._discard(self.depth_ms)
+        self.statistics.frames_flushed += frames
         self.statistics.flushed_ms += flushed
         return flushed
 
@@ -280,19 +323,22 @@ class Link:
         self._window_least_ms = min(self._window_least_ms, self._queue.depth_ms)
         if self._window_ms >= _TRIM_WINDOW_MS:
             if self._window_least_ms > 0:
-                self.statistics.trimmed_ms += self._discard(self._window_least_ms)
+                frames, trimmed = self._discard(self._window_least_ms)
+                self.statistics.frames_trimmed += frames
+                self.statistics.trimmed_ms += trimmed
             self._window_ms = 0.0
             self._window_least_ms = self._queue.depth_ms
 
-    def _discard(self, at_most_ms: float) -> float:
-        """Take whole frames from the front, up to `at_most_ms`; returns the milliseconds taken."""
-        discarded = 0.0
+    def _discard(self, at_most_ms: float) -> tuple[int, float]:
+        """Take whole frames from the front, up to `at_most_ms`; returns how many, and their ms."""
+        frames, discarded = 0, 0.0
         while (head := self._queue.head()) is not None:
-            discarded += duration_ms(head)
-            if discarded > at_most_ms + 1e-6:
-                return discarded - duration_ms(head)
+            taken_ms = duration_ms(head)
+            if discarded + taken_ms > at_most_ms + 1e-6:
+                break
             self._queue.get_nowait()
-        return discarded
+            frames, discarded = frames + 1, discarded + taken_ms
+        return frames, discarded
 
     def _drop(self, frame: AudioFrame | None) -> None:
         if frame is None:
@@ -305,5 +351,6 @@ class Link:
 
     def snapshot(self) -> LinkStatistics:
         """Return the statistics with the present depth."""
+        self.statistics.frames_waiting = self._queue.waiting()
         self.statistics.depth_ms = self._queue.depth_ms
         return self.statistics

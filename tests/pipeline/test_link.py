@@ -63,6 +63,7 @@ class LinkModel(RuleBasedStateMachine):
         if full and self.policy.when_full is WhenFull.FAIL:
             with pytest.raises(StageError, match="a -> b is full"):
                 self.link.offer(frame)
+            self.refused += 1
             return
         taken = self.link.offer(frame)
         assert taken is not (full and self.policy.when_full is WhenFull.BLOCK)
@@ -115,6 +116,7 @@ class LinkModel(RuleBasedStateMachine):
     @rule()
     def offer_after_the_end(self) -> None:
         assert self.link.offer(self.feed.frame())
+        self.refused += 1
 
     @invariant()
     def counts_add_up(self) -> None:
@@ -126,6 +128,10 @@ class LinkModel(RuleBasedStateMachine):
         assert seen.dropped_ms == pytest.approx(self.lost_ms)
         left = seen.dropped_ms + seen.flushed_ms + seen.trimmed_ms + seen.depth_ms
         assert self.given_ms == pytest.approx(self.taken_ms + left)
+        gone = seen.frames_dropped + seen.frames_trimmed + seen.frames_flushed
+        assert self.given == self.taken + gone + seen.frames_waiting
+        assert seen.frames_waiting == len(self.waiting)
+        assert seen.frames_refused == self.refused
         assert self.link.closed is self.ended
         longest = 200  # the last frame always fits in
         assert seen.max_depth_ms <= self.policy.max_ms + longest
@@ -252,6 +258,25 @@ def test_a_close_ends_the_wait_of_a_feeder() -> None:
         assert [pts(frame) async for frame in link] == [0]
         seen = link.snapshot()
         assert (seen.frames_in, seen.depth_ms) == (1, 0)
+        assert (seen.frames_refused, seen.refused_ms) == (1, 20)
+
+    run_virtual(main())
+
+
+def test_a_feeder_that_is_cancelled_and_a_full_link_that_fails_count_what_is_refused() -> None:
+    async def main() -> None:
+        link = Link("a -> b", QueuePolicy(20, WhenFull.BLOCK))
+        feed = Feed()
+        await link.put(feed.frame())
+        waiting = asyncio.create_task(link.put(feed.frame()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        link.adopt(QueuePolicy(20, WhenFull.FAIL))
+        with pytest.raises(StageError, match="is full"):
+            link.offer(feed.frame())
+        seen = link.snapshot()
+        assert (seen.frames_in, seen.frames_refused, seen.refused_ms) == (1, 2, 40)
 
     run_virtual(main())
 

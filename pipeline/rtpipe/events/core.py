@@ -126,7 +126,10 @@ class StageStalled(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LinkDropped(Event):
-    """A full inlet dropped audio; `total_ms` counts since the start."""
+    """A full inlet dropped audio; `total_ms` counts since the start.
+
+    Told of the first loss at once, then at most once a second; of the rest at the end.
+    """
 
     importance = Importance.WARNING
     type: str = "link.dropped"

@@ -9,7 +9,7 @@ from rtpipe import audio
 from rtpipe.audio import AudioFrame
 from rtpipe.convert import Converter
 from rtpipe.link import Link
-from rtpipe.running.drops import downmix_reporter, drop_reporter
+from rtpipe.running.drops import DropReporter, downmix_reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -151,11 +151,17 @@ class Outlet:
 
     async def _deliver(self, out: Deliveries) -> None:
         now = self._clock.now() if self._clock is not None else None
-        for link, frame in out:
-            if now is not None:
-                audio.meta(frame).queued_at = now
-            if not link.offer(frame):
-                await link.put(frame)
+        deliveries = iter(out)
+        try:
+            for link, frame in deliveries:
+                if now is not None:
+                    audio.meta(frame).queued_at = now
+                if not link.offer(frame):
+                    await link.put(frame)
+        except BaseException:  # cancelled, or full where that is a failure
+            for link, frame in deliveries:
+                link.refuse(frame)
+            raise
 
 
 class Wiring:
@@ -184,6 +190,7 @@ class Wiring:
         self._check = check
         self._links: dict[str, dict[int, Link]] = {id: {} for id in ids}
         self._converters: dict[Edge, Converter] = {}
+        self._losses: list[DropReporter] = []
         self.outlets = {id: Outlet() for id in self._links if id not in inline}
         """By id of the stage whose output it carries."""
 
@@ -202,6 +209,11 @@ class Wiring:
             if edge.reader == id:
                 converter.reset()
         return sum(link.flush() for link in self._links[id].values())
+
+    def tell_losses(self) -> None:
+        """Tell of what the links have dropped and was not told yet: they carry no more."""
+        for losses in self._losses:
+            losses.tell()
 
     def _branches(self, plan: Plan, feeder: str) -> list[Branch]:
         branches = []
@@ -236,11 +248,9 @@ class Wiring:
         assert edge.policy is not None
         links = self._links[edge.reader]
         if edge.inlet not in links:
-            links[edge.inlet] = Link(
-                f"{edge.feeder} -> {edge.reader}",
-                edge.policy,
-                on_drop=drop_reporter(edge.reader, self._clock, self._publish),
-            )
+            losses = DropReporter(edge.reader, self._clock, self._publish)
+            self._losses.append(losses)
+            links[edge.inlet] = Link(f"{edge.feeder} -> {edge.reader}", edge.policy, on_drop=losses)
         links[edge.inlet].adopt(edge.policy)
         return links[edge.inlet]
 

@@ -1,4 +1,4 @@
-"""What links do to audio, told: losses, the first at once and then once a second; downmixes."""
+"""What links do to audio, told: downmixes; losses, the first at once, then once a second."""
 
 from __future__ import annotations
 
@@ -16,24 +16,32 @@ if TYPE_CHECKING:
     from rtpipe.events import Event
 
 
-def drop_reporter(
-    id: str, clock: Clock, publish: Callable[[Event], None]
-) -> Callable[[float], None]:
-    """Return a function that takes the milliseconds lost before stage `id`, and tells of them."""
-    total = pending = 0.0
-    silent_until = 0.0
+class DropReporter:
+    """Takes the milliseconds lost before stage `id`, and tells of them."""
 
-    def report(dropped_ms: float) -> None:
-        nonlocal total, pending, silent_until
-        total += dropped_ms
-        pending += dropped_ms
-        now = clock.now()
-        if now >= silent_until:
-            silent_until = now + 1.0
-            publish(LinkDropped(source=id, at=now, dropped_ms=pending, total_ms=total))
-            pending = 0.0
+    def __init__(self, id: str, clock: Clock, publish: Callable[[Event], None]) -> None:
+        self._id = id
+        self._clock = clock
+        self._publish = publish
+        self._total_ms = self._pending_ms = self._silent_until = 0.0
 
-    return report
+    def __call__(self, dropped_ms: float) -> None:
+        """Count a loss; tell of it unless one was told of within the last second."""
+        self._total_ms += dropped_ms
+        self._pending_ms += dropped_ms
+        if self._clock.now() >= self._silent_until:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell of what was not told yet."""
+        if not self._pending_ms:
+            return
+        now = self._clock.now()
+        self._silent_until = now + 1.0
+        dropped_ms, self._pending_ms = self._pending_ms, 0.0
+        self._publish(
+            LinkDropped(source=self._id, at=now, dropped_ms=dropped_ms, total_ms=self._total_ms)
+        )
 
 
 def downmix_reporter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import sys
 from collections.abc import Iterable
@@ -137,6 +138,8 @@ def place_of_task(task: asyncio.Task[object]) -> str:
             if not f"{frame.f_globals.get('__name__')}".startswith("rtpipe."):
                 break
         waiting = waiting.cr_await if inspect.iscoroutine(waiting) else waiting.ag_await
+        if type(waiting).__name__ == "async_generator_asend":  # a step of an `async for`
+            waiting = next(filter(inspect.isasyncgen, gc.get_referents(waiting)), None)
     return place
 
 

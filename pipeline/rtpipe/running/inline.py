@@ -30,6 +30,7 @@ class InlineSlot(Slot):
             if made is not frame:
                 return self._noted(self.checked(made, "process", frame))
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
+            self.lost_frames += 1
             self._failed_inline(contained(error))
             return None
         self.note(frame)
@@ -56,7 +57,6 @@ class InlineSlot(Slot):
         return made
 
     def _failed_inline(self, error: Exception) -> None:
-        self.lost_frames += 1
         replaceable = isinstance(error, EnvironmentProblem) and self.used.fallback is not None
         if replaceable or isinstance(self.spec.on_error, Restart):
             # The chain cannot wait: the stage's audio is lost, and counted, until it is back.

@@ -316,14 +316,14 @@ class Pipeline:
             if not all(task.done() for task in tasks):
                 await self._drain(tasks)
         finally:
-            stuck = await cancel([*tasks, ended, stop_asked], CLOSE_TIMEOUT_S)
-            for task in tasks.keys() & stuck:
+            stuck = await cancel([*tasks, *self._feeding, ended, stop_asked], CLOSE_TIMEOUT_S)
+            for task in {*tasks, *self._feeding} & stuck:
                 late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
-                tasks[task].report(late)
+                self._slots[task.get_name()].report(late)
         for task, slot in tasks.items():
             error = None if task in stuck or task.cancelled() else task.exception()
             if error is not None:
-                raise slot.wrapped(contained(error)) from error
+                slot.fail(contained(error))
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
         stage_type = slot.used.stage_type
@@ -359,6 +359,7 @@ class Pipeline:
     async def _close(self, reason: str) -> None:
         for slot in self._slots.values():
             await slot.close()
+        self._wiring.tell_losses()
         self._publish_own(PipelineEnded(reason=reason))
         self._ended = True
         self.bus.end_streams()

@@ -266,7 +266,6 @@ class Slot:
         self._say_failed(error)
         match policy:
             case Drop():
-                self.lost_frames += 1
                 return True
             case Restart():
                 return await self._restart(policy, error)
@@ -319,8 +318,12 @@ class Slot:
 
     def report(self, error: Exception) -> None:
         """Say that the stage failed and goes on: what a subscriber does whatever its policy."""
-        self.lost_frames += 1
         self._say_failed(error, policy="drop")
+
+    def fail(self, error: Exception) -> None:
+        """Say that the stage failed for good: its task has ended by `error`."""
+        self._say_failed(error, policy="fail")
+        self._give_up(error)
 
     def _say_failed(self, error: Exception, policy: str = "") -> None:
         self.ctx.publish(

@@ -33,7 +33,7 @@ async def run_source(
     feeding: Callable[[asyncio.Task[None]], None],
 ) -> None:
     """Send what a source yields. `feeding` is told of the task whose cancelling ends the stream."""
-    producing = asyncio.create_task(_produce(slot, outlet, live=live))
+    producing = asyncio.create_task(_produce(slot, outlet, live=live), name=slot.spec.id)
     feeding(producing)
     try:
         await asyncio.wait([producing])
@@ -50,8 +50,9 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
     count = 0
     while True:
         frames: Any = None  # a stranger's: perhaps no generator
+        stage = slot.stage
         try:
-            frames = slot.stage.frames()
+            frames = stage.frames()
             async for frame in frames:
                 check_made(frame, "frames")
                 timeline.place(frame)
@@ -65,8 +66,8 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
         except BaseException as error:
             if asked_to_end(error):
                 raise
-            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(contained(error)):
-                return
+            if not await slot.recover(contained(error)) or slot.stage is stage:
+                return  # what has raised gives no more
         else:
             return
         finally:
@@ -83,10 +84,11 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
         method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
     ) -> bool:
         if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-            made = await asyncio.to_thread(_call, slot, method, frame, arguments)
+            made = await _call_in_thread(slot, method, frame, arguments)
         else:
             made = _call(slot, method, frame, arguments)
         if isinstance(made, Exception):
+            slot.lost_frames += frame is not None
             if await slot.recover(made):
                 return True
             _abandon(inlets)
@@ -109,6 +111,20 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     if slot.status is Status.OK:
         await work(slot.stage.finish)
     await outlet.finish()
+
+
+async def _call_in_thread(
+    slot: Slot,
+    method: Callable[..., Processed],
+    frame: AudioFrame | None,
+    arguments: tuple[object, ...],
+) -> list[AudioFrame] | Exception:
+    """Return what `_call` does, from a thread; who is cancelled meanwhile has lost the frame."""
+    try:
+        return await asyncio.to_thread(_call, slot, method, frame, arguments)
+    except asyncio.CancelledError:
+        slot.lost_frames += frame is not None
+        raise
 
 
 def _call(
@@ -140,12 +156,13 @@ async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> Non
         await outlet.send(frame)
 
     while True:
+        stage = slot.stage
         try:
-            await slot.stage.converse(inlet, send)
+            await stage.converse(inlet, send)
         except BaseException as error:
             if asked_to_end(error):
                 raise
-            if isinstance(slot.spec.on_error, Drop) or not await slot.recover(contained(error)):
+            if not await slot.recover(contained(error)) or slot.stage is stage:
                 break
             inlet.flush()
             timeline.resume()
@@ -167,6 +184,7 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
                 async with turn:
                     await slot.stage.consume_at(frame, index)
             except BaseException as error:
+                slot.lost_frames += 1
                 if asked_to_end(error):
                     raise
                 if not await slot.recover(contained(error)):

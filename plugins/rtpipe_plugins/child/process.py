@@ -125,7 +125,7 @@ class ChildProcess:
         assert self._pipes.stdin is not None
         with suppress(ConnectionError):  # its exit status says what happened
             self._pipes.stdin.close()
-            await self._pipes.stdin.wait_closed()
+        await self._pipes.input_closed()
 
     async def finished(self) -> str | None:
         """Wait for its end; return how it failed, None where it did not."""
@@ -213,6 +213,13 @@ class _Pipes(SubprocessStreamProtocol):
         self.cut()
         super().process_exited()
         self.ended.set()
+
+    async def input_closed(self) -> None:
+        """Wait until what was written has left, or never will.
+
+        Not by the writer's `wait_closed`: where that is cancelled asyncio fails on the pipe's end.
+        """
+        await asyncio.wait([self._get_close_waiter(self.stdin)])  # type: ignore[attr-defined]
 
     def cut(self) -> None:
         """Let go of the pipes, whoever else holds them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from contextlib import asynccontextmanager
@@ -165,11 +166,14 @@ class Mqtt(Delivery[MqttOptions]):
 
         options = self.options
         password = options.password
+        log = self.ctx.log.getChild("paho")  # its own has no handler: Python would use stderr
+        log.setLevel(logging.WARNING)
         client = aiomqtt.Client(
             options.host,
             options.port or (8883 if options.tls else 1883),
             username=options.username,
             password=password.get_secret_value() if password is not None else None,
+            logger=log,
             identifier=options.client_id,
             timeout=options.timeout_s,
             # It asks after half of the time, and has the other half for the answer.

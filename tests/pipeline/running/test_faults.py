@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from helpers.actors import heard, loads
-from rtpipe import Event, Options, Sink, StageError, Subscriber, Transform, action, audio, hookimpl
+from rtpipe import (
+    Event,
+    Options,
+    Sink,
+    Source,
+    StageError,
+    Subscriber,
+    Transform,
+    action,
+    audio,
+    hookimpl,
+)
 from rtpipe.audio import AudioFrame
 from rtpipe.events import StageStalled
 from rtpipe.running import supervisor
@@ -159,6 +171,60 @@ stages:
     assert error is None
     assert len(failures(told)) == 1
     assert len(heard["collect"]) == FRAMES - 1
+
+
+def test_a_source_whose_failure_is_to_be_dropped_ends_and_is_named() -> None:
+    """What has raised gives no more frames; without a word it would look like the stream's end."""
+
+    class Brittle(Source[Options]):
+        kind = "brittle"
+
+        async def frames(self) -> AsyncIterator[AudioFrame]:
+            yield audio.silence(960, pts=0)
+            raise LookupError("in the middle")
+
+    error, told = play("stages: [{brittle: {}, on_error: drop}, collect]", Brittle)
+    assert error is None
+    (said,) = failures(told)
+    assert said.startswith("LookupError: in the middle at ")
+    assert HERE in said
+    assert len(heard["collect"]) == 1
+
+
+def test_a_source_that_goes_on_though_it_was_cancelled_is_named() -> None:
+    class Deaf(Source[Options]):
+        kind = "deaf"
+
+        async def frames(self) -> AsyncIterator[AudioFrame]:
+            for number in range(FRAMES):
+                yield audio.silence(960, pts=number * 960)
+            while self.ctx.now() < 100:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(100)
+
+    Bad.do = staticmethod(raising(ValueError("stop")))
+    error, told = play("stages: [deaf, bad, collect]", Deaf, Bad)
+    assert str(error) == "bad: ValueError: stop"
+    assert any(
+        "goes on though it was cancelled" in said and HERE in said for said in failures(told)
+    )
+
+
+def test_a_transform_that_feeds_a_full_link_is_named_too() -> None:
+    text = """
+stages:
+  - ramp: {live: true, frames: 30}
+  - bad: {}
+    queue: {}
+  - collect: {delay_s: 1}
+    queue: {max_ms: 40, when_full: fail}
+"""
+    Bad.do = staticmethod(lambda frame: frame)
+    error, told = play(text, Bad)
+    assert str(error).startswith("bad: bad -> collect is full: ")
+    (said,) = failures(told)
+    assert said.startswith("bad -> collect is full: ")
+    assert told[-1].payload()["reason"] == "bad failed"
 
 
 def test_the_frame_it_was_given_is_not_looked_at_again() -> None:

@@ -27,6 +27,12 @@ stages:
     assert len(heard["collect"]) == 19
     assert len(heard["recording"]) >= 20
     assert "close recording" in diary
+    assert played.pipeline is not None
+    states = {state.id: state for state in played.pipeline.state()}
+    assert states["fault"].lost_frames >= 1
+    [link] = states["recording"].links
+    assert link.frames_in == link.frames_out + link.frames_waiting
+    assert link.frames_out == len(heard["recording"])
 
 
 def test_no_secret_is_in_the_error_or_the_events() -> None:

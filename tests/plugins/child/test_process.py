@@ -224,3 +224,21 @@ async def test_what_never_started_needs_no_end() -> None:
     with pytest.raises(EnvironmentProblem, match="cannot run 'nowhere'"):
         await child.start()
     await child.close()
+
+
+def test_who_is_cancelled_while_the_input_ends_leaves_no_error_behind() -> None:
+    """asyncio's own future of the pipe's end would be cancelled, and its end fail on that."""
+    said: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(f"{context}"))
+        async with started("sleep 60", writes=False) as child:
+            child._pipes.stdin.write(bytes(1_000_000))  # type: ignore[union-attr]
+            ending = asyncio.ensure_future(child.end_of_input())
+            await asyncio.sleep(0)
+            ending.cancel()
+            await asyncio.wait([ending])
+
+    asyncio.run(main())
+    assert said == []

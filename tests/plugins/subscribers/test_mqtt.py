@@ -226,6 +226,29 @@ async def test_events_that_the_broker_never_takes_stop_nothing_behind_them(
         assert len((tmp_path / "outbox.dead.jsonl").read_bytes().splitlines()) == 3
 
 
+async def test_what_the_library_says_of_a_broker_that_talks_nonsense_is_in_the_stages_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said_something = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"\xf0\0")
+        await reader.read(100)
+        writer.close()
+        said_something.set()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    bench = Bench(Mqtt, {"topic": "x", "host": "127.0.0.1", "port": port, "retry": QUICK})
+    async with bench.opened():
+        await bench.play([said(1)])
+        await asyncio.wait_for(said_something.wait(), 20)
+    server.close()
+    loggers = {r.name for r in caplog.records if "Unrecognised command" in r.getMessage()}
+    assert loggers == {"rtpipe.stage.mqtt.paho"}
+
+
 async def test_a_broker_that_closes_every_connection_condemns_no_event() -> None:
     """Over its quota, say: it greets, and goes."""
     tries = 0

@@ -25,10 +25,15 @@ class ArrivalBuffer:
         margin: How many frames wait before the first is given out, at the start and whenever
             nothing was left.
         limit: How many frames it holds; beyond that the oldest go.
+
+    Attributes:
+        dropped: How many frames came and were never given out.
     """
 
     def __init__(self, *, margin: int, limit: int) -> None:
+        self.dropped = 0
         self._margin = margin
+        self._limit = limit
         self._frames: deque[AudioFrame] = deque(maxlen=limit)
         self._gathering = True
         self._pulls = 0
@@ -39,7 +44,9 @@ class ArrivalBuffer:
 
     def push(self, frames: Iterable[AudioFrame]) -> None:
         """Take frames that have arrived."""
-        self._frames.extend(frames)
+        for frame in frames:
+            self.dropped += len(self._frames) == self._limit
+            self._frames.append(frame)
 
     def pull(self) -> AudioFrame | None:
         """Return the frame that is due, if there is one."""
@@ -53,6 +60,7 @@ class ArrivalBuffer:
         if self._pulls == _WINDOW:
             for _ in range(self._least - self._margin):
                 self._frames.popleft()
+                self.dropped += 1
             self._pulls = 0
             self._least = len(self._frames)
         return frame

@@ -28,6 +28,8 @@ _LIMIT = 50
 """Frames: a second. What a server sends at the start, from before we listened, is not live."""
 
 _PATIENCE_S = 1.0
+_TELLING_S = 1.0
+"""Losses that go on are told once in this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,24 @@ class StreamConnected(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return "audio comes again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamTrimmed(Event):
+    """Audio that came late, all at once, was left out: what follows is fresh again.
+
+    `total_ms` counts since the start. Told of the first at once, then at most once a second. What a
+    server sends of the time before it was listened to is left out so, too.
+    """
+
+    importance = Importance.INFO
+    type: str = "stream.trimmed"
+    trimmed_ms: float
+    total_ms: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"left out {self.trimmed_ms:.0f} ms of late audio, {self.total_ms:.0f} ms in all"
 
 
 class Reconnect(Options):
@@ -109,7 +129,7 @@ U = TypeVar("U", bound=UrlOptions)
 class LiveStream(Source[U]):
     """What `rtsp` and `url` share: a stream that is received in a thread and comes out evenly."""
 
-    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, MediaDamaged)
+    publishes = (StreamConnected, StreamDisconnected, StreamWaiting, StreamTrimmed, MediaDamaged)
 
     @classmethod
     def has_clock(cls, options: U) -> bool:  # noqa: ARG003 - the same for all options
@@ -128,6 +148,8 @@ class LiveStream(Source[U]):
         self._layout: asyncio.Future[str] = self._loop.create_future()
         self._ended = False
         self._broken = False
+        self._told_trimmed = 0
+        self._silent_until = 0.0
 
     async def open(self) -> None:
         """Connect.
@@ -156,6 +178,7 @@ class LiveStream(Source[U]):
             self._receiver.stop()
             await asyncio.to_thread(self._receiver.join, _PATIENCE_S)
         self._layout.cancel()
+        self._tell_trimmed()
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """Yield the stream in 20 ms frames, one each 20 ms."""
@@ -166,6 +189,9 @@ class LiveStream(Source[U]):
             due_at = began_at + number * _FRAME_S
             await clock.sleep_until(due_at)
             frame = self._buffer.pull()
+            if self._buffer.dropped > self._told_trimmed and due_at >= self._silent_until:
+                self._silent_until = due_at + _TELLING_S
+                self._tell_trimmed()
             if frame is None:
                 if self._ended:
                     return
@@ -175,6 +201,19 @@ class LiveStream(Source[U]):
             frame.pts = number * _FRAME
             audio.meta(frame).captured_at = due_at
             yield frame
+
+    def _tell_trimmed(self) -> None:
+        trimmed, self._told_trimmed = (
+            self._buffer.dropped - self._told_trimmed,
+            self._buffer.dropped,
+        )
+        if trimmed:
+            self.ctx.publish(
+                StreamTrimmed(
+                    trimmed_ms=trimmed * _FRAME_S * 1000,
+                    total_ms=self._told_trimmed * _FRAME_S * 1000,
+                )
+            )
 
     # -- told by the receiver, in its thread -------------------------------------------------------
 

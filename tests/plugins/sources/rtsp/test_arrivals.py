@@ -41,3 +41,13 @@ def test_after_a_gap_a_margin_is_gathered_again() -> None:
     buffer.push(frames(5, 1))
     given.append(buffer.pull() is not None)
     assert given == [True, True, True, False, False, True]
+
+
+def test_what_came_and_was_not_given_out_is_counted() -> None:
+    buffer = ArrivalBuffer(margin=3, limit=50)
+    buffer.push(frames(0, 100))
+    given = 0
+    for n in range(100):
+        buffer.push(frames(100 + n, 1))
+        given += buffer.pull() is not None
+    assert buffer.dropped == 200 - given - len(buffer) == 97

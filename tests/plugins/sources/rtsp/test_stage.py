@@ -51,6 +51,24 @@ def test_a_live_stream_comes_out_evenly_and_late_by_little(tmp_path: Path) -> No
     assert audio.level_dbfs(audio.from_pcm(data, sample_rate=48_000, pts=0)) > -23
 
 
+def test_late_audio_that_is_left_out_is_told(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "tone.aac", 4.0)
+
+    def talk(connection: socket.socket, number: int) -> None:
+        if number == 0:
+            sent_in_time(connection, path, 4.0, burst_s=3.0)
+
+    async def run(port: int) -> StageRun:
+        return await run_stage(Url, {"url": f"tcp://127.0.0.1:{port}"}, seconds=2.5)
+
+    with served(talk) as port:
+        run = asyncio.run(run(port))
+    told = [event.payload() for event in run.events if event.type == "stream.trimmed"]
+    assert told
+    assert sum(event["trimmed_ms"] for event in told) == pytest.approx(told[-1]["total_ms"])
+    assert 1800 < told[-1]["total_ms"] < 3000  # of 3 s at most one is kept, and given up later
+
+
 def test_while_it_is_away_there_is_silence_and_then_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,7 +183,7 @@ def test_a_real_rtsp_stream(codec: str, rate: int) -> None:
     assert np.count_nonzero(data) > 0.98 * len(data)
     spectrum = np.abs(np.fft.rfft(data[-48_000:] * np.hanning(48_000)))
     assert spectrum.argmax() == 1000
-    assert not run.events
+    assert {event.type for event in run.events} <= {"stream.trimmed"}  # by how busy this machine is
 
 
 def test_a_run_tells_of_a_camera_that_breaks_off_and_comes_back(tmp_path: Path) -> None:
