@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
@@ -93,12 +94,12 @@ class Registry:
 
     def add_folder(self, folder: Path) -> None:
         """Load every module and package in `folder` whose name has no leading underscore or dot."""
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - a name that no system takes is no folder
             return
         for path in sorted(folder.iterdir()):
             if path.name.startswith(("_", ".")):
                 continue
-            is_plugin = path.suffix == ".py" or (path / "__init__.py").is_file()
+            is_plugin = source_of(path).is_file() and (path.suffix == ".py" or path.is_dir())
             if is_plugin and not _is_importable(path):
                 self.add_path(path)
 

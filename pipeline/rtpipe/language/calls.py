@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rtpipe.catalogue.fields import described
 from rtpipe.errors import StageError
+from rtpipe.language.bounds import MAX_ARGUMENTS
 from rtpipe.language.reader import read_value
 from rtpipe.vocabulary import ACTION
 from rtpipe.wording.diagnostics import Findings, Span, did_you_mean, listed, suggest
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _CALL = re.compile(ACTION)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
-_TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|.""", re.DOTALL)
+_TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*(?:"|\Z)|'[^']*(?:'|\Z)|.""", re.DOTALL)
 _TYPES: dict[str, Any] = {
     "bool": bool,
     "float": float,
@@ -62,7 +63,16 @@ def read_call(node: ScalarNode, findings: Findings) -> WrittenCall | None:
         return None
     args: list[Node] = []
     kwargs: dict[str, Node] = {}
-    for start, part in _arguments(found.group(3) or "", found.start(3)):
+    written = _arguments(found.group(3) or "", found.start(3))
+    if len(written) > MAX_ARGUMENTS:
+        findings.error(
+            "E013",
+            f"{len(written)} arguments; {MAX_ARGUMENTS} are the most",
+            node.span,
+            help=_EXAMPLE,
+        )
+        return None
+    for start, part in written:
         keyword = _KEYWORD.match(part)
         shift = keyword.end() if keyword else 0
         lead = len(part[shift:]) - len(part[shift:].lstrip())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from rtpipe.catalogue import fields
+from rtpipe.language.files import expanded
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -148,7 +149,7 @@ class _Check:
                 "let one variable hold the whole path instead: `path: ${path}`",
             )
         if folder(node) != self._span.path.parent:
-            return replace(node, value=str((folder(node) / Path(value).expanduser()).absolute()))
+            return replace(node, value=str((folder(node) / expanded(value)).absolute()))
         return node
 
     def report(self, error: ValidationError, node: MapNode) -> None:

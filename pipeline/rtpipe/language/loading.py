@@ -7,6 +7,7 @@ events. `run` and `validate` share it.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -15,9 +16,10 @@ from rtpipe.catalogue.plugins import Registry
 from rtpipe.errors import ConfigError
 from rtpipe.language.document import Merger
 from rtpipe.language.examining import examine
+from rtpipe.language.files import expanded, is_module
 from rtpipe.language.graph import Graph, build
-from rtpipe.language.includes import plugin_names, with_includes
-from rtpipe.language.interpolate import note_secrets
+from rtpipe.language.includes import Includes, plugin_names
+from rtpipe.language.interpolate import check_secrets, note_secrets
 from rtpipe.language.nodes import folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
@@ -85,7 +87,8 @@ def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    return _load([read_file(path, findings) for path in files], findings, files[0], choices)
+    trees = [read_file(path, findings, piped=True) for path in files]
+    return _load(trees, findings, files[0], choices)
 
 
 def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choices]) -> Loaded:
@@ -124,17 +127,18 @@ def plugins_of(files: Sequence[Path], folders: Sequence[Path] = ()) -> Registry:
 
     What is wrong with any of them is left for `load` to say.
     """
-    findings = Findings()
-    trees = [read_file(path, findings) for path in files]
-    found = [with_includes(tree, findings) for tree in trees if tree is not None]
-    registry = Registry.discover()
-    _add_plugins(registry, [file for each in found for file in each or ()], folders, findings)
+    findings, registry = Findings(), Registry.discover()
+    found: list[MapNode] = []
+    with suppress(ConfigError):
+        trees = [read_file(path, findings, piped=True) for path in files]
+        found = _with_includes(trees, findings)[0]
+    with suppress(ConfigError):
+        _add_plugins(registry, found, folders, findings)
     return registry
 
 
 def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices: Choices) -> Loaded:
-    found = [None if tree is None else with_includes(tree, findings) for tree in trees]
-    files = [file for each in found for file in each or ()]
+    files, complete = _with_includes(trees, findings)
     for file in files:
         note_secrets(file, findings)
     registry = choices.get("registry") or Registry.discover()
@@ -142,7 +146,8 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     overrides = read_sets(choices.get("sets", ()), findings)
     for override in overrides:
         note_secrets(override.value, findings, secret=any(map(looks_secret, override.path)))
-    if None in found:
+    check_secrets(findings)
+    if not complete:
         raise ConfigError(findings.errors())  # half a pipeline would be full of false mistakes
     merger = Merger(registry, findings)
     for file in files:
@@ -170,6 +175,13 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 
 
+def _with_includes(trees: Sequence[Node | None], findings: Findings) -> tuple[list[MapNode], bool]:
+    """Return the files with all that they include, and whether nothing is missing."""
+    includes = Includes(findings)
+    found = [None if tree is None else includes.of(tree) for tree in trees]
+    return [file for each in found for file in each or ()], None not in found
+
+
 def _add_plugins(
     registry: Registry, files: Sequence[MapNode], folders: Sequence[Path], findings: Findings
 ) -> None:
@@ -178,7 +190,7 @@ def _add_plugins(
     for place in (*beside, *folders):
         registry.add_folder(place)
     for place in folders:
-        if not place.is_dir():
+        if not os.path.isdir(place):  # noqa: PTH112 - a name that no system takes is no folder
             findings.error("E401", f"no folder {place} with plugins")
     named: set[int] = set()
     for node in plugin_names(files, findings):
@@ -195,8 +207,8 @@ def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> P
     name = str(node.value)
     if "/" not in name and not name.endswith(".py"):
         return registry.add_module(name)
-    path = folder(node) / Path(name).expanduser()
-    if path.exists():
+    path = folder(node) / expanded(name)
+    if is_module(path):
         return registry.add_path(path)
     findings.error(
         "E401",

@@ -135,11 +135,8 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
         for details in error.errors(include_url=False, include_context=False, include_input=False):
             path = _path(node, details["loc"])
             found.setdefault(path, details["type"] == "extra_forbidden")
-        return [
-            (path, unknown)
-            for path, unknown in found.items()
-            if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
-        ]
+        above = {path[:length] for path in found for length in range(len(path))}
+        return [(path, unknown) for path, unknown in found.items() if path not in above]
     return []
 
 
