@@ -33,8 +33,8 @@ MAX_GLOBS = 500
 LONGEST_GLOB = 200
 """Characters of one."""
 
-MAX_ARGUMENTS = 100
-"""Arguments of one action call."""
+MAX_ARGUMENTS = 2000
+"""Arguments of all action calls together."""
 
 MAX_COMMAND_LINE = 10_000
 """Characters of one `--set` or of `-x`."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from rtpipe.errors import reason_of
 from rtpipe.language.bounds import MAX_BYTES
-from rtpipe.wording.diagnostics import Span
+from rtpipe.wording.diagnostics import Span, split_lines
 
 if TYPE_CHECKING:
     from rtpipe.wording.diagnostics import Findings
 
 _INHERITED = {Path("/dev/fd"), Path("/proc/self/fd")}
 """Where a shell puts the pipe of `<(command)`."""
+_STDIN = Path("/dev/stdin")
 _SORTS = (
     (stat.S_ISDIR, "is a folder"),
     (stat.S_ISFIFO, "is a FIFO"),
@@ -40,7 +41,7 @@ def read_bytes(
     Never waits: what is no regular file is not opened, unless it is a pipe and `piped`.
     """
     try:
-        if piped and path.parent in _INHERITED and stat.S_ISFIFO(path.stat().st_mode):
+        if piped and _is_inherited_pipe(path):
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         else:
@@ -51,7 +52,7 @@ def read_bytes(
             f"cannot read {path}: it {refusal}, not a file",
             span,
             label="named here",
-            help="name a regular file; `-` as the pipeline file is standard input",
+            help="name a regular file" + ("; `-` is standard input" if piped else ""),
         )
         return None
     except (OSError, ValueError) as error:
@@ -71,6 +72,11 @@ def report_size(path: Path, findings: Findings, span: Span | None = None) -> Non
         span or Span(path, 1, 1),
         help="split it: `include: [part.yaml]`, or `${file:PATH}` for a long text",
     )
+
+
+def _is_inherited_pipe(path: Path) -> bool:
+    inherited = path == _STDIN or path.parent in _INHERITED
+    return inherited and stat.S_ISFIFO(path.stat().st_mode)
 
 
 def _regular(path: Path) -> bytes:
@@ -96,14 +102,12 @@ def decode(data: bytes, path: Path, findings: Findings) -> str | None:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig", errors="replace")
-        line = before.count("\n") + 1
-        column = len(before) - before.rfind("\n")
+        before = split_lines(data[: error.start].decode("utf-8-sig", errors="replace"))
         findings.add_source(path, data.decode("utf-8", errors="replace"))
         findings.error(
             "E003",
             f"{path.name} is not UTF-8 text",
-            Span(path, line, column),
+            Span(path, len(before), len(before[-1]) + 1),
             label=f"byte 0x{data[error.start]:02x}",
             help="save the file as UTF-8",
         )

@@ -121,6 +121,13 @@ def _read(text: str, first: Span, findings: Findings) -> Node | None:
     return None
 
 
+class _Parser(YAML):
+    """ruamel's, without a look into its folder for plug-ins at each new one."""
+
+    def official_plug_ins(self) -> list[str]:
+        return []
+
+
 class _RefusedError(Exception):
     """Reading stops: the reason is in the findings."""
 
@@ -159,11 +166,11 @@ class _Builder:
         return Span(self._first.path, self._first.line + line, column + 1 + shift, max(length, 1))
 
     def span_at(self, index: int) -> Span:
-        before = self.text[:index]
-        return self.span(before.count("\n"), len(before) - before.rfind("\n") - 1)
+        before = split_lines(self.text[:index])
+        return self.span(len(before) - 1, len(before[-1]))
 
     def document(self) -> Node | None:
-        events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(self.text))
+        events: Iterator[Any] = iter(_Parser(typ="safe", pure=True).parse(self.text))
         root: Node | None = None
         for event in events:
             if isinstance(event, DocumentStartEvent):

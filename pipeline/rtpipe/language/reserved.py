@@ -53,6 +53,8 @@ class ReservedReader:
             model: Of the vocabulary; one that needs no key.
             node: References filled.
         """
+        if not node.entries:
+            return model()
         said = _known(node)
         assert isinstance(said, MapNode)
         for path, _ in _wrong(model, said):
@@ -64,6 +66,8 @@ class ReservedReader:
 
     def check(self, model: type[BaseModel], node: MapNode) -> None:
         """Report what is wrong under the keys of `node`, and keys that it does not have."""
+        if not node.entries:
+            return  # what is missing is told where it is missed
         for path, unknown in _wrong(model, node):
             if unknown:
                 self._report_key(model, node, path)

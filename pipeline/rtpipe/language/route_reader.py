@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.language.bounds import LONGEST_GLOB, MAX_GLOBS
 from rtpipe.language.calls import (
+    CallReader,
     WrittenCall,
     bound,
-    read_call,
     unknown_action_help,
     unknown_stage_help,
 )
@@ -59,6 +59,7 @@ class RouteReader:
         self._values = values
         self._maker = maker
         self._findings = findings
+        self._calls = CallReader(findings)
         self._stages = {item.id: item for item in items}
         self._enabled = enabled
         self._items = ItemReader(registry, findings, BesideSubscriber)
@@ -202,7 +203,7 @@ class RouteReader:
         for item in node.items if isinstance(node, ListNode) else (node,):
             if not isinstance(item, ScalarNode) or not isinstance(item.value, str):
                 continue  # the grammar says so
-            call = read_call(item, self._findings)
+            call = self._calls.read(item)
             checked = None if call is None else self._call(call)
             if checked is not None:
                 calls.append(checked)

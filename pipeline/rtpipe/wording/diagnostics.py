@@ -21,6 +21,7 @@ MOST_FOUND = 100
 
 _ALIKE = 0.6
 _MOST_CANDIDATES = 300
+_MOST_ALIKE = 60
 _MOST_LISTED = 16
 _LONGEST_NAME = 64
 """Characters: a longer one is neither compared nor listed."""
@@ -223,11 +224,12 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """
     if len(word) > _LONGEST_NAME:
         return None
-    likeness = {
-        candidate: _likeness(word.lower(), candidate.lower())
-        for candidate in islice(candidates, _MOST_CANDIDATES)
-        if len(candidate) <= _LONGEST_NAME
-    }
+    likeness: dict[str, float] = {}
+    alike = 0
+    for candidate in islice(candidates, _MOST_CANDIDATES):
+        if len(candidate) <= _LONGEST_NAME and alike < _MOST_ALIKE:
+            likeness[candidate] = _likeness(word.lower(), candidate.lower())
+            alike += likeness[candidate] > 0
     best = max(likeness, key=likeness.__getitem__, default="")
     return best if likeness.get(best, 0.0) >= _ALIKE else None
 
