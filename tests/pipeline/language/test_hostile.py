@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,14 +24,18 @@ from helpers import hostile
 from helpers.hostile import growths, judge, measured, shown, small
 from pipeline.language.pipeline_files import whole_files
 from rtpipe import ConfigError, Options
+from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.root import cli
 from rtpipe.documents import read_document
+from rtpipe.language import bounds
 from rtpipe.language.bounds import MAX_BYTES, MAX_FILES, MAX_SETS
 from rtpipe.language.known_events import overlap
 from rtpipe.language.loading import from_expression, from_text, load
 from rtpipe.wording.diagnostics import MOST_FOUND, Diagnostic, Findings, suggest
 from rtpipe.wording.flow import block
+from rtpipe.wording.masking import mask
+from rtpipe.wording.rendering import render
 
 REGISTRY = Registry.discover()
 TESTS = Path(hostile.__file__).parents[1]
@@ -135,11 +140,11 @@ def test_ten_thousand_hostile_files_and_what_grows() -> None:
 
 def test_print_and_graph_take_the_same_texts(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    texts = [small(random.Random(seed)) for seed in range(12)]
+    texts = [small(random.Random(seed)) for seed in range(8)]
     texts += [growths()[name] for name in ("doubling", "depth", "unknown kinds", "escapes")]
     for text in [*texts, SMALLEST]:
         file.write_text(text, "utf-8", errors="surrogatepass")
-        said = shown(file, "validate", "print", "graph", "graph --format json", "print --json")
+        said = shown(file, "validate --format json", "print", "graph")
     assert "tone" in said[1]
 
 
@@ -292,6 +297,32 @@ def test_as_many_sets_as_an_overlay_should_have() -> None:
     assert [each.code for each in refused(SMALLEST, sets=["a." * 60 + "b=1"])] == ["E115"]
     with pytest.raises(ConfigError, match="10000 characters"):
         from_expression("tone ! " * 5000, registry=REGISTRY)
+
+
+def test_the_page_tells_every_bound() -> None:
+    told = " ".join(page.text for code, page in pages().items() if code in {"E002", "E013", "E115"})
+    for name, bound in vars(bounds).items():
+        if name.isupper():
+            sizes = {MAX_BYTES: "512 KiB", bounds.MAX_FILLED: "1 MiB"}
+            assert re.search(rf"\b{sizes.get(bound, bound)}\b", told), name
+    assert str(MOST_FOUND) == "100"
+    assert "a hundred errors" in pages()["E024"].text
+
+
+def test_bytes_that_are_no_text_in_the_environment() -> None:
+    half = os.fsdecode(b"a\xff")
+    loaded = from_text(SMALLEST + "name: ${env:X}\n", registry=REGISTRY, env={"X": half})
+    assert "dcff" in block(loaded.resolved)
+    assert json.dumps(loaded.resolved)
+    with pytest.raises(ConfigError) as caught:
+        from_text(SMALLEST + f"naem: {half}\n", registry=REGISTRY)
+    render(caught.value.diagnostics).encode("utf-8")
+
+
+def test_users_without_passwords_are_looked_at_once() -> None:
+    """Quadratic, it would take minutes."""
+    assert mask("://a:" * 200_000, ()) == "://a:" * 200_000
+    assert mask("://a:" * 10 + "b@", ()) == "://a:***@"
 
 
 @given(st.text("ab*?.", max_size=7), st.text("ab*?.", max_size=7))
