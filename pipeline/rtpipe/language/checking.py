@@ -71,6 +71,17 @@ def check_document(
     return None if checked is None else checked.options
 
 
+def report_failure(kind: str, error: Exception, span: Span, findings: Findings) -> None:
+    """Report a kind whose own code raised when it was asked about its options."""
+    findings.error(
+        "E402",
+        f"`{kind}` fails on these options: {type(error).__name__}: {error}".rstrip(": "),
+        span,
+        label="its plugin is broken",
+        help="the stage is at fault, not this file; tell its author",
+    )
+
+
 class _Check:
     def __init__(
         self, kind: str, model: type[Options], span: Span, findings: Findings, *, staged: bool
@@ -91,6 +102,9 @@ class _Check:
             options = self._model.model_validate(plain(prepared), context={"folder": folder})
         except ValidationError as error:
             self.report(error, prepared)
+            return None
+        except Exception as error:  # noqa: BLE001 - a stranger's code
+            report_failure(self._kind, error, self._span, self._findings)
             return None
         return None if self.failed else Checked(options, prepared)
 

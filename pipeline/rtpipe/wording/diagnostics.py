@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -234,6 +235,7 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     return best if likeness.get(best, 0.0) >= _ALIKE else None
 
 
+@lru_cache(maxsize=4096)  # one mistake may stand at many places
 def _likeness(word: str, candidate: str) -> float:
     if sorted(word) == sorted(candidate):
         return 1.0  # letters that changed places

@@ -19,11 +19,12 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 from helpers import hostile
 from helpers.hostile import growths, judge, measured, shown, small
 from pipeline.language.pipeline_files import whole_files
-from rtpipe import ConfigError, Options
+from rtpipe import ConfigError, Options, Transform, hookimpl
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.root import cli
@@ -173,6 +174,43 @@ def test_what_once_raised(text: str, codes: list[str]) -> None:
     judge(text, REGISTRY)
     if codes:
         assert [each.code for each in refused(text)] == codes
+
+
+class StubbornOptions(Options):
+    value: int = 0
+
+    @field_validator("value")
+    @classmethod
+    def _divided(cls, value: int) -> int:
+        return 6 // value
+
+
+class Stubborn(Transform[StubbornOptions]):
+    """Fails when it is asked about what it was given."""
+
+    kind = "stubborn"
+
+    @classmethod
+    def claims(cls, options: StubbornOptions) -> str:
+        return ("", "a", "b")[options.value]
+
+
+class Strangers:
+    @hookimpl
+    def rtpipe_stages(self) -> list[type[Stubborn]]:
+        return [Stubborn]
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "ZeroDivisionError"), (1, "IndexError")])
+def test_a_kind_that_raises_when_it_is_asked_is_named(value: int, said: str) -> None:
+    registry = Registry.discover()
+    registry.register(Strangers())
+    text = f"version: 1\nstages:\n  - tone\n  - stubborn: {{value: {value}}}\n  - blackhole\n"
+    with pytest.raises(ConfigError) as caught:
+        from_text(text, registry=registry)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span and found.span.line) == ("E402", 4)
+    assert said in found.message
 
 
 def test_two_halves_are_one_character() -> None:
