@@ -36,8 +36,11 @@ LONGEST_GLOB = 200
 MAX_ARGUMENTS = 2000
 """Arguments of all action calls together."""
 
-MAX_COMMAND_LINE = 10_000
-"""Characters of one `--set` or of `-x`."""
+MAX_EXPRESSION = 10_000
+"""Characters of `-x`."""
 
 MAX_SETS = 500
 """How often `--set` may be given."""
+
+MAX_SET = 32_000
+"""Characters of all `--set` together."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtpipe.language.bounds import MAX_COMMAND_LINE, MAX_DEPTH, MAX_SETS
+from rtpipe.language.bounds import MAX_DEPTH, MAX_EXPRESSION, MAX_SET, MAX_SETS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.language.reader import read_value
 from rtpipe.language.syntax import quoted
@@ -46,10 +46,10 @@ class Override:
 
 def read_sets(sets: Sequence[str], findings: Findings) -> list[Override]:
     """Return the overrides of `--set key=value ...`; values are YAML."""
-    if len(sets) > MAX_SETS or any(len(text) > MAX_COMMAND_LINE for text in sets):
+    if len(sets) > MAX_SETS or sum(map(len, sets)) > MAX_SET:
         findings.error(
             "E115",
-            f"`--set` more than {MAX_SETS} times, or with more than {MAX_COMMAND_LINE} characters",
+            f"`--set` more than {MAX_SETS} times, or with more than {MAX_SET} characters in all",
             help="write them into a file, and name it behind the pipeline's",
         )
         return []
@@ -85,10 +85,10 @@ def read_expression(text: str, findings: Findings) -> MapNode | None:
     """
     text = text.replace("\n", " ")
     whole = Span(EXPRESSION, 1, 1, max(len(text), 1))
-    if len(text) > MAX_COMMAND_LINE:
+    if len(text) > MAX_EXPRESSION:
         findings.error(
             "E116",
-            f"`-x` has more than {MAX_COMMAND_LINE} characters",
+            f"`-x` has more than {MAX_EXPRESSION} characters",
             whole,
             help="write a file: `stages: [tone, speaker]`",
         )

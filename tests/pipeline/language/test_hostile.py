@@ -30,7 +30,7 @@ from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli.root import cli
 from rtpipe.documents import read_document
 from rtpipe.language import bounds
-from rtpipe.language.bounds import MAX_BYTES, MAX_FILES, MAX_SETS
+from rtpipe.language.bounds import MAX_BYTES, MAX_FILES, MAX_SET, MAX_SETS
 from rtpipe.language.known_events import overlap
 from rtpipe.language.loading import from_expression, from_text, load
 from rtpipe.wording.diagnostics import MOST_FOUND, Diagnostic, Findings, suggest
@@ -40,6 +40,7 @@ from rtpipe.wording.rendering import render
 
 REGISTRY = Registry.discover()
 TESTS = Path(hostile.__file__).parents[1]
+_TELL_BOUNDS = {"E002", "E013", "E115", "E116"}
 SMALLEST = "version: 1\nstages: [tone, blackhole]\n"
 
 
@@ -333,12 +334,13 @@ def test_as_many_sets_as_an_overlay_should_have() -> None:
     sets = ["name=x"] * (MAX_SETS + 1)
     assert [each.code for each in refused(SMALLEST, sets=sets)] == ["E115"]
     assert [each.code for each in refused(SMALLEST, sets=["a." * 60 + "b=1"])] == ["E115"]
+    assert [each.code for each in refused(SMALLEST, sets=["name=" + "x" * MAX_SET])] == ["E115"]
     with pytest.raises(ConfigError, match="10000 characters"):
         from_expression("tone ! " * 5000, registry=REGISTRY)
 
 
 def test_the_page_tells_every_bound() -> None:
-    told = " ".join(page.text for code, page in pages().items() if code in {"E002", "E013", "E115"})
+    told = " ".join(page.text for code, page in pages().items() if code in _TELL_BOUNDS)
     for name, bound in vars(bounds).items():
         if name.isupper():
             sizes = {MAX_BYTES: "512 KiB", bounds.MAX_FILLED: "1 MiB"}
