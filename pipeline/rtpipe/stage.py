@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ class Options(BaseModel):
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
-    return path if folder is None else Path(folder) / path.expanduser()
+    return path if folder is None else Path(folder, os.path.expanduser(path))  # noqa: PTH111
 
 
 InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"]
@@ -397,4 +397,4 @@ def shape(stage_type: type[Stage[Any]]) -> str:
 def summary(documented: object) -> str:
     """Return the first paragraph of a docstring on one line; "" where there is none."""
     first = (inspect.getdoc(documented) or "").split("\n\n", 1)[0]
-    return re.sub(r"\s+", " ", first)
+    return " ".join(first.split())

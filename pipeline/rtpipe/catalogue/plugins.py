@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import site
 import sys
@@ -278,10 +279,14 @@ def is_installed(module: str) -> bool:
 
 def _plugins_in(folder: Path) -> list[Path]:
     """Return the modules and packages in a folder that are plugins, and not installed anyway."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - a name that no system takes is no folder
         return []
     named = [path for path in sorted(folder.iterdir()) if not path.name.startswith(("_", "."))]
-    modules = [path for path in named if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    modules = [
+        path
+        for path in named
+        if source_of(path).is_file() and (path.suffix == ".py" or path.is_dir())
+    ]
     return [path for path in modules if not _is_importable(path)]
 
 

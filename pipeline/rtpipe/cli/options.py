@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
 _STDIN = Path("-")
 _STDIN_NAME = Path("<stdin>")
 
@@ -109,11 +109,15 @@ class PipelineRequest:
 
 
 def _standard_input() -> str:
-    from rtpipe.language.reader import decode
+    from rtpipe.language.bounds import MAX_BYTES
+    from rtpipe.language.files import decode, report_size
 
     findings = Findings()
-    text = decode(sys.stdin.buffer.read(), _STDIN_NAME, findings)
-    if text is None:
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        report_size(_STDIN_NAME, findings)
+    text = decode(data, _STDIN_NAME, findings)
+    if text is None or findings.failed:
         raise ConfigError(findings.errors())
     return text
 
@@ -205,7 +209,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: The file cannot be read, or a line is no assignment.
     """
-    from rtpipe.language.reader import decode, read_bytes
+    from rtpipe.language.files import decode, read_bytes
 
     findings = Findings()
     data = read_bytes(path, findings, "E311")
@@ -215,7 +219,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _ASSIGNMENT.fullmatch(line)
-        if found is None:  # the line is not quoted: it may hold a key
+        if found is None or "\x00" in line:  # the line is not quoted: it may hold a key
             findings.error(
                 "E311",
                 f"line {number} of {path} is not NAME=value",
@@ -223,7 +227,7 @@ def read_env_file(path: Path) -> dict[str, str]:
                 help="write one `NAME=value` on a line",
             )
             continue
-        value = found.group(2)
+        value = found.group(2).strip()
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
             value = value[1:-1]
         variables[found.group(1)] = value

@@ -60,8 +60,11 @@ def draw_text(loaded: Loaded) -> str:
 
 def _text(loaded: Loaded, plan: Plan) -> str:
     rows: list[tuple[str, str, str]] = []
+    by_reader: dict[str, list[Edge]] = {}
+    for edge in (edge for edges in plan.edges.values() for edge in edges):
+        by_reader.setdefault(edge.reader, []).append(edge)
     for id, node in loaded.graph.nodes.items():
-        edges = [edge for feeder in node.inputs for edge in plan.edges[feeder] if edge.reader == id]
+        edges = sorted(by_reader.get(id, ()), key=lambda edge: edge.inlet)
         reads = [f"{edge.feeder}{_between(edge)}" for edge in edges]
         kind = f"{node.spec.kind} ({family(node.spec.stage_type)})"
         if node.spec.fallback is not None:

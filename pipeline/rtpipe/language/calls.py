@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rtpipe.catalogue.fields import described
 from rtpipe.errors import StageError
+from rtpipe.language.bounds import MAX_ARGUMENTS
 from rtpipe.language.reader import read_value
 from rtpipe.vocabulary import ACTION
 from rtpipe.wording.diagnostics import Findings, Span, did_you_mean, listed, suggest
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _CALL = re.compile(ACTION)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
-_TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|.""", re.DOTALL)
+_TOKEN = re.compile(r"""\"(?:\\.|[^"\\])*(?:"|\Z)|'[^']*(?:'|\Z)|.""", re.DOTALL)
 _TYPES: dict[str, Any] = {
     "bool": bool,
     "float": float,
@@ -48,39 +49,67 @@ class WrittenCall:
     span: Span
 
 
-def read_call(node: ScalarNode, findings: Findings) -> WrittenCall | None:
-    """Return the call that a text is, or None with the reason in `findings`.
+class CallReader:
+    """Reads the action calls of a pipeline, which together have a bounded number of arguments.
 
-    The text is taken apart before `${...}` is filled, so that a value cannot become a call.
+    Args:
+        findings: Takes what is wrong.
     """
-    text = node.value if isinstance(node.value, str) else ""
-    found = _CALL.fullmatch(text)
-    if found is None:
-        findings.error(
-            "E705", f"`{text}` is no action", node.span, label="not STAGE.ACTION", help=_EXAMPLE
-        )
-        return None
-    args: list[Node] = []
-    kwargs: dict[str, Node] = {}
-    for start, part in _arguments(found.group(3) or "", found.start(3)):
-        keyword = _KEYWORD.match(part)
-        shift = keyword.end() if keyword else 0
-        lead = len(part[shift:]) - len(part[shift:].lstrip())
-        column = node.span.column + start + shift + lead + _quote_width(node, findings)
-        place = Span(node.span.path, node.span.line, column)
-        value = read_value(part[shift:].strip(), place, findings)
-        if value is None:
-            return None
-        if keyword:
-            kwargs[keyword.group(1)] = value
-        elif kwargs:
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._arguments = 0
+
+    def read(self, node: ScalarNode) -> WrittenCall | None:
+        """Return the call that a text is, or None with the reason in the findings.
+
+        The text is taken apart before `${...}` is filled, so that a value cannot become a call.
+        """
+        findings = self._findings
+        text = node.value if isinstance(node.value, str) else ""
+        found = _CALL.fullmatch(text)
+        if found is None:
             findings.error(
-                "E705", "a value without a name follows a named one", value.span, help=_EXAMPLE
+                "E705", f"`{text}` is no action", node.span, label="not STAGE.ACTION", help=_EXAMPLE
             )
             return None
-        else:
-            args.append(value)
-    return WrittenCall(found.group(1), found.group(2), tuple(args), kwargs, node.span)
+        args: list[Node] = []
+        kwargs: dict[str, Node] = {}
+        for start, part in self._counted(found.group(3) or "", found.start(3), node.span):
+            keyword = _KEYWORD.match(part)
+            shift = keyword.end() if keyword else 0
+            lead = len(part[shift:]) - len(part[shift:].lstrip())
+            column = node.span.column + start + shift + lead + _quote_width(node, findings)
+            place = Span(node.span.path, node.span.line, column)
+            value = read_value(part[shift:].strip(), place, findings)
+            if value is None:
+                return None
+            if keyword:
+                kwargs[keyword.group(1)] = value
+            elif kwargs:
+                findings.error(
+                    "E705", "a value without a name follows a named one", value.span, help=_EXAMPLE
+                )
+                return None
+            else:
+                args.append(value)
+        return WrittenCall(found.group(1), found.group(2), tuple(args), kwargs, node.span)
+
+    def _counted(self, text: str, offset: int, span: Span) -> list[tuple[int, str]]:
+        """Return the arguments, with their offsets; none once there are too many."""
+        if self._arguments > MAX_ARGUMENTS:
+            return []  # that was reported
+        found = _arguments(text, offset)
+        self._arguments += len(found)
+        if self._arguments > MAX_ARGUMENTS:
+            self._findings.error(
+                "E013",
+                f"more than {MAX_ARGUMENTS} arguments of actions",
+                span,
+                help="let an action of the stage's do what so many values are for",
+            )
+            return []
+        return found
 
 
 def checked(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from rtpipe.catalogue import fields
+from rtpipe.language.files import expanded
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -70,6 +71,17 @@ def check_document(
     return None if checked is None else checked.options
 
 
+def report_failure(kind: str, error: Exception, span: Span, findings: Findings) -> None:
+    """Report a kind whose own code raised when it was asked about its options."""
+    findings.error(
+        "E402",
+        f"`{kind}` fails on these options: {type(error).__name__}: {error}".rstrip(": "),
+        span,
+        label="its plugin is broken",
+        help="the stage is at fault, not this file; tell its author",
+    )
+
+
 class _Check:
     def __init__(
         self, kind: str, model: type[Options], span: Span, findings: Findings, *, staged: bool
@@ -90,6 +102,9 @@ class _Check:
             options = self._model.model_validate(plain(prepared), context={"folder": folder})
         except ValidationError as error:
             self.report(error, prepared)
+            return None
+        except Exception as error:  # noqa: BLE001 - a stranger's code
+            report_failure(self._kind, error, self._span, self._findings)
             return None
         return None if self.failed else Checked(options, prepared)
 
@@ -148,7 +163,7 @@ class _Check:
                 "let one variable hold the whole path instead: `path: ${path}`",
             )
         if folder(node) != self._span.path.parent:
-            return replace(node, value=str((folder(node) / Path(value).expanduser()).absolute()))
+            return replace(node, value=str((folder(node) / expanded(value)).absolute()))
         return node
 
     def report(self, error: ValidationError, node: MapNode) -> None:

@@ -53,6 +53,7 @@ class Merger:
         self._grammar = Grammar(registry, findings)
         self._keys = keys(self._grammar.file)
         self._items = ItemReader(registry, findings)
+        self._places: dict[str, int] = {}
         self.document = Document()
 
     def add(self, file: MapNode) -> None:
@@ -88,7 +89,7 @@ class Merger:
         elif head in self._keys:
             self._set_value(override)
             return
-        elif head in WELL_KNOWN and all(item.id != head for item in self.document.items):
+        elif head in WELL_KNOWN and head not in self._places:
             report_absent(Entry(head, override.key_span, override.value), self._findings)
             return
         index = self._index(head, override.key_span, over="--set")
@@ -151,6 +152,7 @@ class Merger:
         if isinstance(node, ListNode):
             found = [self._items.item(item) for item in node.items]
             self.document.items = with_ids([i for i in found if i is not None], self._findings)
+            self._places = {item.id: place for place, item in enumerate(self.document.items)}
             self.document.stages_span = entry.key_span
         elif isinstance(node, MapNode):
             for id, change in node.entries.items():
@@ -163,9 +165,9 @@ class Merger:
             self.document.items[index] = self._items.apply(self.document.items[index], patch)
 
     def _index(self, id: str, span: Span, over: str = "this file") -> int | None:
-        ids = [item.id for item in self.document.items]
-        if id in ids:
-            return ids.index(id)
+        if id in self._places:
+            return self._places[id]
+        ids = list(self._places)
         variables = self.document.mapping("vars")
         help = did_you_mean(id, ids)
         if help is None and variables is not None and id in variables.entries and over == "--set":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from rtpipe.language.bounds import MAX_INPUTS
 from rtpipe.language.graph import in_order
 from rtpipe.language.spec import Ref
 from rtpipe.wording.diagnostics import did_you_mean, listed
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 PORT = "out"
 """The one port that stages have so far."""
+
+_LONGEST_CIRCLE = 16
+"""Stages of a loop that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
         _report_twice(vertex, good, findings)
         refs[vertex.id] = good
     _report_circles(refs, known, findings)
-    inputs = _bypassed(refs, known)
+    inputs = _bypassed(refs, known, findings)
     for vertex in vertices:
         if vertex.enabled and vertex.id not in wrong:
             _check_count(vertex, inputs[vertex.id], refs[vertex.id], known, findings)
@@ -151,7 +155,7 @@ def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> 
 
 
 def _bypassed(
-    refs: Mapping[str, tuple[Ref, ...]], known: Mapping[str, Vertex]
+    refs: Mapping[str, tuple[Ref, ...]], known: Mapping[str, Vertex], findings: Findings
 ) -> dict[str, tuple[Ref, ...]]:
     """Return what each enabled stage reads once the disabled ones are out of the way."""
     found: dict[str, tuple[Ref, ...]] = {}
@@ -163,6 +167,15 @@ def _bypassed(
                 reads.append(ref)
             elif target.family == "transform":
                 reads += (replace(behind, span=ref.span) for behind in found.get(ref.id, ()))
+        if len(reads) > MAX_INPUTS:
+            findings.error(
+                "E013",
+                f"`{id}` reads {len(reads)} stages; {MAX_INPUTS} are the most",
+                known[id].span,
+                label="too many inputs",
+                help="mix them in groups first: `- mix: {}`",
+            )
+            reads = []
         found[id] = tuple({ref.id: ref for ref in reads}.values())
     return {id: reads for id, reads in found.items() if known[id].enabled}
 
@@ -219,19 +232,21 @@ def _report_circles(
             continue
         taken: list[tuple[str, Ref]] = []
         trail = [(start, iter(refs[start]))]
+        depths = {start: 0}
         while trail:
             id, rest = trail[-1]
-            path = [each for each, _ in taken]
             ref = next(rest, None)
             if ref is None:
                 done.add(id)
+                del depths[id]
                 trail.pop()
-                del taken[len(trail) - 1 :]
-            elif ref.id in (*path, id):
-                whole = [*taken, (id, ref)]
-                _report_circle(whole[[*path, id].index(ref.id) :], known, findings)
+                if taken:
+                    taken.pop()
+            elif ref.id in depths:
+                _report_circle([*taken[depths[ref.id] :], (id, ref)], known, findings)
             elif ref.id not in done:
                 taken.append((id, ref))
+                depths[ref.id] = len(trail)
                 trail.append((ref.id, iter(refs[ref.id])))
 
 
@@ -244,6 +259,8 @@ def _report_circle(
     circle = [each for each, _ in edges]
     start = circle.index(id)
     around = [*circle[start:], *circle[:start], id]
+    if len(around) > _LONGEST_CIRCLE:
+        around = [*around[: _LONGEST_CIRCLE // 2], "…", *around[-_LONGEST_CIRCLE // 2 :]]
     findings.error(
         "E202",
         f"a loop: {' -> '.join(reversed(around))}",
@@ -254,5 +271,6 @@ def _report_circle(
 
 
 def _outside(circle: Sequence[str], known: Mapping[str, Vertex]) -> str:
-    others = [id for id, vertex in known.items() if vertex.gives and id not in circle]
-    return others[0] if others else "tone"
+    inside = set(circle)
+    others = (id for id, vertex in known.items() if vertex.gives and id not in inside)
+    return next(others, "tone")

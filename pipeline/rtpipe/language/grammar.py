@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rtpipe.language.calls import read_call
+from rtpipe.language.calls import CallReader
 from rtpipe.language.items import ItemReader, StageItem
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.language.reserved import ReservedReader
@@ -45,6 +45,7 @@ class Grammar:
     def __init__(self, registry: Registry, findings: Findings) -> None:
         self.file = with_sections(registry.sections)
         self._findings = findings
+        self._calls = CallReader(findings)
         self._reader = ReservedReader(findings, registry)
         self._items = ItemReader(registry, findings)
         self._subscribers = ItemReader(registry, findings, BesideSubscriber)
@@ -105,7 +106,7 @@ class Grammar:
         do = route.entries["do"].value
         for each in do.items if isinstance(do, ListNode) else (do,):
             if isinstance(each, ScalarNode) and isinstance(each.value, str):
-                read_call(each, self._findings)
+                self._calls.read(each)
 
     def _nowhere(self, route: MapNode) -> None:
         self._findings.error(

@@ -52,10 +52,11 @@ def build(pipeline: PipelineSpec) -> Graph:
     """Return the graph of a pipeline that was checked."""
     inputs = {stage.id: tuple(ref.id for ref in stage.inputs) for stage in pipeline.stages}
     specs = {stage.id: stage for stage in pipeline.stages}
-    nodes = {
-        id: Node(specs[id], inputs[id], tuple(other for other in inputs if id in inputs[other]))
-        for id in in_order(inputs)
-    }
+    outputs: dict[str, dict[str, None]] = {id: {} for id in inputs}
+    for id, feeders in inputs.items():
+        for feeder in feeders:
+            outputs[feeder][id] = None
+    nodes = {id: Node(specs[id], inputs[id], tuple(outputs[id])) for id in in_order(inputs)}
     return Graph(pipeline, nodes)
 
 

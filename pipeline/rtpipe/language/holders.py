@@ -49,7 +49,8 @@ def check_holders(
                 if first.id != stage.id and (use is not theirs or use is _Use.ALONE):
                     _report((first, theirs), (stage, use), name, findings)
                     break
-            held.append((stage, use))
+            if sum(theirs is use for _, theirs in held) < 2:  # a third collides as the first do
+                held.append((stage, use))
 
 
 def _report(first: _Holder, second: _Holder, name: str, findings: Findings) -> None:

@@ -48,17 +48,20 @@ def with_ids(
             taken.add(name)
             given[index] = name
     named: list[StageItem] = []
+    last: dict[str, int] = {}
     for index, item in enumerate(known):
-        name = given.get(index) or _free(item.kind, taken)
+        name = given.get(index) or _free(item.kind, taken, last)
         taken.add(name)
         named.append(replace(item, id=name))
     return named
 
 
-def _free(kind: str, taken: set[str]) -> str:
+def _free(kind: str, taken: set[str], last: dict[str, int]) -> str:
+    """Return the first name of a kind that is free; `last` has the number given last."""
     if kind not in taken:
         return kind
-    number = 2
+    number = last.get(kind, 1) + 1
     while f"{kind}{number}" in taken:
         number += 1
+    last[kind] = number
     return f"{kind}{number}"

@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from rtpipe.errors import ConfigError
+from rtpipe.language.bounds import MAX_DEPTH, MAX_FILLED, MAX_SECRETS
+from rtpipe.language.files import decode, expanded, read_bytes
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -17,7 +20,6 @@ from rtpipe.language.nodes import (
     ScalarValue,
     folder,
 )
-from rtpipe.language.reader import decode, read_bytes
 from rtpipe.language.syntax import quoted
 from rtpipe.wording.diagnostics import did_you_mean
 from rtpipe.wording.masking import looks_secret, url_secrets
@@ -51,6 +53,21 @@ def note_secrets(node: Node, findings: Findings, *, secret: bool = False) -> Non
             findings.secrets.update({node.value} if secret else url_secrets(node.value))
 
 
+def check_secrets(findings: Findings) -> None:
+    """Refuse more secrets than can be looked for in every text.
+
+    Raises:
+        ConfigError: With everything that was found.
+    """
+    if len(findings.secrets) > MAX_SECRETS:
+        findings.error(
+            "E013",
+            f"more than {MAX_SECRETS} different passwords, keys and tokens",
+            help="what stands under such a name is masked everywhere: rename what is no secret",
+        )
+        raise ConfigError(findings.errors())
+
+
 def _names_read(text: str) -> Iterator[str]:
     """Yield the environment variables that the references in `text` read."""
     for found in _REFERENCE.finditer(text):
@@ -69,7 +86,8 @@ class Interpolator:
     """Fills the references in values; what has none comes back as it is.
 
     A scalar that is exactly one `${name}` keeps the variable's type. Each problem is reported once,
-    at the scalar it stands in.
+    at the scalar it stands in. Every scalar is filled once, however often it is asked for, and all
+    of them together to a bounded size.
 
     Args:
         variables: `vars:` of the merged files; may hold references themselves.
@@ -85,6 +103,8 @@ class Interpolator:
         self._findings = findings
         self._known: dict[str, ScalarNode | None] = {}
         self._open: list[str] = []
+        self._filled_before: dict[ScalarNode, ScalarNode] = {}
+        self._characters = 0
 
     def resolve(self, node: Node) -> Node:
         """Return `node` with every reference in its values filled.
@@ -113,10 +133,13 @@ class Interpolator:
         """Return a scalar with its references filled."""
         if not isinstance(node.value, str) or "$" not in node.value:
             return node
-        try:
-            return self._filled(node, node.value)
-        except _UnresolvedError:
-            return replace(node, unresolved=True)
+        if node not in self._filled_before:
+            try:
+                filled = self._filled(node, node.value)
+            except _UnresolvedError:
+                filled = replace(node, unresolved=True)
+            self._filled_before[node] = filled
+        return self._filled_before[node]
 
     def check_variables(self) -> None:
         """Resolve every variable, so that a mistake in one that is not used is found too."""
@@ -128,6 +151,7 @@ class Interpolator:
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and whole.group(1) is not None:
             value, secret = self._value(whole.group(1), node)
+            self._count(value, node)
             return replace(node, value=value, secret=node.secret or secret)
         parts: list[str] = []
         pieces: list[tuple[int, int]] = []
@@ -136,6 +160,7 @@ class Interpolator:
         for found in _REFERENCE.finditer(text):
             before = text[last : found.start()]
             parts.append(before)
+            self._count(before, node)
             length += len(before)
             last = found.end()
             if found.group() == "$$":
@@ -149,6 +174,7 @@ class Interpolator:
                 )
             else:
                 value, hidden = self._value(found.group(1), node)
+                self._count(value, node)
                 piece, secret = _as_text(value), secret or hidden
                 pieces.append((length, length + len(piece)))
             parts.append(piece)
@@ -162,7 +188,7 @@ class Interpolator:
         if scheme == "env" and (found := _ENV.fullmatch(reference)):
             return self._environment(found.group(1), found.group(2), found.group(3), node)
         if scheme == "file" and rest:
-            return self._file(folder(node) / Path(rest).expanduser(), node), False
+            return self._file(folder(node) / expanded(rest), node), False
         if scheme == "cred" and rest:
             return self._credential(rest, node), True
         if not _NAME.fullmatch(reference):
@@ -231,6 +257,13 @@ class Interpolator:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
             self._known[name] = None
             self._fail("E309", f"variables that need each other: {circle}", entry.value.span)
+        if name not in self._known and len(self._open) >= MAX_DEPTH:
+            self._fail(
+                "E013",
+                f"more than {MAX_DEPTH} variables need one another",
+                entry.value.span,
+                help="write the value where it is used",
+            )
         if name not in self._known:
             self._known[name] = self._resolved(name, entry)
         known = self._known[name]
@@ -254,6 +287,19 @@ class Interpolator:
         if secret and isinstance(value.value, str):
             self._findings.secrets.add(value.value)
         return replace(value, secret=secret)
+
+    def _count(self, value: ScalarValue, node: ScalarNode) -> None:
+        """Count a text that goes into a value; refuse what is too much before it is made."""
+        if self._characters > MAX_FILLED:
+            raise _UnresolvedError  # that was reported
+        self._characters += len(value) if isinstance(value, str) else 0
+        if self._characters > MAX_FILLED:
+            self._fail(
+                "E013",
+                f"references fill in more than {MAX_FILLED // 1024} KiB of text",
+                node.span,
+                help="let a stage read long texts itself, from a file",
+            )
 
     def _fail(
         self,

@@ -7,6 +7,7 @@ events. `run` and `validate` share it.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -16,9 +17,10 @@ from rtpipe.catalogue.trust import Trust
 from rtpipe.errors import ConfigError
 from rtpipe.language.document import Merger
 from rtpipe.language.examining import examine
+from rtpipe.language.files import expanded, is_module
 from rtpipe.language.graph import Graph, build
-from rtpipe.language.includes import plugin_names, with_includes
-from rtpipe.language.interpolate import note_secrets
+from rtpipe.language.includes import Includes, plugin_names
+from rtpipe.language.interpolate import check_secrets, note_secrets
 from rtpipe.language.nodes import folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
@@ -89,7 +91,8 @@ def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    return _load([read_file(path, findings) for path in files], findings, files[0], choices)
+    trees = [read_file(path, findings, piped=True) for path in files]
+    return _load(trees, findings, files[0], choices)
 
 
 def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choices]) -> Loaded:
@@ -135,20 +138,21 @@ def plugins_of(
         folders: More folders with plugins.
         trust: As in `Choices`; the plugins in ./plugins count with those of the files.
     """
-    findings = Findings()
-    trees = [read_file(path, findings) for path in files]
-    found = [with_includes(tree, findings) for tree in trees if tree is not None]
-    registry = Registry.discover()
+    findings, registry = Findings(), Registry.discover()
     if trust:
         registry.trust = Trust(everything=True)
-    _add_plugins(registry, [file for each in found for file in each or ()], folders, findings)
+    found: list[MapNode] = []
+    with suppress(ConfigError):
+        trees = [read_file(path, findings, piped=True) for path in files]
+        found = _with_includes(trees, findings)[0]
+    with suppress(ConfigError):
+        _add_plugins(registry, found, folders, findings)
     registry.add_beside(Path())
     return registry
 
 
 def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices: Choices) -> Loaded:
-    found = [None if tree is None else with_includes(tree, findings) for tree in trees]
-    files = [file for each in found for file in each or ()]
+    files, complete = _with_includes(trees, findings)
     for file in files:
         note_secrets(file, findings)
     registry = choices.get("registry") or Registry.discover()
@@ -158,7 +162,8 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     overrides = read_sets(choices.get("sets", ()), findings)
     for override in overrides:
         note_secrets(override.value, findings, secret=any(map(looks_secret, override.path)))
-    if None in found:
+    check_secrets(findings)
+    if not complete:
         raise _failure(findings)  # half a pipeline would be full of false mistakes
     merger = Merger(registry, findings)
     for file in files:
@@ -186,6 +191,13 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 
 
+def _with_includes(trees: Sequence[Node | None], findings: Findings) -> tuple[list[MapNode], bool]:
+    """Return the files with all that they include, and whether nothing is missing."""
+    includes = Includes(findings)
+    found = [None if tree is None else includes.of(tree) for tree in trees]
+    return [file for each in found for file in each or ()], None not in found
+
+
 def _add_plugins(
     registry: Registry, files: Sequence[MapNode], folders: Sequence[Path], findings: Findings
 ) -> None:
@@ -196,7 +208,7 @@ def _add_plugins(
     for place in folders:
         registry.add_folder(place)
     for place in folders:
-        if not place.is_dir():
+        if not os.path.isdir(place):  # noqa: PTH112 - a name that no system takes is no folder
             findings.error("E401", f"no folder {place} with plugins")
     named: set[int] = set()
     for node in plugin_names(files, findings):
@@ -226,8 +238,8 @@ def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> P
         if is_installed(name) or registry.trust.allows(folder(node), [file], [name]):
             return registry.add_module(name)
         return None
-    path = folder(node) / Path(name).expanduser()
-    if path.exists():
+    path = folder(node) / expanded(name)
+    if is_module(path):
         allowed = registry.trust.allows(folder(node), [file, path], [name])
         return registry.add_path(path) if allowed else None
     findings.error(

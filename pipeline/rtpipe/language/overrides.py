@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtpipe.language.bounds import MAX_DEPTH, MAX_EXPRESSION, MAX_SET, MAX_SETS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode
 from rtpipe.language.reader import read_value
 from rtpipe.language.syntax import quoted
@@ -45,6 +46,13 @@ class Override:
 
 def read_sets(sets: Sequence[str], findings: Findings) -> list[Override]:
     """Return the overrides of `--set key=value ...`; values are YAML."""
+    if len(sets) > MAX_SETS or sum(map(len, sets)) > MAX_SET:
+        findings.error(
+            "E115",
+            f"`--set` more than {MAX_SETS} times, or with more than {MAX_SET} characters in all",
+            help="write them into a file, and name it behind the pipeline's",
+        )
+        return []
     findings.add_source(SET, "\n".join(text.replace("\n", " ") for text in sets))
     found = [_read_set(text, line, findings) for line, text in enumerate(sets, 1)]
     return [override for override in found if override is not None]
@@ -53,7 +61,7 @@ def read_sets(sets: Sequence[str], findings: Findings) -> list[Override]:
 def _read_set(text: str, line: int, findings: Findings) -> Override | None:
     key, equals, value = text.replace("\n", " ").partition("=")
     span = Span(SET, line, 1, max(len(key), 1))
-    if not equals or not _KEY.fullmatch(key.strip()):
+    if key.count(".") > MAX_DEPTH or not equals or not _KEY.fullmatch(key.strip()):
         findings.error(
             "E115",
             f"`{text}` is not key=value",
@@ -76,8 +84,16 @@ def read_expression(text: str, findings: Findings) -> MapNode | None:
     reserved keys stand among them.
     """
     text = text.replace("\n", " ")
-    findings.add_source(EXPRESSION, text)
     whole = Span(EXPRESSION, 1, 1, max(len(text), 1))
+    if len(text) > MAX_EXPRESSION:
+        findings.error(
+            "E116",
+            f"`-x` has more than {MAX_EXPRESSION} characters",
+            whole,
+            help="write a file: `stages: [tone, speaker]`",
+        )
+        return None
+    findings.add_source(EXPRESSION, text)
     items: list[Node] = []
     complete = True
     for start, part in _stages(text):

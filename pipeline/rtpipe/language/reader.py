@@ -8,7 +8,7 @@ while reading and not after.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -22,7 +22,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from rtpipe.errors import reason_of
+from rtpipe.language.bounds import MAX_BYTES, MAX_DEPTH, MAX_NODES
+from rtpipe.language.files import decode, read_bytes
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
 from rtpipe.wording.diagnostics import Related, Span, split_lines
@@ -34,55 +35,29 @@ if TYPE_CHECKING:
 
     from rtpipe.wording.diagnostics import Findings
 
-MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 50
-MAX_NODES = 10_000
 _SMALLEST = "the smallest pipeline is `{version: 1, stages: [tone, speaker]}`"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
-def read_file(path: Path, findings: Findings, *, when_empty: str = _SMALLEST) -> Node | None:
-    """Return what the file holds, or None with the reason in `findings`; see `read_text`."""
-    data = read_bytes(path, findings, "E001")
+def read_file(
+    path: Path, findings: Findings, *, when_empty: str = _SMALLEST, piped: bool = False
+) -> Node | None:
+    """Return what the file holds, or None with the reason in `findings`; see `read_text`.
+
+    Args:
+        path: The file.
+        findings: Takes every mistake found.
+        when_empty: What to do about a document with nothing in it.
+        piped: Whether it may be a pipe of this process's, `<(command)` in a shell.
+    """
+    data = read_bytes(path, findings, "E001", piped=piped)
     if data is None:
         return None
     text = decode(data, path, findings)
     if text is None:
         return None
     return read_text(text, path, findings, when_empty=when_empty)
-
-
-def read_bytes(path: Path, findings: Findings, code: str, span: Span | None = None) -> bytes | None:
-    """Return the bytes of a file of at most 1 MiB, or None with `code` in `findings`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        findings.error(code, f"cannot read {path}: {reason_of(error)}", span, label="named here")
-        return None
-    if len(data) > MAX_BYTES:
-        findings.error("E002", f"{path} is larger than 1 MiB", span or Span(path, 1, 1))
-        return None
-    return data
-
-
-def decode(data: bytes, path: Path, findings: Findings) -> str | None:
-    """Return the text of UTF-8 `data`, a byte order mark taken off."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig", errors="replace")
-        line = before.count("\n") + 1
-        column = len(before) - before.rfind("\n")
-        findings.add_source(path, data.decode("utf-8", errors="replace"))
-        findings.error(
-            "E003",
-            f"{path.name} is not UTF-8 text",
-            Span(path, line, column),
-            label=f"byte 0x{data[error.start]:02x}",
-            help="save the file as UTF-8",
-        )
-        return None
 
 
 def read_text(
@@ -146,8 +121,24 @@ def _read(text: str, first: Span, findings: Findings) -> Node | None:
     return None
 
 
+class _Parser(YAML):
+    """ruamel's, without a look into its folder for plug-ins at each new one."""
+
+    def official_plug_ins(self) -> list[str]:
+        return []
+
+
 class _RefusedError(Exception):
     """Reading stops: the reason is in the findings."""
+
+
+class _Anchored(NamedTuple):
+    """A value that aliases stand for, and how much each of them adds."""
+
+    node: Node
+    nodes: int
+    characters: int
+    height: int
 
 
 class _Builder:
@@ -159,7 +150,9 @@ class _Builder:
         self._first = first
         self._findings = findings
         self._nodes = 0
-        self._anchors: dict[str, tuple[Node, int] | None] = {}
+        self._characters = 0
+        self._deepest = 0
+        self._anchors: dict[str, _Anchored | None] = {}
         self._open: list[Span] = []
 
     @property
@@ -173,11 +166,11 @@ class _Builder:
         return Span(self._first.path, self._first.line + line, column + 1 + shift, max(length, 1))
 
     def span_at(self, index: int) -> Span:
-        before = self.text[:index]
-        return self.span(before.count("\n"), len(before) - before.rfind("\n") - 1)
+        before = split_lines(self.text[:index])
+        return self.span(len(before) - 1, len(before[-1]))
 
     def document(self) -> Node | None:
-        events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(self.text))
+        events: Iterator[Any] = iter(_Parser(typ="safe", pure=True).parse(self.text))
         root: Node | None = None
         for event in events:
             if isinstance(event, DocumentStartEvent):
@@ -188,10 +181,9 @@ class _Builder:
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if isinstance(event, AliasEvent):
-            return self._alias(event)
-        self._count(1, event)
-        if depth > MAX_DEPTH:
-            self._refuse("E013", f"nested more than {MAX_DEPTH} deep", event)
+            return self._alias(event, depth)
+        self._count(1, len(getattr(event, "value", "")), event)
+        self._deepen(depth, event)
         if event.tag is not None:
             self._refuse(
                 "E014",
@@ -201,7 +193,8 @@ class _Builder:
             )
         if event.anchor is not None:
             self._anchors[event.anchor] = None
-        before = self._nodes
+        nodes, characters, deepest = self._nodes, self._characters, self._deepest
+        self._deepest = depth
         node: Node
         if isinstance(event, ScalarEvent):
             node = self._scalar(event)
@@ -210,10 +203,16 @@ class _Builder:
         else:
             node = self._map(event, events, depth)
         if event.anchor is not None:
-            self._anchors[event.anchor] = (node, self._nodes - before + 1)
+            self._anchors[event.anchor] = _Anchored(
+                node,
+                self._nodes - nodes + 1,
+                self._characters - characters + len(getattr(event, "value", "")),
+                self._deepest - depth,
+            )
+        self._deepest = max(deepest, self._deepest)
         return node
 
-    def _alias(self, event: Any) -> Node:
+    def _alias(self, event: Any, depth: int) -> Node:
         name = str(event.anchor)
         if name not in self._anchors:
             mark = event.start_mark
@@ -222,17 +221,51 @@ class _Builder:
         anchored = self._anchors[name]
         if anchored is None:
             self._refuse("E015", f"`*{name}` stands inside the value it stands for", event)
-        node, size = anchored
-        self._count(size, event)
-        return node
+        self._count(anchored.nodes, anchored.characters, event)
+        self._deepen(depth + anchored.height, event)
+        return anchored.node
 
-    def _count(self, nodes: int, event: Any) -> None:
+    def _count(self, nodes: int, characters: int, event: Any) -> None:
         self._nodes += nodes
+        self._characters += characters
         if self._nodes > MAX_NODES:
-            self._refuse("E013", f"the file unfolds to more than {MAX_NODES} values", event)
+            self._refuse(
+                "E013",
+                f"the file unfolds to more than {MAX_NODES} values",
+                event,
+                help="make two pipelines of it",
+            )
+        if self._characters > MAX_BYTES:
+            self._refuse(
+                "E013",
+                f"the aliases unfold to more than {MAX_BYTES // 1024} KiB",
+                event,
+                help="put the text into a file of its own: `${file:PATH}`",
+            )
+
+    def _deepen(self, depth: int, event: Any) -> None:
+        self._deepest = max(self._deepest, depth)
+        if depth > MAX_DEPTH:
+            help = "no value of a pipeline is that deep: are brackets missing?"
+            self._refuse("E013", f"nested more than {MAX_DEPTH} deep", event, help=help)
+
+    def _text(self, event: Any) -> str:
+        """Return a scalar's text; two escaped halves make one character, as in JSON."""
+        text = str(event.value)
+        if _HALF.search(text) is None:
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._refuse(
+                "E023",
+                "this text holds half a character",
+                event,
+                help="a `\\ud800` to `\\udfff` stands in a pair; write `\\U0001F600` instead",
+            )
 
     def _scalar(self, event: Any) -> ScalarNode:
-        text = str(event.value)
+        text = self._text(event)
         plain = event.implicit[0]
         value: ScalarValue = typed(text) if plain else text
         return ScalarNode(value, self._of(event), text)
@@ -254,7 +287,7 @@ class _Builder:
             if not isinstance(event, ScalarEvent):
                 self._refuse("E016", "a key is a single word here, not a list or a mapping", event)
             key_node = self._node(event, events, depth + 1)
-            key, span = str(event.value), key_node.span
+            key, span = self._text(event), key_node.span
             if key == "<<":
                 self._refuse(
                     "E016",

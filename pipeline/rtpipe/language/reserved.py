@@ -54,6 +54,8 @@ class ReservedReader:
             model: Of the vocabulary; one that needs no key.
             node: References filled.
         """
+        if not node.entries:
+            return model()
         said = _known(node)
         assert isinstance(said, MapNode)
         for path, _ in _wrong(model, said):
@@ -65,6 +67,8 @@ class ReservedReader:
 
     def check(self, model: type[BaseModel], node: MapNode) -> None:
         """Report what is wrong under the keys of `node`, and keys that it does not have."""
+        if not node.entries:
+            return  # what is missing is told where it is missed
         for path, unknown in _wrong(model, node):
             if unknown:
                 self._report_key(model, node, path)
@@ -141,11 +145,8 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
         for details in error.errors(include_url=False, include_context=False, include_input=False):
             path = _path(node, details["loc"])
             found.setdefault(path, details["type"] == "extra_forbidden")
-        return [
-            (path, unknown)
-            for path, unknown in found.items()
-            if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
-        ]
+        above = {path[:length] for path in found for length in range(len(path))}
+        return [(path, unknown) for path, unknown in found.items() if path not in above]
     return []
 
 

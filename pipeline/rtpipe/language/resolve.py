@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.language.edges import PORT, Vertex, connect
 from rtpipe.language.holders import check_holders
-from rtpipe.language.interpolate import Interpolator
+from rtpipe.language.interpolate import Interpolator, check_secrets
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
@@ -42,6 +42,9 @@ def resolve(
 
     Both are whole only if the findings hold no error afterwards.
 
+    Raises:
+        ConfigError: There is too much of something.
+
     Args:
         document: The merged files.
         path: What the pipeline is called after when it has no name.
@@ -53,7 +56,9 @@ def resolve(
     values = Interpolator({} if variables is None else variables.entries, env, findings)
     values.check_variables()
     checks = _Checks(document, path, registry, values, findings)
-    return checks.spec(), checks.shown()
+    spec = checks.spec()
+    check_secrets(findings)
+    return spec, checks.shown()
 
 
 class _Checks:
@@ -121,7 +126,8 @@ class _Checks:
         shown["stages"] = stages
         if events is not None:
             shown["events"] = events
-        return {key: _masked(value, self._findings.secrets) for key, value in shown.items()}
+        secrets = frozenset(self._findings.secrets)
+        return {key: _masked(value, secrets) for key, value in shown.items()}
 
     def _filled(self, *names: str) -> MapNode:
         there = {key: entry for key, entry in self._document.values.items() if key in names}
@@ -203,7 +209,7 @@ class _Checks:
 
 def _refs(texts: str | tuple[str, ...], node: Node | None) -> tuple[Ref, ...]:
     """Return what `from:` names, each with its place."""
-    wanted = (texts,) if isinstance(texts, str) else texts
+    wanted = {texts} if isinstance(texts, str) else set(texts)
     named = node.items if isinstance(node, ListNode) else (node,)
     refs: list[Ref] = []
     for each in named:
@@ -213,7 +219,7 @@ def _refs(texts: str | tuple[str, ...], node: Node | None) -> tuple[Ref, ...]:
     return tuple(refs)
 
 
-def _masked(value: Any, secrets: set[str]) -> Any:
+def _masked(value: Any, secrets: frozenset[str]) -> Any:
     if isinstance(value, str):
         return mask(value, secrets)
     if isinstance(value, list):

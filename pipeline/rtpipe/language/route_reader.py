@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rtpipe.language.bounds import LONGEST_GLOB, MAX_GLOBS
 from rtpipe.language.calls import (
+    CallReader,
     WrittenCall,
     bound,
-    read_call,
     unknown_action_help,
     unknown_stage_help,
 )
@@ -58,11 +59,16 @@ class RouteReader:
         self._values = values
         self._maker = maker
         self._findings = findings
+        self._calls = CallReader(findings)
         self._stages = {item.id: item for item in items}
         self._enabled = enabled
         self._items = ItemReader(registry, findings, BesideSubscriber)
         self._reserved = ReservedReader(findings)
         self._published: list[str] = []
+        self._everywhere: list[str] = []
+        self._publishers: dict[str, list[str]] = {}
+        self._known_globs: set[str] = set()
+        self._checked_globs = 0
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
@@ -79,9 +85,8 @@ class RouteReader:
         named = iter(with_ids(subscribers, self._findings, set(self._stages)))
         known = self._types_here()
         pairs = [(node, None if item is None else next(named)) for node, item in slots]
-        self._published = published_by(
-            [*known, *(i.stage_type for _, i in pairs if i is not None and i.stage_type)]
-        )
+        known += [i.stage_type for _, i in pairs if i is not None and i.stage_type is not None]
+        self._published = published_by(dict.fromkeys(known))
         routes = [self._route(node, item) for node, item in pairs]
         return [route for route in routes if route is not None]
 
@@ -134,23 +139,40 @@ class RouteReader:
         if said is None or entry is None:
             return ("*",)
         globs = (said,) if isinstance(said, str) else said
-        node = entry.value
+        node, known = entry.value, set(globs)
         for item in node.items if isinstance(node, ListNode) else (node,):
-            if isinstance(item, ScalarNode) and item.value in globs:
+            if isinstance(item, ScalarNode) and item.value in known:
                 self._check_event(str(item.value), item)
         return globs
 
     def _check_event(self, glob: str, node: Node) -> None:
-        if any(overlap(glob, name) for name in self._published):
+        if glob in self._known_globs:
             return
-        kinds = self._registry.kinds.importable()  # all of them, for the help of an error alone
-        everywhere = published_by(kinds.values())
-        if any(overlap(glob, name) for name in everywhere):
-            publishers = sorted(
-                kind
-                for kind, stage in kinds.items()
-                if any(overlap(glob, name) for name in published_by([stage]) if name not in CORE)
+        self._checked_globs += 1
+        if self._checked_globs > MAX_GLOBS or len(glob) > LONGEST_GLOB:
+            self._findings.error(
+                "E013",
+                f"more than {MAX_GLOBS} events, or one longer than {LONGEST_GLOB} characters",
+                node.span,
+                help="one glob stands for many: `match: realtime.*`",
             )
+            return
+        if any(overlap(glob, name) for name in self._published):
+            self._known_globs.add(glob)
+            return
+        if not self._publishers:  # all of them, for the help of an error alone
+            kinds = self._registry.kinds.importable()
+            self._everywhere = published_by(kinds.values())
+            self._publishers = {
+                kind: [name for name in published_by([stage]) if name not in CORE]
+                for kind, stage in sorted(kinds.items())
+            }
+        if any(overlap(glob, name) for name in self._everywhere):
+            publishers = [
+                kind
+                for kind, names in self._publishers.items()
+                if any(overlap(glob, name) for name in names)
+            ]
             self._findings.warning(
                 "E702",
                 f"no stage of this file publishes `{glob}`",
@@ -167,7 +189,7 @@ class RouteReader:
             f"no installed stage publishes `{glob}`",
             node.span,
             label="unknown event",
-            help=did_you_mean(glob, [name for name in everywhere if not is_glob(name)])
+            help=did_you_mean(glob, [name for name in self._everywhere if not is_glob(name)])
             or f"in this file there are {listed(map(snippet, self._published))}",
             notes=["`rtpipe events` lists them all"],
         )
@@ -184,7 +206,7 @@ class RouteReader:
         for item in node.items if isinstance(node, ListNode) else (node,):
             if not isinstance(item, ScalarNode) or not isinstance(item.value, str):
                 continue  # the grammar says so
-            call = read_call(item, self._findings)
+            call = self._calls.read(item)
             checked = None if call is None else self._call(call)
             if checked is not None:
                 calls.append(checked)

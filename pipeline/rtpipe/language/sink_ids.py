@@ -29,7 +29,8 @@ def check_sink_ids(
         findings: Takes the problems.
     """
     known = {vertex.id: vertex for vertex in vertices}
-    sinks = [id for id, vertex in known.items() if vertex.family == "sink" and vertex.enabled]
+    taking_part = (each for each in known.values() if each.family == "sink" and each.enabled)
+    sinks = dict.fromkeys(each.id for each in taking_part)
     for kind, node, model in options:
         for name, value in _named(node, model):
             id = str(value.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.checking import check_options
+from rtpipe.language.checking import check_options, report_failure
 from rtpipe.language.items import ItemReader
 from rtpipe.language.nodes import MapNode, plain
 from rtpipe.language.reserved import ReservedReader
@@ -58,7 +58,13 @@ class StageMaker:
         if checked is None:
             return None
         self.nodes[item.id, item.kind] = checked.node
-        wanted = item.stage_type.accepts_for(checked.options)
+        try:
+            wanted = item.stage_type.accepts_for(checked.options)
+            item.stage_type.claims(checked.options)
+            item.stage_type.has_clock(checked.options)
+        except Exception as error:  # noqa: BLE001 - a stranger's code
+            report_failure(item.kind, error, item.span, self._findings)
+            return None
         if wanted is not None:
             self._check_format(item, wanted, checked.node)
         return StageSpec(

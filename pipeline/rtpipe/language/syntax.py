@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Place = Callable[[int, int, int], Span]
 
+_LONGEST_LINE = 1000
+"""Characters: in a longer line nobody meant what would be guessed."""
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
 _KEY_BEFORE = re.compile(r"([\w.-]+):\s*$")
@@ -48,6 +50,8 @@ def name_mistake(
     text = lines[line] if line < len(lines) else ""
     problem = (error.problem or "").split("\n", 1)[0]
     here = place(line, column, 1)
+    if len(text) > _LONGEST_LINE:
+        return _by_wording(error, problem, here, place, opened)
     if "'\\t'" in problem:
         return _tab(text, column, line, place)
     if text[column - 1 : column + 1] == "${" and column > 0:
@@ -92,7 +96,10 @@ def _by_wording(
 
 def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
     """Return what is wrong with `*name`, which no `&name` defines: mostly a glob without quotes."""
-    return _must_quote(lines[line], column, line, place, fallback=f"*{name}")
+    text = lines[line]
+    if len(text) > _LONGEST_LINE:
+        text = " " * column + f"*{name}"[:_LONGEST_LINE]
+    return _must_quote(text, column, line, place, fallback=f"*{name}")
 
 
 def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
@@ -199,7 +206,7 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
         kind = item.group(2)
         value = re.split(r"\s+#", text[column + 1 :])[0].strip()
         option = f"- {kind}: {{{key}: {value}}}"
-        if key in RESERVED or not value or not is_yaml(option):
+        if key in RESERVED or not value or len(option) > _LONGEST_LINE or not is_yaml(option):
             help = f"write `- {kind}:` with a colon, and below it what belongs to it"
         else:
             help = f"options stand under their kind: `{option}`"

@@ -6,18 +6,30 @@ import difflib
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtpipe.errors import ConfigError
 from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_FOUND = 100
+"""Errors after which a pipeline is not read on, and warnings that are kept."""
+
 _ALIKE = 0.6
 _MOST_CANDIDATES = 300
+_MOST_ALIKE = 60
 _MOST_LISTED = 16
+_LONGEST_NAME = 64
+"""Characters: a longer one is neither compared nor listed."""
+_LONGEST_SAID = 2000
+"""Characters of a message or a help."""
+_LONGEST_QUOTED = 10_000
+"""Characters of a line that is quoted."""
 
 
 class Severity(StrEnum):
@@ -77,6 +89,8 @@ class Diagnostic:
 class Findings:
     """What was found while a pipeline was read, with the texts to quote and the words to hide.
 
+    The hundredth error ends the reading: whatever adds it raises ConfigError, with them all.
+
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
@@ -85,6 +99,9 @@ class Findings:
     secrets: set[str] = field(default_factory=set)
     env_names: set[str] = field(default_factory=set)
     _found: list[Diagnostic] = field(default_factory=list)
+    _unique: dict[Severity, set[Diagnostic]] = field(
+        default_factory=lambda: {severity: set() for severity in Severity}
+    )
     _lines: dict[Path, list[str]] = field(default_factory=dict)
 
     def error(
@@ -99,7 +116,7 @@ class Findings:
         related: Iterable[Related] = (),
     ) -> None:
         """Add an error."""
-        self._found.append(
+        self.add(
             Diagnostic(
                 code, message, span, label, help, tuple(notes), Severity.ERROR, "", tuple(related)
             )
@@ -116,16 +133,22 @@ class Findings:
         notes: Iterable[str] = (),
     ) -> None:
         """Add a warning."""
-        self._found.append(
-            Diagnostic(code, message, span, label, help, tuple(notes), Severity.WARNING)
-        )
+        self.add(Diagnostic(code, message, span, label, help, tuple(notes), Severity.WARNING))
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding that is already made."""
+        unique = self._unique[diagnostic.severity]
+        if len(unique) >= MOST_FOUND and diagnostic not in unique:
+            return  # a warning: the hundredth error has ended the reading
         self._found.append(diagnostic)
+        unique.add(diagnostic)
+        if len(unique) == MOST_FOUND:
+            self._found.append(_last(diagnostic))
+            if diagnostic.severity is Severity.ERROR:
+                raise ConfigError(self.errors())
 
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
@@ -139,7 +162,7 @@ class Findings:
     @property
     def failed(self) -> bool:
         """Whether an error was found."""
-        return any(found.severity is Severity.ERROR for found in self._found)
+        return bool(self._unique[Severity.ERROR])
 
     def errors(self) -> list[Diagnostic]:
         """Return the errors, sorted by place, each once, without secrets."""
@@ -151,14 +174,17 @@ class Findings:
 
     def _finished(self, severity: Severity) -> list[Diagnostic]:
         unique = dict.fromkeys(found for found in self._found if found.severity is severity)
-        return in_order(self._quoted(found) for found in unique)
+        secrets = frozenset(self.secrets)
+        return in_order(self._quoted(found, secrets) for found in unique)
 
-    def _quoted(self, found: Diagnostic) -> Diagnostic:
+    def _quoted(self, found: Diagnostic, secrets: frozenset[str]) -> Diagnostic:
         def hide(text: str) -> str:
-            return mask(text, self.secrets)
+            hidden = mask(text, secrets)
+            return hidden if len(hidden) <= _LONGEST_SAID else hidden[: _LONGEST_SAID - 1] + "…"
 
         def quote(span: Span, known: str) -> str:
-            return mask(known or self.line(span), self.secrets, keep_length=True)
+            line = known or self.line(span)
+            return mask(line, secrets, keep_length=True) if len(line) <= _LONGEST_QUOTED else ""
 
         return replace(
             found,
@@ -169,6 +195,15 @@ class Findings:
             source="" if found.span is None else quote(found.span, found.source),
             related=tuple(replace(r, source=quote(r.span, r.source)) for r in found.related),
         )
+
+
+def _last(found: Diagnostic) -> Diagnostic:
+    """Return what tells that others may follow `found`."""
+    if found.severity is Severity.ERROR:
+        message, help = f"{MOST_FOUND} errors: the file was not read on from here", "mend these"
+    else:
+        message, help = f"{MOST_FOUND} warnings: more were left out", "look after these"
+    return Diagnostic("E024", message, found.span, help=f"{help} first", severity=found.severity)
 
 
 def split_lines(text: str) -> list[str]:
@@ -188,14 +223,19 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     Beside small slips it knows parts (`rate`), initials (`sr`) and words without some of their
     letters (`rte`) of names like `sample_rate`.
     """
-    likeness = {
-        candidate: _likeness(word.lower(), candidate.lower())
-        for candidate in islice(candidates, _MOST_CANDIDATES)
-    }
+    if len(word) > _LONGEST_NAME:
+        return None
+    likeness: dict[str, float] = {}
+    alike = 0
+    for candidate in islice(candidates, _MOST_CANDIDATES):
+        if len(candidate) <= _LONGEST_NAME and alike < _MOST_ALIKE:
+            likeness[candidate] = _likeness(word.lower(), candidate.lower())
+            alike += likeness[candidate] > 0
     best = max(likeness, key=likeness.__getitem__, default="")
     return best if likeness.get(best, 0.0) >= _ALIKE else None
 
 
+@lru_cache(maxsize=4096)  # one mistake may stand at many places
 def _likeness(word: str, candidate: str) -> float:
     if sorted(word) == sorted(candidate):
         return 1.0  # letters that changed places
@@ -225,6 +265,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
 def listed(names: Iterable[str]) -> str:
     """Return names as a YAML list between backticks, at most the first sixteen."""
     known = list(names)
-    more = len(known) - _MOST_LISTED
-    shown = f"`[{', '.join(known[:_MOST_LISTED])}]`"
+    listable = [name for name in known if len(name) <= _LONGEST_NAME][:_MOST_LISTED]
+    more = len(known) - len(listable)
+    shown = f"`[{', '.join(listable)}]`"
     return f"{shown} and {more} more" if more > 0 else shown

@@ -77,7 +77,19 @@ def _is_open(value: Any) -> TypeGuard[dict[str, Any] | list[Any]]:
     if not isinstance(value, dict | list) or not value:
         return False
     holds_mappings = isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    return holds_mappings or len(flow(value)) > _WIDTH
+    return holds_mappings or _at_least(value) > _WIDTH or len(flow(value)) > _WIDTH
+
+
+def _at_least(value: Any) -> int:
+    """Return how many columns `value` takes at least, counted only as far as matters."""
+    if not isinstance(value, dict | list):
+        return len(value) if isinstance(value, str) else 1
+    columns = 0
+    for item in (*value, *value.values()) if isinstance(value, dict) else value:
+        columns += _at_least(item)
+        if columns > _WIDTH:
+            break
+    return columns
 
 
 def _scalar(value: Any) -> str:

@@ -17,11 +17,11 @@ _SECRET_NAME = re.compile(
     r"(^|_)(key|pass|pwd|pin|auth|credentials?)(_|$)|apikey|token|secret|passw", re.IGNORECASE
 )
 _URL = re.compile(r"\s*[a-z][a-z0-9+.:-]*://(?=\S)", re.IGNORECASE)
+_WORD = re.compile(r'(?:\\.|[^\s"\\])+')
+_URL_USER = re.compile(r'://[^/?#@\s:"]*:')
 # A password is whatever stands before the last @, even where its `/` should have been `%2F`; an @
 # in a query ends one only if no other does.
-_URL_PASSWORD = re.compile(
-    r"""(://[^/?#@\s:"]*:)  (?: (?:\\.|[^\s"\\?#])+ | (?:\\.|[^\s"\\])+ )  (?=@)""", re.VERBOSE
-)
+_PASSWORD = re.compile(r"(?: (?:\\.|[^\\?#])+ | (?:\\.|[^\\])+ )  (?=@)", re.VERBOSE)
 _URL_QUERY = re.compile(r'([?&;]([\w.%-]+)=)([^\s"&]+)')
 
 
@@ -59,21 +59,35 @@ def mask(text: str, secrets: Collection[str], *, keep_length: bool = False) -> s
 
     if text and text in secrets:
         return hidden(text)
-    for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len)[::-1]:
+    for form in _all_forms(frozenset(secrets)):
         if form in text:
             text = text.replace(form, hidden(form))
 
-    def without_password(found: re.Match[str]) -> str:
-        return found.group(1) + hidden(found.group()[len(found.group(1)) :])
+    def without_passwords(found: re.Match[str]) -> str:
+        word, parts, end = found.group(), [], 0
+        while (user := _URL_USER.search(word, end)) is not None:
+            password = _PASSWORD.match(word, user.end())
+            if password is None:
+                break  # no @ follows, for none of the users behind this one either
+            parts += [word[end : user.end()], hidden(password.group())]
+            end = password.end()
+        return "".join([*parts, word[end:]])
 
     def without_key(found: re.Match[str]) -> str:
         before, name, value = found.groups()
         return before + hidden(value) if looks_secret(name) else found.group()
 
-    return _URL_QUERY.sub(without_key, _URL_PASSWORD.sub(without_password, text))
+    if "://" in text:
+        text = _WORD.sub(without_passwords, text)
+    return _URL_QUERY.sub(without_key, text)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
+def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """Return every form of some secrets, the longest first."""
+    return tuple(sorted({form for each in secrets for form in _forms(each)}, key=len)[::-1])
+
+
 def _forms(secret: str) -> frozenset[str]:
     """Return `secret` as it may stand in a text: plain, in a URL, in quotes."""
     forms = {

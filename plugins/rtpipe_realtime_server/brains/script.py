@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIRST_HZ = 500.0
 STEP_HZ = 50.0
 _TONES = 40
+_LONGEST_PATTERN = 1000
 
 
 def turn_hz(number: int) -> float:
@@ -28,9 +29,11 @@ def turn_hz(number: int) -> float:
 
 
 def _pattern(text: str) -> str:
+    if len(text) > _LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of at most {_LONGEST_PATTERN} characters")
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"no regular expression: {error}") from None
     return text
 

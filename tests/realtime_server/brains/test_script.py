@@ -198,6 +198,8 @@ def test_a_script_brings_its_faults(tmp_path: Path) -> None:
         ("- say: Hello", ["E018", "a script is a mapping", "it has the keys `[turns, faults]`"]),
         ("turns:\n  - sya: Hello", ["E102", "dialog.yaml:2:5", "did you mean `say`?"]),
         ("turns:\n  - hear: '*'", ["E103", "dialog.yaml:2:11", "no regular expression"]),
+        ("turns:\n  - hear: a{99999999999}", ["E103", "dialog.yaml:2:11", "no regular expression"]),
+        (f"turns:\n  - hear: '{'(' * 2000}'", ["E103", "dialog.yaml:2:11", "1000 characters"]),
         ("turns:\n  - sound: {tone_hz: 440, spoken: true}", ["dialog.yaml:2:12", "is one of"]),
         ("turns:\n  - {fail: x, call: {name: y}}", ["dialog.yaml:2:5", "either fails or calls"]),
         ("turns:\n  - {fail: x, incomplete: content_filter}", ["dialog.yaml:2:5", "either"]),
