@@ -14,6 +14,7 @@ from rtpipe.events import (
     PipelineAudioStarted,
     PipelineAudioStartedLate,
     StageAudioStarted,
+    StageRestarted,
     StageWaiting,
     attributed_line,
 )
@@ -35,6 +36,7 @@ LEAST_WAIT_S = 30.0
 """A run with a limit waits so long for audio at least."""
 LATE_S = 1.0
 """A first sound that comes later is told to people, too."""
+_NO_REASONS = {StageWaiting.type, StageRestarted.type}
 _LOOK_S = 0.1
 _LOOK_LATER_S = 1.0
 
@@ -99,8 +101,6 @@ class _Watch:
                 if end_at is not None and now >= end_at:
                     self._end(states)
                     return
-                if self._flows_at is not None and not self._since and end_at is None:
-                    return
                 pause_s = _LOOK_S if self._flows_at is None else _LOOK_LATER_S
                 await asyncio.sleep(pause_s if end_at is None else min(pause_s, end_at - now))
         finally:
@@ -109,7 +109,7 @@ class _Watch:
     def _hear(self, event: Event) -> None:
         if event.type == "pipeline.started":
             self._opened_at = event.at
-        elif type(event).importance >= Importance.WARNING and event.type != StageWaiting.type:
+        elif type(event).importance >= Importance.WARNING and event.type not in _NO_REASONS:
             self._trouble[event.source] = attributed_line(event)[1]
 
     def _look_at_flow(self, states: Iterable[StageState], now: float) -> None:
@@ -123,12 +123,12 @@ class _Watch:
     def _look_at_silent(self, states: Iterable[StageState], now: float) -> None:
         """Name who has waited for long, and say when it is over."""
         waiting = {(state.id, state.opening): state for state in _waited_for(states)}
+        gives = {(state.id, False) for state in states if state.last is not None}
         for key in self._since.keys() - waiting.keys():
-            del self._since[key]
-        for state in states:
-            if state.last is not None and (state.id, False) in self._named:
-                self._named.discard((state.id, False))
-                self._tell(StageAudioStarted(source=state.id, after_s=round(now, 1)))
+            waited_s = round(now - self._since.pop(key), 1)
+            if key in self._named & gives:
+                self._tell(StageAudioStarted(source=key[0], waited_s=waited_s))
+            self._named.discard(key)
         for key, state in waiting.items():
             waited_s = round(now - self._since.setdefault(key, now), 1)
             if key not in self._named and waited_s >= (OPENING_S if state.opening else SILENT_S):

@@ -156,15 +156,15 @@ class StageWaiting(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageAudioStarted(Event):
-    """A source that `stage.waiting` had named gives audio, `after_s` after the start."""
+    """A source that `stage.waiting` had named gives audio, after `waited_s`."""
 
     importance = Importance.NOTICE
     type: str = "stage.audio_started"
-    after_s: float
+    waited_s: float
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"gives audio after {self.after_s:.1f} s"
+        return f"gives audio after {self.waited_s:.1f} s"
 
 
 @dataclass(frozen=True, kw_only=True)

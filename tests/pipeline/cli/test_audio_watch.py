@@ -122,7 +122,7 @@ def test_the_limit_counts_from_when_audio_flows() -> None:
     run = watched("[tardy: {opens_s: 2, after_s: 8}, collect]", limit_s=3)
     assert run.said() == [
         "7.1 tardy has given no audio after 5 s",
-        "10.0 tardy gives audio after 10.0 s",
+        "10.0 tardy gives audio after 7.9 s",
         "10.1 pipeline audio flows after 10.1 s, 2.0 s of it to open the stages",
         "13.1 pipeline stopping: 3 s are over",
         "13.1 pipeline ended: 3 s are over",
@@ -158,7 +158,7 @@ def test_without_a_limit_nothing_is_ended_and_each_source_is_named_once() -> Non
     assert [line for line in run.said() if "pipeline" not in line] == [
         "5.1 bell has given no audio after 5 s",
         "5.1 door has given no audio after 5 s",
-        "8.0 door gives audio after 8.0 s",
+        "8.0 door gives audio after 7.9 s",
     ]
     assert run.took_s == pytest.approx(120, abs=3)
     assert run.failure is None
@@ -195,6 +195,17 @@ def test_a_stage_that_is_down_when_the_time_is_over_is_a_failure() -> None:
     assert run.failure is not None
     assert run.failure.exit_code is ExitCode.TEMPORARY
     assert run.failure.message == "tardy: was down when 5 s are over: no lamp"
+
+
+def test_a_source_that_was_restarted_and_gives_nothing_is_named_again() -> None:
+    policy = "on_error: {restart: {backoff_s: [1, 1], tries: 9}}"
+    run = watched(f"[{{tardy: {{after_s: 20, fails_at: 50}}, {policy}}}, collect]", stop_at=45)
+    assert [line.split(" ", 1)[1] for line in run.said() if " tardy " in line] == [
+        "tardy has given no audio after 5 s",
+        "tardy gives audio after 19.9 s",
+        "tardy has given no audio after 5 s: no lamp (on_error: restart)",
+        "tardy gives audio after 20.0 s",
+    ]
 
 
 def test_an_end_that_was_asked_for_is_no_failure() -> None:
