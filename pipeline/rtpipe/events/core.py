@@ -26,6 +26,7 @@ class PipelineAudioStarted(Event):
     `opening_s` of it went by before every stage was open.
     """
 
+    importance = Importance.INFO
     type: str = "pipeline.audio_started"
     after_s: float
     opening_s: float
