@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "kiosk.svg"
 COLUMNS, ROWS = 100, 28
 COMMAND = "rtpipe run pipelines/kiosk.yaml"
-MOMENT = re.compile(r"where is the cafe.*realtime [▃-█]{6}.*model speaks", re.DOTALL)
+MOMENT = re.compile(r"where is the cafe.*model speaks.*realtime [▃-█]{4}", re.DOTALL)
 """What stands on the screen when it is drawn: the second answer is being spoken."""
 
 _CELL_WIDTH, _CELL_HEIGHT, _FONT_SIZE, _MARGIN = 8.4, 19, 14, 18

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtpipe import audio
 from rtpipe.cli.latency import MEASURED, LatencyReport
 from rtpipe.cli.narration import Narrator
 from rtpipe.cli.output import Output
+from rtpipe.cli.status import status_line
 from rtpipe.errors import printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
     from rtpipe.cli.settings import Settings
     from rtpipe.events import Event
     from rtpipe.running.runtime import Pipeline
-    from rtpipe.running.state import StageState
 
 _REFRESH_S = 0.1
-_METER = " ▁▂▃▄▅▆▇█"
-_FLOOR_DBFS = -60.0
-_METER_CELLS = 6
 _STAGE_LOGGER = "rtpipe.stage."
 _ERASE_LINE = "\r\x1b[2K"
 
@@ -141,7 +137,7 @@ class LiveDisplay(PlainDisplay):
     async def _redraw(self, pipeline: Pipeline) -> None:
         try:
             while True:
-                self._draw(status_line(pipeline.state(), pipeline.clock.now(), self._narrator))
+                self._draw(pipeline)
                 await asyncio.sleep(_REFRESH_S)
         finally:
             self.clear()
@@ -157,11 +153,12 @@ class LiveDisplay(PlainDisplay):
             self._err.write(_ERASE_LINE)
             self._drawn = False
 
-    def _draw(self, text: str) -> None:
+    def _draw(self, pipeline: Pipeline) -> None:
         if not self._err.idle:  # a stopped terminal: what was said waits already
             return
-        width = shutil.get_terminal_size().columns - 1
-        self._err.write(f"{_ERASE_LINE}{text[:width]}")
+        width = shutil.get_terminal_size().columns - 1  # in the last column some terminals wrap
+        text = status_line(pipeline.state(), pipeline.clock.now(), self._narrator, width)
+        self._err.write(f"{_ERASE_LINE}{text}")
         self._drawn = True
 
 
@@ -194,30 +191,3 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
-
-
-def status_line(states: list[StageState], now: float, narrator: Narrator) -> str:
-    """Return the one line that says how a pipeline is doing."""
-    minutes, seconds = divmod(now, 60)
-    parts = [f"{minutes:02.0f}:{seconds:04.1f}"]
-    parts += [f"{state.id} {shown}" for state in states if (shown := _doing(state))]
-    parts.extend(narrator.standing())
-    depth = max((link.depth_ms for state in states for link in state.links), default=0.0)
-    lost = sum(link.dropped_ms for state in states for link in state.links)
-    parts.append(f"queue {depth:.0f} ms")
-    parts.append(f"dropped {lost:.0f} ms")
-    return printable(" │ ".join(parts))
-
-
-def _doing(state: StageState) -> str:
-    """Return the meter of a stage where a stream begins, and what it says of itself."""
-    if not state.gives_stream or state.last is None:
-        return state.gauge
-    meter = _meter(audio.level_dbfs(state.last))
-    return f"{meter} {state.gauge}" if state.gauge else meter
-
-
-def _meter(level_dbfs: float) -> str:
-    share = min(max(1.0 - level_dbfs / _FLOOR_DBFS, 0.0), 1.0) * _METER_CELLS
-    fills = (min(max(share - cell, 0.0), 1.0) for cell in range(_METER_CELLS))
-    return "".join(_METER[round(fill * (len(_METER) - 1))] for fill in fills)

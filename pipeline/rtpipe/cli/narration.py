@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from rtpipe.cli.columns import columns, padded, wrapped
 from rtpipe.events import Importance, attributed_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rtpipe.events import Event
 
 
@@ -47,11 +45,11 @@ class Line:
         """
         minutes, seconds = divmod(self.at, 60)
         stamp = click.style(f"{minutes:02.0f}:{seconds:04.1f}", dim=True)
-        indent = len("00:00.0  ") + max(_WHO, len(self.who)) + 2
+        indent = len("00:00.0  ") + max(_WHO, columns(self.who)) + 2
         text = self.text
         if width is not None and width > 2 * indent:
-            text = f"\n{'':{indent}}".join(textwrap.wrap(text, width - indent)) or text
-        who = f"{self.who:>{_WHO}}"
+            text = f"\n{'':{indent}}".join(wrapped(text, width - indent))
+        who = padded(self.who, _WHO)
         if self.spoken:
             colour = "cyan" if self.who == "visitor" else "green"
             return f"{stamp}  {click.style(who, fg=colour, bold=True)}  {text}"
@@ -65,7 +63,8 @@ class Narrator:
     """Turns events into lines and keeps the facts that stand until another event ends them."""
 
     def __init__(self) -> None:
-        self._gate: str | None = None
+        self._gate = ""
+        self._has_heard_speech = False
         self._visitor_speaks = False
         self._speaking: set[str] = set()
         self._trouble: dict[str, tuple[str, float]] = {}
@@ -87,18 +86,23 @@ class Narrator:
             self._trouble[event.source] = (text, event.at)
         return Line(event.at, who, text, shown.importance, bool(shown.speaker))
 
-    def standing(self) -> Iterator[str]:
-        """Yield the parts of the status line that events decide."""
-        if self._gate is not None:
-            yield f"gate {self._gate}"
+    @property
+    def gate(self) -> str:
+        """Whether the gate is "open" or "closed"; "" where nothing has been heard of one."""
+        return self._gate
+
+    @property
+    def speaker(self) -> str | None:
+        """Who speaks now: "model" before "visitor"; "" for nobody, None while nobody ever has."""
         if self._speaking:
-            yield "model speaks"
-        elif self._visitor_speaks:
-            yield "visitor speaks"
-        else:
-            yield "quiet"
+            return "model"
+        if self._visitor_speaks:
+            return "visitor"
+        return "" if self._has_heard_speech else None
 
     def _remember(self, event: Event) -> None:
+        if event.type.startswith(("turn.", "vad.speech_", "playback.")):
+            self._has_heard_speech = True
         match event.type:
             case "mute_gate.opened":
                 self._gate = "open"

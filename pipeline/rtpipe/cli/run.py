@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import math
 import os
 import signal
 from contextlib import suppress
@@ -13,6 +14,7 @@ import click
 
 from rtpipe.cli import watchdog
 from rtpipe.cli.added_options import Added, ExtensibleCommand
+from rtpipe.cli.audio_watch import AudioWatch
 from rtpipe.cli.display import Terminal
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
@@ -31,8 +33,21 @@ _DEAF_S = 10.0
 """A loop that has not answered a signal for so long is held for good."""
 
 
+def _some_time(_: click.Context, __: click.Parameter, seconds: float | None) -> float | None:
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise click.BadParameter("it is a number of seconds above 0.")
+    return seconds
+
+
 @click.command(cls=ExtensibleCommand)
-@click.option("--for", "seconds", type=float, metavar="S", help="Stop after S seconds.")
+@click.option(
+    "--for",
+    "limit_s",
+    type=float,
+    callback=_some_time,
+    metavar="S",
+    help="Stop S seconds after audio flows; where none does for as long, 30 at least, fail.",
+)
 @click.option("--until", metavar="EVENT", help="Stop when an event matches this glob.")
 @click.option("--latency", is_flag=True, help="Show what each answer was waited for.")
 @click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
@@ -40,7 +55,7 @@ _DEAF_S = 10.0
 def run(
     pipeline: PipelineRequest,
     *,
-    seconds: float | None,
+    limit_s: float | None,
     until: str | None,
     latency: bool,
     dry_run: bool,
@@ -58,18 +73,20 @@ def run(
     loaded.registry.trust.remember()
     loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
     loaded.registry.register(watchdog, "watchdog")
-    bounded.run(_run(loaded, added.values, seconds, until))
+    watch = AudioWatch(limit_s)
+    loaded.registry.register(watch, "audio_watch")
+    bounded.run(_run(loaded, added.values, watch, until))
 
 
 async def _run(
-    loaded: Loaded, run_options: Mapping[str, Any], seconds: float | None, until: str | None
+    loaded: Loaded, run_options: Mapping[str, Any], watch: AudioWatch, until: str | None
 ) -> None:
-    """Run a pipeline with the signals wired, and an end by time or event if asked.
+    """Run a pipeline with the signals wired, and an end by event if asked.
 
     The first SIGINT or SIGTERM drains, the second cancels, the third leaves at once.
 
     Raises:
-        RtpipeError: What ended the pipeline.
+        RtpipeError: What ended the pipeline; or what `watch` found lacking when its time was over.
     """
     pipeline = Pipeline(
         loaded.graph,
@@ -79,8 +96,6 @@ async def _run(
     )
     running = asyncio.ensure_future(pipeline.run())
     unwire = _wire_signals(pipeline, running)
-    if seconds is not None:
-        asyncio.get_running_loop().call_later(seconds, pipeline.stop, f"{seconds:g} s are over")
     if until is not None:
         pipeline.bus.subscribe(until, lambda event: pipeline.stop(f"{event.type} came"))
     try:
@@ -89,6 +104,8 @@ async def _run(
         raise click.Abort from None
     finally:
         unwire()
+    if watch.failure is not None:
+        raise watch.failure
 
 
 def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable[[], None]:

@@ -20,6 +20,31 @@ class PipelineStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PipelineAudioStarted(Event):
+    """A sink or a peer took the first audio, `after_s` after the start of `rtpipe run`.
+
+    `opening_s` of it went by before every stage was open.
+    """
+
+    importance = Importance.INFO
+    type: str = "pipeline.audio_started"
+    after_s: float
+    opening_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        opening = f", {self.opening_s:.1f} s of it to open the stages" if self.opening_s else ""
+        return f"audio flows after {self.after_s:.1f} s{opening}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineAudioStartedLate(PipelineAudioStarted):
+    """It took so long that a person will have wondered."""
+
+    importance = Importance.NOTICE
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineStopping(Event):
     """A stop was asked for; sources close and what is queued drains."""
 
@@ -108,6 +133,39 @@ class StageRestarted(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"open again (try {self.tries})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageWaiting(Event):
+    """A source has given no audio for `waited_s`, or a stage is still being opened; told once.
+
+    `reason` says what is known of why: its last trouble; "" where nothing is.
+    """
+
+    importance = Importance.WARNING
+    type: str = "stage.waiting"
+    waited_s: float
+    opening: bool
+    reason: str = ""
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        what = "is still being opened" if self.opening else "has given no audio"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{what} after {self.waited_s:.0f} s{reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageAudioStarted(Event):
+    """A source that `stage.waiting` had named gives audio, after `waited_s`."""
+
+    importance = Importance.NOTICE
+    type: str = "stage.audio_started"
+    waited_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"gives audio after {self.waited_s:.1f} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +296,8 @@ class SubscriberOverflowed(Event):
 
 CORE_EVENTS: tuple[type[Event], ...] = (
     PipelineStarted,
+    PipelineAudioStarted,
+    PipelineAudioStartedLate,
     PipelineStopping,
     PipelineEnded,
     StageStatusChanged,
@@ -245,6 +305,8 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     StageFellBack,
     StageFailed,
     StageRestarted,
+    StageWaiting,
+    StageAudioStarted,
     StageStalled,
     LinkDropped,
     LinkDownmixed,

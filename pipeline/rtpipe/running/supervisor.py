@@ -77,6 +77,7 @@ class Slot:
         self.status = Status.STARTING
         self.detail = ""
         self.lost_frames = 0
+        self.ended = False
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
         self._mask = mask
@@ -91,6 +92,11 @@ class Slot:
         """The present instance; a `Stage` of whichever kind stands here."""
         assert self._stage is not None, f"{self.spec.id} was never opened"
         return self._stage
+
+    @property
+    def opening(self) -> bool:
+        """Whether an instance is being opened here for the first time."""
+        return self.status is Status.STARTING and self._stage is not None
 
     def set_status(self, status: Status, detail: str = "") -> None:
         """Move to `status` and say so; nothing happens where it is that already."""

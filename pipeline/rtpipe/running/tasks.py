@@ -41,6 +41,7 @@ async def run_source(
         producing.cancel()
     if not producing.cancelled():
         producing.result()
+    slot.ended = True
     await outlet.finish()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -30,6 +31,7 @@ from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -138,18 +140,28 @@ class File(Source[FileOptions]):
         self._excerpt: _Excerpt | None = None
         self._lock: int | None = None
         self._damage = Damage()
+        self._waits = False
 
     async def open(self) -> None:
         """Open the file, and keep those away who would write to it.
+
+        A FIFO is opened when it is read: its writer may come when it likes.
 
         Raises:
             StageError: There is no such file, FFmpeg cannot read it, or it has no such stream.
         """
         self._lock = await self._thread.start(lock_to_read, self.options.path)
-        await self._thread.start(self._begin)
+        if not self.options.path.is_fifo():
+            await self._thread.start(self._begin)
+
+    def gauge(self) -> str:
+        """Return whether the writer of a FIFO is waited for."""
+        return "waits for its writer" if self._waits else ""
 
     async def close(self) -> None:
         """Close the file."""
+        if self._waits:
+            _come_and_go(self.options.path)
         await self._thread.end(self._end)
         if self._lock is not None:
             os.close(self._lock)
@@ -162,6 +174,10 @@ class File(Source[FileOptions]):
         Raises:
             StageError: It cannot be read to its end, or has nothing to loop.
         """
+        if self._excerpt is None:
+            self._waits = True
+            await self._thread.start(self._begin)
+            self._waits = False
         pacer = Pacer(self.ctx) if self.options.realtime else None
         begin_s = end_s = 0.0
         while True:
@@ -304,6 +320,12 @@ def _require_channel(stream: AudioStream, options: FileOptions) -> None:
             f"{options.path} has no channel {options.channel}, only {channels}",
             exit_code=ExitCode.CONFIGURATION,
         )
+
+
+def _come_and_go(fifo: Path) -> None:
+    """Let the call that waits for a writer of `fifo` return: it finds the end of its stream."""
+    with suppress(OSError):  # nobody waits there any more
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def _opened(options: FileOptions) -> InputContainer:

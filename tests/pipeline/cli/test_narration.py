@@ -185,4 +185,4 @@ def test_two_classes_of_one_name_are_one_event_of_a_stage() -> None:
 def test_the_status_goes_on_beside_the_lines() -> None:
     narrator = Narrator()
     assert narrator.line(Event(type="mute_gate.closed", source="gate")) is None
-    assert next(narrator.standing()) == "gate closed"
+    assert narrator.gate == "closed"

@@ -36,7 +36,11 @@ def rtpipe(*args: str) -> Result:
 
 def test_both_are_plugins_of_that_run(plugins: Registry) -> None:
     assert "ended: end of stream" in rtpipe("a.yaml").stderr
-    assert [record.name for record in plugins.records][-2:] == ["terminal", "watchdog"]
+    assert [record.name for record in plugins.records][-3:] == [
+        "terminal",
+        "watchdog",
+        "audio_watch",
+    ]
     assert not plugins.faulty
 
 

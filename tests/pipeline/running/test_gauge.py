@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import numpy as np
 import pytest
 
 from helpers.actors import Collect, Ramp, play
-from rtpipe import audio
-from rtpipe.cli.display import status_line
-from rtpipe.cli.narration import Narrator
 from rtpipe.running.runtime import Pipeline
 from rtpipe.running.state import StageState
-from rtpipe.running.supervisor import Status
 from rtpipe.testing import run_virtual
 
 
@@ -41,23 +36,3 @@ def test_what_stages_say_is_read_and_no_secret_is_in_it(monkeypatch: pytest.Monk
 def test_a_gauge_that_raises_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Collect, "gauge", lambda _: f"{1 / 0}")
     assert gauges_in_mid_run() == ["", "?"]
-
-
-def test_the_status_line_shows_it_behind_the_meter_or_alone() -> None:
-    loud = audio.from_pcm(np.full(960, 32767, np.int16), sample_rate=48_000, pts=0)
-
-    def state(id: str, *, meter: bool, gauge: str) -> StageState:
-        return StageState(id, id, Status.OK, meter, loud, (), 0, gauge)
-
-    line = status_line(
-        [
-            state("mic", meter=True, gauge="+38 ppm"),
-            state("camera", meter=True, gauge=""),
-            state("speaker", meter=False, gauge="-2 ppm"),
-            state("recorder", meter=False, gauge=""),
-        ],
-        61.5,
-        Narrator(),
-    )
-    shown = "01:01.5 │ mic ██████ +38 ppm │ camera ██████ │ speaker -2 ppm │ quiet"
-    assert line.startswith(shown)

@@ -1,0 +1,109 @@
+"""What `run` says while audio is waited for, how `--for` ends, and what terminals are shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from helpers.command import copy_pipelines, rtpipe, running
+from helpers.listening import require_speech
+from helpers.terminal import shown
+from rtpipe.cli.columns import columns
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def deaf_server() -> Iterator[int]:
+    """Give the port of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        kept: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    kept.append(listening.accept()[0])
+                except OSError:
+                    return
+
+        pool.submit(accept)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for each in kept:
+                each.close()
+
+
+def test_a_source_that_delivers_nothing_ends_a_timed_run_with_69(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.wav")
+
+    def run(source: str) -> tuple[int, str]:
+        ended = rtpipe("run", "-x", f"{source} ! blackhole", "--for", "2", cwd=tmp_path)
+        return ended.code, ended.err
+
+    with ThreadPoolExecutor(2) as pool:
+        fifo, command = pool.map(run, ["file fifo.wav", "process command='sleep 600'"])
+
+    assert fifo[0] == command[0] == 69
+    assert "file  has given no audio after 5 s: waits for its writer\n" in fifo[1]
+    assert "no audio within 30 s: `file` has given none (waits for its writer)\n" in fifo[1]
+    assert "could not close" not in fifo[1]
+    assert "process  has given no audio after 5 s\n" in command[1]
+    assert "error: no audio within 30 s: `process` has given none\n" in command[1]
+
+
+def test_a_camera_that_accepts_and_never_answers_ends_by_its_own_timeout(tmp_path: Path) -> None:
+    with deaf_server() as port:
+        camera = f"rtsp url=rtsp://127.0.0.1:{port}/a timeout_s=4"
+        ended = rtpipe("run", "-x", f"{camera} ! blackhole", "--for", "2", cwd=tmp_path)
+    assert ended.code == 69
+    assert "rtsp  is still being opened after 10 s\n" in ended.err
+    assert "nothing moved for 12 s" in ended.err
+
+
+def test_a_fifo_whose_writer_comes_late_is_read_whole(tmp_path: Path) -> None:
+    made = rtpipe("run", "-x", "tone duration_s=2 ! file_sink t.wav", cwd=tmp_path)
+    assert made.code == 0, made.err
+    os.mkfifo(tmp_path / "fifo.wav")
+    with running("run", "-x", "file fifo.wav ! blackhole", cwd=tmp_path) as waiting:
+        waiting.wait_for("has given no audio after 5 s: waits for its writer")
+        (tmp_path / "fifo.wav").write_bytes((tmp_path / "t.wav").read_bytes())
+        waiting.wait_for("swallowed 10 frames, 2.00 s")
+        assert waiting.wait() == 0
+
+
+def test_the_limit_counts_from_when_audio_flows(tmp_path: Path) -> None:
+    late = "sh -c 'sleep 3; exec cat /dev/zero'"
+    line = f'process command="{late}" live=true ! file_sink a.wav'
+    ended = rtpipe("run", "-x", line, "--for", "1", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    flowed = re.search(r"pipeline  audio flows after ([\d.]+) s", ended.err)
+    assert flowed is not None, ended.err
+    assert float(flowed[1]) >= 3
+    assert "stopping: 1 s are over" in ended.err
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_kiosk_on_a_terminal(width: int, tmp_path: Path) -> None:
+    require_speech()
+    copy_pipelines(tmp_path)
+    on_it = shown("run", "pipelines/kiosk.yaml", "--for", "2", columns=width, cwd=tmp_path)
+    assert on_it.code == 0, on_it.lines
+    assert max(map(columns, on_it.lines)) <= width
+    assert max(map(columns, on_it.statuses)) < width
+    assert any("opening realtime" in status for status in on_it.statuses)
+    assert any(" pipeline  audio flows after " in line for line in on_it.lines)
+    last = on_it.statuses[-1]
+    assert "gate open" in last
+    assert ("dropped" in last) == (width >= 80)
+    assert (" │ " in last) == (width >= 120)
+    at = [last.find(part) for part in ("gate", "mic", "realtime", "queue", "dropped")]
+    assert [place for place in at if place >= 0] == sorted(place for place in at if place >= 0)
