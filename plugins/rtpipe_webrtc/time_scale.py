@@ -45,7 +45,7 @@ def _period(pcm: NDArray[np.int16], most: int) -> int | None:
     """Return after how many samples `pcm` repeats itself, `most` at the most."""
     if np.abs(pcm).max() <= _SILENT:
         return most
-    x = pcm[: 2 * most].astype(np.float64)
+    x = pcm[: most + _COMPARED].astype(np.float64)
     model = x[:_COMPARED]
     lags = np.arange(_SHORTEST, most + 1)
     products = np.correlate(x[_SHORTEST : most + _COMPARED], model)

@@ -52,3 +52,9 @@ def test_too_little_to_do_is_not_done(surplus: int) -> None:
 def test_a_short_frame_stays() -> None:
     tone = sound.tone(0.01)
     assert stretched(tone, 400) is tone
+
+
+@pytest.mark.parametrize("surplus", [*range(120, 481, 17), 239, 240])
+def test_any_surplus_is_cut_by_a_period_that_fits_into_it(surplus: int) -> None:
+    tone = sound.tone(0.02, hz=400.0)
+    assert len(tone) - len(stretched(tone, surplus)) in range(120, surplus + 1)

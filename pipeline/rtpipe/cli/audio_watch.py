@@ -15,6 +15,7 @@ from rtpipe.events import (
     PipelineAudioStartedLate,
     StageAudioStarted,
     StageRestarted,
+    StageStalled,
     StageWaiting,
     attributed_line,
 )
@@ -36,7 +37,7 @@ LEAST_WAIT_S = 30.0
 """A run with a limit waits so long for audio at least."""
 LATE_S = 1.0
 """A first sound that comes later is told to people, too."""
-_NO_REASONS = {StageWaiting.type, StageRestarted.type}
+_NO_REASONS = {StageWaiting.type, StageRestarted.type, StageStalled.type}
 _LOOK_S = 0.1
 _LOOK_LATER_S = 1.0
 
