@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from rtpipe.timeline import Timeline
     from rtpipe.waveform import AudioFrame
+    from rtpipe.wording.diagnostics import Remedy
 
 __all__ = [
     "ANY",
@@ -88,6 +89,7 @@ __all__ = [
     "PluginError",
     "QueuePolicy",
     "Recent",
+    "Remedy",
     "RtpipeError",
     "Send",
     "Sink",
@@ -138,6 +140,7 @@ _HOMES = {
     "Subscriber Transform action",
     "rtpipe.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
+    "rtpipe.wording.diagnostics": "Remedy",
 }
 """Where each name is defined, and imported from when it is first used."""
 

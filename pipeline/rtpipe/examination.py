@@ -29,7 +29,7 @@ class Finding:
             something; a warning. `ok`, and `unknown` where it could not be told: for the doctor.
         message: What was seen, in one sentence without a full stop.
         option: Which option it is about: `path`, `tools.0.command`. "": none, it is the machine.
-        help: What to do about it.
+        help: What to do about it; a `Remedy` says what to write in place of the option's value.
         name: What the doctor calls what was looked at; "": the option, or the kind.
         needed: Whether the stage cannot open without it, so that a `fallback:` would take over.
     """

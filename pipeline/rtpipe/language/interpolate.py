@@ -19,7 +19,7 @@ from rtpipe.language.nodes import (
 )
 from rtpipe.language.reader import decode, read_bytes
 from rtpipe.language.syntax import quoted
-from rtpipe.wording.diagnostics import did_you_mean
+from rtpipe.wording.diagnostics import Remedy, did_you_mean
 from rtpipe.wording.masking import looks_secret, url_secrets
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Interpolator:
                 f"no variable `{name}`",
                 span,
                 label="unknown variable",
-                help=did_you_mean(name, self._variables) or f"define it: `vars: {{{name}: value}}`",
+                help=self._meant(name, span) or f"define it: `vars: {{{name}: value}}`",
                 notes=[f"`${{env:{name}}}` would be the environment's"] if name.isupper() else [],
             )
         if name in self._open:
@@ -237,6 +237,15 @@ class Interpolator:
         if known is None:
             raise _UnresolvedError
         return known
+
+    def _meant(self, name: str, span: Span) -> str | None:
+        """Return a help to write another name within the reference."""
+        meant = did_you_mean(name, self._variables)
+        start = self._findings.line(span).find(f"${{{name}}}", span.column - 1)
+        if meant is None or start < 0:
+            return meant and str(meant)
+        place = replace(span, column=start + len("${") + 1, length=len(name))
+        return Remedy("did you mean `{}`?", meant.text, place)
 
     def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
         value = entry.value

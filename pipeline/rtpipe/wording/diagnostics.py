@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rtpipe.wording.masking import mask
 
@@ -47,6 +47,52 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that takes a mistake out of a file.
+
+    Attributes:
+        span: What goes; its length may be 0.
+        text: What comes there.
+    """
+
+    span: Span
+    text: str
+
+    def applied(self, text: str) -> str:
+        """Return the file's `text` with the change made."""
+        parts = re.split(r"(\r\n|\r|\n)", text)  # lines at even indices, as `split_lines` has them
+        index, start = 2 * (self.span.line - 1), self.span.column - 1
+        line = parts[index]
+        parts[index] = line[:start] + self.text + line[start + self.span.length :]
+        return "".join(parts)
+
+
+class Remedy(str):
+    """A help that says exactly what to write: it becomes the finding's `fix`.
+
+    Args:
+        words: The help; `{}` stands for what to write.
+        text: What to write.
+        span: In place of what; None: of what the finding points at.
+    """
+
+    __slots__ = ("span", "text")
+    text: str
+    span: Span | None
+
+    def __new__(cls, words: str, text: str, span: Span | None = None) -> Self:
+        """Make the help of its words and what to write."""
+        made = super().__new__(cls, words.replace("{}", text.strip()))
+        made.text, made.span = text, span
+        return made
+
+    def fix(self, place: Span | None) -> Fix | None:
+        """Return the change, for a finding that points at `place`; None if it has no place."""
+        span = self.span or place
+        return None if span is None else Fix(span, self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.
 
@@ -60,6 +106,7 @@ class Diagnostic:
         severity: Error or warning.
         source: The text of the line that `span` is in.
         related: Other places that belong to it.
+        fix: What the help says, as a change to the file; None where it takes a person to choose.
     """
 
     code: str
@@ -71,6 +118,7 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
     source: str = ""
     related: tuple[Related, ...] = ()
+    fix: Fix | None = None
 
 
 @dataclass(slots=True)
@@ -101,7 +149,14 @@ class Findings:
         """Add an error."""
         self._found.append(
             Diagnostic(
-                code, message, span, label, help, tuple(notes), Severity.ERROR, "", tuple(related)
+                code,
+                message,
+                span,
+                label,
+                help,
+                tuple(notes),
+                related=tuple(related),
+                fix=_fix(help, span),
             )
         )
 
@@ -117,7 +172,16 @@ class Findings:
     ) -> None:
         """Add a warning."""
         self._found.append(
-            Diagnostic(code, message, span, label, help, tuple(notes), Severity.WARNING)
+            Diagnostic(
+                code,
+                message,
+                span,
+                label,
+                help,
+                tuple(notes),
+                Severity.WARNING,
+                fix=_fix(help, span),
+            )
         )
 
     def __len__(self) -> int:
@@ -125,7 +189,8 @@ class Findings:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding that is already made."""
-        self._found.append(diagnostic)
+        fix = diagnostic.fix or _fix(diagnostic.help, diagnostic.span)
+        self._found.append(replace(diagnostic, fix=fix))
 
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
@@ -168,7 +233,12 @@ class Findings:
             notes=tuple(hide(note) for note in found.notes),
             source="" if found.span is None else quote(found.span, found.source),
             related=tuple(replace(r, source=quote(r.span, r.source)) for r in found.related),
+            fix=found.fix if found.fix is None or hide(found.fix.text) == found.fix.text else None,
         )
+
+
+def _fix(help: str | None, span: Span | None) -> Fix | None:
+    return help.fix(span) if isinstance(help, Remedy) else None
 
 
 def split_lines(text: str) -> list[str]:
@@ -216,10 +286,13 @@ def _ratio(word: str, candidate: str) -> float:
     return matcher.ratio()
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """Return "did you mean `x`?", or None when nothing comes near."""
+def did_you_mean(word: str, candidates: Iterable[str]) -> Remedy | None:
+    """Return "did you mean `x`?", or None when nothing comes near.
+
+    To be fixed by writing it where the finding points; `str` of it is the words alone.
+    """
     found = suggest(word, candidates)
-    return None if found is None else f"did you mean `{found}`?"
+    return None if found is None else Remedy("did you mean `{}`?", found)
 
 
 def listed(names: Iterable[str]) -> str:
