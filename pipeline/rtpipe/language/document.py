@@ -167,7 +167,7 @@ class Merger:
         if id in ids:
             return ids.index(id)
         variables = self.document.mapping("vars")
-        help = did_you_mean(id, ids)
+        help: str | None = did_you_mean(id, ids)
         if help is None and variables is not None and id in variables.entries and over == "--set":
             help = f"did you mean `vars.{id}`?"
         if help is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtpipe.language.graph import in_order
 from rtpipe.language.spec import Ref
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,13 +103,15 @@ def _refs(vertex: Vertex, above: Vertex | None, findings: Findings) -> tuple[Ref
 def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: Findings) -> bool:
     target = known.get(ref.id)
     if target is None:
-        others = [id for id in known if id != vertex.id]
+        others = [id for id, other in known.items() if id != vertex.id and other.gives]
         findings.error(
             "E201",
             f"`{vertex.id}` reads `{ref.id}`, which there is not",
             ref.span,
             label="unknown id",
-            help=did_you_mean(ref.id, others) or f"the stages are {listed(others)}",
+            help=_several(ref.id, others)
+            or did_you_mean(ref.id, others)
+            or f"audio comes out of {listed(others)}",
         )
         return False
     if ref.port != PORT:
@@ -117,27 +120,49 @@ def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: F
             f"`{ref.id}` has no port `{ref.port}`",
             ref.span,
             label="unknown port",
-            help=f"write `from: {ref.id}`",
+            help=Remedy("write `from: {}`", ref.id),
         )
         return False
     if not target.gives:
-        givers = [id for id, other in known.items() if other.gives and id != vertex.id]
+        above = _above(vertex, known)
         wrote = vertex.refs is not None
         findings.error(
             "E207",
             f"`{vertex.id}` reads `{ref.id}`, a {target.family} that gives no audio",
             ref.span,
             label="nothing comes out of it" if wrote else f"reads the stage above, `{ref.id}`",
-            help=f"say what it reads: `from: {givers[-1]}`"
-            if givers
+            help=f"say what it reads: `from: {above[-1]}`"
+            if above
             else "a source comes first: `- tone`",
         )
         return False
     return True
 
 
+def _several(text: str, ids: Sequence[str]) -> Remedy | None:
+    """Return the help for a list without its brackets: `from: mic, realtime`."""
+    parts = re.split(r"[,\s]+", text.strip())
+    named = ", ".join(parts)
+    return Remedy("write a list: `from: {}`", f"[{named}]") if set(parts) <= set(ids) else None
+
+
+def _above(vertex: Vertex, known: Mapping[str, Vertex]) -> list[str]:
+    """Return the ids of what gives audio and stands above a stage: to read it makes no circle.
+
+    Unless it reads, by a `from` of its own, something below.
+    """
+    found: list[str] = []
+    for id, other in known.items():
+        if id == vertex.id:
+            break
+        if other.gives and other.enabled and (other.family == "source" or other.refs is None):
+            found.append(id)
+    return found
+
+
 def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> None:
     seen: set[str] = set()
+    once = ", ".join(dict.fromkeys(ref.id for ref in refs))
     for ref in refs:
         if ref.id in seen:
             findings.error(
@@ -145,7 +170,7 @@ def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> 
                 f"`{vertex.id}` reads `{ref.id}` twice",
                 ref.span,
                 label="again here",
-                help=f"name it once: `from: {ref.id}`",
+                help=f"name it once: `from: [{once}]`",
             )
         seen.add(ref.id)
 
@@ -196,8 +221,9 @@ def _report_no_input(
         message = f"`{vertex.id}` has no input: `{gone[0]}` is disabled"
     else:
         message = f"`{vertex.id}` has no input"
-    givers = [id for id, other in known.items() if other.gives and other.enabled]
-    givers = [id for id in givers if id != vertex.id]
+    givers = _above(vertex, known) or [
+        id for id, other in known.items() if other.family == "source" and other.enabled
+    ]
     findings.error(
         "E203",
         message,
@@ -242,6 +268,7 @@ def _report_circle(
     written = [edge for edge in edges if known[edge[0]].refs is not None]
     id, ref = written[0] if written else edges[-1]
     circle = [each for each, _ in edges]
+    sources = [each for each, vertex in known.items() if vertex.family == "source"]
     start = circle.index(id)
     around = [*circle[start:], *circle[:start], id]
     findings.error(
@@ -249,10 +276,7 @@ def _report_circle(
         f"a loop: {' -> '.join(reversed(around))}",
         ref.span,
         label=f"`{id}` would hear itself",
-        help=f"read something before the loop: `from: {_outside(circle, known)}`",
+        help=f"read something before the loop: `from: {sources[0]}`"
+        if sources
+        else "begin with a source, and read that: `- tone`",
     )
-
-
-def _outside(circle: Sequence[str], known: Mapping[str, Vertex]) -> str:
-    others = [id for id, vertex in known.items() if vertex.gives and id not in circle]
-    return others[0] if others else "tone"

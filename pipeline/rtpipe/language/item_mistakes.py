@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from rtpipe.language.nodes import ListNode, plain, what
 from rtpipe.stage import family, shape
-from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
-    from rtpipe.language.nodes import Entry
+    from rtpipe.language.nodes import Entry, ScalarValue
+    from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
 _AUDIO = ("source", "transform", "peer", "sink")
@@ -48,9 +51,9 @@ class ItemMistakes:
             if known in types and name in types[known].options_type.model_fields
         ]
         words = name.split()
-        help = did_you_mean(name, kinds)
+        help: str | None = did_you_mean(name, kinds)
         if len(words) > 1 and words[0] in kinds:
-            help = f"write `- {words[0]}: {snippet(typed(' '.join(words[1:])))}`"
+            help = _with_colon(kind, types.get(words[0]), words[0], typed(" ".join(words[1:])))
         elif owners and (help is None or "`" + owners[0] not in help):
             help = f"it is an option: `- {owners[0]}: {{{name}: ...}}`"
         broken = [
@@ -93,15 +96,20 @@ class ItemMistakes:
     def unnamed_option(self, kind: Entry) -> None:
         """Report a value under a kind that has no main option, or a list."""
         options = self._registry.kinds[kind.key].options_type
-        example = options.main or next(iter(options.model_fields), None)
+        value = plain(kind.value)
+        fitting = [name for name in options.model_fields if _takes(options, name, value)]
+        help: str = f"say which: it has {listed(options.model_fields)}"
+        if not options.model_fields:
+            help = f"`{kind.key}` has no options: write `- {kind.key}`"
+        elif len(fitting) == 1 and kind.value.span.line == kind.key_span.line:
+            words = f"write `{kind.key}: {{}}`"
+            help = Remedy(words, snippet({fitting[0]: value}))
         self._findings.error(
             "E112",
             f"`{kind.key}` takes its options by name, not {what(kind.value)}",
             kind.value.span,
             label="which option?",
-            help=f"write `{kind.key}: {{{example}: {snippet(plain(kind.value))}}}`"
-            if example
-            else f"`{kind.key}` has no options: write `- {kind.key}`",
+            help=help,
             notes=[f"`rtpipe stages {kind.key}` lists its options"],
         )
 
@@ -167,3 +175,24 @@ class ItemMistakes:
             label=f"expected a {family(kinds[kind])}",
             help=f"a fallback is one of {listed(alike)}",
         )
+
+
+def _with_colon(
+    kind: Entry, stage_type: type[Stage[Any]] | None, name: str, value: ScalarValue
+) -> str:
+    """Return the help for `- gain 3`."""
+    main = None if stage_type is None else stage_type.options_type.main
+    if stage_type is None or main is None or not _takes(stage_type.options_type, main, value):
+        return f"a kind ends with a colon, and then come its options: `- {name}: {{}}`"
+    written = snippet({name: value}, outer=False)
+    alone = kind.key_span == kind.value.span
+    return Remedy("write `- {}`", written) if alone else f"write `- {written}`"
+
+
+def _takes(options: type[Options], name: str, value: Any) -> bool:
+    """Whether an option takes a value, whatever the others are."""
+    try:
+        options.model_validate({name: value})
+    except ValidationError as error:
+        return all(details["loc"][:1] != (name,) for details in error.errors(include_url=False))
+    return True

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rtpipe.catalogue import fields
+from rtpipe.language.meant import remedy
 from rtpipe.language.nodes import (
     ListNode,
     MapNode,
     Node,
     ScalarNode,
+    as_node,
     at,
     plain,
     unresolved,
@@ -105,13 +107,21 @@ class ReservedReader:
         key = next(step for step in reversed(path) if isinstance(step, str))
         choices = [] if meant.text else [str(choice) for choice in fields.choices_of(wanted)]
         expected = meant.text or fields.described(wanted).removesuffix(" or nothing")
-        value = node.value if isinstance(node, ScalarNode) else None
-        help = meant.help or None
         if choices:
             expected = f"one of {', '.join(choices)}"
-            help = did_you_mean(value, choices) if isinstance(value, str) else None
-            example = choices[0]
-        if help is None and example is not None:
+        help: str | None = remedy(
+            node,
+            wanted,
+            key if path[-1] == key else "",
+            lambda value: not _tried(model, root, path, value),
+        )
+        if meant.help and (help is None or not isinstance(node, ScalarNode)):
+            help = meant.help
+        elif help is None and choices:
+            help = f"it is one of {listed(choices)}"
+        elif help is None and bool in fields.marks(wanted):
+            help = f"write `{key}: true` or `{key}: false`"
+        elif help is None and example is not None:
             help = f"for example `{snippet({key: example}, outer=False)}`"
         cannot = f"cannot be {_shown(node)}" if choices else f"is {expected}, not {_shown(node)}"
         self._findings.error(
@@ -141,6 +151,17 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
             if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
         ]
     return []
+
+
+def _tried(
+    model: type[BaseModel], root: MapNode, path: _Path, value: Any
+) -> list[tuple[_Path, bool]]:
+    """Return where `root` does not fit, or fits less, with `value` at `path`."""
+    new = as_node(value, at(root, path)[0].span)
+    wrong = _wrong(model, _put(root, path, new))
+    return [
+        (where, unknown) for where, unknown in wrong if where[: len(path)] == path[: len(where)]
+    ]
 
 
 def _path(node: Node, loc: tuple[str | int, ...]) -> _Path:
