@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -50,10 +51,10 @@ class ItemMistakes:
             for known in kinds
             if known in types and name in types[known].options_type.model_fields
         ]
-        words = name.split()
+        words = re.split(r"[\s:]+", name, maxsplit=1)
         help: str | None = did_you_mean(name, kinds)
         if len(words) > 1 and words[0] in kinds:
-            help = _with_colon(kind, types.get(words[0]), words[0], typed(" ".join(words[1:])))
+            help = _with_colon(kind, types.get(words[0]), words[0], typed(words[1]))
         elif owners and (help is None or "`" + owners[0] not in help):
             help = f"it is an option: `- {owners[0]}: {{{name}: ...}}`"
         broken = [

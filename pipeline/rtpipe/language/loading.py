@@ -160,6 +160,7 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         env=os.environ if env is None else env,
         findings=findings,
     )
+    findings.drop_doubtful()
     depth = choices.get("examine")
     if depth is not None and not findings.failed:
         examine(spec, findings, machine=depth == "machine")

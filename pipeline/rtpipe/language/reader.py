@@ -24,6 +24,7 @@ from ruamel.yaml.events import (
 
 from rtpipe.errors import reason_of
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
+from rtpipe.language.recovery import MOST_ERRORS, without
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
 from rtpipe.wording.diagnostics import Related, Span, split_lines
 from rtpipe.wording.scalars import typed
@@ -99,6 +100,8 @@ def read_text(
     findings.add_source(path, text)
     first, before = Span(path, 1, 1), len(findings)
     root = _read(text, first, findings)
+    if root is None and len(findings) > before:
+        root = _rest(text, first, findings)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if len(findings) == before:
             findings.error(
@@ -109,6 +112,20 @@ def read_text(
             )
         return None
     return root
+
+
+def _rest(text: str, first: Span, findings: Findings) -> Node | None:
+    """Return what can be read beside the mistake found last, and beside others like it."""
+    for _ in range(MOST_ERRORS):
+        rest = without(text, findings.last())
+        if rest is None:
+            return None
+        findings.lost.add(rest.key)
+        text = rest.text
+        root = _read(text, first, findings)
+        if root is not None:
+            return root if isinstance(root, MapNode) else None
+    return None
 
 
 def read_value(text: str, first: Span, findings: Findings) -> Node | None:

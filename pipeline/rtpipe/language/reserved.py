@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from rtpipe.language.nodes import (
     what,
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
+from rtpipe.language.syntax import space_help
 from rtpipe.vocabulary import Meant, Profile, Reserved, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 _Path: TypeAlias = "tuple[str | int, ...]"
 _LONGEST_SHOWN = 40
+_DASHES = re.compile(r"-\w")
 
 
 class ReservedReader:
@@ -115,7 +118,9 @@ class ReservedReader:
             key if path[-1] == key else "",
             lambda value: not _tried(model, root, path, value),
         )
-        if meant.help and (help is None or not isinstance(node, ScalarNode)):
+        if meant.code == "E021" and isinstance(node, ScalarNode) and _DASHES.match(node.raw):
+            help = space_help(node.raw, replace(node.span, length=1))
+        elif meant.help and (help is None or not isinstance(node, ScalarNode)):
             help = meant.help
         elif help is None and choices:
             help = f"it is one of {listed(choices)}"

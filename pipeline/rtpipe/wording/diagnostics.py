@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ALIKE = 0.6
 _MOST_CANDIDATES = 300
 _MOST_LISTED = 16
+_OF_THE_WHOLE = {"E020", "E021"}
 
 
 class Severity(StrEnum):
@@ -128,10 +129,12 @@ class Findings:
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
+        lost: Top-level keys of which a part could not be read.
     """
 
     secrets: set[str] = field(default_factory=set)
     env_names: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     _found: list[Diagnostic] = field(default_factory=list)
     _lines: dict[Path, list[str]] = field(default_factory=dict)
 
@@ -191,6 +194,22 @@ class Findings:
         """Add a finding that is already made."""
         fix = diagnostic.fix or _fix(diagnostic.help, diagnostic.span)
         self._found.append(replace(diagnostic, fix=fix))
+
+    def last(self) -> Diagnostic:
+        """Return what was found last."""
+        return self._found[-1]
+
+    def drop_doubtful(self) -> None:
+        """Drop what may be wrong only because something was lost: what depends on the whole."""
+        if self.lost:
+            beyond = bool(self.lost & {"", "include", "plugins"})
+            kept = ("E0",) if beyond else ("E0", "E10", "E112", "E113", "E5", "E701", "E705")
+            variables = () if "vars" in self.lost or beyond else ("E30",)
+            self._found = [
+                found
+                for found in self._found
+                if found.code.startswith((*kept, *variables)) and found.code not in _OF_THE_WHOLE
+            ]
 
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
