@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rtpipe.running.embedding import load, loads, run
     from rtpipe.running.runtime import Pipeline
     from rtpipe.stage import (
+        EventGlob,
         InputPath,
         Options,
         OutputPath,
@@ -66,6 +67,7 @@ __all__ = [
     "Converter",
     "EnvironmentProblem",
     "Event",
+    "EventGlob",
     "ExitCode",
     "Finding",
     "FormatError",
@@ -136,8 +138,8 @@ _HOMES = {
     "rtpipe.running.embedding": "load loads run",
     "rtpipe.running.app_frames": "FrameSink FrameSource",
     "rtpipe.running.runtime": "Pipeline",
-    "rtpipe.stage": "InputPath Options OutputPath Peer Send Sink SinkId Source Stage StageContext "
-    "Subscriber Transform action",
+    "rtpipe.stage": "EventGlob InputPath Options OutputPath Peer Send Sink SinkId Source Stage "
+    "StageContext Subscriber Transform action",
     "rtpipe.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
     "rtpipe.wording.diagnostics": "Remedy",

@@ -60,12 +60,12 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
 
 InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"]
 """A path that is read; relative to the pipeline file it stands in."""
-
 OutputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "output"]
 """A path that is written, with strftime fields; relative to the pipeline file it stands in."""
-
 SinkId: TypeAlias = Annotated[str, "sink"]
 """The id of a sink of the same pipeline; a file that names another stage is refused."""
+EventGlob: TypeAlias = Annotated[str, "event"]
+"""Events by name or glob; a file that names one that nobody publishes is refused."""
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 A = TypeVar("A", bound=Callable[..., object])

@@ -54,6 +54,8 @@ def described(wanted: Any) -> str:
         return _list(base)
     if "sink" in extras:
         return "the id of a sink"
+    if "event" in extras:
+        return "an event's name or a glob"
     if isinstance(base, type):
         return _class(base) + _range(extras)
     return "a value"
@@ -181,6 +183,11 @@ def takes_single_value(wanted: Any) -> bool:
 def names_a_sink(wanted: Any) -> bool:
     """Return whether an annotation is `SinkId`."""
     return any(mark == "sink" for mark in marks(wanted))
+
+
+def names_an_event(wanted: Any) -> bool:
+    """Return whether an annotation is `EventGlob`."""
+    return any(mark == "event" for mark in marks(wanted))
 
 
 def _split(wanted: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.language.edges import PORT, Vertex, connect
 from rtpipe.language.holders import check_holders
 from rtpipe.language.interpolate import Interpolator
+from rtpipe.language.known_events import KnownEvents, types_here
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
@@ -83,12 +84,17 @@ class _Checks:
         inputs = connect(vertices, self._findings)
         made = [self._maker.make(i, inputs[i.id]) for i in document.items if i.id in enabled]
         stages = tuple(stage for stage in made if stage is not None)
-        routes = self._routes(enabled)
+        events = KnownEvents(
+            self._registry, self._findings, types_here(document.items, enabled, self._registry)
+        )
+        routes = self._routes(enabled, events)
         check_holders(stages, routes, self._findings)
-        given = (
+        given = [
             (kind, node, self._registry.kinds[kind].options_type)
             for (_, kind), node in self._maker.nodes.items()
-        )
+        ]
+        for _, node, model in given:
+            events.check_options(node, model)
         sections = self._sections()
         models = self._registry.sections
         of_sections = ((key, node, models[key]) for key, node in sections.items())
@@ -170,7 +176,7 @@ class _Checks:
                     help="rename the kind in one of them, or remove one",
                 )
 
-    def _routes(self, enabled: set[str]) -> tuple[RouteSpec, ...]:
+    def _routes(self, enabled: set[str], events: KnownEvents) -> tuple[RouteSpec, ...]:
         node = self._document.get("events")
         if not isinstance(node, ListNode):
             return ()
@@ -181,6 +187,7 @@ class _Checks:
             self._findings,
             self._document.items,
             enabled,
+            events,
         )
         return tuple(reader.read(node.items))
 

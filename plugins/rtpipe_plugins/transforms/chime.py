@@ -10,6 +10,7 @@ from pydantic import Field
 from rtpipe import (
     CANONICAL,
     Event,
+    EventGlob,
     ExitCode,
     InputPath,
     Options,
@@ -42,7 +43,7 @@ class ChimeOptions(Options):
 
     path: InputPath
     """The sound: anything FFmpeg reads, at most a minute of it."""
-    on: str | list[str] = Field(default=[])
+    on: EventGlob | list[EventGlob] = Field(default=[])
     """The events, by name or glob (`realtime.connected`, `*.speech_started`); a route may also say
     `do: chime.play`."""
     gain_db: Annotated[float, Field(ge=-120, le=60)] = 0.0

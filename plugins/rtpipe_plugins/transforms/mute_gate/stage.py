@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from rtpipe import AudioFormat, Event, Options, Transform, action, audio
+from rtpipe import AudioFormat, Event, EventGlob, Options, Transform, action, audio
 from rtpipe_plugins.transforms.mute_gate.modes import Echo, GateMode, Talk, VoiceMode
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class MuteGateOptions(Options):
     lost (ms). Everything leaves the gate that much later; no sample's time changes."""
     ramp_ms: Milliseconds = 5.0
     """How long the gate takes to open or close, so that it makes no click (ms)."""
-    open_on: str | tuple[str, ...] = ()
+    open_on: EventGlob | tuple[EventGlob, ...] = ()
     """Events (names or globs) that do what the action `open` does."""
-    close_on: str | tuple[str, ...] = ()
+    close_on: EventGlob | tuple[EventGlob, ...] = ()
     """Events (names or globs) that do what the action `close` does."""
 
 
