@@ -65,6 +65,8 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
     for vertex in vertices:
         if vertex.enabled and vertex.id not in wrong:
             _check_count(vertex, inputs[vertex.id], refs[vertex.id], known, findings)
+    if _no_sink(vertices):
+        return inputs  # `check_sink` says so
     read = {ref.id for found in inputs.values() for ref in found}
     for vertex in vertices:
         if vertex.enabled and vertex.family in {"source", "transform"} and vertex.id not in read:
@@ -76,6 +78,24 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
                 help="let a sink read it, `- blackhole` for instance, or remove it",
             )
     return inputs
+
+
+def check_sink(vertices: Sequence[Vertex], findings: Findings) -> None:
+    """Report that nothing takes the audio, unless another mistake may be why."""
+    there = [vertex for vertex in vertices if vertex.enabled]
+    if there and _no_sink(vertices) and not findings.failed:
+        findings.error(
+            "E211",
+            "this pipeline has no sink: nobody takes its audio",
+            there[-1].span,
+            label="its audio goes nowhere",
+            help="put a sink below it, `- speaker`, or `- blackhole` if nobody is to hear it",
+        )
+
+
+def _no_sink(vertices: Sequence[Vertex]) -> bool:
+    """Whether nothing takes audio for good; a call does."""
+    return all(vertex.family in {"source", "transform"} for vertex in vertices if vertex.enabled)
 
 
 def _with_above(vertices: Sequence[Vertex]) -> Iterable[tuple[Vertex | None, Vertex]]:

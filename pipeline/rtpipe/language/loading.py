@@ -22,6 +22,7 @@ from rtpipe.language.nodes import folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.language.resolve import resolve
+from rtpipe.language.surroundings import examine_surroundings
 from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
 from rtpipe.wording.masking import looks_secret
 
@@ -161,12 +162,13 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         findings=findings,
     )
     findings.drop_doubtful()
+    graph = None if findings.failed else build(spec)
     depth = choices.get("examine")
-    if depth is not None and not findings.failed:
+    if depth is not None and graph is not None:
         examine(spec, findings, machine=depth == "machine")
-    if findings.failed:
+        examine_surroundings(graph, findings)
+    if graph is None or findings.failed:
         raise ConfigError(findings.errors())
-    graph = build(spec)
     registry.check_graph(graph)
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.edges import PORT, Vertex, connect
+from rtpipe.language.edges import PORT, Vertex, check_sink, connect
 from rtpipe.language.holders import check_holders
 from rtpipe.language.interpolate import Interpolator
 from rtpipe.language.known_events import KnownEvents, types_here
@@ -100,6 +100,8 @@ class _Checks:
         of_sections = ((key, node, models[key]) for key, node in sections.items())
         check_sink_ids((*given, *of_sections), vertices, self._findings)
         said = self._reserved.read(PipelineFile, self._filled("name", "description", "fuse"))
+        sections_read = check_sections(models, sections, self._findings)
+        check_sink(vertices, self._findings)
         return PipelineSpec(
             name=said.name or self._path.stem,
             path=self._path,
@@ -107,7 +109,7 @@ class _Checks:
             routes=routes,
             description=said.description or "",
             fuse=said.fuse,
-            sections=check_sections(models, sections, self._findings),
+            sections=sections_read,
             secrets=frozenset(self._findings.secrets),
             env_names=frozenset(self._findings.env_names),
         )

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from rtpipe.language.nodes import ScalarNode
 from rtpipe.vocabulary import RESERVED
 from rtpipe.wording.diagnostics import Diagnostic, Related, Remedy, Span
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,7 +155,7 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
         "a key needs `:` and a value",
         "write a colon and a value behind it"
         if "`" in key  # it would end the snippet
-        else f"write `{{{key}: true}}`, or whatever its value is",
+        else f"write `{snippet({key: True})}`, or whatever its value is",
     )
 
 
