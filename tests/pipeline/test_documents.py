@@ -65,7 +65,7 @@ def test_each_mistake_has_its_place_and_its_remedy(
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    shown = mistakes("nmae: Cake\nparts: [{grams: x}]")
+    shown = mistakes("colour: red\nparts: [{grams: x}]")
     assert [code in shown for code in ("E102", "E103", "E104")] == [True, True, True]
 
 

@@ -70,7 +70,7 @@ def _included(node: Node, findings: Findings, above: tuple[Path, ...]) -> list[M
             notes=["the path starts from the folder of the file it stands in"],
         )
         return None
-    tree = read_file(path, findings)
+    tree = read_file(path, findings, recover=True)
     return None if tree is None else with_includes(tree, findings, above)
 
 

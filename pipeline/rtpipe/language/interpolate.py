@@ -124,6 +124,21 @@ class Interpolator:
             with suppress(_UnresolvedError):
                 self._variable(name, entry.key_span)
 
+    def check_names(self, node: Node) -> None:
+        """Report the variables below `node` that there are not; nothing is filled or read."""
+        if isinstance(node, MapNode):
+            for entry in node.entries.values():
+                self.check_names(entry.value)
+        elif isinstance(node, ListNode):
+            for item in node.items:
+                self.check_names(item)
+        elif isinstance(node.value, str):
+            for found in _REFERENCE.finditer(node.value):
+                name = found.group(1)
+                if name is not None and _NAME.fullmatch(name) and name not in self._variables:
+                    with suppress(_UnresolvedError):
+                        self._variable(name, node.span)
+
     def _filled(self, node: ScalarNode, text: str) -> ScalarNode:
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and whole.group(1) is not None:

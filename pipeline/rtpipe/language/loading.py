@@ -86,7 +86,9 @@ def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    return _load([read_file(path, findings) for path in files], findings, files[0], choices)
+    return _load(
+        [read_file(path, findings, recover=True) for path in files], findings, files[0], choices
+    )
 
 
 def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choices]) -> Loaded:
@@ -102,7 +104,7 @@ def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choic
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    return _load([read_text(text, path, findings)], findings, path, choices)
+    return _load([read_text(text, path, findings, recover=True)], findings, path, choices)
 
 
 def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:

@@ -42,7 +42,9 @@ _SMALLEST = "the smallest pipeline is `{version: 1, stages: [tone, speaker]}`"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def read_file(path: Path, findings: Findings, *, when_empty: str = _SMALLEST) -> Node | None:
+def read_file(
+    path: Path, findings: Findings, *, when_empty: str = _SMALLEST, recover: bool = False
+) -> Node | None:
     """Return what the file holds, or None with the reason in `findings`; see `read_text`."""
     data = read_bytes(path, findings, "E001")
     if data is None:
@@ -50,7 +52,7 @@ def read_file(path: Path, findings: Findings, *, when_empty: str = _SMALLEST) ->
     text = decode(data, path, findings)
     if text is None:
         return None
-    return read_text(text, path, findings, when_empty=when_empty)
+    return read_text(text, path, findings, when_empty=when_empty, recover=recover)
 
 
 def read_bytes(path: Path, findings: Findings, code: str, span: Span | None = None) -> bytes | None:
@@ -87,7 +89,12 @@ def decode(data: bytes, path: Path, findings: Findings) -> str | None:
 
 
 def read_text(
-    text: str, path: Path, findings: Findings, *, when_empty: str = _SMALLEST
+    text: str,
+    path: Path,
+    findings: Findings,
+    *,
+    when_empty: str = _SMALLEST,
+    recover: bool = False,
 ) -> Node | None:
     """Return what a YAML document holds, or None with the reason in `findings`.
 
@@ -96,11 +103,12 @@ def read_text(
         path: Where it comes from; relative paths in it start from there.
         findings: Takes every mistake found.
         when_empty: What to do about a document with nothing in it.
+        recover: Whether to return what can be read beside a syntax error; see `Findings.lost`.
     """
     findings.add_source(path, text)
     first, before = Span(path, 1, 1), len(findings)
     root = _read(text, first, findings)
-    if root is None and len(findings) > before:
+    if root is None and recover and len(findings) > before:
         root = _rest(text, first, findings)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if len(findings) == before:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.document import Document
     from rtpipe.language.items import StageItem
+    from rtpipe.language.nodes import Entry
     from rtpipe.language.spec import RouteSpec
     from rtpipe.wording.diagnostics import Findings
 
@@ -53,8 +54,21 @@ def resolve(
     variables = document.mapping("vars")
     values = Interpolator({} if variables is None else variables.entries, env, findings)
     values.check_variables()
+    _check_profiles(document, {} if variables is None else variables.entries, env, findings)
     checks = _Checks(document, path, registry, values, findings)
     return checks.spec(), checks.shown()
+
+
+def _check_profiles(
+    document: Document, variables: Mapping[str, Entry], env: Mapping[str, str], findings: Findings
+) -> None:
+    """Report unknown variables in every profile, chosen or not."""
+    profiles = document.mapping("profiles")
+    for entry in profiles.entries.values() if profiles is not None else ():
+        if isinstance(entry.value, MapNode):
+            own = entry.value.get("vars")
+            more = own.entries if isinstance(own, MapNode) else {}
+            Interpolator({**variables, **more}, env, findings).check_names(entry.value)
 
 
 class _Checks:
