@@ -5,7 +5,7 @@ those lines:
 
     #! E103 6:17                    an error; several in the order of the file
     #! E702 9:12 warning
-    #! fix: 0.8                     what its help writes there; "" where it takes something away
+    #! fix: 0.8                     what its help writes there, without the space around it
     #! no fix: which of the two is meant only its author knows
     #! says: from 0 to 1            stands in the help of the first finding
     #! machine                      also look at what this machine lacks
@@ -66,7 +66,7 @@ def _read(path: Path) -> Mistake:
             severity = "warning" if warning else "error"
             made.found.append((code, int(number), int(column), severity))
         elif word == "fix":
-            made.fix = rest.strip().strip('"') if rest.strip() == '""' else rest.strip()
+            made.fix = rest.strip()
         elif word == "no fix":
             explained = True
         elif word == "says":

@@ -86,8 +86,11 @@ def example(wanted: Any, default: Any = None) -> Any:
     lowest = next(
         (_bound(e, "ge", "gt") for e in extras if _bound(e, "ge", "gt") is not None), None
     )
+    highest = next((_bound(e, "le", "lt") for e in extras if _bound(e, "le", "lt")), None)
+    if lowest is not None and highest is not None:
+        return (lowest + highest) // 2 if base is int else (lowest + highest) / 2
     if lowest is not None:
-        return lowest
+        return lowest or 1  # 0 turns most things off
     if isinstance(base, type) and issubclass(base, PurePath):
         return "folder/name.wav"
     return _EXAMPLES.get(base, "text") if isinstance(base, type) else "text"

@@ -19,6 +19,7 @@ from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
 from rtpipe.stage import Subscriber, offered_actions
 from rtpipe.vocabulary import BesideRoute, BesideSubscriber, keys
+from rtpipe.wording.diagnostics import Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -198,7 +199,11 @@ class RouteReader:
             f"`{kind}` has no action `{call.name}`",
             call.span,
             label="unknown action",
-            help=unknown_action_help(call.stage, call.name, actions),
+            help=self._within(
+                unknown_action_help(call.stage, call.name, actions),
+                f"{call.stage}.{call.name}",
+                call.span,
+            ),
             notes=[f"`rtpipe stages {kind}` lists its actions"],
         )
 
@@ -208,5 +213,12 @@ class RouteReader:
             f"no stage `{id}`",
             span,
             label="unknown id",
-            help=unknown_stage_help(id, self._stages),
+            help=self._within(unknown_stage_help(id, self._stages), id, span),
         )
+
+    def _within(self, help: str, written: str, span: Span) -> str:
+        """Return a help to write something else for a part of what stands at `span`."""
+        start = self._findings.line(span).find(written, span.column - 1)
+        if not isinstance(help, Remedy) or start < 0:
+            return str(help)
+        return Remedy(help, help.text, replace(span, column=start + 1, length=len(written)))

@@ -68,5 +68,6 @@ def _above(stage: StageSpec, kind: str, findings: Findings) -> Remedy | None:
     before = findings.line(stage.span)[: stage.span.column - 1]
     if before.strip() != "-" or any(ref.span != stage.span for ref in stage.inputs):
         return None
-    place = replace(stage.span, length=0)
-    return Remedy(f"put one above it: `- {kind}`", f"{kind}\n{before}", place)
+    indent = before.index("-")
+    place = replace(stage.span, column=indent + 1, length=0)
+    return Remedy("put one above it: `{}`", f"- {kind}\n{' ' * indent}", place)

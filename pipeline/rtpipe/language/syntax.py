@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
 _CLOSE_DASH = re.compile(r"(\s*)-([A-Za-z_][\w-]*\s*(:(\s.*)?)?)")
+_ANOTHER_DASH = re.compile(r"\s-[A-Za-z_]")
 _KEY_BEFORE = re.compile(r"([\w.-]+):\s*$")
 
 
@@ -90,7 +91,7 @@ def _close_dash(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> D
 def space_help(text: str, dash: Span) -> str:
     """Return the help for a text that begins with a dash and no space behind it."""
     meant = f"- {text.strip()[1:]}"
-    if " -" in meant:
+    if _ANOTHER_DASH.search(meant):
         return "put a space behind each dash: `- tone`"
     if not is_yaml(meant) or "`" in meant:
         return "put a space behind the dash"
