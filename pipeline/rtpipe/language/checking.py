@@ -19,6 +19,7 @@ from rtpipe.language.nodes import (
     Node,
     ScalarNode,
     folder,
+    holds_unresolved,
     plain,
     unresolved,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
+_OF_A_MODEL = {"value_error", "assertion_error"}
 _Path: TypeAlias = "tuple[str | int, ...]"
 
 
@@ -165,7 +167,8 @@ class _Check:
             if _misspelt(details, found):
                 continue
             place = _place(node, self._model, details)
-            if unresolved(place.node):
+            of_model = details["type"] in _OF_A_MODEL
+            if unresolved(place.node) or (of_model and holds_unresolved(place.node)):
                 continue
             groups.setdefault(id(place.branching or place), []).append((place, details))
         for group in groups.values():
@@ -194,7 +197,7 @@ class _Check:
             self._unknown(place)
         elif sort == "missing":
             self._missing(place, str(details["loc"][-1]))
-        elif sort in {"value_error", "assertion_error"}:
+        elif sort in _OF_A_MODEL:
             reason = str(details.get("ctx", {}).get("error", details["msg"]))
             subject = f"`{place.name}` of `{self._kind}`" if place.name else f"`{self._kind}`"
             span = place.node.span if place.name else self._span

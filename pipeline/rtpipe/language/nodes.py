@@ -138,6 +138,15 @@ def unresolved(node: Node | None) -> bool:
     return isinstance(node, ScalarNode) and node.unresolved
 
 
+def holds_unresolved(node: Node) -> bool:
+    """Return whether a value in `node` is not known: nothing can be said of the whole."""
+    if isinstance(node, MapNode):
+        return any(holds_unresolved(entry.value) for entry in node.entries.values())
+    if isinstance(node, ListNode):
+        return any(holds_unresolved(item) for item in node.items)
+    return node.unresolved
+
+
 def folder(node: Node) -> Path:
     """Return the folder that relative paths in `node` start from."""
     return node.span.path.parent

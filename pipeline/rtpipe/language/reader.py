@@ -26,6 +26,7 @@ from rtpipe.errors import reason_of
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
 from rtpipe.language.recovery import MOST_ERRORS, without
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
+from rtpipe.vocabulary import PipelineFile, keys
 from rtpipe.wording.diagnostics import Related, Span, split_lines
 from rtpipe.wording.scalars import typed
 
@@ -128,7 +129,7 @@ def _rest(text: str, first: Span, findings: Findings) -> Node | None:
         rest = without(text, findings.last())
         if rest is None:
             return None
-        findings.lost.add(rest.key)
+        findings.lost.add(rest.key if rest.key in keys(PipelineFile) else "")
         text = rest.text
         root = _read(text, first, findings)
         if root is not None:

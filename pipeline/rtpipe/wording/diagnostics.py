@@ -129,7 +129,7 @@ class Findings:
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
-        lost: Top-level keys of which a part could not be read.
+        lost: Top-level keys of which a part could not be read; "" for one that is not known.
     """
 
     secrets: set[str] = field(default_factory=set)
