@@ -12,7 +12,7 @@ from rtpipe.language.items import ItemReader, Patch, StageItem
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge
 from rtpipe.language.sections import WELL_KNOWN, as_mapping, report_absent
 from rtpipe.vocabulary import BesideStage, keys
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
@@ -166,6 +166,8 @@ class Merger:
         ids = [item.id for item in self.document.items]
         if id in ids:
             return ids.index(id)
+        if suggest(id, (item.id for item in self.document.items if item.stage_type is None)):
+            return None  # a kind that is misspelt, or this: that was reported
         variables = self.document.mapping("vars")
         help: str | None = did_you_mean(id, ids)
         if help is None and variables is not None and id in variables.entries and over == "--set":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtpipe.language.graph import in_order
 from rtpipe.language.spec import Ref
-from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,6 +122,8 @@ def _refs(vertex: Vertex, above: Vertex | None, findings: Findings) -> tuple[Ref
 
 def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: Findings) -> bool:
     target = known.get(ref.id)
+    if target is None and suggest(ref.id, (id for id, v in known.items() if v.family is None)):
+        return False  # a kind that is misspelt, or this: that was reported
     if target is None:
         others = [id for id, other in known.items() if id != vertex.id and other.gives]
         findings.error(

@@ -23,13 +23,14 @@ from rtpipe.wording.diagnostics import Remedy, did_you_mean
 from rtpipe.wording.masking import looks_secret, url_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rtpipe.wording.diagnostics import Findings, Span
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
+_SCHEMES = ("env", "file", "cred")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
@@ -185,7 +186,8 @@ class Interpolator:
                 "E303",
                 f"`${{{reference}}}` is no reference",
                 node.span,
-                help="there are `${name}`, `${env:NAME}`, `${env:NAME:-default}`, "
+                help=self._near(scheme, _SCHEMES if rest else (), f"${{{scheme}:", node.span)
+                or "there are `${name}`, `${env:NAME}`, `${env:NAME:-default}`, "
                 "`${env:NAME:?why}`, `${file:PATH}` and `${cred:NAME}`",
             )
         variable = self._variable(reference, node.span)
@@ -239,7 +241,8 @@ class Interpolator:
                 f"no variable `{name}`",
                 span,
                 label="unknown variable",
-                help=self._meant(name, span) or f"define it: `vars: {{{name}: value}}`",
+                help=self._near(name, self._variables, f"${{{name}}}", span)
+                or f"define it: `vars: {{{name}: value}}`",
                 notes=[f"`${{env:{name}}}` would be the environment's"] if name.isupper() else [],
             )
         if name in self._open:
@@ -253,14 +256,14 @@ class Interpolator:
             raise _UnresolvedError
         return known
 
-    def _meant(self, name: str, span: Span) -> str | None:
-        """Return a help to write another name within the reference."""
-        meant = did_you_mean(name, self._variables)
-        start = self._findings.line(span).find(f"${{{name}}}", span.column - 1)
+    def _near(self, word: str, known: Iterable[str], within: str, span: Span) -> str | None:
+        """Return a help to write another word in the reference that begins like `within`."""
+        meant = did_you_mean(word, known)
+        start = self._findings.line(span).find(within, span.column - 1)
         if meant is None or start < 0:
             return meant and str(meant)
-        place = replace(span, column=start + len("${") + 1, length=len(name))
-        return Remedy("did you mean `{}`?", meant.text, place)
+        place = replace(span, column=start + len("${") + 1, length=len(word))
+        return Remedy(meant, meant.text, place)
 
     def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
         value = entry.value

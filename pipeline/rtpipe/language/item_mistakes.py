@@ -114,8 +114,8 @@ class ItemMistakes:
             notes=[f"`rtpipe stages {kind.key}` lists its options"],
         )
 
-    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> None:
-        """Report a key that stands beside the kind and is not a reserved one."""
+    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> str | None:
+        """Report a key that stands beside the kind; return the reserved one that was meant."""
         key = entry.key
         shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
         if two_kinds:
@@ -126,10 +126,10 @@ class ItemMistakes:
                 label="a second kind",
                 help=f"give it an item of its own: `- {key}: {shown}`",
             )
-            return
+            return None
         stage_type = self._registry.kinds.find(kind.key)
         if stage_type is None:
-            return  # an unknown kind is enough said
+            return None  # an unknown kind is enough said
         fields = tuple(stage_type.options_type.model_fields)
         meant = suggest(key, [*self._reserved, *fields])
         if key in fields or (meant in fields and meant not in self._reserved):
@@ -144,7 +144,7 @@ class ItemMistakes:
                 label="one level too far out",
                 help=f"write `- {together}`",
             )
-            return
+            return None
         self._findings.error(
             "E106",
             f"`{key}` cannot stand beside `{kind.key}`",
@@ -153,6 +153,7 @@ class ItemMistakes:
             help=did_you_mean(key, [*self._reserved, *fields])
             or f"beside a kind there may be {listed(self._reserved)}",
         )
+        return meant if meant in self._reserved else None
 
     def shared(self, entry: Entry, kind: str) -> None:
         """Report a key on a fallback that belongs to the stage's place in the pipeline."""

@@ -117,7 +117,9 @@ class ItemReader:
         kind = known[0] if known else others[0]
         for entry in others:
             if entry is not kind:
-                self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                meant = self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                if meant is not None:
+                    beside.setdefault(meant, replace(entry, key=meant))
         return kind, beside
 
     def apply(self, item: StageItem, patch: Patch) -> StageItem:

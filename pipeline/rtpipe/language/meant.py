@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.catalogue import fields
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
-from rtpipe.wording.diagnostics import Remedy, did_you_mean
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, suggest
 from rtpipe.wording.flow import snippet
+from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,8 +42,8 @@ def remedy(node: Node, wanted: Any, key: str, holds: Callable[[Any], bool]) -> R
         key: Under which key it stands; "" for an item of a list.
         holds: Whether a plain value is taken there.
     """
-    if isinstance(node, MapNode):
-        return None
+    if isinstance(node, MapNode) or (isinstance(node, ScalarNode) and "${" in node.raw):
+        return None  # what a reference stands for is written elsewhere
     value = plain(node)
     if isinstance(value, str):
         near = did_you_mean(value, map(str, fields.choices_of(wanted)))
@@ -86,6 +87,11 @@ def _meant(node: ScalarNode | ListNode, wanted: Any, key: str) -> Iterator[list[
     types = {mark for mark in fields.marks(wanted) if isinstance(mark, type)}
     if isinstance(value, str):
         yield [number for number in [_number(value, key)] if number is not None]
+    if isinstance(value, str):
+        words = {"true": bool, "false": bool, "null": type(None)}
+        yield [
+            typed(word) for word, sort in words.items() if sort in types and suggest(value, [word])
+        ]
     flag = _FLAGS.get(str(value).lower())
     if flag is not None and bool in types:
         yield [flag]

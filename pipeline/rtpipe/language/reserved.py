@@ -23,7 +23,7 @@ from rtpipe.language.nodes import (
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
 from rtpipe.language.syntax import space_help
-from rtpipe.vocabulary import Meant, Profile, Reserved, keys
+from rtpipe.vocabulary import Meant, PipelineFile, Profile, Reserved, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 _Path: TypeAlias = "tuple[str | int, ...]"
 _LONGEST_SHOWN = 40
+_MISSED = {"version", "include", "plugins", "vars", "stages"}
+"""What is missed elsewhere if its key is misspelt."""
 _DASHES = re.compile(r"-\w")
 
 
@@ -83,14 +85,15 @@ class ReservedReader:
         if issubclass(owner, Profile) and entry.key in WELL_KNOWN:
             report_absent(entry, self._findings)
             return
+        meant = did_you_mean(entry.key, keys(owner))
+        if issubclass(owner, PipelineFile) and meant is not None and meant.text in _MISSED:
+            self._findings.lost |= {meant.text} - node.entries.keys()
         self._findings.error(
             owner.unknown,
             f"{_dotted(path[:-1]) or owner.called} has no `{entry.key}`",
             entry.key_span,
             label="unknown key",
-            help=self._stray(owner, entry.key)
-            or did_you_mean(entry.key, keys(owner))
-            or f"it has {listed(keys(owner))}",
+            help=self._stray(owner, entry.key) or meant or f"it has {listed(keys(owner))}",
         )
 
     def _stray(self, owner: type[Reserved], key: str) -> str | None:

@@ -19,7 +19,7 @@ from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
 from rtpipe.stage import Subscriber, offered_actions
 from rtpipe.vocabulary import BesideRoute, BesideSubscriber, keys
-from rtpipe.wording.diagnostics import Remedy
+from rtpipe.wording.diagnostics import Remedy, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,6 +208,9 @@ class RouteReader:
         )
 
     def _unknown_stage(self, id: str, span: Span) -> None:
+        unclear = (other for other, item in self._stages.items() if item.stage_type is None)
+        if suggest(id, unclear):
+            return  # a kind that is misspelt, or this: that was reported
         self._findings.error(
             "E703",
             f"no stage `{id}`",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _ALIKE = 0.6
 _MOST_CANDIDATES = 300
 _MOST_LISTED = 16
-_OF_THE_WHOLE = {"E020", "E021"}
 
 
 class Severity(StrEnum):
@@ -201,15 +200,19 @@ class Findings:
 
     def drop_doubtful(self) -> None:
         """Drop what may be wrong only because something was lost: what depends on the whole."""
-        if self.lost:
-            beyond = bool(self.lost & {"", "include", "plugins"})
-            kept = ("E0",) if beyond else ("E0", "E10", "E112", "E113", "E5", "E701", "E705")
-            variables = () if "vars" in self.lost or beyond else ("E30",)
-            self._found = [
-                found
-                for found in self._found
-                if found.code.startswith((*kept, *variables)) and found.code not in _OF_THE_WHOLE
-            ]
+        if not self.lost:
+            return
+        kept: tuple[str, ...] = ("E",)
+        if self.lost & {"", "include", "plugins"}:
+            kept = ("E0",)
+        elif self.lost - {"version", "name", "description", "fuse", "events"}:
+            kept = ("E0", "E10", "E112", "E113", "E5", "E701", "E705")
+            kept += () if "vars" in self.lost else ("E30",)
+        self._found = [
+            found
+            for found in self._found
+            if found.code.startswith(kept) and found.code not in {"E020", "E021"}
+        ]
 
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
