@@ -53,7 +53,7 @@ class ChimeOptions(Options):
 class Chime(Transform[ChimeOptions]):
     """Mixes a sound into the stream when an event comes.
 
-    - chime: {path: audio/ding.wav, on: realtime.connected, gain_db: -6}
+    - chime: {path: audio/ding.wav, on: pipeline.started, gain_db: -6}
 
     It is heard over what passes, from the next frame on, and needs a stream that flows; where there
     is none, `tone: {waveform: silence, realtime: true}` is one. An event that comes while it is
