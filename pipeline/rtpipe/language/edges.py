@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtpipe.language.graph import in_order
+from rtpipe.language.line_edits import above, below, beside
 from rtpipe.language.spec import Ref
 from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 
@@ -89,7 +90,12 @@ def check_sink(vertices: Sequence[Vertex], findings: Findings) -> None:
             "this pipeline has no sink: nobody takes its audio",
             there[-1].span,
             label="its audio goes nowhere",
-            help="put a sink below it, `- speaker`, or `- blackhole` if nobody is to hear it",
+            help=below(
+                there[-1].span,
+                "speaker",
+                "put a sink below it, `{}`, or `- blackhole` if nobody is to hear it",
+                findings,
+            ),
         )
 
 
@@ -146,15 +152,17 @@ def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: F
         )
         return False
     if not target.gives:
-        above = _above(vertex, known)
+        earlier = _earlier(vertex, known)
         wrote = vertex.refs is not None
         findings.error(
             "E207",
             f"`{vertex.id}` reads `{ref.id}`, a {target.family} that gives no audio",
             ref.span,
             label="nothing comes out of it" if wrote else f"reads the stage above, `{ref.id}`",
-            help=f"say what it reads: `from: {above[-1]}`"
-            if above
+            help=_source_help(vertex, earlier[-1:], findings)
+            if not wrote
+            else f"say what it reads: `from: {earlier[-1]}`"
+            if earlier
             else "a source comes first: `- tone`",
         )
         return False
@@ -168,7 +176,7 @@ def _several(text: str, ids: Sequence[str]) -> Remedy | None:
     return Remedy("write a list: `from: {}`", f"[{named}]") if set(parts) <= set(ids) else None
 
 
-def _above(vertex: Vertex, known: Mapping[str, Vertex]) -> list[str]:
+def _earlier(vertex: Vertex, known: Mapping[str, Vertex]) -> list[str]:
     """Return the ids of what gives audio and stands above a stage: to read it makes no circle.
 
     Unless it reads, by a `from` of its own, something below.
@@ -243,7 +251,7 @@ def _report_no_input(
         message = f"`{vertex.id}` has no input: `{gone[0]}` is disabled"
     else:
         message = f"`{vertex.id}` has no input"
-    givers = _above(vertex, known) or [
+    givers = _earlier(vertex, known) or [
         id for id, other in known.items() if other.family == "source" and other.enabled
     ]
     findings.error(
@@ -251,10 +259,18 @@ def _report_no_input(
         message,
         vertex.span,
         label=f"a {vertex.family} reads something",
-        help=f"say what it reads: `from: {givers[0]}`"
-        if givers
-        else "put a source above it: `- tone`",
+        help=_source_help(vertex, givers[:1], findings),
     )
+
+
+def _source_help(vertex: Vertex, sources: Sequence[str], findings: Findings) -> str:
+    """Return the help to let a stage read the one of `sources`; a new one if there is none."""
+    if not sources:
+        return above(vertex.span, "tone", "put a source above it: `{}`", findings)
+    key = f"from: {sources[0]}"
+    if vertex.refs is not None:
+        return f"say what it reads: `{key}`"
+    return beside(vertex.span, key, "say what it reads: `{}`", findings)
 
 
 def _report_circles(

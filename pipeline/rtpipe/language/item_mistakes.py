@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rtpipe.language.nodes import ListNode, plain, what
+from rtpipe.language.nodes import ListNode, ScalarNode, plain, what
 from rtpipe.stage import family, shape
 from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
@@ -142,7 +143,7 @@ class ItemMistakes:
                 f"the option `{key}` stands beside `{kind.key}`, not under it",
                 entry.key_span,
                 label="one level too far out",
-                help=f"write `- {together}`",
+                help=_under(f"write `- {together}`", entry, kind),
             )
             return None
         self._findings.error(
@@ -177,6 +178,14 @@ class ItemMistakes:
             label=f"expected a {family(kinds[kind])}",
             help=f"a fallback is one of {listed(alike)}",
         )
+
+
+def _under(help: str, entry: Entry, kind: Entry) -> str:
+    """Return the help with its fix, to indent an option that stands alone below its kind."""
+    alone = isinstance(kind.value, ScalarNode) and kind.value.value is None
+    if not alone or entry.key_span.line != kind.key_span.line + 1:
+        return help
+    return Remedy(help, "  ", replace(entry.key_span, length=0))
 
 
 def _with_colon(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.examination import Surroundings
 from rtpipe.language.examining import option_span
-from rtpipe.wording.diagnostics import Remedy
+from rtpipe.language.line_edits import above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,19 +54,9 @@ def _upstream(graph: Graph, id: str) -> Iterator[str]:
 def _report(stage: StageSpec, found: Finding, findings: Findings) -> None:
     span = option_span(stage, found.option)
     help = found.help
-    if found.above:
-        help = _above(stage, found.above, findings) or help
+    if found.above and all(ref.span == stage.span for ref in stage.inputs):  # without `from:`
+        help = above(stage.span, found.above, "put one above it: `{}`", findings)
     if found.status == "wrong":
         findings.error("E212", found.message, span, help=help)
     elif found.status == "odd":
         findings.warning("E213", found.message, span, help=help)
-
-
-def _above(stage: StageSpec, kind: str, findings: Findings) -> Remedy | None:
-    """Return the help to put a stage above another, where lines make the list and no `from:`."""
-    before = findings.line(stage.span)[: stage.span.column - 1]
-    if before.strip() != "-" or any(ref.span != stage.span for ref in stage.inputs):
-        return None
-    indent = before.index("-")
-    place = replace(stage.span, column=indent + 1, length=0)
-    return Remedy("put one above it: `{}`", f"- {kind}\n{' ' * indent}", place)

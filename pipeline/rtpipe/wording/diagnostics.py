@@ -82,7 +82,8 @@ class Remedy(str):
 
     def __new__(cls, words: str, text: str, span: Span | None = None) -> Self:
         """Make the help of its words and what to write."""
-        made = super().__new__(cls, words.replace("{}", text.strip()))
+        shown = text.strip()
+        made = super().__new__(cls, words.replace("{}", shown) if shown else words)
         made.text, made.span = text, span
         return made
 
