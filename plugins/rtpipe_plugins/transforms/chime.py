@@ -12,6 +12,7 @@ from rtpipe import (
     Event,
     EventGlob,
     ExitCode,
+    Finding,
     InputPath,
     Options,
     StageContext,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, Finding
+    from rtpipe import AudioFrame, Surroundings
 
 _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
@@ -63,6 +64,13 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+
+    @classmethod
+    def examine_surroundings(cls, options: ChimeOptions, around: Surroundings) -> Iterator[Finding]:
+        """Return that nothing sets it off."""
+        if not options.on and "play" not in around.called:
+            help = "name the event that does: `on: realtime.connected`"
+            yield Finding("odd", "nothing in this file sets it off", help=help)
 
     @classmethod
     def examine(cls, options: ChimeOptions) -> Iterator[Finding]:
