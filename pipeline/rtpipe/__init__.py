@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         reason_of,
     )
     from rtpipe.events import Event, Importance
-    from rtpipe.examination import Finding, OptionModel
+    from rtpipe.examination import Finding, OptionModel, Surroundings
+    from rtpipe.field_types import EventGlob, InputPath, OutputPath, SinkId
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
     from rtpipe.language.examining import installed_stages, probe, stages_of
@@ -36,13 +37,10 @@ if TYPE_CHECKING:
     from rtpipe.running.embedding import load, loads, run
     from rtpipe.running.runtime import Pipeline
     from rtpipe.stage import (
-        InputPath,
         Options,
-        OutputPath,
         Peer,
         Send,
         Sink,
-        SinkId,
         Source,
         Stage,
         StageContext,
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
     )
     from rtpipe.timeline import Timeline
     from rtpipe.waveform import AudioFrame
+    from rtpipe.wording.diagnostics import Remedy
 
 __all__ = [
     "ANY",
@@ -65,6 +64,7 @@ __all__ = [
     "Converter",
     "EnvironmentProblem",
     "Event",
+    "EventGlob",
     "ExitCode",
     "Finding",
     "FormatError",
@@ -88,6 +88,7 @@ __all__ = [
     "PluginError",
     "QueuePolicy",
     "Recent",
+    "Remedy",
     "RtpipeError",
     "Send",
     "Sink",
@@ -99,6 +100,7 @@ __all__ = [
     "StageError",
     "StageSpec",
     "Subscriber",
+    "Surroundings",
     "Timeline",
     "Transform",
     "WhenFull",
@@ -123,7 +125,8 @@ _HOMES = {
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
     "PluginError RtpipeError StageError reason_of",
     "rtpipe.events": "Event Importance",
-    "rtpipe.examination": "Finding OptionModel",
+    "rtpipe.examination": "Finding OptionModel Surroundings",
+    "rtpipe.field_types": "EventGlob InputPath OutputPath SinkId",
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
     "rtpipe.language.examining": "installed_stages probe stages_of",
@@ -134,10 +137,10 @@ _HOMES = {
     "rtpipe.running.embedding": "load loads run",
     "rtpipe.running.app_frames": "FrameSink FrameSource",
     "rtpipe.running.runtime": "Pipeline",
-    "rtpipe.stage": "InputPath Options OutputPath Peer Send Sink SinkId Source Stage StageContext "
-    "Subscriber Transform action",
+    "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform action",
     "rtpipe.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
+    "rtpipe.wording.diagnostics": "Remedy",
 }
 """Where each name is defined, and imported from when it is first used."""
 

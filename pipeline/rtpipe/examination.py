@@ -9,15 +9,15 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from rtpipe.stage import Options
+    from rtpipe.stage import Options, Stage
 
-Status: TypeAlias = Literal["wrong", "missing", "ok", "unknown"]
+Status: TypeAlias = Literal["wrong", "odd", "missing", "ok", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,15 @@ class Finding:
 
     Attributes:
         status: `wrong`: the file, or what it ships, is; an error. `missing`: this machine lacks
-            something; a warning. `ok`, and `unknown` where it could not be told: for the doctor.
+            something; a warning. `odd`: the file is, but it would run; a warning, of
+            `examine_surroundings` alone. `ok`, and `unknown` where it could not be told: for the
+            doctor.
         message: What was seen, in one sentence without a full stop.
         option: Which option it is about: `path`, `tools.0.command`. "": none, it is the machine.
-        help: What to do about it.
+        help: What to do about it; a `Remedy` says what to write in place of the option's value.
         name: What the doctor calls what was looked at; "": the option, or the kind.
         needed: Whether the stage cannot open without it, so that a `fallback:` would take over.
+        above: A kind that is to stand above it, and would mend that.
     """
 
     status: Status
@@ -40,6 +43,21 @@ class Finding:
     help: str | None = None
     name: str = ""
     needed: bool = True
+    above: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a stage has around it in its pipeline.
+
+    Attributes:
+        before: The stages whose audio reaches it by their ids, nearest first: each a type and
+            those of its fallbacks.
+        called: Its actions that routes of the file call.
+    """
+
+    before: Mapping[str, tuple[type[Stage[Any]], ...]]
+    called: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     ClassVar,
     Generic,
@@ -27,7 +24,7 @@ from typing import (
     overload,
 )
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import BaseModel, ConfigDict
 
 from rtpipe.errors import StageError
 
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
-    from rtpipe.examination import Examined, Finding
+    from rtpipe.examination import Examined, Finding, Surroundings
     from rtpipe.link import Link, QueuePolicy
 
 
@@ -52,20 +49,6 @@ class Options(BaseModel):
     )
     main: ClassVar[str | None] = None
 
-
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    folder = (info.context or {}).get("folder")
-    return path if folder is None else Path(folder, os.path.expanduser(path))  # noqa: PTH111
-
-
-InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"]
-"""A path that is read; relative to the pipeline file it stands in."""
-
-OutputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "output"]
-"""A path that is written, with strftime fields; relative to the pipeline file it stands in."""
-
-SinkId: TypeAlias = Annotated[str, "sink"]
-"""The id of a sink of the same pipeline; a file that names another stage is refused."""
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 A = TypeVar("A", bound=Callable[..., object])
@@ -245,6 +228,11 @@ class Stage(Generic[O]):
 
         For `rtpipe validate`, and for `run` before it opens: no device, network or slow import.
         """
+        return ()
+
+    @classmethod
+    def examine_surroundings(cls, options: O, around: Surroundings) -> Iterable[Finding]:  # noqa: ARG003
+        """Return what keeps it from its work where it stands: what is before it, who calls it."""
         return ()
 
     @classmethod

@@ -45,9 +45,9 @@ def mistakes(text: str) -> str:
     ("text", "code", "place", "said"),
     [
         ("nmae: Cake", "E102", "1:1", "did you mean `name`?"),
-        ("parts: []", "E104", "1:1", "add `name: text` to it"),
+        ("parts: []", "E104", "1:1", "add it, for example `name: text`"),
         ("name: a\nparts:\n  - grams: 0", "E103", "3:12", "expected a whole number, 1 or more"),
-        ("name: a\nparts:\n  - {}", "E104", "3:5", "add `grams: 1` to it"),
+        ("name: a\nparts:\n  - {}", "E104", "3:5", "add it, for example `grams: 1`"),
         ("name: a\nname: b", "E008", "2:1", "stands twice"),
         ("[name]", "E018", "1:1", "it has the keys `[name, parts, picture]`"),
         ("", "E005", "1:1", "= help: it has the keys"),
@@ -65,7 +65,7 @@ def test_each_mistake_has_its_place_and_its_remedy(
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    shown = mistakes("nmae: Cake\nparts: [{grams: x}]")
+    shown = mistakes("colour: red\nparts: [{grams: x}]")
     assert [code in shown for code in ("E102", "E103", "E104")] == [True, True, True]
 
 

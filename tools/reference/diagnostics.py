@@ -27,6 +27,8 @@ def diagnostics_page() -> Iterator[str]:
         yield f"## {code}"
         yield f"**{page.title}.**"
         yield _with_fences(page.text)
+        yield "Wrong, for example:"
+        yield fenced(page.wrong(), "text")
 
 
 def _with_fences(text: str) -> str:

@@ -54,6 +54,8 @@ def described(wanted: Any) -> str:
         return _list(base)
     if "sink" in extras:
         return "the id of a sink"
+    if "event" in extras:
+        return "an event's name or a glob"
     if isinstance(base, type):
         return _class(base) + _range(extras)
     return "a value"
@@ -84,8 +86,11 @@ def example(wanted: Any, default: Any = None) -> Any:
     lowest = next(
         (_bound(e, "ge", "gt") for e in extras if _bound(e, "ge", "gt") is not None), None
     )
+    highest = next((_bound(e, "le", "lt") for e in extras if _bound(e, "le", "lt")), None)
+    if lowest is not None and highest is not None:
+        return (lowest + highest) // 2 if base is int else (lowest + highest) / 2
     if lowest is not None:
-        return lowest
+        return lowest or 1  # 0 turns most things off
     if isinstance(base, type) and issubclass(base, PurePath):
         return "folder/name.wav"
     return _EXAMPLES.get(base, "text") if isinstance(base, type) else "text"
@@ -181,6 +186,11 @@ def takes_single_value(wanted: Any) -> bool:
 def names_a_sink(wanted: Any) -> bool:
     """Return whether an annotation is `SinkId`."""
     return any(mark == "sink" for mark in marks(wanted))
+
+
+def names_an_event(wanted: Any) -> bool:
+    """Return whether an annotation is `EventGlob`."""
+    return any(mark == "event" for mark in marks(wanted))
 
 
 def _split(wanted: Any) -> tuple[Any, tuple[Any, ...]]:

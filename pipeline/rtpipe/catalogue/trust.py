@@ -140,7 +140,7 @@ class Trust:
         self._withheld[real] = replace(known, names=together)
         return False
 
-    def report_unknown(self, what: str, span: Span, findings: Findings) -> bool:
+    def report_unknown(self, what: str, span: Span | None, findings: Findings) -> bool:
         """Report what nobody who is installed knows, but code that was not run may.
 
         Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from rtpipe.catalogue.explain import pages
@@ -30,6 +32,7 @@ def explain(code: str | None, *, as_json: bool) -> None:
         raise click.UsageError(f"no code `{code}`; {hint}")
     page = known[key]
     if as_json:
-        print_json({"code": key, "title": page.title, "text": page.text})
+        print_json({"code": key, "title": page.title, "text": page.text, "wrong": page.wrong()})
     else:
-        click.echo(f"{key}: {page.title}\n\n{page.text}")
+        wrong = textwrap.indent(page.wrong(), "  ")
+        click.echo(f"{key}: {page.title}\n\n{page.text}\n\nWrong, for example:\n\n{wrong}")

@@ -20,6 +20,7 @@ from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
 from rtpipe.cli.show import draw_text
 from rtpipe.errors import printable
+from rtpipe.language.known_events import require_event
 from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 
@@ -67,6 +68,8 @@ def run(
     """
     added = Added.current()
     loaded = pipeline.load(examine="file", registry=added.registry)
+    if until is not None:
+        require_event(loaded.spec, loaded.registry, until, "--until")
     if dry_run:
         click.echo(printable(draw_text(loaded)))
         return

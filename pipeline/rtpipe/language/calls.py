@@ -182,13 +182,14 @@ def bound(
         arguments = action.signature.bind(*args, **kwargs)
     except TypeError as error:
         unknown = [name for name in kwargs if name not in action.signature.parameters]
-        help = did_you_mean(unknown[0], action.signature.parameters) if unknown else None
+        meant = did_you_mean(unknown[0], action.signature.parameters) if unknown else None
         findings.error(
             "E705",
             f"`{called}` cannot be called so: {error}",
             span,
             label="wrong arguments",
-            help=help or f"write `{example(stage, action)}`",
+            # the span is that of the whole call, so neither is what to write there
+            help=f"write `{example(stage, action)}`" if meant is None else str(meant),
         )
         return None
     fits = True

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
 from rtpipe.catalogue import fields
 from rtpipe.language.files import expanded
+from rtpipe.language.meant import remedy, taken
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -18,10 +20,11 @@ from rtpipe.language.nodes import (
     Node,
     ScalarNode,
     folder,
+    holds_unresolved,
     plain,
     unresolved,
 )
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK, url_secrets
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
     from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
+
+_OF_A_MODEL = {"value_error", "assertion_error"}
+_Path: TypeAlias = "tuple[str | int, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +98,16 @@ class _Check:
         self._span = span
         self._findings = findings
         self._staged = staged
+        self._tried: Any = None
 
     def checked(self, node: MapNode) -> Checked | None:
         """Return the options that `node` gives, or None."""
         prepared = self.prepared(node, self._model)
         assert isinstance(prepared, MapNode)
+        self._tried = plain(prepared)
         folder = self._span.path.parent
         try:
-            options = self._model.model_validate(plain(prepared), context={"folder": folder})
+            options = self._model.model_validate(self._tried, context={"folder": folder})
         except ValidationError as error:
             self.report(error, prepared)
             return None
@@ -136,7 +144,7 @@ class _Check:
                 f"`{name}` of `{self._kind}` cannot be {snippet(value)}",
                 node.span,
                 label="expected a finite number",
-                help=f"for example `{name}: {snippet(fields.example(wanted))}`",
+                help=taken(wanted, name),
             )
         accepted = [mark for mark in fields.marks(wanted) if isinstance(mark, type)]
         if isinstance(value, bool) and bool not in accepted and {int, float} & set(accepted):
@@ -169,9 +177,13 @@ class _Check:
     def report(self, error: ValidationError, node: MapNode) -> None:
         """Report every error pydantic found, those of a union's branches as one."""
         groups: dict[int, list[tuple[_Place, ErrorDetails]]] = {}
-        for details in error.errors(include_url=False):
+        found = error.errors(include_url=False)
+        for details in found:
+            if _misspelt(details, found):
+                continue
             place = _place(node, self._model, details)
-            if unresolved(place.node):
+            of_model = details["type"] in _OF_A_MODEL
+            if unresolved(place.node) or (of_model and holds_unresolved(place.node)):
                 continue
             groups.setdefault(id(place.branching or place), []).append((place, details))
         for group in groups.values():
@@ -192,7 +204,7 @@ class _Check:
                 self._one(place, details)
             return
         place = group[0][0]
-        self._wrong(place.node, place.name, place.outer)
+        self._wrong(place.node, place.name, place.outer, place.path)
 
     def _one(self, place: _Place, details: ErrorDetails) -> None:
         sort = details["type"]
@@ -200,7 +212,7 @@ class _Check:
             self._unknown(place)
         elif sort == "missing":
             self._missing(place, str(details["loc"][-1]))
-        elif sort in {"value_error", "assertion_error"}:
+        elif sort in _OF_A_MODEL:
             reason = str(details.get("ctx", {}).get("error", details["msg"]))
             subject = f"`{place.name}` of `{self._kind}`" if place.name else f"`{self._kind}`"
             span = place.node.span if place.name else self._span
@@ -208,14 +220,15 @@ class _Check:
         elif place.wanted is None:
             self._fail("E103", f"`{place.name}` of `{self._kind}`: {details['msg']}", place.span)
         else:
-            self._wrong(place.node, place.name, place.wanted)
+            self._wrong(place.node, place.name, place.wanted, place.path)
 
     def _unknown(self, place: _Place) -> None:
         model = fields.model_of(place.outer) if place.outer is not self._model else self._model
         names = list(model.model_fields) if model is not None else []
         owner = f"`{self._kind}`" if not place.above else f"`{place.above}` of `{self._kind}`"
         key = place.name.rsplit(".", 1)[-1]
-        help = did_you_mean(key, names)
+        free = [name for name in names if name not in place.beside]
+        help: str | None = did_you_mean(key, free)
         if help is None:
             help = f"it has {listed(names)}" if names else "it has no options"
         self._fail(
@@ -232,9 +245,9 @@ class _Check:
         needed = {name: fields.example(wanted)}
         within = f"{place.name}." if place.name else ""
         if within or not self._staged:
-            help = f"add `{snippet(needed, outer=False)}` to it"
+            help = f"add it, for example `{snippet(needed, outer=False)}`"
         else:
-            help = f"write `- {snippet({self._kind: needed}, outer=False)}`"
+            help = f"for example `- {snippet({self._kind: needed}, outer=False)}`"
         self._fail(
             "E104",
             f"`{self._kind}` needs the option `{within}{name}`",
@@ -243,19 +256,21 @@ class _Check:
             help=help,
         )
 
-    def _wrong(self, node: Node, name: str, wanted: Any) -> None:
+    def _wrong(self, node: Node, name: str, wanted: Any, path: _Path = ()) -> None:
         expected = fields.described(wanted)
-        value = plain(node)
-        shown = MASK if isinstance(node, ScalarNode) and node.secret else snippet(value)
+        shown = MASK if isinstance(node, ScalarNode) and node.secret else snippet(plain(node))
         if len(shown) > 40:
             shown = shown[:37] + "..."
-        choices = [str(choice) for choice in fields.choices_of(wanted)]
-        help = did_you_mean(value, choices) if isinstance(value, str) else None
         key = name.rsplit(".", 1)[-1]
-        if help is None and not fields.is_secret(wanted):
-            help = f"for example `{key}: {snippet(fields.example(wanted))}`"
-        elif help is None and isinstance(node, ScalarNode):
-            help = f'in quotes it is text: `{key}: "..."`'
+        if key.isdecimal():
+            key = ""
+        help: str | None
+        if fields.is_secret(wanted):
+            single = isinstance(node, ScalarNode)
+            help = f'in quotes it is text: `{key}: "..."`' if single else None
+        else:
+            help = remedy(node, wanted, key, lambda value: self._holds(path, value))
+            help = help or taken(wanted, key, self._default(path))
         self._fail(
             "E103",
             f"`{name}` of `{self._kind}` cannot be {shown}",
@@ -263,6 +278,28 @@ class _Check:
             label=f"expected {expected}",
             help=help,
         )
+
+    def _holds(self, path: _Path, value: Any) -> bool:
+        """Whether the options would be taken with `value` at `path`, as far as that place goes."""
+        if not path:
+            return False
+        folder = self._span.path.parent
+        try:
+            self._model.model_validate(_with(self._tried, path, value), context={"folder": folder})
+        except ValidationError as error:
+            found = (details["loc"] for details in error.errors(include_url=False))
+            named = (tuple(step for step in loc if step in path) for loc in found)
+            return all(steps[: len(path)] != path for steps in named)
+        return True
+
+    def _default(self, path: _Path) -> Any:
+        *above, last = path or ("",)
+        wanted: Any = self._model
+        for step in above:
+            wanted = fields.inside(wanted, step)
+        model = fields.model_of(wanted)
+        field = None if model is None else model.model_fields.get(str(last))
+        return None if field is None or field.is_required() else _simple(field.get_default())
 
     def _fail(
         self,
@@ -280,7 +317,10 @@ class _Check:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a pydantic error points: the node, its option's dotted name, what it should be."""
+    """Where a pydantic error points: the node, its option's dotted name, what it should be.
+
+    `beside` has the keys of the mapping that it stands in.
+    """
 
     node: Node
     key_span: Span | None
@@ -288,6 +328,8 @@ class _Place:
     above: str
     wanted: Any
     outer: Any
+    path: _Path
+    beside: tuple[str, ...]
     branch: str = ""
     branching: Node | None = None
 
@@ -302,25 +344,57 @@ def _place(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> _Pla
     wanted: Any = model
     outer: Any = model
     key_span: Span | None = None
-    names: list[str] = []
+    path: list[str | int] = []
+    beside: tuple[str, ...] = ()
     branch, branching = "", None
     loc = details["loc"]
     for index, step in enumerate(loc):
         entry = node.entries.get(str(step)) if isinstance(node, MapNode) else None
         if entry is not None:
+            assert isinstance(node, MapNode)
+            beside = tuple(node.entries)
             outer, wanted = wanted, fields.inside(wanted, str(step))
             node, key_span = entry.value, entry.key_span
-            names.append(str(step))
+            path.append(str(step))
         elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
             outer, wanted = wanted, fields.inside(wanted, step)
             node, key_span = node.items[step], None
-            names.append(str(step))
+            path.append(step)
         elif not (index == len(loc) - 1 and details["type"] == "missing"):
             branch, branching, outer = str(step), node, wanted
             wanted = fields.branch(wanted, str(step))
+    names = [str(step) for step in path]
+    name, above = ".".join(names), ".".join(names[:-1])
     return _Place(
-        node, key_span, ".".join(names), ".".join(names[:-1]), wanted, outer, branch, branching
+        node, key_span, name, above, wanted, outer, tuple(path), beside, branch, branching
     )
+
+
+def _misspelt(missing: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Whether what is missing was written under another name, which is told."""
+    if missing["type"] != "missing":
+        return False
+    *above, name = missing["loc"]
+    return any(
+        other["type"] == "extra_forbidden"
+        and list(other["loc"][:-1]) == above
+        and suggest(str(other["loc"][-1]), [str(name)]) is not None
+        for other in found
+    )
+
+
+def _with(value: Any, path: _Path, new: Any) -> Any:
+    """Return a copy of plain values with `new` at `path`."""
+    if not path:
+        return new
+    step, *rest = path
+    copied: Any = dict(value) if isinstance(value, dict) else list(value)
+    copied[step] = _with(value[step], tuple(rest), new)
+    return copied
+
+
+def _simple(default: Any) -> Any:
+    return default.value if isinstance(default, Enum) else default
 
 
 def _leaves(path: str, pieces: tuple[tuple[int, int], ...]) -> bool:

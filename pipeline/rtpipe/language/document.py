@@ -12,7 +12,7 @@ from rtpipe.language.items import ItemReader, Patch, StageItem
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge
 from rtpipe.language.sections import WELL_KNOWN, as_mapping, report_absent
 from rtpipe.vocabulary import BesideStage, keys
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
@@ -167,9 +167,11 @@ class Merger:
     def _index(self, id: str, span: Span, over: str = "this file") -> int | None:
         if id in self._places:
             return self._places[id]
+        if suggest(id, (item.id for item in self.document.items if item.stage_type is None)):
+            return None  # a kind that is misspelt, or this: that was reported
         ids = list(self._places)
         variables = self.document.mapping("vars")
-        help = did_you_mean(id, ids)
+        help: str | None = did_you_mean(id, ids)
         if help is None and variables is not None and id in variables.entries and over == "--set":
             help = f"did you mean `vars.{id}`?"
         if help is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtpipe.language.bounds import MAX_INPUTS
 from rtpipe.language.graph import in_order
+from rtpipe.language.line_edits import above, below, beside
 from rtpipe.language.spec import Ref
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +70,8 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
     for vertex in vertices:
         if vertex.enabled and vertex.id not in wrong:
             _check_count(vertex, inputs[vertex.id], refs[vertex.id], known, findings)
+    if _no_sink(vertices):
+        return inputs  # `check_sink` says so
     read = {ref.id for found in inputs.values() for ref in found}
     for vertex in vertices:
         if vertex.enabled and vertex.family in {"source", "transform"} and vertex.id not in read:
@@ -79,6 +83,29 @@ def connect(vertices: Sequence[Vertex], findings: Findings) -> dict[str, tuple[R
                 help="let a sink read it, `- blackhole` for instance, or remove it",
             )
     return inputs
+
+
+def check_sink(vertices: Sequence[Vertex], findings: Findings) -> None:
+    """Report that nothing takes the audio, unless another mistake may be why."""
+    there = [vertex for vertex in vertices if vertex.enabled]
+    if there and _no_sink(vertices) and not findings.failed:
+        findings.error(
+            "E211",
+            "this pipeline has no sink: nobody takes its audio",
+            there[-1].span,
+            label="its audio goes nowhere",
+            help=below(
+                there[-1].span,
+                "speaker",
+                "put a sink below it, `{}`, or `- blackhole` if nobody is to hear it",
+                findings,
+            ),
+        )
+
+
+def _no_sink(vertices: Sequence[Vertex]) -> bool:
+    """Whether nothing takes audio for good; a call does."""
+    return all(vertex.family in {"source", "transform"} for vertex in vertices if vertex.enabled)
 
 
 def _with_above(vertices: Sequence[Vertex]) -> Iterable[tuple[Vertex | None, Vertex]]:
@@ -105,14 +132,18 @@ def _refs(vertex: Vertex, above: Vertex | None, findings: Findings) -> tuple[Ref
 
 def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: Findings) -> bool:
     target = known.get(ref.id)
+    if target is None and suggest(ref.id, (id for id, v in known.items() if v.family is None)):
+        return False  # a kind that is misspelt, or this: that was reported
     if target is None:
-        others = [id for id in known if id != vertex.id]
+        others = [id for id, other in known.items() if id != vertex.id and other.gives]
         findings.error(
             "E201",
             f"`{vertex.id}` reads `{ref.id}`, which there is not",
             ref.span,
             label="unknown id",
-            help=did_you_mean(ref.id, others) or f"the stages are {listed(others)}",
+            help=_several(ref.id, others)
+            or did_you_mean(ref.id, others)
+            or f"audio comes out of {listed(others)}",
         )
         return False
     if ref.port != PORT:
@@ -121,27 +152,51 @@ def _readable(ref: Ref, vertex: Vertex, known: Mapping[str, Vertex], findings: F
             f"`{ref.id}` has no port `{ref.port}`",
             ref.span,
             label="unknown port",
-            help=f"write `from: {ref.id}`",
+            help=Remedy("write `from: {}`", ref.id),
         )
         return False
     if not target.gives:
-        givers = [id for id, other in known.items() if other.gives and id != vertex.id]
+        earlier = _earlier(vertex, known)
         wrote = vertex.refs is not None
         findings.error(
             "E207",
             f"`{vertex.id}` reads `{ref.id}`, a {target.family} that gives no audio",
             ref.span,
             label="nothing comes out of it" if wrote else f"reads the stage above, `{ref.id}`",
-            help=f"say what it reads: `from: {givers[-1]}`"
-            if givers
+            help=_source_help(vertex, earlier[-1:], findings)
+            if not wrote
+            else f"say what it reads: `from: {earlier[-1]}`"
+            if earlier
             else "a source comes first: `- tone`",
         )
         return False
     return True
 
 
+def _several(text: str, ids: Sequence[str]) -> Remedy | None:
+    """Return the help for a list without its brackets: `from: mic, realtime`."""
+    parts = re.split(r"[,\s]+", text.strip())
+    named = ", ".join(parts)
+    return Remedy("write a list: `from: {}`", f"[{named}]") if set(parts) <= set(ids) else None
+
+
+def _earlier(vertex: Vertex, known: Mapping[str, Vertex]) -> list[str]:
+    """Return the ids of what gives audio and stands above a stage: to read it makes no circle.
+
+    Unless it reads, by a `from` of its own, something below.
+    """
+    found: list[str] = []
+    for id, other in known.items():
+        if id == vertex.id:
+            break
+        if other.gives and other.enabled and (other.family == "source" or other.refs is None):
+            found.append(id)
+    return found
+
+
 def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> None:
     seen: set[str] = set()
+    once = ", ".join(dict.fromkeys(ref.id for ref in refs))
     for ref in refs:
         if ref.id in seen:
             findings.error(
@@ -149,7 +204,7 @@ def _report_twice(vertex: Vertex, refs: tuple[Ref, ...], findings: Findings) -> 
                 f"`{vertex.id}` reads `{ref.id}` twice",
                 ref.span,
                 label="again here",
-                help=f"name it once: `from: {ref.id}`",
+                help=f"name it once: `from: [{once}]`",
             )
         seen.add(ref.id)
 
@@ -209,17 +264,26 @@ def _report_no_input(
         message = f"`{vertex.id}` has no input: `{gone[0]}` is disabled"
     else:
         message = f"`{vertex.id}` has no input"
-    givers = [id for id, other in known.items() if other.gives and other.enabled]
-    givers = [id for id in givers if id != vertex.id]
+    givers = _earlier(vertex, known) or [
+        id for id, other in known.items() if other.family == "source" and other.enabled
+    ]
     findings.error(
         "E203",
         message,
         vertex.span,
         label=f"a {vertex.family} reads something",
-        help=f"say what it reads: `from: {givers[0]}`"
-        if givers
-        else "put a source above it: `- tone`",
+        help=_source_help(vertex, givers[:1], findings),
     )
+
+
+def _source_help(vertex: Vertex, sources: Sequence[str], findings: Findings) -> str:
+    """Return the help to let a stage read the one of `sources`; a new one if there is none."""
+    if not sources:
+        return above(vertex.span, "tone", "put a source above it: `{}`", findings)
+    key = f"from: {sources[0]}"
+    if vertex.refs is not None:
+        return f"say what it reads: `{key}`"
+    return beside(vertex.span, key, "say what it reads: `{}`", findings)
 
 
 def _report_circles(
@@ -257,6 +321,7 @@ def _report_circle(
     written = [edge for edge in edges if known[edge[0]].refs is not None]
     id, ref = written[0] if written else edges[-1]
     circle = [each for each, _ in edges]
+    sources = [each for each, vertex in known.items() if vertex.family == "source"]
     start = circle.index(id)
     around = [*circle[start:], *circle[:start], id]
     if len(around) > _LONGEST_CIRCLE:
@@ -266,11 +331,7 @@ def _report_circle(
         f"a loop: {' -> '.join(reversed(around))}",
         ref.span,
         label=f"`{id}` would hear itself",
-        help=f"read something before the loop: `from: {_outside(circle, known)}`",
+        help=f"read something before the loop: `from: {sources[0]}`"
+        if sources
+        else "begin with a source, and read that: `- tone`",
     )
-
-
-def _outside(circle: Sequence[str], known: Mapping[str, Vertex]) -> str:
-    inside = set(circle)
-    others = (id for id, vertex in known.items() if vertex.gives and id not in inside)
-    return next(others, "tone")

@@ -87,11 +87,13 @@ def _examine(stage: StageSpec, findings: Findings, *, machine: bool, relieved: b
             works = _check_option(stage, each, findings) and works
         elif each.status == "wrong":
             works = False
-            findings.error("E601", each.message, _place(stage, each.option), help=each.help)
+            findings.error("E601", each.message, option_span(stage, each.option), help=each.help)
         elif each.status == "missing":
             works = works and not each.needed
             if machine and not (each.needed and relieved):
-                findings.warning("E602", each.message, _place(stage, each.option), help=each.help)
+                findings.warning(
+                    "E602", each.message, option_span(stage, each.option), help=each.help
+                )
     if isinstance(fault, ConfigError):
         works = False
         for diagnostic in fault.diagnostics:
@@ -125,8 +127,8 @@ def _check_option(stage: StageSpec, wanted: OptionModel, findings: Findings) -> 
     return check_document(wanted.model, wanted.option, node, findings) is not None
 
 
-def _place(stage: StageSpec, option: str) -> Span:
-    """Return where an option stands; the kind where the file leaves it out."""
+def option_span(stage: StageSpec, option: str) -> Span:
+    """Return where an option of a stage stands; its kind where the file leaves the option out."""
     path = _path(option)
     if stage.written is None or not path:
         return stage.span

@@ -21,6 +21,7 @@ from rtpipe.vocabulary import (
     keys,
     with_sections,
 )
+from rtpipe.wording.diagnostics import suggest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -95,7 +96,8 @@ class Grammar:
 
     def _actions(self, route: MapNode) -> None:
         self._keys(BesideDo, route)
-        if "match" not in route.entries:
+        unknown = [key for key in route.entries if key not in keys(BesideDo)]
+        if "match" not in route.entries and not any(suggest(key, ["match"]) for key in unknown):
             self._findings.error(
                 "E706",
                 "this route does not say which events set it off",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtpipe.language.nodes import ScalarNode
 from rtpipe.vocabulary import NAME
+from rtpipe.wording.diagnostics import Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +43,7 @@ def with_ids(
                 f"two stages have the id `{name}`",
                 entry.value.span,
                 label="again here",
-                help=f"choose another: `id: {name}2`",
+                help=Remedy("choose another: `id: {}`", _free(name, taken, {})),
             )
         else:
             taken.add(name)

@@ -109,7 +109,7 @@ class Includes:
             return None
         data = read_bytes(path, self._findings, "E307", node.span)
         text = None if data is None else decode(data, path, self._findings)
-        tree = None if text is None else read_text(text, path, self._findings)
+        tree = None if text is None else read_text(text, path, self._findings, recover=True)
         return None if tree is None else self.of(tree, above)
 
 

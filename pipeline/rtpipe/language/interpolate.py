@@ -21,17 +21,18 @@ from rtpipe.language.nodes import (
     folder,
 )
 from rtpipe.language.syntax import quoted
-from rtpipe.wording.diagnostics import did_you_mean
+from rtpipe.wording.diagnostics import Remedy, did_you_mean
 from rtpipe.wording.masking import looks_secret, url_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rtpipe.wording.diagnostics import Findings, Span
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
+_SCHEMES = ("env", "file", "cred")
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
@@ -147,6 +148,21 @@ class Interpolator:
             with suppress(_UnresolvedError):
                 self._variable(name, entry.key_span)
 
+    def check_names(self, node: Node) -> None:
+        """Report the variables below `node` that there are not; nothing is filled or read."""
+        if isinstance(node, MapNode):
+            for entry in node.entries.values():
+                self.check_names(entry.value)
+        elif isinstance(node, ListNode):
+            for item in node.items:
+                self.check_names(item)
+        elif isinstance(node.value, str):
+            for found in _REFERENCE.finditer(node.value):
+                name = found.group(1)
+                if name is not None and _NAME.fullmatch(name) and name not in self._variables:
+                    with suppress(_UnresolvedError):
+                        self._variable(name, node.span)
+
     def _filled(self, node: ScalarNode, text: str) -> ScalarNode:
         whole = _REFERENCE.fullmatch(text)
         if whole is not None and whole.group(1) is not None:
@@ -196,7 +212,8 @@ class Interpolator:
                 "E303",
                 f"`${{{reference}}}` is no reference",
                 node.span,
-                help="there are `${name}`, `${env:NAME}`, `${env:NAME:-default}`, "
+                help=self._near(scheme, _SCHEMES if rest else (), f"${{{scheme}:", node.span)
+                or "there are `${name}`, `${env:NAME}`, `${env:NAME:-default}`, "
                 "`${env:NAME:?why}`, `${file:PATH}` and `${cred:NAME}`",
             )
         variable = self._variable(reference, node.span)
@@ -250,7 +267,8 @@ class Interpolator:
                 f"no variable `{name}`",
                 span,
                 label="unknown variable",
-                help=did_you_mean(name, self._variables) or f"define it: `vars: {{{name}: value}}`",
+                help=self._near(name, self._variables, f"${{{name}}}", span)
+                or f"define it: `vars: {{{name}: value}}`",
                 notes=[f"`${{env:{name}}}` would be the environment's"] if name.isupper() else [],
             )
         if name in self._open:
@@ -270,6 +288,15 @@ class Interpolator:
         if known is None:
             raise _UnresolvedError
         return known
+
+    def _near(self, word: str, known: Iterable[str], within: str, span: Span) -> str | None:
+        """Return a help to write another word in the reference that begins like `within`."""
+        meant = did_you_mean(word, known)
+        start = self._findings.line(span).find(within, span.column - 1)
+        if meant is None or start < 0:
+            return meant and str(meant)
+        place = replace(span, column=start + len("${") + 1, length=len(word))
+        return Remedy(meant, meant.text, place)
 
     def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
         value = entry.value

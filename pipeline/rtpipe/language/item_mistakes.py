@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.nodes import ListNode, plain, what
+from pydantic import ValidationError
+
+from rtpipe.language.nodes import ListNode, ScalarNode, plain, what
 from rtpipe.stage import family, shape
-from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
+from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
-    from rtpipe.language.nodes import Entry
+    from rtpipe.language.nodes import Entry, ScalarValue
+    from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
 _AUDIO = ("source", "transform", "peer", "sink")
@@ -50,10 +55,10 @@ class ItemMistakes:
             for known in kinds
             if known in types and name in types[known].options_type.model_fields
         ]
-        words = name.split()
-        help = did_you_mean(name, kinds)
+        words = re.split(r"[\s:]+", name, maxsplit=1)
+        help: str | None = did_you_mean(name, kinds)
         if len(words) > 1 and words[0] in kinds:
-            help = f"write `- {words[0]}: {snippet(typed(' '.join(words[1:])))}`"
+            help = _with_colon(kind, types.get(words[0]), words[0], typed(words[1]))
         elif owners and (help is None or "`" + owners[0] not in help):
             help = f"it is an option: `- {owners[0]}: {{{name}: ...}}`"
         broken = [
@@ -96,20 +101,25 @@ class ItemMistakes:
     def unnamed_option(self, kind: Entry) -> None:
         """Report a value under a kind that has no main option, or a list."""
         options = self._registry.kinds[kind.key].options_type
-        example = options.main or next(iter(options.model_fields), None)
+        value = plain(kind.value)
+        fitting = [name for name in options.model_fields if _takes(options, name, value)]
+        help: str = f"say which: it has {listed(options.model_fields)}"
+        if not options.model_fields:
+            help = f"`{kind.key}` has no options: write `- {kind.key}`"
+        elif len(fitting) == 1 and kind.value.span.line == kind.key_span.line:
+            words = f"write `{kind.key}: {{}}`"
+            help = Remedy(words, snippet({fitting[0]: value}))
         self._findings.error(
             "E112",
             f"`{kind.key}` takes its options by name, not {what(kind.value)}",
             kind.value.span,
             label="which option?",
-            help=f"write `{kind.key}: {{{example}: {snippet(plain(kind.value))}}}`"
-            if example
-            else f"`{kind.key}` has no options: write `- {kind.key}`",
+            help=help,
             notes=[f"`rtpipe stages {kind.key}` lists its options"],
         )
 
-    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> None:
-        """Report a key that stands beside the kind and is not a reserved one."""
+    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> str | None:
+        """Report a key that stands beside the kind; return the reserved one that was meant."""
         key = entry.key
         shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
         if two_kinds:
@@ -120,10 +130,10 @@ class ItemMistakes:
                 label="a second kind",
                 help=f"give it an item of its own: `- {key}: {shown}`",
             )
-            return
+            return None
         stage_type = self._registry.kinds.find(kind.key)
         if stage_type is None:
-            return  # an unknown kind is enough said
+            return None  # an unknown kind is enough said
         fields = tuple(stage_type.options_type.model_fields)
         meant = suggest(key, [*self._reserved, *fields])
         if key in fields or (meant in fields and meant not in self._reserved):
@@ -136,9 +146,9 @@ class ItemMistakes:
                 f"the option `{key}` stands beside `{kind.key}`, not under it",
                 entry.key_span,
                 label="one level too far out",
-                help=f"write `- {together}`",
+                help=_under(f"write `- {together}`", entry, kind),
             )
-            return
+            return None
         self._findings.error(
             "E106",
             f"`{key}` cannot stand beside `{kind.key}`",
@@ -147,6 +157,7 @@ class ItemMistakes:
             help=did_you_mean(key, [*self._reserved, *fields])
             or f"beside a kind there may be {listed(self._reserved)}",
         )
+        return meant if meant in self._reserved else None
 
     def shared(self, entry: Entry, kind: str) -> None:
         """Report a key on a fallback that belongs to the stage's place in the pipeline."""
@@ -170,3 +181,32 @@ class ItemMistakes:
             label=f"expected a {family(kinds[kind])}",
             help=f"a fallback is one of {listed(alike)}",
         )
+
+
+def _under(help: str, entry: Entry, kind: Entry) -> str:
+    """Return the help with its fix, to indent an option that stands alone below its kind."""
+    alone = isinstance(kind.value, ScalarNode) and kind.value.value is None
+    if not alone or entry.key_span.line != kind.key_span.line + 1:
+        return help
+    return Remedy(help, "  ", replace(entry.key_span, length=0))
+
+
+def _with_colon(
+    kind: Entry, stage_type: type[Stage[Any]] | None, name: str, value: ScalarValue
+) -> str:
+    """Return the help for `- gain 3`."""
+    main = None if stage_type is None else stage_type.options_type.main
+    if stage_type is None or main is None or not _takes(stage_type.options_type, main, value):
+        return f"a kind ends with a colon, and then come its options: `- {name}: {{}}`"
+    written = snippet({name: value}, outer=False)
+    alone = kind.key_span == kind.value.span
+    return Remedy("write `- {}`", written) if alone else f"write `- {written}`"
+
+
+def _takes(options: type[Options], name: str, value: Any) -> bool:
+    """Whether an option takes a value, whatever the others are."""
+    try:
+        options.model_validate({name: value})
+    except ValidationError as error:
+        return all(details["loc"][:1] != (name,) for details in error.errors(include_url=False))
+    return True

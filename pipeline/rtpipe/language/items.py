@@ -117,7 +117,9 @@ class ItemReader:
         kind = known[0] if known else others[0]
         for entry in others:
             if entry is not kind:
-                self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                meant = self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                if meant is not None:
+                    beside.setdefault(meant, replace(entry, key=meant))
         return kind, beside
 
     def apply(self, item: StageItem, patch: Patch) -> StageItem:
@@ -166,9 +168,11 @@ class ItemReader:
         elif issubclass(stage_type, Subscriber) is not self._of_events:
             self._mistakes.section(kind, family(stage_type))
         options = self._options(kind, stage_type)
+        if options is None:  # reported: as with an unknown kind, nothing follows from it
+            return StageItem(kind.key, None, MapNode({}, kind.key_span), reserved, kind.key_span)
         return StageItem(kind.key, stage_type, options, reserved, kind.key_span)
 
-    def _options(self, kind: Entry, stage_type: type[Stage[Any]] | None) -> MapNode:
+    def _options(self, kind: Entry, stage_type: type[Stage[Any]] | None) -> MapNode | None:
         value = kind.value
         if isinstance(value, MapNode):
             return value
@@ -179,7 +183,7 @@ class ItemReader:
         if isinstance(value, ScalarNode) and main is not None:
             return MapNode({main: Entry(main, value.span, value)}, value.span)
         self._mistakes.unnamed_option(kind)
-        return empty
+        return None
 
 
 def _merged(base: dict[str, Entry], patch: dict[str, Entry]) -> dict[str, Entry]:

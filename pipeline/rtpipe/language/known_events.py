@@ -1,17 +1,28 @@
-"""Which events there are, and whether two globs can mean the same one."""
+"""Which events there are; whether what a file says of them can be so."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.events import CORE_EVENTS, event_type
+from rtpipe.catalogue.fields import inside, names_an_event
+from rtpipe.errors import ConfigError
+from rtpipe.events import CORE_EVENTS, Event, event_type
+from rtpipe.language.bounds import LONGEST_GLOB, MAX_GLOBS
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved
+from rtpipe.wording.diagnostics import Findings, Severity, Span, did_you_mean, listed
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from rtpipe.catalogue.plugins import Registry
+    from rtpipe.language.items import StageItem
+    from rtpipe.language.spec import PipelineSpec
     from rtpipe.stage import Stage
 
 CORE = tuple(event_type(event) for event in CORE_EVENTS)
@@ -75,3 +86,174 @@ def _glob(text: str) -> _Glob:
 def is_glob(name: str) -> bool:
     """Return whether `name` stands for several events."""
     return any(char in name for char in "*?[")
+
+
+class KnownEvents:
+    """What happens in one pipeline; reports events that do not.
+
+    Args:
+        registry: The kinds there are.
+        findings: Takes what is wrong.
+        here: The types of the stages that take part.
+
+    Attributes:
+        here: Those in order, and the subscribers once they are known.
+    """
+
+    def __init__(
+        self, registry: Registry, findings: Findings, here: Iterable[type[Stage[Any]]]
+    ) -> None:
+        self.here = dict.fromkeys(here)
+        self._registry = registry
+        self._findings = findings
+        self._known: set[str] = set()
+        self._checked = 0
+        self._everywhere: list[str] = []
+        self._publishers: dict[str, list[str]] = {}
+
+    def add(self, types: Iterable[type[Stage[Any]]]) -> None:
+        """Let more stages take part."""
+        self.here.update(dict.fromkeys(types))
+
+    def check(self, glob: str, span: Span | None) -> None:
+        """Report a name or a glob that no installed stage publishes, or none of these."""
+        if glob in self._known:
+            return
+        self._checked += 1
+        if self._checked > MAX_GLOBS or len(glob) > LONGEST_GLOB:
+            self._findings.error(
+                "E013",
+                f"more than {MAX_GLOBS} events, or one longer than {LONGEST_GLOB} characters",
+                span,
+                help="one glob stands for many: `match: realtime.*`",
+            )
+            return
+        published = published_by(self.here)
+        if any(overlap(glob, name) for name in published):
+            self._known.add(glob)
+            return
+        if not self._publishers:  # all of them, for the help of an error alone
+            kinds = self._registry.kinds.importable()
+            self._everywhere = published_by(kinds.values())
+            self._publishers = {
+                kind: [name for name in published_by([stage]) if name not in CORE]
+                for kind, stage in sorted(kinds.items())
+            }
+        everywhere = self._everywhere
+        if any(overlap(glob, name) for name in everywhere):
+            publishers = [
+                kind
+                for kind, names in self._publishers.items()
+                if any(overlap(glob, name) for name in names)
+            ]
+            self._findings.warning(
+                "E702",
+                f"no stage of this file publishes `{glob}`",
+                span,
+                label="never happens here",
+                help=f"`{'`, `'.join(publishers)}` would",
+            )
+            return
+        if self._registry.trust.report_unknown(f"an event `{glob}`", span, self._findings):
+            return
+        named = is_glob(glob)
+        self._findings.error(
+            "E701",
+            f"no installed stage publishes `{glob}`",
+            span,
+            label="unknown event",
+            help=did_you_mean(glob, _candidates(published, globs=named))
+            or did_you_mean(glob, _candidates(everywhere, globs=named))
+            or f"in this file there are {listed(map(snippet, published))}",
+            notes=["`rtpipe events` lists them all"],
+        )
+
+    def check_options(self, node: Node, wanted: Any) -> None:
+        """Check every value below `node`, a stage's options, that names events (`EventGlob`)."""
+        if isinstance(node, MapNode):
+            for key, entry in node.entries.items():
+                self.check_options(entry.value, inside(wanted, key))
+        elif isinstance(node, ListNode):
+            for index, item in enumerate(node.items):
+                self.check_options(item, inside(wanted, index))
+        elif names_an_event(wanted) and isinstance(node.value, str) and not unresolved(node):
+            self.check(node.value, node.span)
+
+    def check_fields(self, globs: Iterable[str], where: Iterable[Entry]) -> None:
+        """Report what `where:` asks for and no event has that matches.
+
+        Events whose fields are not known, as those of a server, may have any.
+        """
+        matched = _matched(globs, self.here)
+        if matched is None:
+            return
+        fields = {field.name for event in matched for field in dataclasses.fields(event)}
+        for entry in where:
+            name = entry.key.partition(".")[0]
+            if name not in fields:
+                types = {event.type for event in matched}
+                event = f"`{types.pop()}`" if len(types) == 1 else "no event that it matches"
+                has = "has no" if not types else "has a"
+                self._findings.error(
+                    "E708",
+                    f"{event} {has} field `{name}`",
+                    entry.key_span,
+                    label="unknown field",
+                    help=did_you_mean(entry.key, fields) or f"there is {listed(sorted(fields))}",
+                    notes=["such a route never does anything"],
+                )
+
+
+def require_event(pipeline: PipelineSpec, registry: Registry, glob: str, option: str) -> None:
+    """Refuse an option of the command line that waits for an event that cannot come.
+
+    Raises:
+        ConfigError: No stage of the pipeline publishes it.
+    """
+    findings, place = Findings(), Path(option)
+    findings.add_source(place, glob)
+    subscribers = (route.subscriber for route in pipeline.routes)
+    stages = [*pipeline.stages, *(each for each in subscribers if each is not None)]
+    here = (member.stage_type for each in stages for member in each.chain)
+    KnownEvents(registry, findings, here).check(glob, Span(place, 1, 1, max(len(glob), 1)))
+    found = [*findings.errors(), *findings.warnings()]
+    if found:
+        raise ConfigError([replace(each, severity=Severity.ERROR) for each in found])
+
+
+def types_here(
+    items: Sequence[StageItem], enabled: set[str], registry: Registry
+) -> list[type[Stage[Any]]]:
+    """Return the types of the stages that take part, fallbacks included."""
+    found: list[type[Stage[Any]]] = []
+    for item in items:
+        if item.id not in enabled or item.stage_type is None:
+            continue
+        found.append(item.stage_type)
+        node = item.get("fallback")
+        single = [node.value] if isinstance(node, ScalarNode) else []
+        named = node.entries if isinstance(node, MapNode) else single
+        fallbacks = (registry.kinds.find(name) for name in named if isinstance(name, str))
+        found += [stage_type for stage_type in fallbacks if stage_type is not None]
+    return found
+
+
+def _candidates(names: Iterable[str], *, globs: bool) -> list[str]:
+    """Return what may have been meant: names, or for a glob those of everything in one room."""
+    known = [name for name in names if not is_glob(name)]
+    if not globs:
+        return known
+    return sorted({f"{name.rpartition('.')[0]}.*" for name in known if "." in name})
+
+
+def _matched(globs: Iterable[str], stages: Iterable[type[Stage[Any]]]) -> list[type[Event]] | None:
+    """Return the classes of the events that globs mean; None if the fields of one are not known."""
+    matched: list[type[Event]] = []
+    wanted = list(globs)
+    for event in [*CORE_EVENTS, *(each for stage in stages for each in stage.publishes)]:
+        if not any(overlap(glob, event_type(event)) for glob in wanted):
+            continue
+        if isinstance(event, str) or event.payload is not Event.payload:
+            return None
+        matched.append(event)
+    return matched or None

@@ -25,6 +25,7 @@ from rtpipe.language.nodes import folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.language.resolve import resolve
+from rtpipe.language.surroundings import examine_surroundings
 from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
 from rtpipe.wording.masking import looks_secret
 
@@ -91,7 +92,7 @@ def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    trees = [read_file(path, findings, piped=True) for path in files]
+    trees = [read_file(path, findings, piped=True, recover=True) for path in files]
     return _load(trees, findings, files[0], choices)
 
 
@@ -108,7 +109,7 @@ def from_text(text: str, *, path: Path = Path("<text>"), **choices: Unpack[Choic
         PluginError: A plugin refuses the graph.
     """
     findings = Findings()
-    return _load([read_text(text, path, findings)], findings, path, choices)
+    return _load([read_text(text, path, findings, recover=True)], findings, path, choices)
 
 
 def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:
@@ -181,12 +182,14 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         env=os.environ if env is None else env,
         findings=findings,
     )
+    findings.drop_doubtful()
+    graph = None if findings.failed else build(spec)
     depth = choices.get("examine")
-    if depth is not None and not findings.failed:
+    if depth is not None and graph is not None:
         examine(spec, findings, machine=depth == "machine")
-    if findings.failed:
+        examine_surroundings(graph, findings)
+    if graph is None or findings.failed:
         raise _failure(findings)
-    graph = build(spec)
     registry.check_graph(graph)
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 

@@ -77,6 +77,16 @@ def plain(node: Node) -> Any:
     return {key: plain(entry.value) for key, entry in node.entries.items()}
 
 
+def as_node(value: Any, span: Span) -> Node:
+    """Return the node that `plain` makes `value` of, all of it at `span`."""
+    if isinstance(value, dict):
+        entries = {key: Entry(key, span, as_node(inner, span)) for key, inner in value.items()}
+        return MapNode(entries, span)
+    if isinstance(value, list):
+        return ListNode(tuple(as_node(item, span) for item in value), span)
+    return ScalarNode(value, span)
+
+
 def merge(base: Node, patch: Node) -> Node:
     """Return `base` changed by `patch`: maps merge, everything else is replaced."""
     if not (isinstance(base, MapNode) and isinstance(patch, MapNode)):
@@ -126,6 +136,15 @@ def what(node: Node) -> str:
 def unresolved(node: Node | None) -> bool:
     """Return whether `node` is a value whose reference has none."""
     return isinstance(node, ScalarNode) and node.unresolved
+
+
+def holds_unresolved(node: Node) -> bool:
+    """Return whether a value in `node` is not known: nothing can be said of the whole."""
+    if isinstance(node, MapNode):
+        return any(holds_unresolved(entry.value) for entry in node.entries.values())
+    if isinstance(node, ListNode):
+        return any(holds_unresolved(item) for item in node.items)
+    return node.unresolved
 
 
 def folder(node: Node) -> Path:

@@ -25,7 +25,9 @@ from ruamel.yaml.events import (
 from rtpipe.language.bounds import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from rtpipe.language.files import decode, read_bytes
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, ScalarValue
+from rtpipe.language.recovery import MOST_ERRORS, without
 from rtpipe.language.syntax import name_alias, name_comma, name_mistake
+from rtpipe.vocabulary import PipelineFile, keys
 from rtpipe.wording.diagnostics import Related, Span, split_lines
 from rtpipe.wording.scalars import typed
 
@@ -41,7 +43,12 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def read_file(
-    path: Path, findings: Findings, *, when_empty: str = _SMALLEST, piped: bool = False
+    path: Path,
+    findings: Findings,
+    *,
+    when_empty: str = _SMALLEST,
+    piped: bool = False,
+    recover: bool = False,
 ) -> Node | None:
     """Return what the file holds, or None with the reason in `findings`; see `read_text`.
 
@@ -50,6 +57,7 @@ def read_file(
         findings: Takes every mistake found.
         when_empty: What to do about a document with nothing in it.
         piped: Whether it may be a pipe of this process's, `<(command)` in a shell.
+        recover: Whether to return what can be read beside a syntax error.
     """
     data = read_bytes(path, findings, "E001", piped=piped)
     if data is None:
@@ -57,11 +65,16 @@ def read_file(
     text = decode(data, path, findings)
     if text is None:
         return None
-    return read_text(text, path, findings, when_empty=when_empty)
+    return read_text(text, path, findings, when_empty=when_empty, recover=recover)
 
 
 def read_text(
-    text: str, path: Path, findings: Findings, *, when_empty: str = _SMALLEST
+    text: str,
+    path: Path,
+    findings: Findings,
+    *,
+    when_empty: str = _SMALLEST,
+    recover: bool = False,
 ) -> Node | None:
     """Return what a YAML document holds, or None with the reason in `findings`.
 
@@ -70,10 +83,13 @@ def read_text(
         path: Where it comes from; relative paths in it start from there.
         findings: Takes every mistake found.
         when_empty: What to do about a document with nothing in it.
+        recover: Whether to return what can be read beside a syntax error; see `Findings.lost`.
     """
     findings.add_source(path, text)
     first, before = Span(path, 1, 1), len(findings)
     root = _read(text, first, findings)
+    if root is None and recover and len(findings) > before:
+        root = _rest(text, first, findings)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if len(findings) == before:
             findings.error(
@@ -84,6 +100,20 @@ def read_text(
             )
         return None
     return root
+
+
+def _rest(text: str, first: Span, findings: Findings) -> Node | None:
+    """Return what can be read beside the mistake found last, and beside others like it."""
+    for _ in range(MOST_ERRORS):
+        rest = without(text, findings.last())
+        if rest is None:
+            return None
+        findings.lost.add(rest.key if rest.key in keys(PipelineFile) else "")
+        text = rest.text
+        root = _read(text, first, findings)
+        if root is not None:
+            return root if isinstance(root, MapNode) else None
+    return None
 
 
 def read_value(text: str, first: Span, findings: Findings) -> Node | None:

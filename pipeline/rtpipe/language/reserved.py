@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rtpipe.catalogue import fields
+from rtpipe.language.meant import remedy
 from rtpipe.language.nodes import (
     ListNode,
     MapNode,
     Node,
     ScalarNode,
+    as_node,
     at,
     plain,
     unresolved,
     what,
 )
 from rtpipe.language.sections import WELL_KNOWN, report_absent
+from rtpipe.language.syntax import space_help
 from rtpipe.vocabulary import Meant, PipelineFile, Profile, Reserved, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed
 from rtpipe.wording.flow import snippet
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 _Path: TypeAlias = "tuple[str | int, ...]"
 _LONGEST_SHOWN = 40
+_MISSED = {"version", "include", "plugins", "vars", "stages"}
+"""What is missed elsewhere if its key is misspelt."""
+_DASHES = re.compile(r"-\w")
 
 
 class ReservedReader:
@@ -90,12 +97,15 @@ class ReservedReader:
                 unknown, entry.key_span, self._findings
             ):
                 return
+        meant = did_you_mean(entry.key, keys(owner))
+        if issubclass(owner, PipelineFile) and meant is not None and meant.text in _MISSED:
+            self._findings.lost |= {meant.text} - node.entries.keys()
         self._findings.error(
             owner.unknown,
             f"{_dotted(path[:-1]) or owner.called} has no `{entry.key}`",
             entry.key_span,
             label="unknown key",
-            help=stray or did_you_mean(entry.key, keys(owner)) or f"it has {listed(keys(owner))}",
+            help=stray or meant or f"it has {listed(keys(owner))}",
         )
 
     def _stray(self, owner: type[Reserved], key: str) -> str | None:
@@ -115,13 +125,23 @@ class ReservedReader:
         key = next(step for step in reversed(path) if isinstance(step, str))
         choices = [] if meant.text else [str(choice) for choice in fields.choices_of(wanted)]
         expected = meant.text or fields.described(wanted).removesuffix(" or nothing")
-        value = node.value if isinstance(node, ScalarNode) else None
-        help = meant.help or None
         if choices:
             expected = f"one of {', '.join(choices)}"
-            help = did_you_mean(value, choices) if isinstance(value, str) else None
-            example = choices[0]
-        if help is None and example is not None:
+        help: str | None = remedy(
+            node,
+            wanted,
+            key if path[-1] == key else "",
+            lambda value: not _tried(model, root, path, value),
+        )
+        if meant.code == "E021" and isinstance(node, ScalarNode) and _DASHES.match(node.raw):
+            help = space_help(node.raw, replace(node.span, length=1))
+        elif meant.help and (help is None or not isinstance(node, ScalarNode)):
+            help = meant.help
+        elif help is None and choices:
+            help = f"it is one of {listed(choices)}"
+        elif help is None and bool in fields.marks(wanted):
+            help = f"write `{key}: true` or `{key}: false`"
+        elif help is None and example is not None:
             help = f"for example `{snippet({key: example}, outer=False)}`"
         cannot = f"cannot be {_shown(node)}" if choices else f"is {expected}, not {_shown(node)}"
         self._findings.error(
@@ -148,6 +168,17 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
         above = {path[:length] for path in found for length in range(len(path))}
         return [(path, unknown) for path, unknown in found.items() if path not in above]
     return []
+
+
+def _tried(
+    model: type[BaseModel], root: MapNode, path: _Path, value: Any
+) -> list[tuple[_Path, bool]]:
+    """Return where `root` does not fit, or fits less, with `value` at `path`."""
+    new = as_node(value, at(root, path)[0].span)
+    wrong = _wrong(model, _put(root, path, new))
+    return [
+        (where, unknown) for where, unknown in wrong if where[: len(path)] == path[: len(where)]
+    ]
 
 
 def _path(node: Node, loc: tuple[str | int, ...]) -> _Path:

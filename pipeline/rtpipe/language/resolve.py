@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.language.edges import PORT, Vertex, connect
+from rtpipe.language.edges import PORT, Vertex, check_sink, connect
 from rtpipe.language.holders import check_holders
 from rtpipe.language.interpolate import Interpolator, check_secrets
+from rtpipe.language.known_events import KnownEvents, types_here
 from rtpipe.language.nodes import ListNode, MapNode, Node, ScalarNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.route_reader import RouteReader
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.document import Document
     from rtpipe.language.items import StageItem
+    from rtpipe.language.nodes import Entry
     from rtpipe.language.spec import RouteSpec
     from rtpipe.wording.diagnostics import Findings
 
@@ -55,10 +57,23 @@ def resolve(
     variables = document.mapping("vars")
     values = Interpolator({} if variables is None else variables.entries, env, findings)
     values.check_variables()
+    _check_profiles(document, {} if variables is None else variables.entries, env, findings)
     checks = _Checks(document, path, registry, values, findings)
     spec = checks.spec()
     check_secrets(findings)
     return spec, checks.shown()
+
+
+def _check_profiles(
+    document: Document, variables: Mapping[str, Entry], env: Mapping[str, str], findings: Findings
+) -> None:
+    """Report unknown variables in every profile, chosen or not."""
+    profiles = document.mapping("profiles")
+    for entry in profiles.entries.values() if profiles is not None else ():
+        if isinstance(entry.value, MapNode):
+            own = entry.value.get("vars")
+            more = own.entries if isinstance(own, MapNode) else {}
+            Interpolator({**variables, **more}, env, findings).check_names(entry.value)
 
 
 class _Checks:
@@ -88,17 +103,24 @@ class _Checks:
         inputs = connect(vertices, self._findings)
         made = [self._maker.make(i, inputs[i.id]) for i in document.items if i.id in enabled]
         stages = tuple(stage for stage in made if stage is not None)
-        routes = self._routes(enabled)
+        events = KnownEvents(
+            self._registry, self._findings, types_here(document.items, enabled, self._registry)
+        )
+        routes = self._routes(enabled, events)
         check_holders(stages, routes, self._findings)
-        given = (
+        given = [
             (kind, node, self._registry.kinds[kind].options_type)
             for (_, kind), node in self._maker.nodes.items()
-        )
+        ]
+        for _, node, model in given:
+            events.check_options(node, model)
         sections = self._sections()
         models = self._registry.sections
         of_sections = ((key, node, models[key]) for key, node in sections.items())
         check_sink_ids((*given, *of_sections), vertices, self._findings)
         said = self._reserved.read(PipelineFile, self._filled("name", "description", "fuse"))
+        sections_read = check_sections(models, sections, self._findings)
+        check_sink(vertices, self._findings)
         return PipelineSpec(
             name=said.name or self._path.stem,
             path=self._path,
@@ -106,7 +128,7 @@ class _Checks:
             routes=routes,
             description=said.description or "",
             fuse=said.fuse,
-            sections=check_sections(models, sections, self._findings),
+            sections=sections_read,
             secrets=frozenset(self._findings.secrets),
             env_names=frozenset(self._findings.env_names),
         )
@@ -176,7 +198,7 @@ class _Checks:
                     help="rename the kind in one of them, or remove one",
                 )
 
-    def _routes(self, enabled: set[str]) -> tuple[RouteSpec, ...]:
+    def _routes(self, enabled: set[str], events: KnownEvents) -> tuple[RouteSpec, ...]:
         node = self._document.get("events")
         if not isinstance(node, ListNode):
             return ()
@@ -187,6 +209,7 @@ class _Checks:
             self._findings,
             self._document.items,
             enabled,
+            events,
         )
         return tuple(reader.read(node.items))
 

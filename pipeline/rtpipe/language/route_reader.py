@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rtpipe.language.bounds import LONGEST_GLOB, MAX_GLOBS
 from rtpipe.language.calls import (
     CallReader,
     WrittenCall,
@@ -15,22 +14,21 @@ from rtpipe.language.calls import (
 )
 from rtpipe.language.ids import with_ids
 from rtpipe.language.items import ItemReader, StageItem
-from rtpipe.language.known_events import CORE, is_glob, overlap, published_by
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, plain, unresolved
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
 from rtpipe.stage import Subscriber, offered_actions
 from rtpipe.vocabulary import BesideRoute, BesideSubscriber, keys
-from rtpipe.wording.diagnostics import did_you_mean, listed
-from rtpipe.wording.flow import snippet
+from rtpipe.wording.diagnostics import Remedy, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.interpolate import Interpolator
+    from rtpipe.language.known_events import KnownEvents
     from rtpipe.language.stage_maker import StageMaker
-    from rtpipe.stage import ActionSpec, Stage
+    from rtpipe.stage import ActionSpec
     from rtpipe.wording.diagnostics import Findings, Span
 
 
@@ -44,6 +42,7 @@ class RouteReader:
         findings: Takes what is wrong.
         items: The stages of the document, disabled ones too.
         enabled: The ids of those that take part.
+        events: What happens in the pipeline; is told of the subscribers.
     """
 
     def __init__(
@@ -54,6 +53,7 @@ class RouteReader:
         findings: Findings,
         items: Sequence[StageItem],
         enabled: set[str],
+        events: KnownEvents,
     ) -> None:
         self._registry = registry
         self._values = values
@@ -64,11 +64,7 @@ class RouteReader:
         self._enabled = enabled
         self._items = ItemReader(registry, findings, BesideSubscriber)
         self._reserved = ReservedReader(findings)
-        self._published: list[str] = []
-        self._everywhere: list[str] = []
-        self._publishers: dict[str, list[str]] = {}
-        self._known_globs: set[str] = set()
-        self._checked_globs = 0
+        self._events = events
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
@@ -83,26 +79,10 @@ class RouteReader:
                 subscribers.append(item)
                 slots.append((node, item))
         named = iter(with_ids(subscribers, self._findings, set(self._stages)))
-        known = self._types_here()
         pairs = [(node, None if item is None else next(named)) for node, item in slots]
-        known += [i.stage_type for _, i in pairs if i is not None and i.stage_type is not None]
-        self._published = published_by(dict.fromkeys(known))
+        self._events.add(i.stage_type for _, i in pairs if i is not None and i.stage_type)
         routes = [self._route(node, item) for node, item in pairs]
         return [route for route in routes if route is not None]
-
-    def _types_here(self) -> list[type[Stage[Any]]]:
-        """Return the types of the stages that take part, fallbacks included."""
-        found: list[type[Stage[Any]]] = []
-        for item in self._stages.values():
-            if item.id not in self._enabled or item.stage_type is None:
-                continue
-            found.append(item.stage_type)
-            node = item.get("fallback")
-            single = [node.value] if isinstance(node, ScalarNode) else []
-            named = node.entries if isinstance(node, MapNode) else single
-            fallbacks = (self._registry.kinds.find(name) for name in named if isinstance(name, str))
-            found += [stage_type for stage_type in fallbacks if stage_type is not None]
-        return found
 
     def _subscriber(self, node: Node) -> StageItem | None:
         """Return the item that names a route's subscriber; the grammar says what is none."""
@@ -125,6 +105,9 @@ class RouteReader:
             return None
         match = self._match(said.match, got.get("match"))
         where = said.where or {}
+        asked = got.get("where")
+        if asked is not None and isinstance(asked.value, MapNode):
+            self._events.check_fields(match, asked.value.entries.values())
         source = self._source(said.from_, got.get("from"))
         if item is None:
             assert isinstance(node, MapNode)
@@ -142,57 +125,8 @@ class RouteReader:
         node, known = entry.value, set(globs)
         for item in node.items if isinstance(node, ListNode) else (node,):
             if isinstance(item, ScalarNode) and item.value in known:
-                self._check_event(str(item.value), item)
+                self._events.check(str(item.value), item.span)
         return globs
-
-    def _check_event(self, glob: str, node: Node) -> None:
-        if glob in self._known_globs:
-            return
-        self._checked_globs += 1
-        if self._checked_globs > MAX_GLOBS or len(glob) > LONGEST_GLOB:
-            self._findings.error(
-                "E013",
-                f"more than {MAX_GLOBS} events, or one longer than {LONGEST_GLOB} characters",
-                node.span,
-                help="one glob stands for many: `match: realtime.*`",
-            )
-            return
-        if any(overlap(glob, name) for name in self._published):
-            self._known_globs.add(glob)
-            return
-        if not self._publishers:  # all of them, for the help of an error alone
-            kinds = self._registry.kinds.importable()
-            self._everywhere = published_by(kinds.values())
-            self._publishers = {
-                kind: [name for name in published_by([stage]) if name not in CORE]
-                for kind, stage in sorted(kinds.items())
-            }
-        if any(overlap(glob, name) for name in self._everywhere):
-            publishers = [
-                kind
-                for kind, names in self._publishers.items()
-                if any(overlap(glob, name) for name in names)
-            ]
-            self._findings.warning(
-                "E702",
-                f"no stage of this file publishes `{glob}`",
-                node.span,
-                label="never happens here",
-                help=f"`{'`, `'.join(publishers)}` would",
-            )
-            return
-        unknown = f"an event `{glob}`"
-        if self._registry.trust.report_unknown(unknown, node.span, self._findings):
-            return
-        self._findings.error(
-            "E701",
-            f"no installed stage publishes `{glob}`",
-            node.span,
-            label="unknown event",
-            help=did_you_mean(glob, [name for name in self._everywhere if not is_glob(name)])
-            or f"in this file there are {listed(map(snippet, self._published))}",
-            notes=["`rtpipe events` lists them all"],
-        )
 
     def _source(self, said: str | None, entry: Entry | None) -> str | None:
         if said is None or entry is None or said in self._stages:
@@ -266,15 +200,29 @@ class RouteReader:
             f"`{kind}` has no action `{call.name}`",
             call.span,
             label="unknown action",
-            help=unknown_action_help(call.stage, call.name, actions),
+            help=self._within(
+                unknown_action_help(call.stage, call.name, actions),
+                f"{call.stage}.{call.name}",
+                call.span,
+            ),
             notes=[f"`rtpipe stages {kind}` lists its actions"],
         )
 
     def _unknown_stage(self, id: str, span: Span) -> None:
+        unclear = (other for other, item in self._stages.items() if item.stage_type is None)
+        if suggest(id, unclear):
+            return  # a kind that is misspelt, or this: that was reported
         self._findings.error(
             "E703",
             f"no stage `{id}`",
             span,
             label="unknown id",
-            help=unknown_stage_help(id, self._stages),
+            help=self._within(unknown_stage_help(id, self._stages), id, span),
         )
+
+    def _within(self, help: str, written: str, span: Span) -> str:
+        """Return a help to write something else for a part of what stands at `span`."""
+        start = self._findings.line(span).find(written, span.column - 1)
+        if not isinstance(help, Remedy) or start < 0:
+            return str(help)
+        return Remedy(help, help.text, replace(span, column=start + 1, length=len(written)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.catalogue.fields import inside, names_a_sink
 from rtpipe.language.nodes import ListNode, MapNode, Node, unresolved
-from rtpipe.wording.diagnostics import did_you_mean, listed
+from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,10 +31,13 @@ def check_sink_ids(
     known = {vertex.id: vertex for vertex in vertices}
     taking_part = (each for each in known.values() if each.family == "sink" and each.enabled)
     sinks = dict.fromkeys(each.id for each in taking_part)
+    unclear = dict.fromkeys(id for id, vertex in known.items() if vertex.family is None)
     for kind, node, model in options:
         for name, value in _named(node, model):
             id = str(value.value)
             vertex = known.get(id)
+            if vertex is None and suggest(id, unclear):
+                continue  # a kind that is misspelt, or this: that was reported
             if id in sinks or (vertex is not None and vertex.family is None):
                 continue
             if vertex is None:

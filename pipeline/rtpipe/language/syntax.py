@@ -11,7 +11,8 @@ from ruamel.yaml.error import YAMLError
 
 from rtpipe.language.nodes import ScalarNode
 from rtpipe.vocabulary import RESERVED
-from rtpipe.wording.diagnostics import Diagnostic, Related, Span
+from rtpipe.wording.diagnostics import Diagnostic, Related, Remedy, Span
+from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ _LONGEST_LINE = 1000
 """Characters: in a longer line nobody meant what would be guessed."""
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
+_CLOSE_DASH = re.compile(r"(\s*)-([A-Za-z_][\w-]*\s*(:(\s.*)?)?)")
+_ANOTHER_DASH = re.compile(r"\s-[A-Za-z_]")
 _KEY_BEFORE = re.compile(r"([\w.-]+):\s*$")
 
 
@@ -52,6 +55,9 @@ def name_mistake(
     here = place(line, column, 1)
     if len(text) > _LONGEST_LINE:
         return _by_wording(error, problem, here, place, opened)
+    dash = _close_dash(error, lines, place)
+    if dash is not None:
+        return dash
     if "'\\t'" in problem:
         return _tab(text, column, line, place)
     if text[column - 1 : column + 1] == "${" and column > 0:
@@ -64,6 +70,36 @@ def name_mistake(
     if problem.startswith("mapping values are not allowed"):
         return _misplaced_colon(lines, line, column, place)
     return _by_wording(error, problem, here, place, opened)
+
+
+def _close_dash(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> Diagnostic | None:
+    """`-gain: 3`: on the line at fault, where what it is in began, or on the line above."""
+    marks = [mark.line for mark in (error.problem_mark, error.context_mark) if mark is not None]
+    above = max(marks[0] - 1, 0) if marks else 0
+    while above > 0 and not lines[above].strip():
+        above -= 1
+    for line in (*marks, above):
+        found = _CLOSE_DASH.fullmatch(lines[line]) if line < len(lines) else None
+        if found is not None:
+            span = place(line, len(found.group(1)), 1)
+            return Diagnostic(
+                "E006",
+                "a dash needs a space behind it",
+                span,
+                "no space",
+                space_help(lines[line], span),
+            )
+    return None
+
+
+def space_help(text: str, dash: Span) -> str:
+    """Return the help for a text that begins with a dash and no space behind it."""
+    meant = f"- {text.strip()[1:]}"
+    if _ANOTHER_DASH.search(meant):
+        return "put a space behind each dash: `- tone`"
+    if not is_yaml(meant) or "`" in meant:
+        return "put a space behind the dash"
+    return Remedy(f"put a space behind the dash: `{meant}`", "- ", dash)
 
 
 def _by_wording(
@@ -106,6 +142,10 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
     """Return what is wrong with a key without a colon in `{}`: mostly an unquoted comma."""
     if before is not None and isinstance(before.value, ScalarNode) and before.value.raw:
         whole = f"{before.value.raw},{key}"
+        number = before.value.raw.lstrip("-+").isdigit() and key.isdigit()
+        written = f"{before.value.raw}.{key}" if number else quoted(whole)
+        words = "a number has a point" if number else "quote it"
+        help = f"{words}: `{{{before.key}: {written}}}`"
         start = before.value.span
         same_line = start.line == span.line
         length = span.column + span.length - start.column if same_line else start.length
@@ -114,7 +154,7 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
             "a comma ends a value inside `{}`",
             Span(start.path, start.line, start.column, length),
             "read as two values",
-            f"quote it: `{{{before.key}: {quoted(whole)}}}`",
+            Remedy(help, written) if same_line else help,
         )
     return Diagnostic(
         "E011",
@@ -123,7 +163,7 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
         "a key needs `:` and a value",
         "write a colon and a value behind it"
         if "`" in key  # it would end the snippet
-        else f"write `{{{key}: true}}`, or whatever its value is",
+        else f"write `{snippet({key: True})}`, or whatever its value is",
     )
 
 
@@ -146,7 +186,7 @@ def _tab(text: str, column: int, line: int, place: Place) -> Diagnostic:
         "a tab cannot indent in YAML",
         place(line, column, tabs),
         "a tab" if tabs == 1 else f"{tabs} tabs",
-        f"indent with two spaces: `  {shown}`",
+        Remedy(f"indent with two spaces: `  {shown}`", "  " * tabs),
     )
 
 
@@ -159,16 +199,19 @@ def _unquoted_reference(text: str, start: int, line: int, place: Place) -> Diagn
     keyed = re.match(r"\s*([\w.-]+):\s+(.*)$", head)
     rest = text[start + len(reference) :] if found else ""
     tail = re.match(r"[^,}\]]*", rest)
-    value = (
-        (keyed.group(2) if keyed else head.lstrip()) + reference + (tail.group() if tail else "")
-    )
+    begun = keyed.group(2) if keyed else head.lstrip()
+    value = begun + reference + (tail.group().rstrip() if tail else "")
     shown = f"{{{keyed.group(1)}: {quoted(value)}}}" if keyed else f"[{quoted(value)}]"
     return Diagnostic(
         "E009",
         "inside `{}` and `[]` a value with `${` needs quotes",
         place(line, start, len(reference)),
         "its brace ends the value",
-        f"quote it: `{shown}`",
+        Remedy(
+            f"quote it: `{shown}`",
+            quoted(value),
+            place(line, start - len(begun), len(value)),
+        ),
     )
 
 
@@ -191,7 +234,9 @@ def _must_quote(
         else "a value cannot begin with a backtick unless it is quoted",
         place(line, start, len(value)),
         "needs quotes",
-        f"quote it: `{shown}`" if "`" not in shown else "put it between double quotes",
+        Remedy(f"quote it: `{shown}`", quoted(value))
+        if "`" not in shown
+        else "put it between double quotes",
     )
 
 
@@ -206,8 +251,12 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
         kind = item.group(2)
         value = re.split(r"\s+#", text[column + 1 :])[0].strip()
         option = f"- {kind}: {{{key}: {value}}}"
-        if key in RESERVED or not value or len(option) > _LONGEST_LINE or not is_yaml(option):
-            help = f"write `- {kind}:` with a colon, and below it what belongs to it"
+        deeper = len(text) - len(text.lstrip()) > len(item.group(1))
+        help: str
+        long = len(option) > _LONGEST_LINE
+        if key in RESERVED or deeper or not value or long or not is_yaml(option):
+            words = f"write `- {kind}:` with a colon, and below it what belongs to it"
+            help = Remedy(words, f"{kind}:") if key in RESERVED or deeper else words
         else:
             help = f"options stand under their kind: `{option}`"
         return Diagnostic(
@@ -227,7 +276,7 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
             "a value that holds a colon and a space needs quotes",
             place(line, first.start(3), len(value)),
             "needs quotes",
-            f"quote it: `{shown}`" if "`" not in shown else None,
+            Remedy(f"quote it: `{shown}`", quoted(value)) if "`" not in shown else None,
         )
     return Diagnostic(
         "E006",

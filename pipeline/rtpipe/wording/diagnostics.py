@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rtpipe.errors import ConfigError
 from rtpipe.wording.masking import mask
@@ -59,6 +59,53 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that takes a mistake out of a file.
+
+    Attributes:
+        span: What goes; its length may be 0.
+        text: What comes there.
+    """
+
+    span: Span
+    text: str
+
+    def applied(self, text: str) -> str:
+        """Return the file's `text` with the change made."""
+        parts = re.split(r"(\r\n|\r|\n)", text)  # lines at even indices, as `split_lines` has them
+        index, start = 2 * (self.span.line - 1), self.span.column - 1
+        line = parts[index]
+        parts[index] = line[:start] + self.text + line[start + self.span.length :]
+        return "".join(parts)
+
+
+class Remedy(str):
+    """A help that says exactly what to write: it becomes the finding's `fix`.
+
+    Args:
+        words: The help; `{}` stands for what to write.
+        text: What to write.
+        span: In place of what; None: of what the finding points at.
+    """
+
+    __slots__ = ("span", "text")
+    text: str
+    span: Span | None
+
+    def __new__(cls, words: str, text: str, span: Span | None = None) -> Self:
+        """Make the help of its words and what to write."""
+        shown = text.strip()
+        made = super().__new__(cls, words.replace("{}", shown) if shown else words)
+        made.text, made.span = text, span
+        return made
+
+    def fix(self, place: Span | None) -> Fix | None:
+        """Return the change, for a finding that points at `place`; None if it has no place."""
+        span = self.span or place
+        return None if span is None else Fix(span, self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.
 
@@ -72,6 +119,7 @@ class Diagnostic:
         severity: Error or warning.
         source: The text of the line that `span` is in.
         related: Other places that belong to it.
+        fix: What the help says, as a change to the file; None where it takes a person to choose.
     """
 
     code: str
@@ -83,6 +131,7 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
     source: str = ""
     related: tuple[Related, ...] = ()
+    fix: Fix | None = None
 
 
 @dataclass(slots=True)
@@ -94,10 +143,12 @@ class Findings:
     Attributes:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
+        lost: Top-level keys of which a part could not be read; "" for one that is not known.
     """
 
     secrets: set[str] = field(default_factory=set)
     env_names: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     _found: list[Diagnostic] = field(default_factory=list)
     _unique: dict[Severity, set[Diagnostic]] = field(
         default_factory=lambda: {severity: set() for severity in Severity}
@@ -118,7 +169,13 @@ class Findings:
         """Add an error."""
         self.add(
             Diagnostic(
-                code, message, span, label, help, tuple(notes), Severity.ERROR, "", tuple(related)
+                code,
+                message,
+                span,
+                label,
+                help,
+                tuple(notes),
+                related=tuple(related),
             )
         )
 
@@ -140,6 +197,7 @@ class Findings:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding that is already made."""
+        diagnostic = replace(diagnostic, fix=diagnostic.fix or _fix(diagnostic))
         unique = self._unique[diagnostic.severity]
         if len(unique) >= MOST_FOUND and diagnostic not in unique:
             return  # a warning: the hundredth error has ended the reading
@@ -149,6 +207,28 @@ class Findings:
             self._found.append(_last(diagnostic))
             if diagnostic.severity is Severity.ERROR:
                 raise ConfigError(self.errors())
+
+    def last(self) -> Diagnostic:
+        """Return what was found last."""
+        return self._found[-1]
+
+    def drop_doubtful(self) -> None:
+        """Drop what may be wrong only because something was lost: what depends on the whole."""
+        if not self.lost:
+            return
+        kept: tuple[str, ...] = ("E",)
+        if self.lost & {"", "include", "plugins"}:
+            kept = ("E0",)
+        elif self.lost - {"version", "name", "description", "fuse", "events"}:
+            kept = ("E0", "E10", "E112", "E113", "E5", "E701", "E705")
+            kept += () if "vars" in self.lost else ("E30",)
+        self._found = [
+            found
+            for found in self._found
+            if found.code.startswith(kept) and found.code not in {"E020", "E021"}
+        ]
+        for unique in self._unique.values():
+            unique.intersection_update(self._found)
 
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
@@ -194,6 +274,7 @@ class Findings:
             notes=tuple(hide(note) for note in found.notes),
             source="" if found.span is None else quote(found.span, found.source),
             related=tuple(replace(r, source=quote(r.span, r.source)) for r in found.related),
+            fix=found.fix if found.fix is None or hide(found.fix.text) == found.fix.text else None,
         )
 
 
@@ -204,6 +285,10 @@ def _last(found: Diagnostic) -> Diagnostic:
     else:
         message, help = f"{MOST_FOUND} warnings: more were left out", "look after these"
     return Diagnostic("E024", message, found.span, help=f"{help} first", severity=found.severity)
+
+
+def _fix(found: Diagnostic) -> Fix | None:
+    return found.help.fix(found.span) if isinstance(found.help, Remedy) else None
 
 
 def split_lines(text: str) -> list[str]:
@@ -256,10 +341,13 @@ def _ratio(word: str, candidate: str) -> float:
     return matcher.ratio()
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """Return "did you mean `x`?", or None when nothing comes near."""
+def did_you_mean(word: str, candidates: Iterable[str]) -> Remedy | None:
+    """Return "did you mean `x`?", or None when nothing comes near.
+
+    To be fixed by writing it where the finding points; `str` of it is the words alone.
+    """
     found = suggest(word, candidates)
-    return None if found is None else f"did you mean `{found}`?"
+    return None if found is None else Remedy("did you mean `{}`?", found)
 
 
 def listed(names: Iterable[str]) -> str:

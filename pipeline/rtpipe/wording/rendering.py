@@ -76,6 +76,7 @@ def as_json(found: Diagnostic) -> dict[str, Any]:
         **_place(found.span),
         "label": found.label,
         "help": found.help,
+        "fix": None if found.fix is None else {**_place(found.fix.span), "text": found.fix.text},
         "notes": list(found.notes),
         "source": found.source,
         "related": [{**_place(other.span), "label": other.label} for other in found.related],

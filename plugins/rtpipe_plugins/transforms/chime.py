@@ -10,7 +10,9 @@ from pydantic import Field
 from rtpipe import (
     CANONICAL,
     Event,
+    EventGlob,
     ExitCode,
+    Finding,
     InputPath,
     Options,
     StageContext,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, Finding
+    from rtpipe import AudioFrame, Surroundings
 
 _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
@@ -42,7 +44,7 @@ class ChimeOptions(Options):
 
     path: InputPath
     """The sound: anything FFmpeg reads, at most a minute of it."""
-    on: str | list[str] = Field(default=[])
+    on: EventGlob | list[EventGlob] = Field(default=[])
     """The events, by name or glob (`realtime.connected`, `*.speech_started`); a route may also say
     `do: chime.play`."""
     gain_db: Annotated[float, Field(ge=-120, le=60)] = 0.0
@@ -52,7 +54,7 @@ class ChimeOptions(Options):
 class Chime(Transform[ChimeOptions]):
     """Mixes a sound into the stream when an event comes.
 
-    - chime: {path: audio/ding.wav, on: realtime.connected, gain_db: -6}
+    - chime: {path: audio/ding.wav, on: pipeline.started, gain_db: -6}
 
     It is heard over what passes, from the next frame on, and needs a stream that flows; where there
     is none, `tone: {waveform: silence, realtime: true}` is one. An event that comes while it is
@@ -62,6 +64,13 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+
+    @classmethod
+    def examine_surroundings(cls, options: ChimeOptions, around: Surroundings) -> Iterator[Finding]:
+        """Return that nothing sets it off."""
+        if not options.on and "play" not in around.called:
+            help = "name the event that does: `on: realtime.connected`"
+            yield Finding("odd", "nothing in this file sets it off", help=help)
 
     @classmethod
     def examine(cls, options: ChimeOptions) -> Iterator[Finding]:

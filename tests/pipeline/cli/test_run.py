@@ -102,3 +102,19 @@ def test_an_option_of_a_plugin_never_takes_the_place_of_the_commands_own(
     assert "the plugin `greedy` (registered by the program) cannot be used" in said
     assert "`rtpipe run` already has the option --until" in said
     assert record.fault is not None
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("pipeline.startd", "did you mean `pipeline.started`?"),
+        ("nothing.*", "in this file there are"),
+    ],
+)
+def test_an_end_that_cannot_come_is_refused_before_anything_is_opened(
+    event: str, said: str
+) -> None:
+    result = CliRunner().invoke(cli, ["run", "-x", "ramp ! collect", "--until", event])
+    assert result.exit_code == 78
+    assert "--> --until:1:1" in result.stderr
+    assert said in result.stderr

@@ -138,7 +138,7 @@ class Author:
         def common(**more: Callable[[], Any]) -> dict[str, Any]:
             return self.mapping(
                 where=lambda: self.value(
-                    {}, {"a": 1, "b.c": None}, {"a": "${forty}"}, wrong=("a",)
+                    {}, {"at": 1, "type.c": None}, {"at": "${forty}"}, wrong=("a",)
                 ),
                 from_=lambda: self.value("gain", "${gain}", junk=NO_TEXT, wrong=(["gain"],)),
                 enabled=lambda: self.value(*FLAG, wrong=("false",)),

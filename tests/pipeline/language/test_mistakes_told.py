@@ -58,7 +58,7 @@ def test_a_loop_names_its_circle() -> None:
 
 def test_a_fallback_is_checked_like_any_stage() -> None:
     (found,) = mistakes(
-        stages("  - mic\n  - speaker: x\n    fallback: {file_sink: {pth: x.wav, path: y.wav}}\n")
+        stages("  - mic\n  - speaker: x\n    fallback: {file_sink: {pth: x.wav}}\n")
     )
     assert (found.code, found.help) == ("E102", "did you mean `path`?")
 

@@ -11,8 +11,10 @@ from rtpipe.wording.diagnostics import (
     Diagnostic,
     Findings,
     Related,
+    Remedy,
     Severity,
     Span,
+    did_you_mean,
     suggest,
 )
 from rtpipe.wording.rendering import as_github, as_json, render, tally
@@ -121,7 +123,8 @@ def test_tally() -> None:
 def test_as_json() -> None:
     assert as_json(finding(3, 4, 5)) == {
         "code": "E999", "severity": "error", "message": "wrong", "path": "a.yaml", "line": 3,
-        "column": 4, "length": 5, "label": "", "help": None, "notes": [], "source": "x",
+        "column": 4, "length": 5, "label": "", "help": None, "fix": None, "notes": [],
+        "source": "x",
         "related": [],
     }  # fmt: skip
 
@@ -163,3 +166,27 @@ def test_the_same_finding_is_said_once() -> None:
     for _ in range(2):
         findings.error("E999", "wrong", Span(Path("a.yaml"), 1, 1))
     assert len(findings.errors()) == 1
+
+
+def test_a_help_that_says_what_to_write_is_a_fix() -> None:
+    findings, place = Findings(), Span(Path("a.yaml"), 2, 3, 4)
+    findings.error("E102", "no option", place, help=did_you_mean("pth", ["path"]))
+    findings.error("E102", "no option", place, help=Remedy("write `{}` above", "- tone\n", place))
+    findings.error("E102", "no option", place, help="choose")
+    findings.error("E102", "no option", help=did_you_mean("pth", ["path"]))
+    nowhere, first, second, third = findings.errors()
+    assert (nowhere.help, third.help) == ("did you mean `path`?", "choose")
+    assert (first.help, second.help) == ("did you mean `path`?", "write `- tone` above")
+    assert (nowhere.fix, third.fix) == (None, None)
+    assert first.fix is not None
+    assert second.fix is not None
+    assert first.fix.applied("a\r\n- pth_: x\nb") == "a\r\n- path: x\nb"
+    assert second.fix.applied("a\n- pth_: x") == "a\n- - tone\n: x"
+
+
+def test_a_fix_that_would_show_a_secret_is_none() -> None:
+    findings = Findings(secrets={"sk-canary"})
+    findings.error("E103", "no", Span(Path("a"), 1, 1), help=Remedy("write `{}`", '"sk-canary"'))
+    (found,) = findings.errors()
+    assert found.fix is None
+    assert "canary" not in repr(found)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from rtpipe import Backoff, InputPath, Options
+from rtpipe import Backoff, EventGlob, InputPath, Options
 from rtpipe_plugins.peers.realtime.tools.declarations import ServerTool, Tool, distinct
 from rtpipe_webrtc.options import IceServer, JitterOptions, OpusOptions
 
@@ -110,7 +110,7 @@ class RealtimeOptions(Options):
     """How the visitor's words become text; `null` switches that off."""
     tools: Annotated[list[Tool], AfterValidator(distinct)] = Field(default=[])
     """What the model may call: Python functions, commands, tools as in OpenAI's session object."""
-    interrupt_on: str | tuple[str, ...] = ()
+    interrupt_on: EventGlob | tuple[EventGlob, ...] = ()
     """Events (names or globs) at which the model falls silent at once, as `vad.speech_started` of a
     `vad` before it. The server's own `speech_started` always does, unless the session has
     `interrupt_response: false`."""

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from rtpipe import AudioFormat, Event, Options, Transform, action, audio
+from rtpipe import AudioFormat, Event, EventGlob, Finding, Options, Peer, Transform, action, audio
 from rtpipe_plugins.transforms.mute_gate.modes import Echo, GateMode, Talk, VoiceMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, StageContext
+    from rtpipe import AudioFrame, StageContext, Surroundings
 
 Milliseconds: TypeAlias = Annotated[float, Field(ge=0, le=60_000)]
 
@@ -39,9 +41,9 @@ class MuteGateOptions(Options):
     lost (ms). Everything leaves the gate that much later; no sample's time changes."""
     ramp_ms: Milliseconds = 5.0
     """How long the gate takes to open or close, so that it makes no click (ms)."""
-    open_on: str | tuple[str, ...] = ()
+    open_on: EventGlob | tuple[EventGlob, ...] = ()
     """Events (names or globs) that do what the action `open` does."""
-    close_on: str | tuple[str, ...] = ()
+    close_on: EventGlob | tuple[EventGlob, ...] = ()
     """Events (names or globs) that do what the action `close` does."""
 
 
@@ -86,6 +88,38 @@ class MuteGate(Transform[MuteGateOptions]):
         self._is_open: bool | None = None
         self._fade = _Fade(options.ramp_ms)
         self._held: deque[AudioFrame] = deque()
+
+    @classmethod
+    def examine_surroundings(
+        cls, options: MuteGateOptions, around: Surroundings
+    ) -> Iterator[Finding]:
+        """Return what its mode lacks before it, and that nothing opens it."""
+        kinds = [kind for kinds in around.before.values() for kind in kinds]
+        strangers = any(not kind.__module__.startswith("rtpipe_") for kind in kinds)
+        if options.mode == "vad" and not strangers and all(kind.kind != "vad" for kind in kinds):
+            message, help = "mode vad: no `vad` before it says what is speech", "put one before it"
+            yield Finding("wrong", message, "mode", help, above="vad")
+        for id, calls in around.before.items():
+            if options.mode == "half_duplex" and any(issubclass(call, Peer) for call in calls):
+                message = f"behind `{id}` it would silence the answers while they are spoken"
+                help = f"put it above `{id}`, where the visitor's voice passes"
+                yield Finding("wrong", message, "mode", help)
+        yield from cls._never_open(options, around)
+
+    @staticmethod
+    def _never_open(options: MuteGateOptions, around: Surroundings) -> Iterator[Finding]:
+        opened = bool(options.open_on) or bool(around.called & {"open", "toggle"})
+        if options.mode == "push_to_talk" and "talk" not in around.called:
+            yield Finding(
+                "odd", "nothing in this file opens it", "mode", "a route does: `do: mute_gate.talk`"
+            )
+        elif not opened and options.mode == "closed":
+            help = "name the event that does (`open_on:`), or let a route `do: mute_gate.open`"
+            yield Finding("odd", "nothing in this file opens it", "mode", help)
+        elif not opened and (options.close_on or "close" in around.called):
+            option = "close_on" if options.close_on else ""
+            help = "name the event that does (`open_on:`), or let a route `do: mute_gate.open`"
+            yield Finding("odd", "nothing in this file opens it again", option, help)
 
     async def open(self) -> None:
         """Listen to what opens and closes it."""
