@@ -79,7 +79,7 @@ def test_the_pipelines_that_ship_lack_nothing_but_extras(path: Path) -> None:
     [
         (["- file: {realtime: true, path: a.wav}", "- blackhole"], 3),
         (["- file: a.wav", "- blackhole"], 3),
-        (["- tone", "- chime: {path: a.wav}", "- blackhole"], 4),
+        (["- tone", "- chime: {path: a.wav, on: pipeline.started}", "- blackhole"], 4),
         (["- mic: {}", "  fallback: {file: a.wav}", "- blackhole"], 4),
     ],
 )

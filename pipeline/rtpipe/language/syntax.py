@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
@@ -69,7 +70,7 @@ def name_mistake(
         return _must_quote(text, start, line, place)
     if problem.startswith("mapping values are not allowed"):
         return _misplaced_colon(lines, line, column, place)
-    return _by_wording(error, problem, here, place, opened)
+    return _by_wording(error, problem, here, lines, place, opened)
 
 
 def _close_dash(error: MarkedYAMLError, lines: Sequence[str], place: Place) -> Diagnostic | None:
@@ -103,7 +104,12 @@ def space_help(text: str, dash: Span) -> str:
 
 
 def _by_wording(
-    error: MarkedYAMLError, problem: str, here: Span, place: Place, opened: Span | None
+    error: MarkedYAMLError,
+    problem: str,
+    here: Span,
+    lines: Sequence[str],
+    place: Place,
+    opened: Span | None,
 ) -> Diagnostic:
     context = error.context_mark
     began = here if context is None else place(context.line, context.column, 1)
@@ -115,6 +121,7 @@ def _by_wording(
             "this bracket is never closed, or a comma is missing after a value in it",
             opened,
             "opened here",
+            _closing(error, lines, opened, place),
             related=() if opened.line == here.line else (Related(here, "not possible here"),),
         )
     if "could not find expected ':'" in problem:
@@ -128,6 +135,29 @@ def _by_wording(
             "the items of one list, and the keys of one mapping, begin in one column",
         )
     return Diagnostic("E006", f"this is not YAML: {problem}", here)
+
+
+def _closing(
+    error: MarkedYAMLError, lines: Sequence[str], opened: Span, place: Place
+) -> Remedy | None:
+    """Return the help to close what a line opens, where that alone makes it right."""
+    context = error.context_mark
+    if context is None or context.line >= len(lines):
+        return None
+    text = re.split(r"\s+#", lines[context.line])[0].rstrip()
+    closers = ""
+    for char in text:
+        if char in "{[":
+            closers = {"{": "}", "[": "]"}[char] + closers
+        elif closers and char == closers[0]:
+            closers = closers[1:]
+    whole = text.strip() + closers
+    if not closers or opened.line != place(context.line, 0, 1).line:
+        return None
+    if any(sign in whole for sign in "\"'`") or not is_yaml(whole):
+        return None
+    end = replace(place(context.line, len(text), 1), length=0)
+    return Remedy(f"close it: `{whole}`", closers, end)
 
 
 def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
