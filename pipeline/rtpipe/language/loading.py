@@ -167,10 +167,12 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     graph = None if findings.failed else build(spec)
     depth = choices.get("examine")
     if depth is not None and graph is not None:
-        examine(spec, findings, machine=depth == "machine")
+        patched = merger.document.patched_by_profiles()
+        examine(spec, findings, machine=depth == "machine", patched=patched)
         examine_surroundings(graph, findings)
     if graph is None or findings.failed:
-        raise ConfigError(findings.errors())
+        examined = graph is not None and depth == "machine"
+        raise ConfigError(findings.errors(), reached="environment" if examined else "graph")
     registry.check_graph(graph)
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 
