@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         reason_of,
     )
     from rtpipe.events import Event, Importance
-    from rtpipe.examination import Finding, OptionModel, Surroundings
+    from rtpipe.examination import Finding, Ineffective, MachineLook, OptionModel, Surroundings
     from rtpipe.field_types import EventGlob, InputPath, OutputPath, SinkId
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
@@ -71,12 +71,14 @@ __all__ = [
     "FrameSink",
     "FrameSource",
     "Importance",
+    "Ineffective",
     "InputPath",
     "LazyCommand",
     "LazyKind",
     "Link",
     "LinkClosed",
     "LinkStatistics",
+    "MachineLook",
     "Mailbox",
     "NotConnected",
     "OptionModel",
@@ -125,7 +127,7 @@ _HOMES = {
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
     "PluginError RtpipeError StageError reason_of",
     "rtpipe.events": "Event Importance",
-    "rtpipe.examination": "Finding OptionModel Surroundings",
+    "rtpipe.examination": "Finding Ineffective MachineLook OptionModel Surroundings",
     "rtpipe.field_types": "EventGlob InputPath OutputPath SinkId",
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",

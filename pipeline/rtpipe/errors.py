@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,17 +64,33 @@ class RtpipeError(Exception):
             self.exit_code = exit_code
 
 
+Reached: TypeAlias = Literal["file", "graph", "environment"]
+
+
 class ConfigError(RtpipeError):
-    """A file is wrong; holds every diagnostic found, and tells the first in its message."""
+    """A file is wrong; holds every diagnostic found, and tells the first in its message.
+
+    Attributes:
+        diagnostics: What was found.
+        reached: How far the looking went: `file`, then `graph`, then `environment`.
+        looked_at: What `validate` adds to the number of mistakes.
+    """
 
     exit_code = ExitCode.CONFIGURATION
+    looked_at = ""
 
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    def __init__(
+        self,
+        diagnostics: Sequence[Diagnostic],
+        *,
+        reached: Reached = "file",
+    ) -> None:
         first, *others = diagnostics
         where = f"{first.span.path}:{first.span.line}: " if first.span else ""
         more = f" (and {len(others)} more)" if others else ""
         super().__init__(f"{where}{first.message}{more}")
         self.diagnostics = tuple(diagnostics)
+        self.reached = reached
 
 
 class PluginError(RtpipeError):

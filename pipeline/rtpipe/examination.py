@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rtpipe.stage import Options, Stage
+
+_MOST_NAMES = 1000
+_PLAIN = re.compile(r"[\w.+-]+")
+"""A name that may stand in YAML as it is, quoted or not."""
 
 Status: TypeAlias = Literal["wrong", "odd", "missing", "ok", "unknown"]
 
@@ -25,15 +32,16 @@ class Finding:
     """What an examination or a probe has shown.
 
     Attributes:
-        status: `wrong`: the file, or what it ships, is; an error. `missing`: this machine lacks
-            something; a warning. `odd`: the file is, but it would run; a warning, of
-            `examine_surroundings` alone. `ok`, and `unknown` where it could not be told: for the
-            doctor.
+        status: `wrong`: the file, or what it ships, is; an error. `odd`: it can be so, but is
+            hardly meant; a warning. `missing`: this machine lacks something; a warning. `ok`, and
+            `unknown` where it could not be told: for the doctor.
         message: What was seen, in one sentence without a full stop.
         option: Which option it is about: `path`, `tools.0.command`. "": none, it is the machine.
         help: What to do about it; a `Remedy` says what to write in place of the option's value.
         name: What the doctor calls what was looked at; "": the option, or the kind.
         needed: Whether the stage cannot open without it, so that a `fallback:` would take over.
+        slip: The part of the option's value that is misspelt.
+        meant: What is probably meant by it.
         above: A kind that is to stand above it, and would mend that.
     """
 
@@ -43,6 +51,8 @@ class Finding:
     help: str | None = None
     name: str = ""
     needed: bool = True
+    slip: str = ""
+    meant: str = ""
     above: str = ""
 
 
@@ -75,7 +85,41 @@ class OptionModel:
     model: type[Options]
 
 
-Examined: TypeAlias = Finding | OptionModel
+@dataclass(frozen=True, slots=True)
+class Ineffective:
+    """An option that is written and does nothing beside what the others say: an error.
+
+    Nothing is said where the option may have its day: where a variable, another file or a profile
+    gives what decides.
+
+    Attributes:
+        option: Which option.
+        message: Why, in one sentence without a full stop.
+        beside: The options that decide it, written or left out.
+        instead: What else could be done than leaving it out: "say `transport: webrtc`".
+    """
+
+    option: str
+    message: str
+    beside: tuple[str, ...]
+    instead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLook:
+    """A look at this machine that takes more than `stat` and `which`: at its devices.
+
+    `rtpipe validate` takes it; `--no-environment` and `rtpipe run` do not, nor does it where a
+    `fallback:` takes over.
+
+    Attributes:
+        look: Returns what it shows, within a few seconds.
+    """
+
+    look: Callable[[], Iterable[Finding]]
+
+
+Examined: TypeAlias = Finding | OptionModel | Ineffective | MachineLook
 
 
 def missing_file(path: Path, option: str, *, status: Status = "wrong") -> Iterator[Finding]:
@@ -88,18 +132,52 @@ def missing_file(path: Path, option: str, *, status: Status = "wrong") -> Iterat
     """
     if not path.exists():
         help = "paths in a pipeline file are relative to that file"
-        yield Finding(status, f"there is no file {path}", option, help)
+        missing = f"there is no file {path}"
+        yield Finding(status, missing, option, help, slip=path.name, meant=_namesake(path))
     elif path.is_dir():
         yield Finding(status, f"{path} is a folder, not a file", option)
     elif not os.access(path, os.R_OK):
         yield Finding("missing", f"may not read {path}", option)
 
 
+def _namesake(path: Path) -> str:
+    """Return the name of the file beside it that has nearly the same, or ""."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [each.name for each in islice(entries, _MOST_NAMES) if each.is_file()]
+    except OSError:
+        return ""
+    return next(iter(get_close_matches(path.name, filter(_PLAIN.fullmatch, names), 1)), "")
+
+
+def missing_folder(path: Path, option: str) -> Iterator[Finding]:
+    """Yield what is wrong with a folder that is to be read: not there, or a file."""
+    if path.exists() and not path.is_dir():
+        yield Finding("wrong", f"{path} is a file, not a folder", option)
+    elif not path.exists():
+        help = "paths in a pipeline file are relative to that file"
+        yield Finding("wrong", f"there is no folder {path}", option, help)
+
+
 def missing_command(program: str, option: str, *, needed: bool = True) -> Iterator[Finding]:
-    """Yield what is wrong with a program that is to be run: none of this name is on the PATH."""
-    if shutil.which(program) is None:
+    """Yield what is wrong with a program that is to be run: none of this name can be run.
+
+    Args:
+        program: A name on the PATH, or a path from the current folder.
+        option: Which option names it.
+        needed: As `Finding.needed`.
+    """
+    if shutil.which(program) is not None:
+        return
+    if Path(program).is_file():
+        message, help = f"{program!r} may not be run", f"chmod +x {program}"
+    elif os.sep in program:
+        message = f"there is no command {program!r}"
+        help = "a command's path starts from the current folder; no shell stands between"
+    else:
+        message = f"there is no command {program!r}"
         help = "install it, or name a program on the PATH; no shell stands between"
-        yield Finding("missing", f"there is no command {program!r}", option, help, needed=needed)
+    yield Finding("missing", message, option, help, needed=needed)
 
 
 def missing_modules(modules: Iterable[str]) -> list[str]:

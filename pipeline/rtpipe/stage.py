@@ -226,7 +226,7 @@ class Stage(Generic[O]):
     def examine(cls, options: O) -> Iterable[Examined]:  # noqa: ARG003 - for overriding
         """Return what is wrong or missing as far as `stat`, `which` and `find_spec` show it.
 
-        For `rtpipe validate`, and for `run` before it opens: no device, network or slow import.
+        For `rtpipe validate`, and for `run` before it opens. Devices are for a `MachineLook`.
         """
         return ()
 

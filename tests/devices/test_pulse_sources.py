@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from devices.test_pulse import events_in, wait_for_events
 from helpers.command import running
 from helpers.listening import tracks
 from rtpipe import EnvironmentProblem
+from rtpipe.language.loading import from_text
+from rtpipe_plugins.commands.devices import devices
 from rtpipe_plugins.soundcard.pulse import find_pulse_device
 from rtpipe_plugins.soundcard.pulse_capture import PulseCapture
 
@@ -155,3 +158,21 @@ def test_a_server_that_hangs_at_the_start_is_said_within_seconds(
         with running(*words, cwd=tmp_path, env=pulse.env) as process:
             assert process.wait(timeout=15) == 69
         assert said in "".join(process.lines)
+
+
+def test_every_device_that_is_printed_is_accepted(pulse: PulseAudio) -> None:
+    odd = "module-null-sink sink_name=odd.b,c sink_properties=device.description=A:b,c"
+    pulse.load(*odd.split())
+    printed = [line.strip() for line in CliRunner().invoke(devices).stdout.splitlines()]
+    kind, named = "", []
+    for line in printed:
+        if line.startswith(("Input", "Output")):
+            kind = "mic" if line.startswith("Input") else "speaker"
+        else:
+            named.append(f"  - {kind}: {{device: {line[: line.index(chr(34), 1) + 1]}}}")
+    assert any("pulse:odd" in each for each in named)
+    assert len(named) >= 4
+    for each in named:
+        around = ["  - tone", each] if "speaker" in each else [each, "  - blackhole"]
+        loaded = from_text("\n".join(["version: 1", "stages:", *around]), examine="machine")
+        assert not loaded.warnings, f"{each}: {loaded.warnings}"

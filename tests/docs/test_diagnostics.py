@@ -22,9 +22,12 @@ def test_the_example_of_a_code_has_it_and_no_other(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RTPIPE_TRUST", "1")  # the plugins of an example are its own
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # the plugins of an example are its own, but where they are what is looked at
+    monkeypatch.setenv("RTPIPE_TRUST", "0" if code == "E404" else "1")
     page = pages()[code]
     for name, text in page.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
     *before, command = page.command.strip().splitlines()
     for line in before:
@@ -33,5 +36,6 @@ def test_the_example_of_a_code_has_it_and_no_other(
     assert program == "rtpipe"
     ran = CliRunner().invoke(cli, arguments)
     found = re.findall(r"^(?:error|warning)\[(E\d{3})\]", ran.stderr, re.MULTILINE)
-    # what this machine lacks depends on the machine
-    assert {code} == set(found) - ({"E602"} - {code}), ran.output
+    # what this machine lacks depends on the machine; a hundred mistakes are mistakes, too
+    beside = {"E602", "E019"} if code == "E024" else {"E602"}
+    assert {code} == set(found) - (beside - {code}), ran.output

@@ -162,7 +162,7 @@ def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoRetur
         traceback.print_exception(error)
     if isinstance(error, ConfigError):
         text = render(error.diagnostics, colour=settings.colour(sys.stderr))
-        _say(f"{text}\n\n{tally(error.diagnostics)}")
+        _say(f"{text}\n\n{tally(error.diagnostics)}{error.looked_at}")
     else:
         _say(printable(f"error: {error.message}"))
         if error.help:

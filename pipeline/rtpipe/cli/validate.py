@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rtpipe.wording.diagnostics import Diagnostic
 
+_PARTS = ("file", "graph", "environment")
+
 
 @click.command()
 @click.option(
@@ -30,27 +32,38 @@ if TYPE_CHECKING:
 def validate(pipeline: PipelineRequest, form: str, *, strict: bool, no_environment: bool) -> None:
     """Check pipeline files without opening anything.
 
-    Several files are overlaid, as for `run`. Exits with 78 if something is wrong.
+    The last line says what was looked at: the file, with the documents that it names; the graph of
+    its stages; the environment, which is this machine. Several files are overlaid, as for `run`.
+    Exits with 78 if something is wrong.
     """
     depth: Literal["file", "machine"] = "file" if no_environment else "machine"
+    looked_at: tuple[str, ...] = _PARTS[:2] if no_environment else _PARTS
     found: Sequence[Diagnostic]
-    if form == "text":
-        loaded = pipeline.load(examine=depth)
-        found, failed = loaded.warnings, False
-        stages, routes = len(loaded.spec.stages), len(loaded.spec.routes)
-        counts = f"{stages} stage{'s' * (stages != 1)}, {routes} route{'s' * (routes != 1)}"
-        click.echo(printable(f"{pipeline.title}: {counts}, {tally(found)}"))
-    else:
-        try:
-            found, failed = pipeline.load(warn=False, examine=depth).warnings, False
-        except ConfigError as error:
-            found, failed = error.diagnostics, True
-    failed = failed or (strict and bool(found))
+    try:
+        loaded = pipeline.load(warn=form == "text", examine=depth)
+        found, failed = loaded.warnings, strict and bool(loaded.warnings)
+        if form == "text":
+            stages, routes = len(loaded.spec.stages), len(loaded.spec.routes)
+            counts = f"{stages} stage{'s' * (stages != 1)}, {routes} route{'s' * (routes != 1)}"
+            line = f"{pipeline.title}: {counts}, {tally(found)}{_parenthesis(looked_at)}"
+            click.echo(printable(line))
+    except ConfigError as error:
+        found, failed = error.diagnostics, True
+        looked_at = _PARTS[: _PARTS.index(error.reached) + 1]
+        if form == "text":
+            error.looked_at = _parenthesis(looked_at)
+            raise
     if form == "json":
-        report = {"ok": not failed, "diagnostics": [as_json(each) for each in found]}
-        print_json(report)
+        diagnostics = [as_json(each) for each in found]
+        print_json({"ok": not failed, "looked_at": looked_at, "diagnostics": diagnostics})
     elif form == "github":
         for each in found:
             click.echo(as_github(each))
     if failed:
         click.get_current_context().exit(ExitCode.CONFIGURATION)
+
+
+def _parenthesis(parts: Sequence[str]) -> str:
+    """Return ` (looked at the file, the graph and the environment)`."""
+    *most, last = (f"the {part}" for part in parts)
+    return f" (looked at {', '.join(most)}{' and ' * bool(most)}{last})"

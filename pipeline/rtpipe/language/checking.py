@@ -24,6 +24,7 @@ from rtpipe.language.nodes import (
     plain,
     unresolved,
 )
+from rtpipe.language.proportions import in_another_unit
 from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK, url_secrets
@@ -269,7 +270,8 @@ class _Check:
             single = isinstance(node, ScalarNode)
             help = f'in quotes it is text: `{key}: "..."`' if single else None
         else:
-            help = remedy(node, wanted, key, lambda value: self._holds(path, value))
+            help = in_another_unit(key, plain(node), wanted)
+            help = help or remedy(node, wanted, key, lambda value: self._holds(path, value))
             help = help or taken(wanted, key, self._default(path))
         self._fail(
             "E103",

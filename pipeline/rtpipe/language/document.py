@@ -38,6 +38,15 @@ class Document:
         node = self.get(key)
         return node if isinstance(node, MapNode) else None
 
+    def patched_by_profiles(self) -> set[str]:
+        """Return the ids of the stages that some profile changes, whether it is chosen or not."""
+        profiles = self.mapping("profiles")
+        found: set[str] = set()
+        for entry in () if profiles is None else profiles.entries.values():
+            stages = entry.value.get("stages") if isinstance(entry.value, MapNode) else None
+            found.update(stages.entries if isinstance(stages, MapNode) else ())
+        return found
+
 
 class Merger:
     """Puts documents on top of one another.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from rtpipe.catalogue.plugins import Registry, is_installed
 from rtpipe.catalogue.trust import Trust
-from rtpipe.errors import ConfigError
+from rtpipe.errors import ConfigError, Reached
 from rtpipe.language.document import Merger
 from rtpipe.language.examining import examine
 from rtpipe.language.files import expanded, is_module
@@ -186,10 +186,12 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     graph = None if findings.failed else build(spec)
     depth = choices.get("examine")
     if depth is not None and graph is not None:
-        examine(spec, findings, machine=depth == "machine")
+        patched = merger.document.patched_by_profiles()
+        examine(spec, findings, machine=depth == "machine", patched=patched)
         examine_surroundings(graph, findings)
     if graph is None or findings.failed:
-        raise _failure(findings)
+        examined = graph is not None and depth == "machine"
+        raise _failure(findings, reached="environment" if examined else "graph")
     registry.check_graph(graph)
     return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
 
@@ -226,12 +228,12 @@ def _add_plugins(
         findings.warning("E404", withheld.message, help=withheld.help)
 
 
-def _failure(findings: Findings) -> ConfigError:
+def _failure(findings: Findings, *, reached: Reached = "file") -> ConfigError:
     """Return the error of a load: what was not run is told too, since the rest may come of it."""
     errors = findings.errors()
     if all(found.code != "E404" for found in errors):
         errors += [found for found in findings.warnings() if found.code == "E404"]
-    return ConfigError(errors)
+    return ConfigError(errors, reached=reached)
 
 
 def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> PluginRecord | None:

@@ -55,7 +55,7 @@ def name_mistake(
     problem = (error.problem or "").split("\n", 1)[0]
     here = place(line, column, 1)
     if len(text) > _LONGEST_LINE:
-        return _by_wording(error, problem, here, place, opened)
+        return _by_wording(error, problem, here, lines, place, opened)
     dash = _close_dash(error, lines, place)
     if dash is not None:
         return dash

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, get_args
 
-from rtpipe.examination import Finding, OptionModel, Status
+from rtpipe.examination import Examined, Finding, MachineLook, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +38,13 @@ def examination_findings(stage_type: type[Stage[Any]], options: Options) -> Iter
 
 
 def _finding_findings(each: object, options: Options) -> Iterator[str]:
-    if not isinstance(each, Finding | OptionModel):
+    if not isinstance(each, Examined):
         yield f"examine() gives {each!r}, which is no Finding"
         return
     if isinstance(each, Finding) and each.status not in get_args(Status):
         yield f"examine() gives the status {each.status!r}, which is none of {get_args(Status)}"
+    if isinstance(each, MachineLook):  # it needs a machine
+        return
     option = each.option.partition(".")[0]
     if option and option not in type(options).model_fields:
         yield f"examine() speaks of the option {option!r}, which there is not"

@@ -279,12 +279,13 @@ class Findings:
 
 
 def _last(found: Diagnostic) -> Diagnostic:
-    """Return what tells that others may follow `found`."""
+    """Return what tells that others may follow `found`; without a place, so that it stands first."""
     if found.severity is Severity.ERROR:
-        message, help = f"{MOST_FOUND} errors: the file was not read on from here", "mend these"
+        where = f" beyond line {found.span.line}" if found.span else ""
+        message, help = f"{MOST_FOUND} errors: nothing was read{where}", "mend these"
     else:
         message, help = f"{MOST_FOUND} warnings: more were left out", "look after these"
-    return Diagnostic("E024", message, found.span, help=f"{help} first", severity=found.severity)
+    return Diagnostic("E024", message, help=f"{help} first", severity=found.severity)
 
 
 def _fix(found: Diagnostic) -> Fix | None:

@@ -64,10 +64,9 @@ def listing() -> list[dict[str, Any]]:
 
 
 def _described(device: Device, all_devices: list[Device], direction: Direction) -> dict[str, Any]:
-    namesakes = [each for each in all_devices if each.name.casefold() == device.name.casefold()]
     return {
         "direction": direction,
-        "device": device.name if len(namesakes) == 1 else str(device.index),
+        "device": portaudio.pasted(device, all_devices),
         "name": device.name,
         "channels": device.channels,
         "sample_rate": device.sample_rate,
@@ -109,4 +108,16 @@ def _line(row: dict[str, Any]) -> str:
     channels = f"{row['channels']} channel{'s' * (row['channels'] != 1)}"
     default = ", default" if row["default"] else ""
     name = "" if row["name"] == row["device"] else f"{row['name']}, "
-    return f"{json.dumps(row['device']):<32} {name}{channels}, {row['sample_rate']} Hz{default}"
+    return f"{_quoted(row['device']):<32} {name}{channels}, {row['sample_rate']} Hz{default}"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a pipeline file may hold it: no reference, nothing that cannot be seen."""
+    text = re.sub(r"\$(?=[{$])", "$$", text)
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else _escaped(each) for each in shown)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

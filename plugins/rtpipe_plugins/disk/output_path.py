@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import BeforeValidator
 
-from rtpipe import EnvironmentProblem, ExitCode, OutputPath, StageError, reason_of
+from rtpipe import EnvironmentProblem, ExitCode, Finding, OutputPath, StageError, reason_of
 from rtpipe_plugins.disk.locks import is_locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rtpipe import StageContext
 
@@ -88,6 +88,35 @@ def reserve(path: Path, *, overwrite: bool) -> Path:
     except OSError as error:
         raise unwritable(path, error) from error
     return path
+
+
+def blocked_output(path: Path, option: str = "path", *, keeps: bool = False) -> Iterator[Finding]:
+    """Yield what will keep a file from being written, as far as looking shows it.
+
+    Args:
+        path: The file, with its strftime fields.
+        option: Which option names it.
+        keeps: Whether a file that exists is not written to.
+    """
+    dates = next((n for n, part in enumerate(path.parts) if "%" in part), len(path.parts))
+    known = Path(*path.parts[:dates])
+    if dates == len(path.parts):
+        if path.is_dir():
+            yield Finding("wrong", f"{path} is a folder, and a file is to be written", option)
+            return
+        if keeps and path.is_file():
+            help = "set `overwrite: true`, or put the time into its name"
+            yield Finding("missing", f"{path} exists already", option, help)
+        if path.exists():
+            if not os.access(path, os.W_OK):
+                yield Finding("missing", f"may not write {path}", option)
+            return
+        known = path.parent
+    above = next((each for each in (known, *known.parents) if each.exists()), None)
+    if above is not None and not above.is_dir():
+        yield Finding("wrong", f"{above} is a file, and a folder is needed there", option)
+    elif above is not None and not os.access(above, os.W_OK | os.X_OK):
+        yield Finding("missing", f"may not write in {above}", option)
 
 
 def check_not_held(path: Path) -> None:

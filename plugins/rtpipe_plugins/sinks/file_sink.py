@@ -23,19 +23,19 @@ from rtpipe import (
 from rtpipe.events import LinkDownmixed
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.output_file import claim
-from rtpipe_plugins.disk.output_path import ConfinedPath, dated, reserve, started_at
+from rtpipe_plugins.disk.output_path import ConfinedPath, blocked_output, dated, reserve, started_at
 from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from av import AudioLayout
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame
+    from rtpipe import AudioFrame, Finding
     from rtpipe_plugins.media.encoding import Writer
 
 _FRAMES_A_BATCH = 10
@@ -121,6 +121,11 @@ class FileSink(Sink[FileSinkOptions]):
         encoding = find_encoding(options.path, options.format, options.codec)
         rate = options.sample_rate or (48_000 if encoding.sample_rates() else None)
         return AudioFormat(rate, options.layout, "s16")
+
+    @classmethod
+    def examine(cls, options: FileSinkOptions) -> Iterator[Finding]:
+        """Look whether the file can be written."""
+        return blocked_output(options.path, keeps=not options.overwrite)
 
     @classmethod
     def claims(cls, options: FileSinkOptions) -> str:

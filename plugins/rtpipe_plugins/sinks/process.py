@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtpipe import AudioFormat, Sink, StageContext, StageError
-from rtpipe.examination import missing_command
+from rtpipe_plugins.child.command import examine_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
@@ -40,7 +40,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     @classmethod
     def examine(cls, options: ProcessSinkOptions) -> Iterator[Finding]:
         """Look for the program."""
-        return missing_command(options.words[0], "command")
+        return examine_command(options.command, "command")
 
     def __init__(self, options: ProcessSinkOptions, ctx: StageContext) -> None:
         from rtpipe_plugins.sound.holes import GapFiller

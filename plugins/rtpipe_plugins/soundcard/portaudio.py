@@ -138,6 +138,16 @@ def list_devices(sounddevice: Any, direction: Direction) -> list[Device]:
     ]
 
 
+def pasted(device: Device, devices: list[Device]) -> str:
+    """Return the text that means `device` among `devices` and no other: its name, or its index."""
+    name = device.name
+    namesakes = [each for each in devices if each.name.casefold() == name.casefold()]
+    means_more = name.isdecimal() or name.startswith(_PULSE) or not name
+    means_more = means_more or (name == "default" and not device.is_default)
+    unwritable = any("\ud800" <= character <= "\udfff" for character in name)
+    return str(device.index) if means_more or unwritable or len(namesakes) > 1 else name
+
+
 def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     """Return the one device that `wanted` means.
 
@@ -152,7 +162,7 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     """
     devices = list_devices(sounddevice, direction)
     if wanted.startswith(_PULSE):
-        device = _only(_matching(devices, "pulse"), wanted, devices, direction)
+        device = _only(_matching(devices, "pulse")[:1], wanted, devices, direction)
         return by_pulse(device, wanted.removeprefix(_PULSE), direction)
     if wanted == "default":
         found = [device for device in devices if device.is_default] or devices[:1]

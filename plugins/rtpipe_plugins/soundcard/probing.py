@@ -6,14 +6,16 @@ import grp
 import os
 import sys
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from rtpipe import Finding, RtpipeError
+from rtpipe import Finding, MachineLook, RtpipeError
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from rtpipe_plugins.soundcard.device_watch import DeviceOptions
     from rtpipe_plugins.soundcard.portaudio import Direction
@@ -36,6 +38,30 @@ async def _seen(name: str, look: Callable[..., Finding], *args: object) -> Findi
         return await portaudio.in_time(in_daemon_thread("sound", look, *args), _LOOK_S)
     except RtpipeError as error:
         return Finding("missing", error.message, help=error.help, name=name)
+
+
+def device_look(options: DeviceOptions, direction: Direction) -> MachineLook:
+    """Return a look for the device that a stage names; nothing but `validate` waits for it."""
+    seen: SimpleQueue[Finding | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            seen.put(device(options, direction))
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            seen.put(error)
+
+    def look() -> Iterator[Finding]:
+        Thread(target=ask, name="sound", daemon=True).start()
+        try:
+            found = seen.get(timeout=_LOOK_S)
+        except Empty:
+            portaudio.abandon()
+            found = Finding("missing", f"the sound system hangs: no answer in {_LOOK_S:g} s")
+        if isinstance(found, Exception):
+            raise found
+        yield found
+
+    return MachineLook(look)
 
 
 def port_audio() -> Finding:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, Finding
+    from rtpipe import AudioFrame, Finding, MachineLook
 
 _MOST_WAITING_MS = 2000
 """More waits only when something has held the loop, and then old audio is of no use."""
@@ -92,6 +92,13 @@ class Mic(Source[MicOptions]):
     def claims(cls, options: MicOptions) -> str:
         """Return the device."""
         return f"device-in:{options.device}"
+
+    @classmethod
+    def examine(cls, options: MicOptions) -> tuple[MachineLook]:
+        """Look whether there is such a device."""
+        from rtpipe_plugins.soundcard.probing import device_look
+
+        return (device_look(options, "input"),)
 
     @classmethod
     def probe(cls, options: MicOptions) -> AsyncIterator[Finding]:

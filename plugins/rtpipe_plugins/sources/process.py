@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtpipe import AudioFormat, Source, StageContext, audio
-from rtpipe.examination import missing_command
+from rtpipe_plugins.child.command import examine_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 
@@ -39,7 +39,7 @@ class Process(Source[ProcessOptions]):
     @classmethod
     def examine(cls, options: ProcessOptions) -> Iterator[Finding]:
         """Look for the program."""
-        return missing_command(options.words[0], "command")
+        return examine_command(options.command, "command")
 
     def __init__(self, options: ProcessOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

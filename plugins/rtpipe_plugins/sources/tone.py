@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from rtpipe import Options, Source, audio
+from rtpipe import Ineffective, Options, Source, audio
 from rtpipe_plugins.sound.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -75,6 +75,18 @@ class Tone(Source[ToneOptions]):
     def has_clock(cls, options: ToneOptions) -> bool:
         """Return whether it is paced."""
         return options.realtime
+
+    @classmethod
+    def examine(cls, options: ToneOptions) -> Iterator[Ineffective]:
+        """Look for what the waveform does not use."""
+        for option, waveforms in (
+            ("frequency", ("sine", "square")),
+            ("seed", ("noise",)),
+            ("level_dbfs", tuple(each for each in _CREST if each != "silence")),
+        ):
+            if options.waveform not in waveforms:
+                message = f"a {options.waveform} has no `{option}`"
+                yield Ineffective(option, message, ("waveform",))
 
     async def open(self) -> None:
         """Make what takes long to make."""

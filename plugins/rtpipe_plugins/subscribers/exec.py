@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
-from rtpipe.examination import missing_command
-from rtpipe_plugins.child.command import Command, words_of
+from rtpipe_plugins.child.command import Command, examine_command, words_of
 from rtpipe_plugins.child.environment import GivenBack
 from rtpipe_plugins.child.process import ChildProcess, last_words
 from rtpipe_plugins.disk.json_text import json_text
@@ -86,7 +85,7 @@ class Exec(Subscriber[ExecOptions]):
     @classmethod
     def examine(cls, options: ExecOptions) -> Iterator[Finding]:
         """Look for the program."""
-        return missing_command(options.words[0], "command")
+        return examine_command(options.command, "command")
 
     def __init__(self, options: ExecOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -10,10 +10,12 @@ from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
-from rtpipe_plugins.disk.output_path import check_not_held, unwritable
+from rtpipe_plugins.disk.output_path import blocked_output, check_not_held, unwritable
 
 if TYPE_CHECKING:
-    from rtpipe import StageContext
+    from collections.abc import Iterator
+
+    from rtpipe import Finding, StageContext
 
 
 class JsonlOptions(Options):
@@ -37,6 +39,11 @@ class Jsonl(Subscriber[JsonlOptions]):
     """
 
     kind = "jsonl"
+
+    @classmethod
+    def examine(cls, options: JsonlOptions) -> Iterator[Finding]:
+        """Look whether the file can be written."""
+        return blocked_output(options.path)
 
     def __init__(self, options: JsonlOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import PrivateAttr
 
 from rtpipe import Event, Options, Subscriber
-from rtpipe_plugins.child.function import TargetName, function_at, missing_function
+from rtpipe_plugins.child.function import TargetName, function_at
+from rtpipe_plugins.child.source import missing_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ class Python(Subscriber[PythonOptions]):
     @classmethod
     def examine(cls, options: PythonOptions) -> Iterator[Finding]:
         """Look for the function without importing its module."""
-        return missing_function(options.target, options.folder, "target")
+        return missing_function(options.target, options.folder, "target", "event")
 
     async def open(self) -> None:
         """Import the function.

@@ -38,6 +38,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
 class SoundOptions(Options):
     """What a turn sounds like: a tone, a file, or a voice."""
 
@@ -45,7 +51,7 @@ class SoundOptions(Options):
     """Frequency of a tone; without it, and without `wav` and `spoken`, the turn's own."""
     duration_s: Annotated[float, Field(gt=0, le=600)] = 1.0
     """Length of the tone."""
-    wav: InputPath | None = None
+    wav: Annotated[InputPath, AfterValidator(_there)] | None = None
     """A sound file of any format that FFmpeg reads."""
     spoken: bool = False
     """Say the words with the voice of the `speech` brain."""

@@ -43,6 +43,9 @@ def specimens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("version: 1\nstages: [mci, gain: x]\n")
 
 
+LOOKED_AT = "(looked at the file, the graph and the environment)"
+
+
 def run(*args: str) -> Result:
     return CliRunner().invoke(cli, list(args))
 
@@ -54,12 +57,24 @@ def good(*args: str) -> str:
 
 
 def test_validate() -> None:
-    assert good("validate", "kiosk.yaml") == "kiosk.yaml: 7 stages, 3 routes, no problems\n"
+    assert (
+        good("validate", "kiosk.yaml")
+        == f"kiosk.yaml: 7 stages, 3 routes, no problems {LOOKED_AT}\n"
+    )
     result = run("validate", "odd.yaml")
     assert result.exit_code == ExitCode.OK
-    assert result.stdout == "odd.yaml: 4 stages, 0 routes, 1 warning\n"
+    assert result.stdout == f"odd.yaml: 4 stages, 0 routes, 1 warning {LOOKED_AT}\n"
     assert "warning[E208]: nobody reads `gain`" in result.stderr
     assert run("validate", "odd.yaml", "-q").stderr == ""
+    assert run("validate", "bad.yaml").stderr.endswith(
+        " errors (looked at the file and the graph)\n"
+    )
+    Path("none.yaml").write_text("{")
+    assert run("validate", "none.yaml").stderr.splitlines()[-1].startswith("1 error (looked at")
+    report = json.loads(run("validate", "bad.yaml", "--format", "json").stdout)
+    assert report["looked_at"] == ["file", "graph"]
+    less = good("validate", "--no-environment", "kiosk.yaml")
+    assert less.endswith("no problems (looked at the file and the graph)\n")
 
 
 def test_validate_with_everything_that_can_be_said() -> None:
@@ -79,7 +94,7 @@ def test_validate_with_everything_that_can_be_said() -> None:
 
 def test_validate_as_json() -> None:
     assert json.loads(good("validate", "kiosk.yaml", "--format", "json")) == {
-        "ok": True, "diagnostics": [],
+        "ok": True, "looked_at": ["file", "graph", "environment"], "diagnostics": [],
     }  # fmt: skip
     result = run("validate", "bad.yaml", "--format", "json")
     assert result.exit_code == ExitCode.CONFIGURATION
@@ -258,7 +273,7 @@ def test_explain() -> None:
 
 def test_an_expression_may_stand_for_a_file() -> None:
     assert good("validate", "-x", "tone ! gain -6 ! blackhole") == (
-        "tone ! gain -6 ! blackhole: 3 stages, 0 routes, no problems\n"
+        f"tone ! gain -6 ! blackhole: 3 stages, 0 routes, no problems {LOOKED_AT}\n"
     )
     result = run("graph", "-x", "tone ! gain loud ! blackhole")
     assert result.exit_code == ExitCode.CONFIGURATION

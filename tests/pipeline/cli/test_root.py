@@ -82,7 +82,7 @@ def test_mistakes_go_to_stderr_without_a_traceback() -> None:
     assert result.stdout == ""
     assert "error[E101]" in result.stderr
     assert "--> bad.yaml:2:10" in result.stderr
-    assert result.stderr.endswith("2 errors\n")
+    assert result.stderr.endswith("2 errors (looked at the file and the graph)\n")
     assert "Traceback" not in result.stderr
     assert "\x1b" not in result.stderr
     assert "Traceback" in run("--debug", "validate", "bad.yaml").stderr
@@ -272,10 +272,9 @@ def test_looking_does_not_pay_for_running() -> None:
 @pytest.mark.slow
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "rtpipe", "validate", "a.yaml"],
+        [sys.executable, "-m", "rtpipe", "validate", "--no-environment", "a.yaml"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (
-        ExitCode.OK, "a.yaml: 2 stages, 0 routes, no problems\n",
-    )  # fmt: skip
+    assert done.returncode == ExitCode.OK
+    assert done.stdout.startswith("a.yaml: 2 stages, 0 routes, no problems (looked at ")
     assert done.stderr == ""

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from helpers.specimens import HOME, Specimens, understood
-from rtpipe import ConfigError, EnvironmentProblem, Finding, OptionModel, Options, Source, hookimpl
+from rtpipe import (
+    ConfigError,
+    EnvironmentProblem,
+    Finding,
+    Ineffective,
+    MachineLook,
+    OptionModel,
+    Options,
+    Remedy,
+    Source,
+    hookimpl,
+)
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.documents import read_document
 from rtpipe.examination import missing_command, missing_file
@@ -41,7 +52,9 @@ class Wiring(Options):
 Look = Callable[[LampOptions], Iterable[Any]]
 
 
-def found(look: Look, text: str, *, machine: bool = True) -> list[Diagnostic]:
+def found(
+    look: Look, text: str, *, machine: bool = True, sets: tuple[str, ...] | list[str] = ()
+) -> list[Diagnostic]:
     """Return what is found in stages among which `lamp` looks so."""
 
     class Lamp(Source[LampOptions]):
@@ -68,6 +81,7 @@ def found(look: Look, text: str, *, machine: bool = True) -> list[Diagnostic]:
             registry=made,
             env={},
             examine=depth,
+            sets=sets,
         )
     except ConfigError as error:
         return list(error.diagnostics)
@@ -177,6 +191,114 @@ def test_a_stage_that_fails_to_examine_itself_is_at_fault_and_stops_nobody() -> 
     assert [d.code for d in found(raising, "  - lamp\n", machine=False)] == ["E603"]
     (odd,) = found(lambda _: ["no"], "  - lamp\n")
     assert "TypeError: 'no' is no Finding" in odd.message
+
+
+def test_a_look_at_the_machine_is_taken_where_the_machine_is_asked_for_alone() -> None:
+    looks: list[str] = []
+
+    def look(options: LampOptions) -> list[MachineLook]:
+        def taken() -> Iterable[Finding]:
+            looks.append(options.colour)
+            if options.colour == "raising":
+                raise EnvironmentProblem("no current")
+            if options.colour == "broken":
+                raise ValueError("a short circuit")
+            yield Finding("missing", "dark", "colour")
+
+        return [MachineLook(taken)]
+
+    (lack,) = found(look, "  - lamp: blue\n")
+    assert (places([lack]), lack.message) == ([("E602", 3, 11)], "dark")
+    (raised,) = found(look, "  - lamp: raising\n")
+    assert (raised.code, raised.message) == ("E602", "no current")
+    (broken,) = found(look, "  - lamp: broken\n")
+    assert broken.code == "E603"
+    assert not found(look, "  - lamp: green\n", machine=False)
+    assert not found(look, "  - lamp: red\n    fallback: tone\n")
+    assert looks == ["blue", "raising", "broken"]
+
+
+def test_what_is_hardly_meant_is_a_warning_wherever_the_file_runs() -> None:
+    def look(_: LampOptions) -> list[Finding]:
+        return [Finding("odd", "there is no blau", "colour", Remedy("did you mean `{}`?", "blue"))]
+
+    (odd,) = found(look, "  - lamp: blau\n", machine=False)
+    assert (places([odd]), odd.severity) == ([("E604", 3, 11)], "warning")
+    assert odd.fix is not None
+    assert odd.fix.applied("version: 1\nstages:\n  - lamp: blau\n").endswith("lamp: blue\n")
+
+
+IDLE = "version: 1\n{head}stages:\n  - {lamp}\n  - blackhole\n"
+
+
+@pytest.mark.parametrize(
+    ("lamp", "head", "fixed"),
+    [
+        ("lamp: {colour: red, wiring: {volts: 3}}", "", "lamp: {colour: red}"),
+        ("lamp: {wiring: {volts: 3}, colour: red}", "", "lamp: {colour: red}"),
+        ("lamp: {wiring: {volts: 3}}", "", "lamp: {}"),
+        (
+            "lamp:\n      colour: red\n      wiring: {volts: 3}",
+            "",
+            "lamp:\n      colour: red\n      ",
+        ),
+        ("lamp:\n      colour: red\n      wiring:\n        volts: 3", "", "by hand"),
+        ("lamp: {colour: blue, wiring: {volts: 3}}", "", None),
+        ("lamp: {colour: red}", "", None),
+        ("lamp: {colour: '${c}', wiring: {volts: 3}}", "vars: {c: red}\n", None),
+        (
+            "lamp: {colour: red, wiring: {volts: 3}}",
+            "profiles: {night: {stages: {lamp: {lamp: {colour: blue}}}}}\n",
+            None,
+        ),
+    ],
+)
+def test_an_option_without_effect_is_an_error_unless_it_may_have_its_day(
+    lamp: str, head: str, fixed: str | None
+) -> None:
+    class Lamp(Source[LampOptions]):
+        kind = "lamp"
+
+        @classmethod
+        def examine(cls, options: LampOptions) -> Iterable[Any]:
+            if options.colour == "red":
+                yield Ineffective("wiring", "red has no wiring", ("colour",), "say `colour: blue`")
+
+    class Lamps:
+        @staticmethod
+        @hookimpl
+        def rtpipe_stages() -> list[type]:
+            return [Lamp]
+
+    made = Registry()
+    made.register(Specimens(), "specimens")
+    made.register(Lamps(), "lamps")
+    text = IDLE.format(head=head, lamp=lamp)
+    if fixed is None:
+        from_text(text, path=HOME, registry=made, env={}, examine="file")
+        return
+    with pytest.raises(ConfigError) as raised:
+        from_text(text, path=HOME, registry=made, env={}, examine="file")
+    (idle,) = raised.value.diagnostics
+    assert (idle.code, idle.label) == ("E120", "has no effect")
+    assert idle.help == "leave it out, or say `colour: blue`"
+    assert idle.span is not None
+    assert text.splitlines()[idle.span.line - 1][idle.span.column - 1 :].startswith("wiring")
+    if fixed == "by hand":
+        assert idle.fix is None
+        return
+    assert idle.fix is not None
+    assert idle.fix.applied(text) == IDLE.format(head=head, lamp=fixed)
+    if "lamp: {}" not in fixed:
+        from_text(idle.fix.applied(text), path=HOME, registry=made, env={}, examine="file")
+
+
+def test_an_option_that_a_set_leaves_without_effect_is_nobodys_mistake() -> None:
+    def look(options: LampOptions) -> list[Ineffective]:
+        return [Ineffective("wiring", "no", ("colour",))] if options.colour == "red" else []
+
+    assert found(look, "  - lamp: {colour: red, wiring: {}}\n")
+    assert not found(look, "  - lamp: {colour: blue, wiring: {}}\n", sets=["lamp.colour=red"])
 
 
 def test_surroundings_that_lack_something_may_be_raised() -> None:

@@ -14,6 +14,7 @@ def test_validate_uses_what_a_stranger_examines(tmp_path: Path) -> None:
     assert result.exit_code == ExitCode.CONFIGURATION
     assert "error[E601]: COM1 is of another world" in result.stderr
     assert "desk.yaml:4:11" in result.stderr
+    assert result.stderr.endswith("1 error (looked at the file, the graph and the environment)\n")
 
 
 def test_strict_takes_a_warning_for_an_error_and_the_environment_may_be_left_out(
@@ -22,7 +23,7 @@ def test_strict_takes_a_warning_for_an_error_and_the_environment_may_be_left_out
     path = desk(tmp_path, "usb")
     lenient = run("validate", path)
     assert lenient.exit_code == ExitCode.OK
-    assert lenient.stdout.endswith("1 warning\n")
+    assert "2 stages, 0 routes, 1 warning (" in lenient.stdout
     assert "warning[E602]: there is no udev" in lenient.stderr
     strict = run("validate", "--strict", path)
     assert strict.exit_code == ExitCode.CONFIGURATION

@@ -1,6 +1,7 @@
 """devices: what a user can paste, or why there is nothing."""
 
 import json
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from helpers import fake_sounddevice
 from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe.language.loading import from_text
 from rtpipe_plugins.commands import devices
 from rtpipe_plugins.soundcard import portaudio
 from rtpipe_plugins.sources.mic import MicOptions
@@ -49,6 +53,35 @@ def test_what_is_printed_finds_the_device_again(monkeypatch: pytest.MonkeyPatch)
         wanted = MicOptions.model_validate({"device": row["device"]}).device
         device = portaudio.find_device(fake, wanted, row["direction"])
         assert device.index == index
+
+
+STRANGE = [
+    "", "default", "DEFAULT", "0", "7", "pulse", "Pulse", "pulse:", "pulse:desk", "hw:1,0", "${x}",
+    "$$", "$${", "a$b", "# no", "on", "null", "é", "\U0001f3a4", "\u202e", "\x7f", "\ud800", "a: b",
+]  # fmt: skip
+
+
+@example(STRANGE)
+@given(st.lists(st.one_of(st.text(max_size=12), st.sampled_from(STRANGE)), min_size=1, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_whatever_a_device_is_called_what_is_printed_is_accepted_and_means_it(
+    names: list[str],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fake = fake_sounddevice.install(patch, tuple((name, 1, 0) for name in names))
+        lines = run().stdout.splitlines()[1 : 1 + len(names)]
+        text = "version: 1\nstages:\n"
+        for line in lines:
+            found = re.match(r'  ("(?:[^"\\]|\\.)*")', line)
+            assert found is not None, line
+            text += f"  - mic: {{device: {found[1]}}}\n  - blackhole\n"
+        loaded = from_text(text, env={}, examine="machine")
+        assert not loaded.warnings, text
+        chosen = [
+            each.options for each in loaded.spec.stages if isinstance(each.options, MicOptions)
+        ]
+        found_again = [portaudio.find_device(fake, each.device, "input") for each in chosen]
+        assert [device.index for device in found_again] == list(range(len(names)))
 
 
 def test_pulseaudios_own_devices_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,14 +176,14 @@ def test_a_user_brings_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "line", "message"),
     [
-        ("say: [Pieces", "says: [Pieces", 2, "`desk` needs the option `rules.0.say`"),
+        ("say: [Pieces", "says: [Pieces", 4, "`rules.0` of `desk` has no option `says`"),
         ("[Pieces of eight!]", "Pieces of eight!", 4, '`rules.0.say` of `desk` cannot be "Pieces'),
         ("[Pieces of eight!]", "[]", 4, "`rules.0.say` of `desk` cannot be []"),
         ("[Pieces of eight!]", '["It is {tiem}."]', 4, "there is no {tiem}"),
         ("[Pieces of eight!]", '["..."]', 4, "needs at least one word"),
         ("[parrot,", "[7,", 3, "`rules.0.any.0` of `desk` cannot be 7"),
         ("[parrot,", '["",', 3, "needs at least one word"),
-        ("otherwise", "otherwize", 1, "`desk` needs the option `otherwise`"),
+        ("otherwise", "otherwize", 5, "`desk` has no option `otherwize`"),
         (OWN, "- parrots", 1, "a desk is a mapping, and this is a list"),
         ("    say", "    call: {tool: ''}\n    say", 4, "`rules.0.call.tool` of `desk` cannot be"),
         (

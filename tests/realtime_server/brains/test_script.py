@@ -80,13 +80,19 @@ async def test_a_turn_may_play_a_file_that_lies_beside_the_script(tmp_path: Path
     assert frequency(sound) == pytest.approx(1000, abs=4)
 
 
-@pytest.mark.parametrize("content", [None, b"this is no sound"])
-async def test_a_sound_file_that_is_none_is_said_at_the_start(
-    tmp_path: Path, content: bytes | None
-) -> None:
+def test_a_sound_file_that_is_not_there_is_a_mistake_in_the_script(tmp_path: Path) -> None:
+    path = tmp_path / "dialog.yaml"
+    path.write_text("turns:\n  - sound: {wav: answer.wav}\n")
+    with pytest.raises(ConfigError, match=r"there is no file .*answer\.wav") as raised:
+        load_script(path)
+    (found,) = raised.value.diagnostics
+    assert found.span is not None
+    assert (found.span.line, found.span.column) == (2, 18)
+
+
+async def test_a_sound_file_that_is_none_is_said_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "answer.wav"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(b"this is no sound")
     with pytest.raises(EnvironmentProblem, match=r"answer\.wav"):
         await brain({"sound": {"wav": str(path)}}).load()
 

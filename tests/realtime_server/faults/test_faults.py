@@ -55,8 +55,8 @@ def test_flags_come_on_top_of_the_script() -> None:
     [
         ("http_492=2", "did you mean `http_429`?"),
         ("event_order=shufled", "did you mean `shuffled`?"),
-        ("lose_percent=200", "for example"),
-        ("lose_every=0", "for example"),
+        ("lose_percent=200", "it takes a number, more than 0 and 100 or less"),
+        ("lose_every=0", "it takes a whole number, 1 or more"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(flag: str, help: str) -> None:

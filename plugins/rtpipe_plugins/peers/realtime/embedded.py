@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr, ValidationError
 
 from rtpipe import EnvironmentProblem, ExitCode, Finding, OptionModel, StageError
-from rtpipe.examination import missing_file, missing_modules
+from rtpipe.examination import missing_file, missing_folder, missing_modules
 from rtpipe_plugins.peers.realtime.account import Account
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def examine_embedded(options: RealtimeOptions) -> Iterator[Examined]:
         return
     if options.faults:
         yield OptionModel("faults", Faults)
-    if options.model_path is not None and not options.model_path.is_dir():
-        yield Finding("wrong", f"there is no folder {options.model_path}", "model_path")
+    if options.model_path is not None:
+        yield from missing_folder(options.model_path, "model_path")
     absent = [
         *(missing_file(options.rules, "rules") if options.rules else ()),
         *(missing_file(options.script, "script") if options.script else ()),

@@ -7,11 +7,13 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from rtpipe import Finding, RtpipeError
+from rtpipe import Finding, Ineffective, RtpipeError
 from rtpipe.examination import missing_command
+from rtpipe_plugins.child.source import missing_function
 from rtpipe_plugins.peers.realtime.account import account_of
+from rtpipe_plugins.peers.realtime.dialects.choice import examine_dialect
 from rtpipe_plugins.peers.realtime.embedded import examine_embedded, speech
-from rtpipe_plugins.peers.realtime.tools.declarations import CommandTool
+from rtpipe_plugins.peers.realtime.tools.declarations import CommandTool, PythonTool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,7 +28,7 @@ _LEAST_SNR_DB = 20.0
 
 
 def examine(options: RealtimeOptions) -> Iterator[Examined]:
-    """Yield what is wrong with the options or missing on this machine, without trying anything.
+    """Yield what is wrong with the options or missing on this machine; nothing is tried.
 
     Raises:
         ConfigError: `rules` or `script` is no such document.
@@ -35,10 +37,41 @@ def examine(options: RealtimeOptions) -> Iterator[Examined]:
         if isinstance(tool, CommandTool):
             option = f"tools.{index}.command.0"
             yield from missing_command(tool.command[0], option, needed=False)
+        elif isinstance(tool, PythonTool):
+            option = f"tools.{index}.python"
+            yield from missing_function(tool.python, tool.folder, option, "named")
+    yield from _ineffective(options)
+    yield from examine_dialect(options)
     if options.provider == "embedded":
         yield from examine_embedded(options)
     else:
         yield account(options, os.environ)[0]
+
+
+def _ineffective(options: RealtimeOptions) -> Iterator[Ineffective]:
+    """Yield the options that the others leave without effect, if they are written."""
+    if options.transport == "websocket":
+        for option in ("opus", "jitter", "ice_servers"):
+            message = f"`{option}` is WebRTC's, and `transport` is websocket"
+            yield Ineffective(option, message, ("transport",), "say `transport: webrtc`")
+    elif options.jitter.engine == "aiortc":
+        for option in ("jitter.target_ms", "jitter.max_ms"):
+            message = f"`{option}` is for our own buffer, and `engine` is aiortc"
+            yield Ineffective(option, message, ("jitter.engine",), "say `engine: rtpipe`")
+    if options.provider == "embedded":
+        for option in ("api_key", "base_url"):
+            message = f"`{option}` is for a server elsewhere, and `provider` is embedded"
+            yield Ineffective(option, message, ("provider",))
+    else:
+        for option in ("rules", "script", "model_path", "faults"):
+            message = f"`{option}` is for the embedded server, and `provider` is {options.provider}"
+            yield Ineffective(option, message, ("provider",), "say `provider: embedded`")
+    if options.reconnect is False and options.roll_over is False:
+        message = "no other call follows, to be told `history_items`"
+        yield Ineffective("history_items", message, ("reconnect", "roll_over"))
+    if options.transcription is None:
+        message = "`words_ms` waits for a transcript, and `transcription` is off"
+        yield Ineffective("false_interruption.words_ms", message, ("transcription",))
 
 
 async def probe(options: RealtimeOptions) -> AsyncIterator[Finding]:

@@ -179,7 +179,7 @@ class RealtimeOptions(Options):
 
     def secrets(self) -> list[str]:
         """Return what must not be seen in texts that come back from the server."""
-        declared = [tool.declaration() for tool in self.tools]
+        declared = [tool.declaration() for tool in self.tools if isinstance(tool, ServerTool)]
         found = [tool["authorization"] for tool in declared if "authorization" in tool]
         for tool in declared:
             headers = tool.get("headers")

@@ -118,7 +118,9 @@ class Realtime(Peer[RealtimeOptions]):
             EnvironmentProblem: No key, or nobody there who can take the call.
             CallRefused: The server will not have it.
             StageError: The server's answer cannot be used.
+            PluginError: A function of `tools` cannot be imported, or its signature not be used.
         """
+        self._toolbox.load()
         self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
         self._meter.begin(self._hangover_s)
         if self.options.interrupt_on:

@@ -20,7 +20,7 @@ from rtpipe import (
 )
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.locks import is_locked
-from rtpipe_plugins.disk.output_path import dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
@@ -39,12 +39,13 @@ from rtpipe_plugins.sinks.recorder.turn_clips import TURN_EVENTS, TurnClips
 from rtpipe_plugins.sound.time_stamps import JumpGuard, TimestampsRebased
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame
+    from rtpipe import AudioFrame, Finding
 
 _RATE = 48_000
 _LIVE_BATCH = _RATE // 10
@@ -82,6 +83,11 @@ class Recorder(Sink[RecorderOptions]):
         RecorderStopped,
         TimestampsRebased,
     )
+
+    @classmethod
+    def examine(cls, options: RecorderOptions) -> Iterator[Finding]:
+        """Look whether the file can be written."""
+        return blocked_output(options.path)
 
     @classmethod
     def claims(cls, options: RecorderOptions) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, Finding
+    from rtpipe import AudioFrame, Finding, MachineLook
 
 BLOCK_MS = 10
 DEVICE_S = 0.04
@@ -119,6 +119,13 @@ class Speaker(Sink[SpeakerOptions]):
     def claims(cls, options: SpeakerOptions) -> str:
         """Return the device."""
         return f"device-out:{options.device}"
+
+    @classmethod
+    def examine(cls, options: SpeakerOptions) -> tuple[MachineLook]:
+        """Look whether there is such a device."""
+        from rtpipe_plugins.soundcard.probing import device_look
+
+        return (device_look(options, "output"),)
 
     @classmethod
     def probe(cls, options: SpeakerOptions) -> AsyncIterator[Finding]:

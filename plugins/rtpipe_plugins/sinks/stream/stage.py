@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rtpipe import AudioFormat, QueuePolicy, Sink, StageContext, StageError
+from rtpipe import AudioFormat, Ineffective, QueuePolicy, Sink, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.network.addresses import Address, AddressOptions, problem, shown, unreachable
 from rtpipe_plugins.sound.pacing import Pacer
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rtpipe import AudioFrame
 
 _UPLOADER = str(Path(__file__).with_name("uploader.py"))
@@ -33,6 +35,7 @@ _FORMATS = {
 _CODECS = {"ogg": "opus", "rtp": "opus", "mp3": "mp3"}
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
 _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000}
+_FIXED_BITRATE = {*_RATES, "pcm_mulaw", "pcm_alaw"}
 _CONTENT_TYPES = {"ogg": "application/ogg", "mp3": "audio/mpeg", "adts": "audio/aac"}
 
 
@@ -139,6 +142,13 @@ class Stream(Sink[StreamOptions]):
     def accepts_for(cls, options: StreamOptions) -> AudioFormat:
         """Return s16, in the rate and layout that are sent."""
         return AudioFormat(options.rate, options.layout, "s16")
+
+    @classmethod
+    def examine(cls, options: StreamOptions) -> Iterator[Ineffective]:
+        """Look for what the codec does not use."""
+        if options.codec_name in _FIXED_BITRATE:
+            message = f"{options.codec_name} has one bit rate, whatever `bitrate` says"
+            yield Ineffective("bitrate", message, ("codec", "format", "url"))
 
     def __init__(self, options: StreamOptions, ctx: StageContext) -> None:
         from rtpipe_plugins.sound.holes import GapFiller

@@ -12,11 +12,20 @@ from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
-from rtpipe_plugins.disk.output_path import ConfinedPath, dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.output_path import (
+    ConfinedPath,
+    blocked_output,
+    dated,
+    free_name,
+    reserve,
+    started_at,
+)
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from rtpipe import Finding
 
 _SPEAKERS = {"transcript.user": "user", "transcript.assistant": "assistant"}
 
@@ -81,6 +90,11 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     kind = "transcript"
     _file: AppendedFile | None = None
+
+    @classmethod
+    def examine(cls, options: TranscriptOptions) -> Iterator[Finding]:
+        """Look whether the file can be written."""
+        return blocked_output(options.path)
 
     def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

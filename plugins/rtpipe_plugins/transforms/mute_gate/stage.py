@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from rtpipe import AudioFormat, Event, EventGlob, Finding, Options, Peer, Transform, action, audio
+from rtpipe import (
+    AudioFormat,
+    Event,
+    EventGlob,
+    Finding,
+    Ineffective,
+    Options,
+    Peer,
+    Transform,
+    action,
+    audio,
+)
 from rtpipe_plugins.transforms.mute_gate.modes import Echo, GateMode, Talk, VoiceMode
 
 if TYPE_CHECKING:
@@ -76,6 +87,14 @@ class MuteGate(Transform[MuteGateOptions]):
     accepts = AudioFormat(format="s16")
     mutates = True
     publishes = (GateOpened, GateClosed)
+
+    @classmethod
+    def examine(cls, options: MuteGateOptions) -> Iterator[Ineffective]:
+        """Look for what the mode does not use."""
+        for option, mode in (("tail_ms", "half_duplex"), ("preroll_ms", "vad")):
+            if options.mode != mode:
+                message = f"`{option}` is for mode {mode}, and the mode is {options.mode}"
+                yield Ineffective(option, message, ("mode",), f"say `mode: {mode}`")
 
     def __init__(self, options: MuteGateOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from rtpipe_plugins.peers.realtime.dialects.openai.dialect import OpenAIDialect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from logging import Logger
 
+    from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
     from rtpipe_plugins.peers.realtime.dialects.dialect import Dialect
     from rtpipe_plugins.peers.realtime.events import ServerEvent
@@ -21,6 +23,11 @@ DIALECTS: dict[str, type[Dialect]] = {"openai": OpenAIDialect}
 def dialect_for(options: RealtimeOptions, account: Account, log: Logger) -> Dialect:
     """Return the dialect that `options` name."""
     return DIALECTS[options.dialect](options, account, log)
+
+
+def examine_dialect(options: RealtimeOptions) -> Iterable[Examined]:
+    """Return what the dialect that `options` name finds wrong with them."""
+    return DIALECTS[options.dialect].examine(options)
 
 
 def server_events() -> tuple[type[ServerEvent], ...]:

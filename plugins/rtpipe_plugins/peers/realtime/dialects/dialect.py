@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from logging import Logger
 
     import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import RtpipeError
+    from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
     from rtpipe_plugins.peers.realtime.dialects.conversation import Conversation, History
     from rtpipe_plugins.peers.realtime.events import ServerEvent
@@ -139,6 +140,11 @@ class Dialect(Protocol):
     """Label of the data channel that carries the events of a call over WebRTC."""
 
     def __init__(self, options: RealtimeOptions, account: Account, log: Logger) -> None: ...
+
+    @staticmethod
+    def examine(options: RealtimeOptions) -> Iterable[Examined]:
+        """Return what is wrong with the options that only the dialect understands; see `Stage`."""
+        ...
 
     def conversation(self) -> Conversation:
         """Return what is said in a new call."""

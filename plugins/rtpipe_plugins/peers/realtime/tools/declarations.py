@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     TypeAdapter,
-    ValidationInfo,
 )
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
@@ -35,39 +35,19 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-class _Target(str):
-    """The name of a function, and the function."""
-
-    __slots__ = ("call", "function", "parameters")
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function, and what its signature says."""
 
     function: Callable[..., Any]
-    call: TypeAdapter[Any]
+    adapter: TypeAdapter[Any]
     parameters: dict[str, Any]
-
-
-def _found(name: str, info: ValidationInfo) -> str:
-    """Import what `name` names, beside the file or anywhere, and read its signature."""
-    target = _Target(name)
-    try:
-        target.function = function_at(name, (info.context or {}).get("folder"))
-    except PluginError as error:
-        raise ValueError(error.message) from error
-    try:
-        # A function is what the adapter takes for a type; its annotation does not know.
-        target.call = TypeAdapter(cast("Any", target.function))
-        target.parameters = target.call.json_schema(schema_generator=_Untitled)
-    except (PydanticUserError, NameError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the parameters of {name} have no JSON schema: {reason}") from error
-    if target.parameters.get("type") != "object":
-        raise ValueError(f"{name} has parameters without a name: the model gives each by name")
-    return target
 
 
 class PythonTool(Options):
     """A function that is called when the model asks for it."""
 
-    python: Annotated[TargetName, AfterValidator(_found)]
+    python: TargetName
     """`module:function`; the module is installed, in a folder of PYTHONPATH or a file beside this
     one. What the model is told about its parameters comes from the type hints; each argument is
     checked against them. A plain function runs in a thread, an `async def` on the event loop."""
@@ -77,11 +57,30 @@ class PythonTool(Options):
     """What it is for. Default: its docstring."""
     timeout_s: float = Field(default=10.0, gt=0)
     """How long it may take; after that the model is told that it failed."""
+    _folder: Path | None = PrivateAttr(default=None)
+    _loaded: _Function | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any) -> None:
+        """Remember where the pipeline file lies."""
+        self._folder = (context or {}).get("folder")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the pipeline file lies."""
+        return self._folder
+
+    def load(self) -> None:
+        """Import the function, unless that was done, and read its signature.
+
+        Raises:
+            PluginError: There is none, or it cannot be called by a model.
+        """
+        self._use()
 
     @property
     def is_async(self) -> bool:
         """Whether the function is an `async def`."""
-        return inspect.iscoroutinefunction(self._target.function)
+        return inspect.iscoroutinefunction(self._use().function)
 
     def call(self, arguments: str) -> Any:
         """Call the function with the `arguments`, a JSON object; returns what it returns.
@@ -89,11 +88,7 @@ class PythonTool(Options):
         Raises:
             ValidationError: The arguments are not what it takes.
         """
-        return self._target.call.validate_json(arguments)
-
-    @property
-    def _target(self) -> _Target:
-        return cast("_Target", self.python)
+        return self._use().adapter.validate_json(arguments)
 
     @property
     def called(self) -> str:
@@ -102,8 +97,27 @@ class PythonTool(Options):
 
     def declaration(self) -> dict[str, Any]:
         """Return what the model is told about it, as in OpenAI's session object."""
-        described = self.description or inspect.getdoc(self._target.function) or ""
-        return _declaration(self.called, described, self._target.parameters)
+        used = self._use()
+        described = self.description or inspect.getdoc(used.function) or ""
+        return _declaration(self.called, described, used.parameters)
+
+    def _use(self) -> _Function:
+        if self._loaded is None:
+            self._loaded = _read(self.python, function_at(self.python, self._folder))
+        return self._loaded
+
+
+def _read(name: str, function: Callable[..., Any]) -> _Function:
+    try:
+        # A function is what the adapter takes for a type; its annotation does not know.
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", function))
+        parameters = adapter.json_schema(schema_generator=_Untitled)
+    except (PydanticUserError, NameError) as error:
+        reason = str(error).splitlines()[0]
+        raise PluginError(f"the parameters of {name} have no JSON schema: {reason}") from error
+    if parameters.get("type") != "object":
+        raise PluginError(f"{name} has parameters without a name: the model gives each by name")
+    return _Function(function, adapter, parameters)
 
 
 class CommandTool(Options):

@@ -61,6 +61,16 @@ class Toolbox:
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
+    def load(self) -> None:
+        """Import the functions.
+
+        Raises:
+            PluginError: One cannot be imported, or its signature not be used.
+        """
+        for tool in self._tools.values():
+            if isinstance(tool, PythonTool):
+                tool.load()
+
     def run(self, call: ToolCall, answer: Callable[[str], None]) -> None:
         """Begin a call; `answer(output)` is called when it is over, however it went."""
         task = asyncio.create_task(self._run(call, answer), name=f"tool {call.name}")

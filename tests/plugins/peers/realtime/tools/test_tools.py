@@ -13,7 +13,7 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import TypeAdapter, ValidationError
 
-from rtpipe import ConfigError, StageContext
+from rtpipe import ConfigError, PluginError, StageContext
 from rtpipe.language.loading import from_text
 from rtpipe_plugins.peers.realtime import RealtimeOptions
 from rtpipe_plugins.peers.realtime.account import Mask
@@ -87,14 +87,14 @@ def test_what_is_openais_goes_there_as_it_stands() -> None:
     assert made.secrets() == ["tok-123456"]
 
 
-# -- mistakes are found at load --------------------------------------------------------------------
+# -- mistakes are found without importing anything -------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("tools", "column", "says"),
     [
-        ("[{python: 'nowhere:f'}]", 33, "No module named 'nowhere'"),
-        ("[{python: 'tool_box:nothing'}]", 33, "has no attribute 'nothing'"),
+        ("[{python: 'nowhere:f'}]", 33, "there is no module `nowhere`"),
+        ("[{python: 'tool_box:nothing'}]", 33, "tool_box.py has no `nothing`"),
         ("[{python: 'tool_box:NOT_A_FUNCTION'}]", 33, "is not a function"),
         ("[{python: 'tool_box'}]", 33, "cannot be tool_box"),
         ("[{python: 'tool_box:by_place'}]", 33, "the model gives each by name"),
@@ -108,9 +108,11 @@ def test_what_is_openais_goes_there_as_it_stands() -> None:
 )
 def test_a_wrong_tool_is_a_mistake_in_the_file(tools: str, column: int, says: str) -> None:
     text = f"version: 1\nstages:\n  - tone\n  - realtime: {{tools: {tools}}}\n  - blackhole\n"
-    with pytest.raises(ConfigError) as raised:
-        from_text(text, path=HERE / "pipeline.yaml", env={})
-    (found,) = raised.value.diagnostics
+    try:
+        loaded = from_text(text, path=HERE / "pipeline.yaml", env={}, examine="machine")
+        found = loaded.warnings[-1]
+    except ConfigError as error:
+        found = error.diagnostics[0]
     assert says in found.message
     assert found.span is not None
     assert (found.span.path.name, found.span.line, found.span.column) == (
@@ -118,6 +120,24 @@ def test_a_wrong_tool_is_a_mistake_in_the_file(tools: str, column: int, says: st
         4,
         column,
     )
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("nothing", "has no attribute 'nothing'"),
+        ("NOT_A_FUNCTION", "is not a function"),
+        ("by_place", "the model gives each by name"),
+        ("untyped", "no JSON schema: name 'Unknown'"),
+    ],
+)
+def test_a_function_is_imported_when_the_stage_opens_and_not_before(
+    ctx: StageContext, function: str, says: str
+) -> None:
+    made = RealtimeOptions.model_validate({"tools": [python(function)]}, context={"folder": HERE})
+    toolbox = Toolbox(made.tools, ctx, Mask(made.secrets()))
+    with pytest.raises(PluginError, match=says):
+        toolbox.load()
 
 
 def test_a_tool_without_its_kind_is_none() -> None:

@@ -12,14 +12,19 @@ from rtpipe_plugins.peers.realtime.dialects.openai.media_server import (
     RealtimeMediaServer,
 )
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
-from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged, session_object
+from rtpipe_plugins.peers.realtime.dialects.openai.session_object import (
+    examine,
+    merged,
+    session_object,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from logging import Logger
 
+    from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
     from rtpipe_plugins.peers.realtime.events import ServerEvent
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
@@ -39,6 +44,11 @@ class OpenAIDialect:
         self._session = session_object(options)
         self._mask = Mask([account.key.get_secret_value(), *options.secrets()])
         self._over_websocket = options.transport == "websocket"
+
+    @staticmethod
+    def examine(options: RealtimeOptions) -> Iterable[Examined]:
+        """See `Dialect.examine`."""
+        return examine(options)
 
     def conversation(self) -> RealtimeProtocol:
         """See `Dialect.conversation`."""

@@ -23,10 +23,11 @@ from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed, Loudspeak
 from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from logging import Logger
 
     from rtpipe import AudioFrame
+    from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
     from rtpipe_plugins.peers.realtime.dialects.conversation import Item, Output
     from rtpipe_plugins.peers.realtime.dialects.dialect import Step
@@ -81,6 +82,10 @@ class ToyDialect:
         self._account = account
         self._limit = options.history_items
         self._role: dict[str, Any] = {"instructions": options.instructions}
+
+    @staticmethod
+    def examine(options: RealtimeOptions) -> Iterable[Examined]:
+        return ()
 
     def conversation(self) -> ToyConversation:
         return ToyConversation(self._role)
