@@ -279,7 +279,7 @@ class Findings:
 
 
 def _last(found: Diagnostic) -> Diagnostic:
-    """Return what tells that others may follow `found`; without a place, so that it stands first."""
+    """Return what tells that others may follow `found`; with no place, so that it stands first."""
     if found.severity is Severity.ERROR:
         where = f" beyond line {found.span.line}" if found.span else ""
         message, help = f"{MOST_FOUND} errors: nothing was read{where}", "mend these"
