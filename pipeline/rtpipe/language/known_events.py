@@ -59,21 +59,24 @@ class KnownEvents:
         registry: The kinds there are.
         findings: Takes what is wrong.
         here: The types of the stages that take part.
-
-    Attributes:
-        here: Those, and the subscribers once they are known.
     """
 
     def __init__(
         self, registry: Registry, findings: Findings, here: Iterable[type[Stage[Any]]]
     ) -> None:
-        self.here = list(here)
+        self._here = dict.fromkeys(here)
+        self._published = published_by(self._here)
         self._registry = registry
         self._findings = findings
 
+    def add(self, types: Iterable[type[Stage[Any]]]) -> None:
+        """Take in more that takes part: subscribers."""
+        self._here |= dict.fromkeys(types)
+        self._published = published_by(self._here)
+
     def check(self, glob: str, span: Span | None) -> None:
         """Report a name or a glob that no installed stage publishes, or none of these."""
-        published = published_by(self.here)
+        published = self._published
         if any(overlap(glob, name) for name in published):
             return
         kinds = self._registry.kinds.importable()  # all of them, for the help of an error alone
@@ -120,7 +123,7 @@ class KnownEvents:
 
         Events whose fields are not known, as those of a server, may have any.
         """
-        matched = _matched(globs, self.here)
+        matched = _matched(globs, self._here)
         if matched is None:
             return
         fields = {field.name for event in matched for field in dataclasses.fields(event)}

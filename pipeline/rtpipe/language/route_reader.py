@@ -79,7 +79,7 @@ class RouteReader:
                 slots.append((node, item))
         named = iter(with_ids(subscribers, self._findings, set(self._stages)))
         pairs = [(node, None if item is None else next(named)) for node, item in slots]
-        self._events.here += [i.stage_type for _, i in pairs if i is not None and i.stage_type]
+        self._events.add(i.stage_type for _, i in pairs if i is not None and i.stage_type)
         routes = [self._route(node, item) for node, item in pairs]
         return [route for route in routes if route is not None]
 
@@ -224,4 +224,6 @@ class RouteReader:
         start = self._findings.line(span).find(written, span.column - 1)
         if not isinstance(help, Remedy) or start < 0:
             return str(help)
-        return Remedy(help, help.text, replace(span, column=start + 1, length=len(written)))
+        return Remedy(
+            help, help.text, replace(span, column=start + 1, length=len(written)), fill=False
+        )
