@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,19 @@ from rtpipe.catalogue.fields import inside, names_an_event
 from rtpipe.errors import ConfigError
 from rtpipe.events import CORE_EVENTS, Event, event_type
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved
-from rtpipe.wording.diagnostics import Findings, Severity, Span, did_you_mean, listed
+from rtpipe.wording.diagnostics import Findings, Remedy, Severity, Span, did_you_mean, listed
 from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.items import StageItem
     from rtpipe.language.spec import PipelineSpec
     from rtpipe.stage import Stage
 
+MOST_HELPED = 20
+"""So many unknown events get a help of their own."""
 CORE = tuple(event_type(event) for event in CORE_EVENTS)
 
 
@@ -68,6 +70,7 @@ class KnownEvents:
         self._published = published_by(self._here)
         self._registry = registry
         self._findings = findings
+        self._unknown = 0
 
     def add(self, types: Iterable[type[Stage[Any]]]) -> None:
         """Take in more that takes part: subscribers."""
@@ -79,8 +82,7 @@ class KnownEvents:
         published = self._published
         if any(overlap(glob, name) for name in published):
             return
-        kinds = self._registry.kinds.importable()  # all of them, for the help of an error alone
-        everywhere = published_by(kinds.values())
+        kinds, everywhere = self._installed
         if any(overlap(glob, name) for name in everywhere):
             publishers = sorted(
                 kind
@@ -95,17 +97,29 @@ class KnownEvents:
                 help=f"`{'`, `'.join(publishers)}` would",
             )
             return
-        named = is_glob(glob)
+        self._unknown += 1
         self._findings.error(
             "E701",
             f"no installed stage publishes `{glob}`",
             span,
             label="unknown event",
-            help=did_you_mean(glob, _candidates(published, globs=named))
-            or did_you_mean(glob, _candidates(everywhere, globs=named))
-            or f"in this file there are {listed(map(snippet, published))}",
+            help=self._meant(glob) or f"in this file there are {listed(map(snippet, published))}",
             notes=["`rtpipe events` lists them all"],
         )
+
+    @cached_property
+    def _installed(self) -> tuple[Mapping[str, type[Stage[Any]]], list[str]]:
+        """All kinds, which are imported for the help of an error alone, and what they publish."""
+        kinds = self._registry.kinds.importable()
+        return kinds, published_by(kinds.values())
+
+    def _meant(self, glob: str) -> Remedy | None:
+        """Return the help for a misspelt event; None after more than are shown."""
+        if self._unknown > MOST_HELPED:
+            return None
+        _, everywhere = self._installed
+        near = (_candidates(names, globs=is_glob(glob)) for names in (self._published, everywhere))
+        return next(filter(None, (did_you_mean(glob, names) for names in near)), None)
 
     def check_options(self, node: Node, wanted: Any) -> None:
         """Check every value below `node`, a stage's options, that names events (`EventGlob`)."""
