@@ -140,7 +140,8 @@ def _closing(
     context = error.context_mark
     if context is None or context.line >= len(lines):
         return None
-    text = re.split(r"\s+#", lines[context.line])[0].rstrip()
+    number: int = context.line
+    text = re.split(r"\s+#", lines[number])[0].rstrip()
     closers = ""
     for char in text:
         if char in "{[":
