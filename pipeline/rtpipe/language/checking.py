@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
+MOST_TRIES = 60
+"""So many values are tried for the helps about one stage: more mistakes than are shown."""
 _OF_A_MODEL = {"value_error", "assertion_error"}
 _Path: TypeAlias = "tuple[str | int, ...]"
 
@@ -100,6 +102,7 @@ class _Check:
         self._findings = findings
         self._staged = staged
         self._tried: Any = None
+        self._tries = 0
 
     def checked(self, node: MapNode) -> Checked | None:
         """Return the options that `node` gives, or None."""
@@ -267,8 +270,7 @@ class _Check:
             key = ""
         help: str | None
         if fields.is_secret(wanted):
-            single = isinstance(node, ScalarNode)
-            help = f'in quotes it is text: `{key}: "..."`' if single else None
+            help = f'in quotes: `{key}: "..."`' if isinstance(node, ScalarNode) else None
         else:
             help = in_another_unit(key, plain(node), wanted)
             help = help or remedy(node, wanted, key, lambda value: self._holds(path, value))
@@ -283,8 +285,9 @@ class _Check:
 
     def _holds(self, path: _Path, value: Any) -> bool:
         """Whether the options would be taken with `value` at `path`, as far as that place goes."""
-        if not path:
+        if not path or self._tries == MOST_TRIES:
             return False
+        self._tries += 1
         folder = self._span.path.parent
         try:
             self._model.model_validate(_with(self._tried, path, value), context={"folder": folder})

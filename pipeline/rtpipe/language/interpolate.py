@@ -296,7 +296,7 @@ class Interpolator:
         if meant is None or start < 0:
             return meant and str(meant)
         place = replace(span, column=start + len("${") + 1, length=len(word))
-        return Remedy(meant, meant.text, place)
+        return Remedy(meant, meant.text, place, fill=False)
 
     def _resolved(self, name: str, entry: Entry) -> ScalarNode | None:
         value = entry.value

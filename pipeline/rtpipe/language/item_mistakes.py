@@ -188,7 +188,7 @@ def _under(help: str, entry: Entry, kind: Entry) -> str:
     alone = isinstance(kind.value, ScalarNode) and kind.value.value is None
     if not alone or entry.key_span.line != kind.key_span.line + 1:
         return help
-    return Remedy(help, "  ", replace(entry.key_span, length=0))
+    return Remedy(help, "  ", replace(entry.key_span, length=0), fill=False)
 
 
 def _with_colon(

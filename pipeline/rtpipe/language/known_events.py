@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,19 @@ from rtpipe.errors import ConfigError
 from rtpipe.events import CORE_EVENTS, Event, event_type
 from rtpipe.language.bounds import LONGEST_GLOB, MAX_GLOBS
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, unresolved
-from rtpipe.wording.diagnostics import Findings, Severity, Span, did_you_mean, listed
+from rtpipe.wording.diagnostics import Findings, Remedy, Severity, Span, did_you_mean, listed
 from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.items import StageItem
     from rtpipe.language.spec import PipelineSpec
     from rtpipe.stage import Stage
 
+MOST_HELPED = 20
+"""So many unknown events get a help of their own."""
 CORE = tuple(event_type(event) for event in CORE_EVENTS)
 
 
@@ -95,25 +97,22 @@ class KnownEvents:
         registry: The kinds there are.
         findings: Takes what is wrong.
         here: The types of the stages that take part.
-
-    Attributes:
-        here: Those in order, and the subscribers once they are known.
     """
 
     def __init__(
         self, registry: Registry, findings: Findings, here: Iterable[type[Stage[Any]]]
     ) -> None:
-        self.here = dict.fromkeys(here)
+        self._here = dict.fromkeys(here)
+        self._published = published_by(self._here)
         self._registry = registry
         self._findings = findings
         self._known: set[str] = set()
-        self._checked = 0
-        self._everywhere: list[str] = []
-        self._publishers: dict[str, list[str]] = {}
+        self._checked = self._unknown = 0
 
     def add(self, types: Iterable[type[Stage[Any]]]) -> None:
-        """Let more stages take part."""
-        self.here.update(dict.fromkeys(types))
+        """Take in more that takes part: subscribers."""
+        self._here |= dict.fromkeys(types)
+        self._published = published_by(self._here)
 
     def check(self, glob: str, span: Span | None) -> None:
         """Report a name or a glob that no installed stage publishes, or none of these."""
@@ -128,22 +127,15 @@ class KnownEvents:
                 help="one glob stands for many: `match: realtime.*`",
             )
             return
-        published = published_by(self.here)
+        published = self._published
         if any(overlap(glob, name) for name in published):
             self._known.add(glob)
             return
-        if not self._publishers:  # all of them, for the help of an error alone
-            kinds = self._registry.kinds.importable()
-            self._everywhere = published_by(kinds.values())
-            self._publishers = {
-                kind: [name for name in published_by([stage]) if name not in CORE]
-                for kind, stage in sorted(kinds.items())
-            }
-        everywhere = self._everywhere
+        publishing, everywhere = self._installed
         if any(overlap(glob, name) for name in everywhere):
             publishers = [
                 kind
-                for kind, names in self._publishers.items()
+                for kind, names in publishing.items()
                 if any(overlap(glob, name) for name in names)
             ]
             self._findings.warning(
@@ -156,17 +148,33 @@ class KnownEvents:
             return
         if self._registry.trust.report_unknown(f"an event `{glob}`", span, self._findings):
             return
-        named = is_glob(glob)
+        self._unknown += 1
         self._findings.error(
             "E701",
             f"no installed stage publishes `{glob}`",
             span,
             label="unknown event",
-            help=did_you_mean(glob, _candidates(published, globs=named))
-            or did_you_mean(glob, _candidates(everywhere, globs=named))
-            or f"in this file there are {listed(map(snippet, published))}",
+            help=self._meant(glob) or f"in this file there are {listed(map(snippet, published))}",
             notes=["`rtpipe events` lists them all"],
         )
+
+    @cached_property
+    def _installed(self) -> tuple[Mapping[str, list[str]], list[str]]:
+        """What each kind publishes, and all together; imported for the help of an error alone."""
+        kinds = self._registry.kinds.importable()
+        publishing = {
+            kind: [name for name in published_by([stage]) if name not in CORE]
+            for kind, stage in sorted(kinds.items())
+        }
+        return publishing, published_by(kinds.values())
+
+    def _meant(self, glob: str) -> Remedy | None:
+        """Return the help for a misspelt event; None after more than are shown."""
+        if self._unknown > MOST_HELPED:
+            return None
+        _, everywhere = self._installed
+        near = (_candidates(names, globs=is_glob(glob)) for names in (self._published, everywhere))
+        return next(filter(None, (did_you_mean(glob, names) for names in near)), None)
 
     def check_options(self, node: Node, wanted: Any) -> None:
         """Check every value below `node`, a stage's options, that names events (`EventGlob`)."""
@@ -184,7 +192,7 @@ class KnownEvents:
 
         Events whose fields are not known, as those of a server, may have any.
         """
-        matched = _matched(globs, self.here)
+        matched = _matched(globs, self._here)
         if matched is None:
             return
         fields = {field.name for event in matched for field in dataclasses.fields(event)}

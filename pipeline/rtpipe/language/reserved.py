@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 _Path: TypeAlias = "tuple[str | int, ...]"
 _LONGEST_SHOWN = 40
+MOST_TRIES = 60
+"""So many values are tried for helps: more mistakes than are shown."""
 _MISSED = {"version", "include", "plugins", "vars", "stages"}
 """What is missed elsewhere if its key is misspelt."""
 _DASHES = re.compile(r"-\w")
@@ -53,6 +55,7 @@ class ReservedReader:
     def __init__(self, findings: Findings, registry: Registry | None = None) -> None:
         self._findings = findings
         self._registry = registry
+        self._tries = 0
 
     def read(self, model: type[M], node: MapNode) -> M:
         """Return what `node` says; what is wrong or has no value counts as not written.
@@ -116,6 +119,11 @@ class ReservedReader:
         help = owner.strays.get("events" if of_events else "stages")
         return help and help.format(key)
 
+    def _holds(self, model: type[BaseModel], root: MapNode, path: _Path, value: Any) -> bool:
+        """Whether `value` would be taken at `path`; after many, no more are tried."""
+        self._tries += 1
+        return self._tries <= MOST_TRIES and not _tried(model, root, path, value)
+
     def _report_value(self, model: type[BaseModel], root: MapNode, path: _Path) -> None:
         node, _, _ = at(root, path)
         wanted = _wanted(model, path)
@@ -131,7 +139,7 @@ class ReservedReader:
             node,
             wanted,
             key if path[-1] == key else "",
-            lambda value: not _tried(model, root, path, value),
+            lambda value: self._holds(model, root, path, value),
         )
         if meant.code == "E021" and isinstance(node, ScalarNode) and _DASHES.match(node.raw):
             help = space_help(node.raw, replace(node.span, length=1))

@@ -225,4 +225,6 @@ class RouteReader:
         start = self._findings.line(span).find(written, span.column - 1)
         if not isinstance(help, Remedy) or start < 0:
             return str(help)
-        return Remedy(help, help.text, replace(span, column=start + 1, length=len(written)))
+        return Remedy(
+            help, help.text, replace(span, column=start + 1, length=len(written)), fill=False
+        )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.examination import Surroundings
 from rtpipe.language.examining import option_span
 from rtpipe.language.line_edits import above
+from rtpipe.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rtpipe.examination import Finding
     from rtpipe.language.graph import Graph
     from rtpipe.language.spec import StageSpec
-    from rtpipe.stage import Stage
     from rtpipe.wording.diagnostics import Findings
+
+MOST_BEFORE = 100
+"""So far back a stage is told what is before it."""
 
 
 def examine_surroundings(graph: Graph, findings: Findings) -> None:
@@ -25,30 +27,39 @@ def examine_surroundings(graph: Graph, findings: Findings) -> None:
         graph: A pipeline that holds.
         findings: Takes what is found.
     """
+    called: dict[str, set[str]] = {}
+    for route in graph.pipeline.routes:
+        for call in route.actions:
+            called.setdefault(call.stage, set()).add(call.name)
     for id, node in graph.nodes.items():
-        called = {
-            call.name
-            for route in graph.pipeline.routes
-            for call in route.actions
-            if call.stage == id
-        }
+        if all(_is_content(member.stage_type) for member in node.spec.chain):
+            continue
         before = {each: _types(graph, each) for each in _upstream(graph, id)}
-        around = Surroundings(before, frozenset(called))
+        around = Surroundings(before, frozenset(called.get(id, ())))
         for member in node.spec.chain:
             for found in member.stage_type.examine_surroundings(member.options, around):
                 _report(member, found, findings)
+
+
+def _is_content(stage_type: type[Stage[Any]]) -> bool:
+    """Whether a stage works wherever it stands."""
+    return stage_type.examine_surroundings.__func__ is Stage.examine_surroundings.__func__  # type: ignore[attr-defined]
 
 
 def _types(graph: Graph, id: str) -> tuple[type[Stage[Any]], ...]:
     return tuple(member.stage_type for member in graph.nodes[id].spec.chain)
 
 
-def _upstream(graph: Graph, id: str) -> Iterator[str]:
-    """Yield the stages whose audio reaches one, nearest first."""
-    seen: list[str] = [id]
-    for each in seen:
-        seen += (other for other in graph.nodes[each].inputs if other not in seen)
-    yield from seen[1:]
+def _upstream(graph: Graph, id: str) -> list[str]:
+    """Return the stages whose audio reaches one, nearest first; of very many, the nearest."""
+    seen = {id: None}
+    waiting = deque(graph.nodes[id].inputs)
+    while waiting and len(seen) <= MOST_BEFORE:
+        each = waiting.popleft()
+        if each not in seen:
+            seen[each] = None
+            waiting += graph.nodes[each].inputs
+    return [*seen][1:]
 
 
 def _report(stage: StageSpec, found: Finding, findings: Findings) -> None:

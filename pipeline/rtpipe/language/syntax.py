@@ -100,7 +100,7 @@ def space_help(text: str, dash: Span) -> str:
         return "put a space behind each dash: `- tone`"
     if not is_yaml(meant) or "`" in meant:
         return "put a space behind the dash"
-    return Remedy(f"put a space behind the dash: `{meant}`", "- ", dash)
+    return Remedy(f"put a space behind the dash: `{meant}`", "- ", dash, fill=False)
 
 
 def _by_wording(
@@ -144,7 +144,8 @@ def _closing(
     context = error.context_mark
     if context is None or context.line >= len(lines):
         return None
-    text = re.split(r"\s+#", lines[context.line])[0].rstrip()
+    number: int = context.line
+    text = re.split(r"\s+#", lines[number])[0].rstrip()
     closers = ""
     for char in text:
         if char in "{[":
@@ -157,7 +158,7 @@ def _closing(
     if any(sign in whole for sign in "\"'`") or not is_yaml(whole):
         return None
     end = replace(place(context.line, len(text), 1), length=0)
-    return Remedy(f"close it: `{whole}`", closers, end)
+    return Remedy(f"close it: `{whole}`", closers, end, fill=False)
 
 
 def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
@@ -184,7 +185,7 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
             "a comma ends a value inside `{}`",
             Span(start.path, start.line, start.column, length),
             "read as two values",
-            Remedy(help, written) if same_line else help,
+            Remedy(help, written, fill=False) if same_line else help,
         )
     return Diagnostic(
         "E011",
@@ -216,7 +217,7 @@ def _tab(text: str, column: int, line: int, place: Place) -> Diagnostic:
         "a tab cannot indent in YAML",
         place(line, column, tabs),
         "a tab" if tabs == 1 else f"{tabs} tabs",
-        Remedy(f"indent with two spaces: `  {shown}`", "  " * tabs),
+        Remedy(f"indent with two spaces: `  {shown}`", "  " * tabs, fill=False),
     )
 
 
@@ -241,6 +242,7 @@ def _unquoted_reference(text: str, start: int, line: int, place: Place) -> Diagn
             f"quote it: `{shown}`",
             quoted(value),
             place(line, start - len(begun), len(value)),
+            fill=False,
         ),
     )
 
@@ -264,7 +266,7 @@ def _must_quote(
         else "a value cannot begin with a backtick unless it is quoted",
         place(line, start, len(value)),
         "needs quotes",
-        Remedy(f"quote it: `{shown}`", quoted(value))
+        Remedy(f"quote it: `{shown}`", quoted(value), fill=False)
         if "`" not in shown
         else "put it between double quotes",
     )
@@ -286,7 +288,7 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
         long = len(option) > _LONGEST_LINE
         if key in RESERVED or deeper or not value or long or not is_yaml(option):
             words = f"write `- {kind}:` with a colon, and below it what belongs to it"
-            help = Remedy(words, f"{kind}:") if key in RESERVED or deeper else words
+            help = Remedy(words, f"{kind}:", fill=False) if key in RESERVED or deeper else words
         else:
             help = f"options stand under their kind: `{option}`"
         return Diagnostic(
@@ -306,7 +308,7 @@ def _misplaced_colon(lines: Sequence[str], line: int, column: int, place: Place)
             "a value that holds a colon and a space needs quotes",
             place(line, first.start(3), len(value)),
             "needs quotes",
-            Remedy(f"quote it: `{shown}`", quoted(value)) if "`" not in shown else None,
+            Remedy(f"quote it: `{shown}`", quoted(value), fill=False) if "`" not in shown else None,
         )
     return Diagnostic(
         "E006",

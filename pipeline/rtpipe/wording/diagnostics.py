@@ -83,7 +83,7 @@ class Remedy(str):
     """A help that says exactly what to write: it becomes the finding's `fix`.
 
     Args:
-        words: The help; `{}` stands for what to write.
+        words: The help; `{}` stands for what to write, unless `fill` is false.
         text: What to write.
         span: In place of what; None: of what the finding points at.
     """
@@ -92,10 +92,9 @@ class Remedy(str):
     text: str
     span: Span | None
 
-    def __new__(cls, words: str, text: str, span: Span | None = None) -> Self:
+    def __new__(cls, words: str, text: str, span: Span | None = None, *, fill: bool = True) -> Self:
         """Make the help of its words and what to write."""
-        shown = text.strip()
-        made = super().__new__(cls, words.replace("{}", shown) if shown else words)
+        made = super().__new__(cls, words.replace("{}", text.strip()) if fill else words)
         made.text, made.span = text, span
         return made
 

@@ -99,4 +99,4 @@ def test_a_pin_without_quotes_is_refused_and_not_shown() -> None:
     assert [(each.code, each.message) for each in found] == [
         ("E103", "`api_key` of `realtime` cannot be ***")
     ]
-    assert found[0].help == 'in quotes it is text: `api_key: "..."`'
+    assert found[0].help == 'in quotes: `api_key: "..."`'
