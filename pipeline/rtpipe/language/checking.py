@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from rtpipe.catalogue import fields
+from rtpipe.language.error_places import ErrorPlace, ValuePath, place_of
 from rtpipe.language.files import expanded
 from rtpipe.language.meant import remedy, taken
 from rtpipe.language.nodes import (
@@ -30,7 +31,6 @@ from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK, url_secrets
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
     from rtpipe.stage import Options, Stage
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 MOST_TRIES = 60
 """So many values are tried for the helps about one stage: more mistakes than are shown."""
 _OF_A_MODEL = {"value_error", "assertion_error"}
-_Path: TypeAlias = "tuple[str | int, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +179,12 @@ class _Check:
 
     def report(self, error: ValidationError, node: MapNode) -> None:
         """Report every error pydantic found, those of a union's branches as one."""
-        groups: dict[int, list[tuple[_Place, ErrorDetails]]] = {}
+        groups: dict[int, list[tuple[ErrorPlace, ErrorDetails]]] = {}
         found = error.errors(include_url=False)
         for details in found:
             if _misspelt(details, found):
                 continue
-            place = _place(node, self._model, details)
+            place = place_of(node, self._model, details)
             of_model = details["type"] in _OF_A_MODEL
             if unresolved(place.node) or (of_model and holds_unresolved(place.node)):
                 continue
@@ -193,8 +192,8 @@ class _Check:
         for group in groups.values():
             self._group(group)
 
-    def _group(self, group: list[tuple[_Place, ErrorDetails]]) -> None:
-        branches: dict[str, list[tuple[_Place, ErrorDetails]]] = {}
+    def _group(self, group: list[tuple[ErrorPlace, ErrorDetails]]) -> None:
+        branches: dict[str, list[tuple[ErrorPlace, ErrorDetails]]] = {}
         for place, details in group:
             branches.setdefault(place.branch, []).append((place, details))
         nested = [
@@ -210,7 +209,7 @@ class _Check:
         place = group[0][0]
         self._wrong(place.node, place.name, place.outer, place.path)
 
-    def _one(self, place: _Place, details: ErrorDetails) -> None:
+    def _one(self, place: ErrorPlace, details: ErrorDetails) -> None:
         sort = details["type"]
         if sort == "extra_forbidden":
             self._unknown(place)
@@ -226,7 +225,7 @@ class _Check:
         else:
             self._wrong(place.node, place.name, place.wanted, place.path)
 
-    def _unknown(self, place: _Place) -> None:
+    def _unknown(self, place: ErrorPlace) -> None:
         model = fields.model_of(place.outer) if place.outer is not self._model else self._model
         names = list(model.model_fields) if model is not None else []
         owner = f"`{self._kind}`" if not place.above else f"`{place.above}` of `{self._kind}`"
@@ -244,7 +243,7 @@ class _Check:
             notes=[f"`rtpipe stages {self._kind}` lists its options"] if self._staged else [],
         )
 
-    def _missing(self, place: _Place, name: str) -> None:
+    def _missing(self, place: ErrorPlace, name: str) -> None:
         wanted = fields.inside(place.wanted or self._model, name)
         needed = {name: fields.example(wanted)}
         within = f"{place.name}." if place.name else ""
@@ -260,7 +259,7 @@ class _Check:
             help=help,
         )
 
-    def _wrong(self, node: Node, name: str, wanted: Any, path: _Path = ()) -> None:
+    def _wrong(self, node: Node, name: str, wanted: Any, path: ValuePath = ()) -> None:
         expected = fields.described(wanted)
         shown = MASK if isinstance(node, ScalarNode) and node.secret else snippet(plain(node))
         if len(shown) > 40:
@@ -283,7 +282,7 @@ class _Check:
             help=help,
         )
 
-    def _holds(self, path: _Path, value: Any) -> bool:
+    def _holds(self, path: ValuePath, value: Any) -> bool:
         """Whether the options would be taken with `value` at `path`, as far as that place goes."""
         if not path or self._tries == MOST_TRIES:
             return False
@@ -297,7 +296,7 @@ class _Check:
             return all(steps[: len(path)] != path for steps in named)
         return True
 
-    def _default(self, path: _Path) -> Any:
+    def _default(self, path: ValuePath) -> Any:
         *above, last = path or ("",)
         wanted: Any = self._model
         for step in above:
@@ -320,61 +319,6 @@ class _Check:
         self._findings.error(code, message, span, label=label, help=help, notes=notes or ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a pydantic error points: the node, its option's dotted name, what it should be.
-
-    `beside` has the keys of the mapping that it stands in.
-    """
-
-    node: Node
-    key_span: Span | None
-    name: str
-    above: str
-    wanted: Any
-    outer: Any
-    path: _Path
-    beside: tuple[str, ...]
-    branch: str = ""
-    branching: Node | None = None
-
-    @property
-    def span(self) -> Span:
-        return self.node.span
-
-
-def _place(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> _Place:
-    """Follow pydantic's `loc`; steps that name a union's branch lead nowhere in the file."""
-    node: Node = root
-    wanted: Any = model
-    outer: Any = model
-    key_span: Span | None = None
-    path: list[str | int] = []
-    beside: tuple[str, ...] = ()
-    branch, branching = "", None
-    loc = details["loc"]
-    for index, step in enumerate(loc):
-        entry = node.entries.get(str(step)) if isinstance(node, MapNode) else None
-        if entry is not None:
-            assert isinstance(node, MapNode)
-            beside = tuple(node.entries)
-            outer, wanted = wanted, fields.inside(wanted, str(step))
-            node, key_span = entry.value, entry.key_span
-            path.append(str(step))
-        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
-            outer, wanted = wanted, fields.inside(wanted, step)
-            node, key_span = node.items[step], None
-            path.append(step)
-        elif not (index == len(loc) - 1 and details["type"] == "missing"):
-            branch, branching, outer = str(step), node, wanted
-            wanted = fields.branch(wanted, str(step))
-    names = [str(step) for step in path]
-    name, above = ".".join(names), ".".join(names[:-1])
-    return _Place(
-        node, key_span, name, above, wanted, outer, tuple(path), beside, branch, branching
-    )
-
-
 def _misspelt(missing: ErrorDetails, found: list[ErrorDetails]) -> bool:
     """Whether what is missing was written under another name, which is told."""
     if missing["type"] != "missing":
@@ -388,7 +332,7 @@ def _misspelt(missing: ErrorDetails, found: list[ErrorDetails]) -> bool:
     )
 
 
-def _with(value: Any, path: _Path, new: Any) -> Any:
+def _with(value: Any, path: ValuePath, new: Any) -> Any:
     """Return a copy of plain values with `new` at `path`."""
     if not path:
         return new

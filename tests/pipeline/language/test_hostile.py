@@ -312,14 +312,14 @@ def test_a_hundred_errors_are_enough() -> None:
     found = refused(f"version: 1\nstages:\n{stages}\n")
     assert len(found) == MOST_FOUND + 1
     (last,) = (each for each in found if each.code == "E024")
-    assert last.span == found[-1].span
+    assert last.message == f"100 errors: nothing was read beyond line {found[-1].span.line}"
 
 
 def test_a_hundred_warnings_are_kept_and_told() -> None:
     loaded = from_text(
         "version: 1\nstages: [" + "tone, " * 300 + "tone, blackhole]\n", registry=REGISTRY
     )
-    assert {each.code for each in loaded.warnings[-2:]} == {"E208", "E024"}
+    assert [each.code for each in loaded.warnings[:2]] == ["E024", "E208"]
     assert len(loaded.warnings) == MOST_FOUND + 1
 
 

@@ -166,6 +166,7 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 
 @settings(deadline=None)  # the machine is shared
 @example("{0`")
+@example("{")
 @given(st.text(alphabet=st.sampled_from(list("abc:{}[]-,'\"\n \t#&*!|>%@`$0.")), max_size=40))
 def test_any_text_is_understood_or_refused_with_diagnostics(text: str) -> None:
     for found in (text, f"version: 1\nstages:\n  - mic\n  - {text}"):
