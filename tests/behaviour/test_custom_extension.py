@@ -96,6 +96,7 @@ def test_it_has_its_section_its_option_and_the_whole_run(folder: Path) -> None:
     assert (folder / "out.wav").stat().st_size > 2 * 96_000
 
 
+@pytest.mark.slow
 def test_its_option_has_a_default_and_stands_in_the_help(folder: Path) -> None:
     assert rtpipe("run", "desk.yaml", cwd=folder).code == 0
     assert (folder / "diary.txt").read_text().startswith("(no heading)\n")
@@ -104,6 +105,7 @@ def test_its_option_has_a_default_and_stands_in_the_help(folder: Path) -> None:
     assert rtpipe("run", "desk.yaml", "--headin", "x", cwd=folder).code == 2
 
 
+@pytest.mark.slow
 def test_it_may_be_named_in_the_file_or_stand_in_a_folder_of_the_command_line(
     folder: Path,
 ) -> None:

@@ -32,6 +32,7 @@ def wobble_hz(path: Path) -> float:
     return float(np.argmax(spectrum)) * 100 / len(blocks)
 
 
+@pytest.mark.slow
 def test_the_stage_of_the_readme_is_listed_validated_and_heard(tmp_path: Path) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "tremolo.py").write_text(TREMOLO)

@@ -140,6 +140,7 @@ def test_ten_thousand_hostile_files_and_what_grows() -> None:
         assert worst["peak_mb"] < 100, worst
 
 
+@pytest.mark.slow
 def test_print_and_graph_take_the_same_texts(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     texts = [small(random.Random(seed)) for seed in range(8)]
@@ -317,7 +318,8 @@ def test_a_hundred_errors_are_enough() -> None:
 
 def test_a_hundred_warnings_are_kept_and_told() -> None:
     loaded = from_text(
-        "version: 1\nstages: [" + "tone, " * 300 + "tone, blackhole]\n", registry=REGISTRY
+        "version: 1\nstages: [" + "tone, " * 300 + "tone, blackhole]\n",
+        registry=Registry.discover(),
     )
     assert [each.code for each in loaded.warnings[:2]] == ["E024", "E208"]
     assert len(loaded.warnings) == MOST_FOUND + 1

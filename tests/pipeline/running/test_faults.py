@@ -361,6 +361,7 @@ def test_what_is_left_running_is_told_and_holds_up_nothing(
     assert HERE in record.message
 
 
+@pytest.mark.slow
 def test_a_thread_that_is_stuck_does_not_hold_the_loops_end() -> None:
     release = threading.Event()
 

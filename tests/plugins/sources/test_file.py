@@ -161,6 +161,7 @@ def test_a_fifo_is_a_file_too(tmp_path: Path, wav: Path, noise: NDArray[np.int16
     writer.join(10)
 
 
+@pytest.mark.slow
 def test_a_fifo_that_nobody_writes_to_keeps_no_process_alive(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     line = f"file {tmp_path / 'fifo'} ! blackhole"

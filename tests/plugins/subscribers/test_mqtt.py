@@ -226,6 +226,7 @@ async def test_events_that_the_broker_never_takes_stop_nothing_behind_them(
         assert len((tmp_path / "outbox.dead.jsonl").read_bytes().splitlines()) == 3
 
 
+@pytest.mark.slow
 async def test_what_the_library_says_of_a_broker_that_talks_nonsense_is_in_the_stages_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from plugins.sources.rtsp.camera import AUDIO, VIDEO, Camera
 from plugins.sources.rtsp.serving import encoded, sent_as_a_file, served
 from rtpipe import AudioFrame, Backoff, EnvironmentProblem, ExitCode, RtpipeError, StageError
@@ -226,6 +228,7 @@ def test_a_camera_without_audio_is_told_what_it_holds() -> None:
         assert notes.said[0].message.endswith("/x has no audio: it holds video")
 
 
+@pytest.mark.slow
 def test_a_camera_that_never_answers_is_told_as_one() -> None:
     with watching(Camera([AUDIO], answers_after_s=1.5)) as notes:
         assert notes.over.wait(10)
@@ -250,6 +253,7 @@ def test_damage_is_played_around_without_a_new_connection_and_told_once(tmp_path
     assert notes.damage[-1].packets > 1
 
 
+@pytest.mark.slow
 def test_a_recording_whose_clock_begins_anew_is_not_waited_for(tmp_path: Path) -> None:
     whole = b""
     for offset in ("600", "0"):

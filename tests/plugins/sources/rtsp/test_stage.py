@@ -32,6 +32,7 @@ def test_addresses_are_shown_without_secrets() -> None:
 # -- the stage -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_live_stream_comes_out_evenly_and_late_by_little(tmp_path: Path) -> None:
     path = encoded(tmp_path / "tone.aac", 3.0)
 
@@ -51,6 +52,7 @@ def test_a_live_stream_comes_out_evenly_and_late_by_little(tmp_path: Path) -> No
     assert audio.level_dbfs(audio.from_pcm(data, sample_rate=48_000, pts=0)) > -23
 
 
+@pytest.mark.slow
 def test_late_audio_that_is_left_out_is_told(tmp_path: Path) -> None:
     path = encoded(tmp_path / "tone.aac", 4.0)
 
@@ -69,6 +71,7 @@ def test_late_audio_that_is_left_out_is_told(tmp_path: Path) -> None:
     assert 1800 < told[-1]["total_ms"] < 3000  # of 3 s at most one is kept, and given up later
 
 
+@pytest.mark.slow
 def test_while_it_is_away_there_is_silence_and_then_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
