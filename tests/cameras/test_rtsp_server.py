@@ -70,7 +70,7 @@ async def until(true: Callable[[], bool], timeout_s: float = 20) -> None:
 async def received(url: str, seconds: float, **options: Any) -> list[AudioFrame]:
     async with seen(url, **options) as bench:
         await until(lambda: len(bench.run.frames) >= seconds * 50, seconds + 20)
-        assert not bench.run.events
+        assert {event.type for event in bench.run.events} <= {"stream.trimmed"}
     return bench.run.frames
 
 
@@ -155,7 +155,7 @@ async def test_a_server_that_hangs_and_goes_on(camera: Any) -> None:
         resumed_s = len(bench.run.frames) / 50
         await until(lambda: len(ticks_since(bench, resumed_s + 2.5)) >= 2)
         after = ticks_since(bench, resumed_s + 2.5)[-1]
-        assert not bench.run.events
+        assert {event.type for event in bench.run.events} <= {"stream.trimmed"}
         assert round((after - before + 0.5) % 1 - 0.5, 6) <= TOLERANCE_S
 
         camera.signal(signal.SIGSTOP)

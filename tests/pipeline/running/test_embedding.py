@@ -74,7 +74,9 @@ def test_to_load_runs_no_code_of_a_folder_that_is_not_trusted(
     assert {each.code for each in refused.value.diagnostics} == {"E404"}
     with pytest.raises(ConfigError):
         rtpipe.loads(path.read_text(), path=path)
-    (warned,) = rtpipe.loads("{version: 1, stages: [tone, blackhole]}", path=path).warnings
+    (warned,) = rtpipe.loads(
+        "{version: 1, stages: [ramp: 5, collect]}", path=path, plugins=[Actors()]
+    ).warnings
     assert warned.code == "E404"
     assert not heard["collect"]
     rtpipe.run(rtpipe.load(path, trust=True))

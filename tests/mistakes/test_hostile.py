@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -263,15 +264,9 @@ def test_a_fifo_is_no_plugin(tmp_path: Path) -> None:
 
 def test_a_pipe_of_the_shells_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SMALLEST)
-    command = "cat a.yaml | rtpipe validate /dev/stdin && rtpipe validate <(cat a.yaml)"
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    result = subprocess.run(
-        ["bash", "-c", command],
-        check=False,
-        cwd=tmp_path,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-    )
+    validate = f"{shlex.quote(sys.executable)} -m rtpipe validate"
+    command = f"cat a.yaml | {validate} /dev/stdin && {validate} <(cat a.yaml)"
+    result = subprocess.run(["bash", "-c", command], check=False, cwd=tmp_path, capture_output=True)
     assert (result.returncode, result.stdout.count(b"no problems")) == (0, 2), result.stderr
 
 
