@@ -89,15 +89,19 @@ def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> frozenset[str]:
-    """Return `secret` as it may stand in a text: plain, in a URL, in quotes."""
+    """Return `secret` as it may stand in a text: plain, in a URL, in quotes, in a pipeline file."""
+    in_a_file = secret.replace("$", "$$")
     forms = {
-        secret,
         unquote(secret),
         quote(secret, safe="", errors="surrogatepass"),
         quote(secret, errors="surrogatepass"),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
-        secret.replace("'", "''"),
     }
+    for plain in (secret, in_a_file):
+        forms |= {
+            plain,
+            json.dumps(plain)[1:-1],
+            json.dumps(plain, ensure_ascii=False)[1:-1],
+            plain.replace("'", "''"),
+        }
     return frozenset(form for form in forms if len(form) >= _SHORTEST_SECRET)

@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers.specimens import mistakes, stage, stages, understood
@@ -65,6 +65,8 @@ def test_a_password_in_a_url_of_somebody_elses_is_hidden_too(password: str, addr
 
 @settings(max_examples=50)
 @given(passwords, addresses)
+@example('Zq1x"Zq2x${Zq3x', "rtsp://viewer:{}@h/x")
+@example("Zq1x'Zq2x${Zq3x", "http://:{}@h")
 def test_looking_at_a_pipeline_shows_no_part_of_a_password(password: str, address: str) -> None:
     url = address.format(password)
     text = stages(f"  - mic: {written(url)}\n  - blackhole\n")
