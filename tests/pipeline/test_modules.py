@@ -40,10 +40,10 @@ def test_it_is_executed_once_unless_it_is_asked_for_again(tmp_path: Path) -> Non
 
 
 def test_what_raises_leaves_no_module_behind(tmp_path: Path) -> None:
-    path = written(tmp_path / "broken.py", "1 / 0")
+    path = written(tmp_path / "divides_by_zero.py", "1 / 0")
     with pytest.raises(ZeroDivisionError):
         import_file(path)
-    assert not [name for name in sys.modules if "broken" in name]
+    assert not [name for name in sys.modules if "divides_by_zero" in name]
 
 
 def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
