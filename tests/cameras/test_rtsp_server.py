@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from helpers.command import rtpipe
-from rtpipe import AudioFrame, audio
+from rtpipe import AudioFrame, Event, audio
 from rtpipe.testing import Bench, joined
 from rtpipe_plugins.sources.rtsp.stage import Rtsp
 
@@ -70,7 +70,7 @@ async def until(true: Callable[[], bool], timeout_s: float = 20) -> None:
 async def received(url: str, seconds: float, **options: Any) -> list[AudioFrame]:
     async with seen(url, **options) as bench:
         await until(lambda: len(bench.run.frames) >= seconds * 50, seconds + 20)
-        assert {event.type for event in bench.run.events} <= {"stream.trimmed"}
+        assert not told(bench)
     return bench.run.frames
 
 
@@ -110,8 +110,13 @@ def pts(bench: Bench) -> list[int]:
     return [frame.pts or 0 for frame in bench.run.frames]
 
 
+def told(bench: Bench) -> list[Event]:
+    """What was told, but for how the backlog of a busy machine was left out."""
+    return [event for event in bench.run.events if event.type != "stream.trimmed"]
+
+
 def types(bench: Bench) -> list[str]:
-    return [event.type for event in bench.run.events]
+    return [event.type for event in told(bench)]
 
 
 async def test_a_server_killed_and_started_again(camera: Any, caplog: Any) -> None:
@@ -134,7 +139,7 @@ async def test_a_server_killed_and_started_again(camera: Any, caplog: Any) -> No
     assert not any(sounding(filled.run.frames[away : away + 25]))
     assert sum(sounding(filled.run.frames[-50:])) > 40
     assert types(filled)[-1] == "stream.connected"
-    assert "Connection refused" in str(filled.run.events[1])
+    assert "Connection refused" in str(told(filled)[1])
     assert (
         "s3cret" not in f"{filled.run.events} {filled.stage!r} {filled.stage.options} {caplog.text}"
     )
@@ -155,16 +160,16 @@ async def test_a_server_that_hangs_and_goes_on(camera: Any) -> None:
         resumed_s = len(bench.run.frames) / 50
         await until(lambda: len(ticks_since(bench, resumed_s + 2.5)) >= 2)
         after = ticks_since(bench, resumed_s + 2.5)[-1]
-        assert {event.type for event in bench.run.events} <= {"stream.trimmed"}
+        assert not told(bench)
         assert round((after - before + 0.5) % 1 - 0.5, 6) <= TOLERANCE_S
 
         camera.signal(signal.SIGSTOP)
-        await until(lambda: len(bench.run.events) >= 2)
+        await until(lambda: len(told(bench)) >= 2)
         camera.signal(signal.SIGCONT)
         await until(lambda: "stream.connected" in types(bench))
         again = awaited(bench)
         await until(lambda: again(100))
-    assert "nothing moved for 1 s" in str(bench.run.events[0])
+    assert "nothing moved for 1 s" in str(told(bench)[0])
 
 
 def ticks_since(bench: Bench, start_s: float) -> list[float]:
