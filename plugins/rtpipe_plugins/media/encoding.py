@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -196,8 +197,13 @@ class WavWriter:
         if self._bytes + data.nbytes > _MAX_WAV_BYTES:
             raise OSError("a WAV file holds 4 GiB at most; .mka and .flac have no such limit")
         rest = memoryview(data.tobytes())
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with suppress(OSError):  # what was written counts as lost: it must not be heard
+                os.ftruncate(self._file.fileno(), len(self._header()) + self._bytes)
+            raise
         self._bytes += data.nbytes
         os.pwrite(self._file.fileno(), self._header(), 0)
 

@@ -1,7 +1,9 @@
 """encoding: nothing that was handed over is lost or turned round, however slow the disk is."""
 
 import asyncio
+import resource
 import threading
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,3 +105,23 @@ def test_what_survives_a_kill_is_set_where_it_is_known(ending: str) -> None:
     encoding = find_encoding(Path(f"a.{ending}"))
     assert encoding.many_tracks
     assert encoding.options == {"cluster_time_limit": "200"}
+
+
+def test_a_block_that_a_full_disk_took_in_part_is_not_in_the_file(tmp_path: Path) -> None:
+    samples = np.arange(4 * 480, dtype=np.int16).reshape(-1, 2)
+    room = 44 + 480 * 4 + 101 * 4 + 1  # the first block, part of the second, and a byte
+    writer = WavWriter(tmp_path / "a.wav", 48_000, "stereo")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        writer.write([samples[:480]])
+        with pytest.raises(OSError, match="File too large"):
+            writer.write([samples[480:]])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        writer.close()
+    with wave.open(str(tmp_path / "a.wav")) as read:
+        assert read.getnframes() == 480
+        heard = np.frombuffer(read.readframes(480), np.int16).reshape(-1, 2)
+    assert np.array_equal(heard, samples[:480])
+    assert (tmp_path / "a.wav").stat().st_size == 44 + 480 * 4
