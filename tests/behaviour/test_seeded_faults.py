@@ -9,7 +9,6 @@ The short form runs here. A thousand faults, and any case once more:
 from __future__ import annotations
 
 import random
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -230,7 +229,7 @@ def test_a_file_that_lacks_a_frame_is_found(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [SEED, secrets.randbelow(10**9)], ids=["the same", "drawn"])
+@pytest.mark.parametrize("seed", [SEED, 2 * SEED])
 def test_faults_are_survived(seed: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "behaviour.seeded_faults", "--faults", "25", "--seed", str(seed)],

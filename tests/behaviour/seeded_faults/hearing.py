@@ -17,6 +17,8 @@ from rtpipe import AudioFrame, Event, audio
 _BELIEVED_S = 3600
 """Holes up to here are filled."""
 _SLACK = {".wav": 0, ".flac": 0, ".mka": 4000, ".ogg": 4000, ".m4a": 4000}
+_CLOCK = 960
+"""Samples: where time went back, the clock says where what follows stands, read a little late."""
 _LEAST_BYTES = 1000
 """A full disk that takes less does not take a header."""
 
@@ -65,6 +67,8 @@ def file_account(
     if "recorder" in sink and (tap.went_back or case.live):
         # A clock, or what stands there already, says otherwise: pauses give way, words do not.
         made.uncertain = made.fills + tap.zeros
+    if "recorder" in sink and tap.went_back and case.live:
+        made.slack = max(made.slack, _CLOCK)
     for event in events:
         if event.source == name and event.type == "recorder.stopped":
             made.lost = round(event.payload()["lost_s"] * 48_000)
