@@ -26,6 +26,7 @@ from rtpipe.language.nodes import (
     unresolved,
 )
 from rtpipe.language.proportions import in_another_unit
+from rtpipe.vocabulary import RESERVED
 from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.masking import MASK, url_secrets
@@ -232,6 +233,8 @@ class _Check:
         key = place.name.rsplit(".", 1)[-1]
         free = [name for name in names if name not in place.beside]
         help: str | None = did_you_mean(key, free)
+        if help is None and key in RESERVED and self._staged and not place.above:
+            help = f"`{key}:` stands beside `{self._kind}:`, in the same column"
         if help is None:
             help = f"it has {listed(names)}" if names else "it has no options"
         self._fail(
