@@ -216,15 +216,20 @@ def test_a_cancelled_reader_loses_no_frame() -> None:
     run_virtual(main())
 
 
+async def with_a_cancelled_feeder() -> tuple[Link, Feed]:
+    """Return a full link whose second frame was given up while it waited for room."""
+    link, feed = Link("a -> b", QueuePolicy(20, WhenFull.BLOCK)), Feed()
+    await link.put(feed.frame())
+    waiting = asyncio.create_task(link.put(feed.frame()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    return link, feed
+
+
 def test_a_cancelled_feeder_leaves_nothing_behind() -> None:
     async def main() -> None:
-        link = Link("a -> b", QueuePolicy(20, WhenFull.BLOCK))
-        feed = Feed()
-        await link.put(feed.frame())
-        waiting = asyncio.create_task(link.put(feed.frame()))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
+        link, _ = await with_a_cancelled_feeder()
         link.close()
         assert [pts(frame) async for frame in link] == [0]
         assert link.snapshot().frames_in == 1
@@ -265,13 +270,7 @@ def test_a_close_ends_the_wait_of_a_feeder() -> None:
 
 def test_a_feeder_that_is_cancelled_and_a_full_link_that_fails_count_what_is_refused() -> None:
     async def main() -> None:
-        link = Link("a -> b", QueuePolicy(20, WhenFull.BLOCK))
-        feed = Feed()
-        await link.put(feed.frame())
-        waiting = asyncio.create_task(link.put(feed.frame()))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait([waiting])
+        link, feed = await with_a_cancelled_feeder()
         link.adopt(QueuePolicy(20, WhenFull.FAIL))
         with pytest.raises(StageError, match="is full"):
             link.offer(feed.frame())

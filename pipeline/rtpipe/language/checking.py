@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rtpipe.catalogue import fields
 from rtpipe.language.error_places import ErrorPlace, ValuePath, place_of
 from rtpipe.language.files import expanded
-from rtpipe.language.meant import remedy, taken
+from rtpipe.language.meant import MAX_TRIES, remedy, taken
 from rtpipe.language.nodes import (
     Entry,
     ListNode,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options, Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
-MOST_TRIES = 60
-"""So many values are tried for the helps about one stage: more mistakes than are shown."""
 _OF_A_MODEL = {"value_error", "assertion_error"}
 
 
@@ -287,7 +285,7 @@ class _Check:
 
     def _holds(self, path: ValuePath, value: Any) -> bool:
         """Whether the options would be taken with `value` at `path`, as far as that place goes."""
-        if not path or self._tries == MOST_TRIES:
+        if not path or self._tries == MAX_TRIES:
             return False
         self._tries += 1
         folder = self._span.path.parent

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from rtpipe.language.spec import PipelineSpec
     from rtpipe.stage import Stage
 
-MOST_HELPED = 20
-"""So many unknown events get a help of their own."""
 CORE = tuple(event_type(event) for event in CORE_EVENTS)
 
 
@@ -107,7 +105,7 @@ class KnownEvents:
         self._registry = registry
         self._findings = findings
         self._known: set[str] = set()
-        self._checked = self._unknown = 0
+        self._checked = 0
 
     def add(self, types: Iterable[type[Stage[Any]]]) -> None:
         """Take in more that takes part: subscribers."""
@@ -148,7 +146,6 @@ class KnownEvents:
             return
         if self._registry.trust.report_unknown(f"an event `{glob}`", span, self._findings):
             return
-        self._unknown += 1
         self._findings.error(
             "E701",
             f"no installed stage publishes `{glob}`",
@@ -169,9 +166,7 @@ class KnownEvents:
         return publishing, published_by(kinds.values())
 
     def _meant(self, glob: str) -> Remedy | None:
-        """Return the help for a misspelt event; None after more than are shown."""
-        if self._unknown > MOST_HELPED:
-            return None
+        """Return the help for a misspelt event."""
         _, everywhere = self._installed
         near = (_candidates(names, globs=is_glob(glob)) for names in (self._published, everywhere))
         return next(filter(None, (did_you_mean(glob, names) for names in near)), None)

@@ -18,6 +18,8 @@ from rtpipe.wording.scalars import typed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+MAX_TRIES = 60
+"""Values to try for the helps about one stage, or about the file's own keys."""
 _FLAGS = {
     **dict.fromkeys(("yes", "on", "y", "true", "1"), True),
     **dict.fromkeys(("no", "off", "n", "false", "0"), False),

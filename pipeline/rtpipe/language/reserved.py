@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rtpipe.catalogue import fields
-from rtpipe.language.meant import remedy
+from rtpipe.language.meant import MAX_TRIES, remedy
 from rtpipe.language.nodes import (
     ListNode,
     MapNode,
@@ -31,13 +31,11 @@ from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
+    from rtpipe.language.error_places import ValuePath
     from rtpipe.wording.diagnostics import Findings
 
 M = TypeVar("M", bound=BaseModel)
-_Path: TypeAlias = "tuple[str | int, ...]"
 _LONGEST_SHOWN = 40
-MOST_TRIES = 60
-"""So many values are tried for helps: more mistakes than are shown."""
 _MISSED = {"version", "include", "plugins", "vars", "stages"}
 """What is missed elsewhere if its key is misspelt."""
 _DASHES = re.compile(r"-\w")
@@ -79,13 +77,16 @@ class ReservedReader:
         """Report what is wrong under the keys of `node`, and keys that it does not have."""
         if not node.entries:
             return  # what is missing is told where it is missed
-        for path, unknown in _wrong(model, node):
+        wrong = _wrong(model, node)
+        if len(wrong) > MAX_TRIES:  # each try meets all the others again
+            self._tries = MAX_TRIES
+        for path, unknown in wrong:
             if unknown:
                 self._report_key(model, node, path)
             elif path:
                 self._report_value(model, node, path)
 
-    def _report_key(self, model: type[BaseModel], node: MapNode, path: _Path) -> None:
+    def _report_key(self, model: type[BaseModel], node: MapNode, path: ValuePath) -> None:
         _, entry, _ = at(node, path)
         assert entry is not None
         owner = fields.model_of(_wanted(model, path[:-1])) or model
@@ -119,12 +120,12 @@ class ReservedReader:
         help = owner.strays.get("events" if of_events else "stages")
         return help and help.format(key)
 
-    def _holds(self, model: type[BaseModel], root: MapNode, path: _Path, value: Any) -> bool:
+    def _holds(self, model: type[BaseModel], root: MapNode, path: ValuePath, value: Any) -> bool:
         """Whether `value` would be taken at `path`; after many, no more are tried."""
         self._tries += 1
-        return self._tries <= MOST_TRIES and not _tried(model, root, path, value)
+        return self._tries <= MAX_TRIES and not _tried(model, root, path, value)
 
-    def _report_value(self, model: type[BaseModel], root: MapNode, path: _Path) -> None:
+    def _report_value(self, model: type[BaseModel], root: MapNode, path: ValuePath) -> None:
         node, _, _ = at(root, path)
         wanted = _wanted(model, path)
         if unresolved(node) and fields.takes_single_value(wanted):
@@ -161,7 +162,7 @@ class ReservedReader:
         )
 
 
-def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
+def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[ValuePath, bool]]:
     """Return where `node` does not fit, as deep as can be told, and whether the key is unknown.
 
     A union's branches all complain; the one that came deepest was meant.
@@ -169,7 +170,7 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
     try:
         model.model_validate(plain(node))
     except ValidationError as error:
-        found: dict[_Path, bool] = {}
+        found: dict[ValuePath, bool] = {}
         for details in error.errors(include_url=False, include_context=False, include_input=False):
             path = _path(node, details["loc"])
             found.setdefault(path, details["type"] == "extra_forbidden")
@@ -179,8 +180,8 @@ def _wrong(model: type[BaseModel], node: MapNode) -> list[tuple[_Path, bool]]:
 
 
 def _tried(
-    model: type[BaseModel], root: MapNode, path: _Path, value: Any
-) -> list[tuple[_Path, bool]]:
+    model: type[BaseModel], root: MapNode, path: ValuePath, value: Any
+) -> list[tuple[ValuePath, bool]]:
     """Return where `root` does not fit, or fits less, with `value` at `path`."""
     new = as_node(value, at(root, path)[0].span)
     wrong = _wrong(model, _put(root, path, new))
@@ -189,7 +190,7 @@ def _tried(
     ]
 
 
-def _path(node: Node, loc: tuple[str | int, ...]) -> _Path:
+def _path(node: Node, loc: tuple[str | int, ...]) -> ValuePath:
     """Return the part of pydantic's `loc` that leads somewhere in the file."""
     path: list[str | int] = []
     for step in loc:
@@ -200,14 +201,14 @@ def _path(node: Node, loc: tuple[str | int, ...]) -> _Path:
     return tuple(path)
 
 
-def _wanted(model: type[BaseModel], path: _Path) -> Any:
+def _wanted(model: type[BaseModel], path: ValuePath) -> Any:
     wanted: Any = model
     for step in path:
         wanted = fields.inside(wanted, step)
     return wanted
 
 
-def _words(model: type[BaseModel], path: _Path) -> tuple[Meant, Any]:
+def _words(model: type[BaseModel], path: ValuePath) -> tuple[Meant, Any]:
     """Return how to speak of what stands at `path`, and an example; a list speaks for its items."""
     meant, example = Meant(), None
     for length, step in enumerate(path, 1):
@@ -236,7 +237,7 @@ def _known(node: Node) -> Node | None:
     return replace(node, entries=entries)
 
 
-def _retyped(root: MapNode, path: _Path) -> MapNode:
+def _retyped(root: MapNode, path: ValuePath) -> MapNode:
     """Return `root` with a text that came from a reference as the number or flag that it spells."""
     node, _, _ = at(root, path)
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or "$" not in node.raw:
@@ -245,7 +246,7 @@ def _retyped(root: MapNode, path: _Path) -> MapNode:
     return spelt
 
 
-def _put(node: Any, path: _Path, value: Node | None) -> Any:
+def _put(node: Any, path: ValuePath, value: Node | None) -> Any:
     """Return `node` with `value` at `path`; None removes what is there."""
     step, *rest = path
     if isinstance(node, ListNode):
@@ -265,7 +266,7 @@ def _replaced(node: Node, rest: list[str | int], value: Node | None) -> list[Nod
     return [] if value is None else [value]
 
 
-def _dotted(path: _Path) -> str:
+def _dotted(path: ValuePath) -> str:
     names = ".".join(step for step in path if isinstance(step, str))
     return f"`{names}`" if names else ""
 

@@ -52,10 +52,8 @@ class Wiring(Options):
 Look = Callable[[LampOptions], Iterable[Any]]
 
 
-def found(
-    look: Look, text: str, *, machine: bool = True, sets: tuple[str, ...] | list[str] = ()
-) -> list[Diagnostic]:
-    """Return what is found in stages among which `lamp` looks so."""
+def with_lamp(look: Look) -> Registry:
+    """Return a registry with a `lamp` that looks so."""
 
     class Lamp(Source[LampOptions]):
         kind = "lamp"
@@ -73,12 +71,19 @@ def found(
     made = Registry()
     made.register(Specimens(), "specimens")
     made.register(Lamps(), "lamps")
+    return made
+
+
+def found(
+    look: Look, text: str, *, machine: bool = True, sets: tuple[str, ...] | list[str] = ()
+) -> list[Diagnostic]:
+    """Return what is found in stages among which `lamp` looks so."""
     try:
         depth: Any = "machine" if machine else "file"
         loaded = from_text(
             f"version: 1\nstages:\n{text}  - blackhole\n",
             path=HOME,
-            registry=made,
+            registry=with_lamp(look),
             env={},
             examine=depth,
             sets=sets,
@@ -256,23 +261,11 @@ IDLE = "version: 1\n{head}stages:\n  - {lamp}\n  - blackhole\n"
 def test_an_option_without_effect_is_an_error_unless_it_may_have_its_day(
     lamp: str, head: str, fixed: str | None
 ) -> None:
-    class Lamp(Source[LampOptions]):
-        kind = "lamp"
+    def look(options: LampOptions) -> Iterable[Any]:
+        if options.colour == "red":
+            yield Ineffective("wiring", "red has no wiring", ("colour",), "say `colour: blue`")
 
-        @classmethod
-        def examine(cls, options: LampOptions) -> Iterable[Any]:
-            if options.colour == "red":
-                yield Ineffective("wiring", "red has no wiring", ("colour",), "say `colour: blue`")
-
-    class Lamps:
-        @staticmethod
-        @hookimpl
-        def rtpipe_stages() -> list[type]:
-            return [Lamp]
-
-    made = Registry()
-    made.register(Specimens(), "specimens")
-    made.register(Lamps(), "lamps")
+    made = with_lamp(look)
     text = IDLE.format(head=head, lamp=lamp)
     if fixed is None:
         from_text(text, path=HOME, registry=made, env={}, examine="file")
