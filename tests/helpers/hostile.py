@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -149,15 +150,16 @@ def altered(rng: random.Random) -> str:
             if isinstance(node[step], dict | list) and rng.random() < 0.85:
                 node = node[step]
                 continue
+            value = deepcopy(rng.choice(VALUES))  # the next round may alter it
             match rng.randrange(6):
                 case 0:
                     del node[step]
                 case 1 if isinstance(node, dict):
-                    node[rng.choice(KEYS)] = rng.choice(VALUES)
+                    node[rng.choice(KEYS)] = value
                 case 1 | 2 if isinstance(node, list):
-                    node.insert(step, {rng.choice(KEYS[26:]): rng.choice(VALUES)})
+                    node.insert(step, {rng.choice(KEYS[26:]): value})
                 case _:
-                    node[step] = rng.choice(VALUES)
+                    node[step] = value
             break
     return block(tree)
 

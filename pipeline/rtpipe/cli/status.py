@@ -82,8 +82,8 @@ def _parts(
             yield _Part(_named(state, _meter(audio.level_dbfs(state.last), cells)), joint)
     depth_ms = max((link.depth_ms for state in states for link in state.links), default=0.0)
     dropped_ms = sum(link.dropped_ms for state in states for link in state.links)
-    yield _Part(f"queue {depth_ms:3.0f} ms", joint)
     yield _Part(f"dropped {dropped_ms:.0f} ms", joint)
+    yield _Part(f"queue {depth_ms:3.0f} ms", joint)
 
 
 def _gauges(states: Sequence[StageState]) -> Iterator[_Part]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.errors import printable
+from rtpipe.errors import on_one_line, printable
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
 
@@ -107,7 +107,7 @@ def _pulse_devices(direction: Direction) -> Iterator[dict[str, Any]]:
 def _line(row: dict[str, Any]) -> str:
     channels = f"{row['channels']} channel{'s' * (row['channels'] != 1)}"
     default = ", default" if row["default"] else ""
-    name = "" if row["name"] == row["device"] else f"{row['name']}, "
+    name = "" if row["name"] == row["device"] else f"{on_one_line(row['name'])}, "
     return f"{_quoted(row['device']):<32} {name}{channels}, {row['sample_rate']} Hz{default}"
 
 

@@ -81,20 +81,20 @@ TALKING = ("mute_gate.closed", "turn.user_started")
         (60, "00:12  gate closed  visitor  mic ██  realtime ██"),
         (
             80,
-            "00:12  gate closed  visitor  mic ██  realtime ██  queue 120 ms  dropped 1240 ms",
+            "00:12  gate closed  visitor  mic ██  realtime ██  dropped 1240 ms  queue 120 ms",
         ),
         (
             120,
             (
                 "00:12.3 │ gate closed │ visitor speaks │ mic ██████ │ realtime ██████"
-                " │ queue 120 ms │ dropped 1240 ms │ mic +38 ppm"
+                " │ dropped 1240 ms │ queue 120 ms │ mic +38 ppm"
             ),
         ),
         (
             200,
             (
                 "00:12.3 │ gate closed │ visitor speaks │ mic ██████ │ realtime ██████"
-                " │ queue 120 ms │ dropped 1240 ms │ mic +38 ppm"
+                " │ dropped 1240 ms │ queue 120 ms │ mic +38 ppm"
                 " │ realtime rtt 3 ms, jitter 0 ms, lost 0.0 %, buffer 20 ms │ speaker -2 ppm"
             ),
         ),
@@ -107,7 +107,7 @@ def test_what_a_kiosk_shows(width: int, line: str) -> None:
 def test_what_is_worth_nothing_is_not_there() -> None:
     quiet = audio.silence(960, pts=0)
     shown = status_line([source("tone", last=quiet), sink("blackhole")], 61.5, told(), 80)
-    assert shown == "01:01.5 │ tone ······ │ queue   0 ms │ dropped 0 ms"
+    assert shown == "01:01.5 │ tone ······ │ dropped 0 ms │ queue   0 ms"
 
 
 def test_nobody_speaks_once_somebody_has() -> None:
@@ -121,7 +121,7 @@ def test_nobody_speaks_once_somebody_has() -> None:
 def test_what_the_first_audio_waits_for_stands_in_front() -> None:
     silent = sink("speaker", frames_out=0)
     opening = [source("mic", last=None), state("whisper", opening=True), silent]
-    assert status_line(opening, 3.2, told(), 80).startswith("00:03.2 │ opening whisper │ queue")
+    assert status_line(opening, 3.2, told(), 80).startswith("00:03.2 │ opening whisper │ dropped")
     waiting = [source("a"), source("mic", last=None), silent]
     assert "│ no audio from mic yet │" in status_line(waiting, 3.2, told(), 80)
     assert "│ no audio yet │" in status_line([source("a"), silent], 3.2, told(), 80)

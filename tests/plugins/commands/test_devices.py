@@ -62,6 +62,7 @@ STRANGE = [
 
 
 @example(STRANGE)
+@example(["\n", "\n"])
 @given(st.lists(st.one_of(st.text(max_size=12), st.sampled_from(STRANGE)), min_size=1, max_size=6))
 @settings(max_examples=20, deadline=None)
 def test_whatever_a_device_is_called_what_is_printed_is_accepted_and_means_it(
