@@ -7,15 +7,16 @@ else: the end of the stream closes it, a flush is a method, and facts go on the 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from rtpipe.audio import duration_ms
 from rtpipe.errors import StageError
+from rtpipe.fiber import Gate
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
 
     from rtpipe.audio import AudioFrame
@@ -105,60 +106,6 @@ class LinkClosed(Exception):  # noqa: N818 - control flow: the stream ended
     """The stream ended and every frame of it was read."""
 
 
-class _AudioQueue(asyncio.Queue["AudioFrame | None"]):
-    """An `asyncio.Queue` whose size is the milliseconds of audio it holds. None ends the stream."""
-
-    _queue: deque[AudioFrame | None]
-    _putters: deque[asyncio.Future[None]]
-    _wakeup_next: Callable[[deque[asyncio.Future[None]]], None]
-
-    def __init__(self, max_ms: float) -> None:
-        self.max_ms = max_ms
-        self.depth_ms = 0.0
-        self.ended = False
-        super().__init__()
-
-    def full(self) -> bool:
-        return self.depth_ms >= self.max_ms
-
-    def head(self) -> AudioFrame | None:
-        """Return the frame that is next; None where there is none."""
-        return self._queue[0] if self._queue else None
-
-    def waiting(self) -> int:
-        """Return how many frames wait, the end not counted."""
-        return sum(item is not None for item in self._queue)
-
-    def resize(self, max_ms: float) -> None:
-        """Hold that much; whoever waits for room looks again."""
-        if not self.ended:
-            self.max_ms = max_ms
-            self._wakeup_next(self._putters)
-
-    def end(self) -> None:
-        """Put the end behind what is queued; whoever waits for room waits no longer."""
-        self.max_ms = float("inf")
-        self.put_nowait(None)
-        self.ended = True
-        while self._putters:
-            self._wakeup_next(self._putters)
-
-    def _put(self, item: AudioFrame | None) -> None:
-        if self.ended and item is not None:
-            return  # its feeder was still waiting for room when the stream was ended
-        self._queue.append(item)
-        if item is not None:
-            self.depth_ms += duration_ms(item)
-
-    def _get(self) -> AudioFrame | None:
-        item = self._queue.popleft()
-        if item is not None:
-            self.depth_ms -= duration_ms(item)
-            if not self._queue:
-                self.depth_ms = 0.0  # sums of floats drift; an empty queue is empty
-        return item
-
-
 class Link:
     """One media edge that ends at a task: the inlet of a sink, a peer or a queued transform.
 
@@ -181,7 +128,10 @@ class Link:
         self.name = name
         self.policy = policy
         self.statistics = LinkStatistics()
-        self._queue = _AudioQueue(policy.max_ms)
+        self._queue: deque[tuple[AudioFrame, float]] = deque()  # each with its milliseconds
+        self._depth_ms = 0.0
+        self._filled = Gate()
+        self._emptied = Gate()
         self._on_drop = on_drop
         self._closed = False
         self._window_ms = 0.0
@@ -190,7 +140,7 @@ class Link:
     @property
     def depth_ms(self) -> float:
         """Milliseconds of audio that wait to be read."""
-        return self._queue.depth_ms
+        return self._depth_ms
 
     @property
     def closed(self) -> bool:
@@ -204,10 +154,10 @@ class Link:
         self.policy = policy
         self._window_ms = 0.0
         self._window_least_ms = policy.max_ms
-        self._queue.resize(policy.max_ms)
+        self._emptied.open_soon()
 
-    def offer(self, frame: AudioFrame) -> bool:
-        """Take `frame` without waiting.
+    def enqueue(self, frame: AudioFrame) -> bool:
+        """Take `frame` without waiting; the reader does not see it before `hand_over`.
 
         Returns:
             False only where the policy is `block` and there is no room: then await `put`.
@@ -218,17 +168,17 @@ class Link:
         if self._closed:
             self.refuse(frame)
             return True  # the reader is gone: there is nobody to be late for
-        queue = self._queue
-        if queue.full():
+        statistics = self.statistics
+        if self._depth_ms >= self.policy.max_ms:
             match self.policy.when_full:
                 case WhenFull.BLOCK:
                     return False
                 case WhenFull.DROP_OLDEST:
-                    while queue.full():
-                        self._drop(queue.get_nowait())
+                    while self._depth_ms >= self.policy.max_ms:
+                        self._drop(self._pop()[1])
                 case WhenFull.DROP_NEWEST:
-                    self.statistics.frames_in += 1
-                    self._drop(frame)
+                    statistics.frames_in += 1
+                    self._drop(duration_ms(frame))
                     return True
                 case WhenFull.FAIL:
                     self.refuse(frame)
@@ -236,22 +186,32 @@ class Link:
                         f"{self.name} is full: {self.depth_ms:.0f} ms of audio wait",
                         help="give it a larger `queue: {max_ms: …}` or another `when_full`",
                     )
-        queue.put_nowait(frame)
-        self._count_in()
+        length_ms = duration_ms(frame)
+        self._queue.append((frame, length_ms))
+        self._depth_ms += length_ms
+        statistics.frames_in += 1
+        if self._depth_ms > statistics.max_depth_ms:
+            statistics.max_depth_ms = self._depth_ms
         return True
+
+    def hand_over(self) -> None:
+        """Let the reader take what was enqueued: at once, if that is what it waits for."""
+        self._filled.open()
+
+    def offer(self, frame: AudioFrame) -> bool:
+        """Take `frame` without waiting, and hand it over; as `enqueue`."""
+        taken = self.enqueue(frame)
+        self._filled.open()
+        return taken
 
     async def put(self, frame: AudioFrame) -> None:
         """Take `frame`, waiting for room where the policy is `block`."""
-        if not self.offer(frame):
+        while not self.offer(frame):
             try:
-                await self._queue.put(frame)
+                await self._emptied
             except asyncio.CancelledError:
                 self.refuse(frame)
                 raise
-            if self._closed:
-                self.refuse(frame)
-            else:
-                self._count_in()
 
     def refuse(self, frame: AudioFrame) -> None:
         """Count a frame that was for this link and will not come in."""
@@ -262,7 +222,8 @@ class Link:
         """Say that no more frames will come; the reader gets what is queued and then the end."""
         if not self._closed:
             self._closed = True
-            self._queue.end()
+            self._filled.open_soon()
+            self._emptied.open_soon()
 
     def abandon(self) -> None:
         """Say that nobody will read any more; a feeder that waits for room is let go."""
@@ -275,7 +236,11 @@ class Link:
         Raises:
             LinkClosed: The stream ended.
         """
-        return self._take(await self._queue.get())
+        while not self._queue:
+            if self._closed:
+                raise LinkClosed(self.name)
+            await self._filled
+        return self._take()
 
     def get_nowait(self) -> AudioFrame | None:
         """Return the next frame, or None when none waits.
@@ -283,9 +248,11 @@ class Link:
         Raises:
             LinkClosed: The stream ended.
         """
-        if self._queue.empty():
-            return None
-        return self._take(self._queue.get_nowait())
+        if self._queue:
+            return self._take()
+        if self._closed:
+            raise LinkClosed(self.name)
+        return None
 
     def flush(self) -> float:
         """Drop what is queued; returns the milliseconds dropped."""
@@ -298,59 +265,58 @@ class Link:
         return self
 
     async def __anext__(self) -> AudioFrame:
-        try:
-            return await self.get()
-        except LinkClosed:
-            raise StopAsyncIteration from None
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            await self._filled
+        return self._take()
 
-    def _take(self, frame: AudioFrame | None) -> AudioFrame:
-        if frame is None:
-            self._queue.put_nowait(None)  # whoever asks again gets the same answer
-            raise LinkClosed(self.name)
+    def _take(self) -> AudioFrame:
+        frame, length_ms = self._pop()
         self.statistics.frames_out += 1
         if self.policy.trim:
-            self._trim(duration_ms(frame))
+            self._trim(length_ms)
         return frame
 
-    def _count_in(self) -> None:
-        statistics = self.statistics
-        statistics.frames_in += 1
-        statistics.max_depth_ms = max(statistics.max_depth_ms, self._queue.depth_ms)
+    def _pop(self) -> tuple[AudioFrame, float]:
+        item = self._queue.popleft()
+        # Sums of floats drift; an empty queue is empty.
+        self._depth_ms = self._depth_ms - item[1] if self._queue else 0.0
+        self._emptied.open_soon()
+        return item
 
     def _trim(self, taken_ms: float) -> None:
         """Drop the windowed minimum: audio that stood here for a second and was never needed."""
         self._window_ms += taken_ms
-        self._window_least_ms = min(self._window_least_ms, self._queue.depth_ms)
+        if self._depth_ms < self._window_least_ms:
+            self._window_least_ms = self._depth_ms
         if self._window_ms >= _TRIM_WINDOW_MS:
             if self._window_least_ms > 0:
                 frames, trimmed = self._discard(self._window_least_ms)
                 self.statistics.frames_trimmed += frames
                 self.statistics.trimmed_ms += trimmed
             self._window_ms = 0.0
-            self._window_least_ms = self._queue.depth_ms
+            self._window_least_ms = self._depth_ms
 
     def _discard(self, at_most_ms: float) -> tuple[int, float]:
         """Take whole frames from the front, up to `at_most_ms`; returns how many, and their ms."""
         frames, discarded = 0, 0.0
-        while (head := self._queue.head()) is not None:
-            taken_ms = duration_ms(head)
-            if discarded + taken_ms > at_most_ms + 1e-6:
+        while self._queue:
+            length_ms = self._queue[0][1]
+            if discarded + length_ms > at_most_ms + 1e-6:
                 break
-            self._queue.get_nowait()
-            frames, discarded = frames + 1, discarded + taken_ms
+            self._pop()
+            frames, discarded = frames + 1, discarded + length_ms
         return frames, discarded
 
-    def _drop(self, frame: AudioFrame | None) -> None:
-        if frame is None:
-            return
-        lost = duration_ms(frame)
+    def _drop(self, lost_ms: float) -> None:
         self.statistics.frames_dropped += 1
-        self.statistics.dropped_ms += lost
+        self.statistics.dropped_ms += lost_ms
         if self._on_drop is not None:
-            self._on_drop(lost)
+            self._on_drop(lost_ms)
 
     def snapshot(self) -> LinkStatistics:
         """Return the statistics with the present depth."""
-        self.statistics.frames_waiting = self._queue.waiting()
-        self.statistics.depth_ms = self._queue.depth_ms
+        self.statistics.frames_waiting = len(self._queue)
+        self.statistics.depth_ms = self._depth_ms
         return self.statistics

@@ -96,8 +96,8 @@ class _Watch:
         try:
             while True:
                 states, now = self._pipeline.state(), self._pipeline.clock.now()
-                self._look_at_flow(states, now)
                 self._look_at_silent(states, now)
+                self._look_at_flow(states, now)
                 end_at = self._end_at()
                 if end_at is not None and now >= end_at:
                     self._end(states)

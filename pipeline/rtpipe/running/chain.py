@@ -22,17 +22,11 @@ if TYPE_CHECKING:
     Deliveries: TypeAlias = list[tuple[Link, AudioFrame]]
 
 
-class Step(Protocol):
-    """What stands on a chain: an inline stage, a converter, a copier, a check."""
+class Processor(Protocol):
+    """What is asked at a step: an inline stage, a converter, a copier, a check."""
 
     def process(self, frame: AudioFrame) -> Processed:
         """Return what comes out for `frame`."""
-
-    def finish(self) -> Processed:
-        """Return the last frames."""
-
-    def reset(self) -> None:
-        """Forget what is held."""
 
 
 class Copier:
@@ -44,9 +38,6 @@ class Copier:
 
     def finish(self) -> None:
         """Hold nothing, so return nothing."""
-
-    def reset(self) -> None:
-        """Hold nothing, so forget nothing."""
 
 
 class Checker:
@@ -64,9 +55,48 @@ class Checker:
     def finish(self) -> None:
         """Hold no frame back."""
 
-    def reset(self) -> None:
-        """Forget the frame before: the stream jumps."""
-        self._previous = None
+
+class Step(Protocol):
+    """One place on a chain.
+
+    Attributes:
+        processor: What is asked there. An inline stage's place has another one while the stage is
+            not there to ask, or somebody listens to it.
+        last: The newest frame that came out.
+    """
+
+    processor: Processor
+    last: AudioFrame | None
+
+    def made(self, made: Processed, frame: AudioFrame) -> Sequence[AudioFrame]:
+        """Return the frames in what the processor made of `frame`, where that is not `frame`."""
+
+    def finish(self) -> Sequence[AudioFrame]:
+        """Return the last frames."""
+
+    def failed(self, error: BaseException) -> None:
+        """Deal with what the processor raised."""
+
+
+class PlainStep:
+    """The place of what the runtime itself puts on a chain; what it raises goes to the feeder."""
+
+    def __init__(self, processor: Copier | Checker | Converter) -> None:
+        self.processor: Processor = processor
+        self._finish = processor.finish
+        self.last: AudioFrame | None = None
+
+    def made(self, made: Processed, _: AudioFrame) -> Sequence[AudioFrame]:
+        """Return the frames in what the processor made."""
+        return _each(made)
+
+    def finish(self) -> Sequence[AudioFrame]:
+        """Return the last frames."""
+        return _each(self._finish())
+
+    def failed(self, error: BaseException) -> None:
+        """Raise it on."""
+        raise error
 
 
 class Branch:
@@ -74,26 +104,29 @@ class Branch:
 
     def __init__(self, steps: Sequence[Step], end: Link | Sequence[Branch]) -> None:
         self.steps = tuple(steps)
-        self._calls = tuple(step.process for step in steps)
-        self.branches: tuple[Branch, ...] = ()
-        self.link: Link | None = None
-        if isinstance(end, (list, tuple)):
-            self.branches = tuple(end)
-        else:
-            self.link = end  # type: ignore[assignment]
+        self.link = end if isinstance(end, Link) else None
+        self.branches = () if isinstance(end, Link) else tuple(end)
 
     def push(self, frame: AudioFrame, out: Deliveries, start: int = 0) -> None:
         """Carry `frame` from step `start` to the end; append what reaches a link to `out`."""
-        for index in range(start, len(self._calls)):
-            made = self._calls[index](frame)
-            if isinstance(made, AudioFrame):
-                frame = made
-            elif isinstance(made, list) and len(made) == 1:  # as converters do, frame by frame
-                frame = made[0]
-            else:
-                for piece in made or ():
-                    self.push(piece, out, index + 1)
+        step: Step
+        pieces: Sequence[AudioFrame]
+        for step in self.steps[start:] if start else self.steps:
+            try:
+                made = step.processor.process(frame)
+                if made is frame:
+                    step.last = frame
+                    continue
+                pieces = step.made(made, frame)
+            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+                step.failed(error)
                 return
+            if len(pieces) != 1:
+                after = self.steps.index(step) + 1
+                for piece in pieces:
+                    self.push(piece, out, after)
+                return
+            frame = pieces[0]
         if self.link is not None:
             out.append((self.link, frame))
         else:
@@ -102,9 +135,9 @@ class Branch:
 
     def finish(self, out: Deliveries) -> None:
         """Carry each step's last frames through the steps after it."""
-        for index, step in enumerate(self.steps):
-            for piece in _each(step.finish()):
-                self.push(piece, out, index + 1)
+        for after, step in enumerate(self.steps, 1):
+            for piece in step.finish():
+                self.push(piece, out, after)
         for branch in self.branches:
             branch.finish(out)
 
@@ -150,18 +183,27 @@ class Outlet:
                 link.close()
 
     async def _deliver(self, out: Deliveries) -> None:
+        """Enqueue everything, then let the readers have it: they may run at once, and act."""
         now = self._clock.now() if self._clock is not None else None
         deliveries = iter(out)
         try:
             for link, frame in deliveries:
                 if now is not None:
                     audio.meta(frame).queued_at = now
-                if not link.offer(frame):
+                if not link.enqueue(frame):
+                    _hand_over(out)
                     await link.put(frame)
         except BaseException:  # cancelled, or full where that is a failure
             for link, frame in deliveries:
                 link.refuse(frame)
             raise
+        finally:
+            _hand_over(out)
+
+
+def _hand_over(out: Deliveries) -> None:
+    for link, _ in out:
+        link.hand_over()
 
 
 class Wiring:
@@ -218,11 +260,11 @@ class Wiring:
     def _branches(self, plan: Plan, feeder: str) -> list[Branch]:
         branches = []
         for edge in plan.edges[feeder]:
-            steps: list[Step] = [Checker()] if self._check else []
+            steps: list[Step] = [PlainStep(Checker())] if self._check else []
             if edge.own_copy:
-                steps.append(Copier())
+                steps.append(PlainStep(Copier()))
             if edge.converts:
-                steps.append(self._converter(edge))
+                steps.append(PlainStep(self._converter(edge)))
             if edge.reader in self._inline:
                 steps.append(self._inline[edge.reader])
                 branches.append(Branch(steps, self._branches(plan, edge.reader)))
@@ -255,7 +297,7 @@ class Wiring:
         return links[edge.inlet]
 
 
-def _each(made: Processed) -> Iterable[AudioFrame]:
+def _each(made: Processed) -> Sequence[AudioFrame]:
     if made is None:
         return ()
-    return (made,) if isinstance(made, AudioFrame) else made
+    return (made,) if isinstance(made, AudioFrame) else list(made)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFrame, check_frame
 from rtpipe.errors import FormatError, RtpipeError, StageError
+from rtpipe.fiber import fibers_coroutine
 
 if TYPE_CHECKING:
     from rtpipe.stage import Stage
@@ -140,6 +141,8 @@ def place_of_task(task: asyncio.Task[object]) -> str:
         waiting = waiting.cr_await if inspect.iscoroutine(waiting) else waiting.ag_await
         if type(waiting).__name__ == "async_generator_asend":  # a step of an `async for`
             waiting = next(filter(inspect.isasyncgen, gc.get_referents(waiting)), None)
+        elif inspect.isgenerator(waiting):
+            waiting = fibers_coroutine(waiting)
     return place
 
 

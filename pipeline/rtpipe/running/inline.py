@@ -13,38 +13,48 @@ from rtpipe.stage import Transform
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rtpipe.audio import AudioFrame
+    from rtpipe.running.chain import Processor
     from rtpipe.stage import Processed
 
 
 class InlineSlot(Slot):
-    """The place of a transform that runs inline: as a step on a chain, it never raises."""
+    """The place of a transform that runs inline: a step on a chain, which never raises.
 
-    def process(self, frame: AudioFrame) -> Processed:
-        """Return what the transform makes of `frame`; nothing while it is not there to ask."""
+    Attributes:
+        processor: What the chain asks: the transform itself, as long as it is there and nobody
+            listens to it.
+    """
+
+    processor: Processor
+
+    def settle(self) -> None:
+        """Choose what the chain asks from now on."""
         if self.status is not Status.OK:
-            self.lost_frames += 1
-            return None
-        try:
-            made: Processed = self.stage.process(frame)
-            if made is not frame:
-                return self._noted(self.checked(made, "process", frame))
-        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
-            self.lost_frames += 1
-            self._failed_inline(contained(error))
-            return None
-        self.note(frame)
-        return frame
+            self.processor = _Absent(self)
+        else:
+            self.processor = _Heard(self) if self.heard else self.stage
 
-    def finish(self) -> Processed:
+    def made(self, made: Processed, frame: AudioFrame) -> Sequence[AudioFrame]:
+        """Return the frames in what the transform made of `frame`, where that is not `frame`."""
+        return self._noted(self.checked(made, "process", frame))
+
+    def failed(self, error: BaseException) -> None:
+        """Count the frame that the transform failed on, and do what its policy says."""
+        self.lost_frames += 1
+        self._failed_inline(contained(error))
+
+    def finish(self) -> Sequence[AudioFrame]:
         """Return the transform's last frames."""
         if not isinstance(self._stage, Transform):
-            return None
+            return ()
         try:
             return self._noted(self.checked(self._stage.finish(), "finish"))
-        except BaseException as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; the policy decides
             self._failed_inline(contained(error))
-            return None
+            return ()
 
     def reset(self) -> None:
         """Let the transform forget what it holds."""
@@ -69,3 +79,26 @@ class InlineSlot(Slot):
 
     async def _recover_inline(self, error: Exception) -> None:
         await self.recover(error)
+
+
+class _Absent:
+    """Stands in for a transform that is not there to ask: what comes is lost, and counted."""
+
+    def __init__(self, slot: InlineSlot) -> None:
+        self._slot = slot
+
+    def process(self, _: AudioFrame) -> None:
+        self._slot.lost_frames += 1
+
+
+class _Heard:
+    """Asks the transform, and shows what it gives back to those who listen."""
+
+    def __init__(self, slot: InlineSlot) -> None:
+        self._slot = slot
+
+    def process(self, frame: AudioFrame) -> Processed:
+        made: Processed = self._slot.stage.process(frame)
+        if made is frame:
+            self._slot.note(frame)
+        return made

@@ -13,6 +13,7 @@ from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
+from rtpipe.fiber import in_fiber
 from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
 from rtpipe.running.bounded import cancel
@@ -303,7 +304,7 @@ class Pipeline:
 
     async def _move_audio(self) -> None:
         tasks = {
-            asyncio.create_task(self._task(id, slot), name=id): slot
+            asyncio.create_task(in_fiber(self._task(id, slot)), name=id): slot
             for id, slot in self._slots.items()
             if not isinstance(slot, InlineSlot)
         }

@@ -86,6 +86,15 @@ class Slot:
         self._stage: Stage[Any] | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._restarts: deque[float] = deque()
+        self.settle()
+
+    def settle(self) -> None:
+        """Take note that the status, or who listens, is another now; for places on a chain."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens to what the stage gives out."""
+        return bool(self._taps)
 
     @property
     def stage(self) -> Any:
@@ -103,6 +112,7 @@ class Slot:
         if status is not self.status:
             self.status = status
             self.detail = self._mask(detail)
+            self.settle()
             unwell = status in {Status.RECOVERING, Status.FAILED}
             change = StageUnwell if unwell else StageStatusChanged
             self.ctx.publish(change(status=status.value, detail=self.detail))
@@ -133,8 +143,10 @@ class Slot:
 
         def end() -> None:
             self._taps = tuple(each for each in self._taps if each is not guarded)
+            self.settle()
 
         self._taps = (*self._taps, guarded)
+        self.settle()
         return end
 
     async def open(self) -> None:

@@ -6,14 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import audio
+from rtpipe.fiber import in_fiber
 from rtpipe.language.spec import Drop
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
-from rtpipe.stage import Transform
+from rtpipe.stage import Sink, Transform
 from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from rtpipe.audio import AudioFrame
     from rtpipe.clock import Clock
@@ -33,7 +34,8 @@ async def run_source(
     feeding: Callable[[asyncio.Task[None]], None],
 ) -> None:
     """Send what a source yields. `feeding` is told of the task whose cancelling ends the stream."""
-    producing = asyncio.create_task(_produce(slot, outlet, live=live), name=slot.spec.id)
+    production = in_fiber(_produce(slot, outlet, live=live))
+    producing = asyncio.create_task(production, name=slot.spec.id)
     feeding(producing)
     try:
         await asyncio.wait([producing])
@@ -108,7 +110,7 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
         async with turn:
             await work(slot.stage.ended_at, index)
 
-    await asyncio.gather(*(pump(index, inlet) for index, inlet in enumerate(inlets)))
+    await _all([pump(index, inlet) for index, inlet in enumerate(inlets)])
     if slot.status is Status.OK:
         await work(slot.stage.finish)
     await outlet.finish()
@@ -177,13 +179,24 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
     """Feed a sink from its inlets until all have ended, then let it drain."""
     turn = asyncio.Lock()
 
+    async def in_turn(frame: AudioFrame, index: int) -> None:
+        async with turn:
+            await slot.stage.consume_at(frame, index)
+
+    def alone(frame: AudioFrame, index: int) -> Awaitable[None]:
+        stage: Sink[Any] = slot.stage
+        if type(stage).consume_at is Sink.consume_at:
+            return stage.consume(frame)
+        return stage.consume_at(frame, index)
+
+    take = alone if len(inlets) == 1 else in_turn
+
     async def pump(index: int, inlet: Link) -> None:
         async for frame in inlet:
             slot.note(frame)
             _tell(slot, frame)
             try:
-                async with turn:
-                    await slot.stage.consume_at(frame, index)
+                await take(frame, index)
             except BaseException as error:
                 slot.lost_frames += 1
                 if asked_to_end(error):
@@ -194,7 +207,7 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
                 if not isinstance(slot.spec.on_error, Drop):
                     inlet.flush()
 
-    await asyncio.gather(*(pump(index, inlet) for index, inlet in enumerate(inlets)))
+    await _all([pump(index, inlet) for index, inlet in enumerate(inlets)])
     try:
         await slot.stage.drain()
     except BaseException as error:
@@ -203,11 +216,19 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
         await slot.recover(contained(error))
 
 
+async def _all(pumps: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run what reads each inlet, until all have ended; a single one needs no task of its own."""
+    if len(pumps) == 1:
+        await pumps[0]
+    else:
+        await asyncio.gather(*map(in_fiber, pumps))
+
+
 def _abandon(inlets: Sequence[Link]) -> None:
     for inlet in inlets:
         inlet.abandon()
 
 
 def _tell(slot: Slot, frame: AudioFrame) -> None:
-    if not slot.stage.tells_taps:
+    if slot.ctx.taps and not slot.stage.tells_taps:
         slot.ctx.tell_taps(frame)

@@ -123,9 +123,9 @@ def test_the_limit_counts_from_when_audio_flows() -> None:
     assert run.said() == [
         "7.1 tardy has given no audio after 5 s",
         "10.0 tardy gives audio after 7.9 s",
-        "10.1 pipeline audio flows after 10.1 s, 2.0 s of it to open the stages",
-        "13.1 pipeline stopping: 3 s are over",
-        "13.1 pipeline ended: 3 s are over",
+        "10.0 pipeline audio flows after 10.0 s, 2.0 s of it to open the stages",
+        "13.0 pipeline stopping: 3 s are over",
+        "13.0 pipeline ended: 3 s are over",
     ]
     assert run.failure is None
 
