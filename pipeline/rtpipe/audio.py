@@ -81,8 +81,8 @@ class Meta:
 
     Attributes:
         captured_at: Pipeline second at which the frame's first sample was heard, if live.
-        read_at: Pipeline second at which its source gave it, if live.
-        queued_at: Pipeline second at which it entered the queue that it was last in, if live.
+        read_at: Pipeline second at which its source gave it, if live and on its way to a peer.
+        queued_at: Pipeline second at which it entered the queue that a peer reads, if live.
         speech: From a `vad` upstream, one verdict for each of `slice_ends(frame)`: was somebody
             speaking then? None where no `vad` saw the frame.
         extra: For plugins, under names of their own.

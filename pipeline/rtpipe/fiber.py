@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from asyncio import _enter_task, _leave_task  # as "Extending asyncio" has them
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ class Fiber(Generic[T]):
 
     Args:
         coroutine: What to run.
+        context: The task's.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], context: Context) -> None:
         self.coroutine = coroutine
-        self._context = copy_context()
+        self._context = context
         self._task: asyncio.Task[Any] | None = None
         self._waits: Any = None  # for what: a future, a gate's turn, or None for a mere pass
         self._ended = False
@@ -123,7 +124,7 @@ class Fiber(Generic[T]):
         _enter_task(loop, self._task)
         _stack.depth += 1
         try:
-            self._go_on()
+            self._context.run(self._go_on)
         finally:
             _stack.depth -= 1
             _leave_task(loop, self._task)
@@ -137,9 +138,9 @@ class Fiber(Generic[T]):
         """Run the coroutine until it waits again or ends; it raises `error` where it waited."""
         try:
             if error is None:
-                self._waits = self._context.run(self.coroutine.send, None)
+                self._waits = self.coroutine.send(None)
             else:
-                self._waits = self._context.run(self.coroutine.throw, error)
+                self._waits = self.coroutine.throw(error)
         except StopIteration as end:
             self._ended, self._result = True, end.value
         except BaseException as raised:  # noqa: BLE001 - its task raises it
@@ -162,9 +163,14 @@ class Fiber(Generic[T]):
             del error  # it holds this frame, which would hold it
 
 
-async def in_fiber(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` as a fiber of the present task; returns what it returns."""
-    return await Fiber(coroutine)
+def start(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+    """Return a task that runs `coroutine` as a fiber."""
+    context = copy_context()
+    return asyncio.create_task(_awaited(Fiber(coroutine, context)), name=name, context=context)
+
+
+async def _awaited(fiber: Fiber[T]) -> T:
+    return await fiber
 
 
 def fibers_coroutine(generator: Generator[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from rtpipe import audio
 from rtpipe.audio import AudioFrame
@@ -12,7 +12,7 @@ from rtpipe.link import Link
 from rtpipe.running.drops import DropReporter, downmix_reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from rtpipe.clock import Clock
     from rtpipe.events import Event
@@ -78,10 +78,31 @@ class Step(Protocol):
         """Deal with what the processor raised."""
 
 
+class Dater:
+    """Notes in each frame's meta when it came by.
+
+    Args:
+        clock: The pipeline's time.
+        field: The field of `rtpipe.audio.Meta`.
+    """
+
+    def __init__(self, clock: Clock, field: Literal["read_at", "queued_at"]) -> None:
+        self._clock = clock
+        self._field = field
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame`, dated."""
+        setattr(audio.meta(frame), self._field, self._clock.now())
+        return frame
+
+    def finish(self) -> None:
+        """Hold no frame back."""
+
+
 class PlainStep:
     """The place of what the runtime itself puts on a chain; what it raises goes to the feeder."""
 
-    def __init__(self, processor: Copier | Checker | Converter) -> None:
+    def __init__(self, processor: Checker | Converter | Copier | Dater) -> None:
         self.processor: Processor = processor
         self._finish = processor.finish
         self.last: AudioFrame | None = None
@@ -103,6 +124,8 @@ class Branch:
     """Steps in a row, then either a link or several branches."""
 
     def __init__(self, steps: Sequence[Step], end: Link | Sequence[Branch]) -> None:
+        if not isinstance(end, Link) and len(end) == 1:  # no fork: one row with what follows
+            steps, end = (*steps, *end[0].steps), end[0].link or end[0].branches
         self.steps = tuple(steps)
         self.link = end if isinstance(end, Link) else None
         self.branches = () if isinstance(end, Link) else tuple(end)
@@ -152,53 +175,45 @@ class Branch:
 class Outlet:
     """All that hangs on one task's output.
 
-    Args:
-        branches: Where it leads.
-        clock: The pipeline's time, where the stream is live: frames say when they were queued.
+    Attributes:
+        branches: Where it leads, from the next frame on.
     """
 
-    def __init__(self, branches: Sequence[Branch] = (), clock: Clock | None = None) -> None:
-        self.lead(branches, clock)
+    def __init__(self) -> None:
+        self.branches: Sequence[Branch] = ()
 
-    def lead(self, branches: Sequence[Branch], clock: Clock | None) -> None:
-        """Lead to other branches from the next frame on; the arguments are as above."""
-        self._branches = tuple(branches)
-        self._clock = clock
-
-    async def send(self, frame: AudioFrame) -> None:
+    def send(self, frame: AudioFrame) -> Awaitable[None]:
         """Carry `frame` to every link below; waits where a full link says so."""
         out: Deliveries = []
-        for branch in self._branches:
+        for branch in self.branches:
             branch.push(frame, out)
-        await self._deliver(out)
+        return _deliver(out)
 
     async def finish(self) -> None:
         """Send what the steps still hold, then close the links: the stream ended."""
         out: Deliveries = []
-        for branch in self._branches:
+        for branch in self.branches:
             branch.finish(out)
-        await self._deliver(out)
-        for branch in self._branches:
+        await _deliver(out)
+        for branch in self.branches:
             for link in branch.links():
                 link.close()
 
-    async def _deliver(self, out: Deliveries) -> None:
-        """Enqueue everything, then let the readers have it: they may run at once, and act."""
-        now = self._clock.now() if self._clock is not None else None
-        deliveries = iter(out)
-        try:
-            for link, frame in deliveries:
-                if now is not None:
-                    audio.meta(frame).queued_at = now
-                if not link.enqueue(frame):
-                    _hand_over(out)
-                    await link.put(frame)
-        except BaseException:  # cancelled, or full where that is a failure
-            for link, frame in deliveries:
-                link.refuse(frame)
-            raise
-        finally:
-            _hand_over(out)
+
+async def _deliver(out: Deliveries) -> None:
+    """Enqueue everything, then let the readers have it: they may run at once, and act."""
+    deliveries = iter(out)
+    try:
+        for link, frame in deliveries:
+            if not link.enqueue(frame):
+                _hand_over(out)
+                await link.put(frame)
+    except BaseException:  # cancelled, or full where that is a failure
+        for link, frame in deliveries:
+            link.refuse(frame)
+        raise
+    finally:
+        _hand_over(out)
 
 
 def _hand_over(out: Deliveries) -> None:
@@ -239,7 +254,7 @@ class Wiring:
     def follow(self, plan: Plan) -> None:
         """Connect the stages as `plan` says; links, and what is queued in them, stay."""
         for id, outlet in self.outlets.items():
-            outlet.lead(self._branches(plan, id), self._clock if id in plan.live else None)
+            outlet.branches = self._branches(plan, id)
 
     def inlets(self, id: str) -> list[Link]:
         """Return the links that stage `id` reads, in the order of its inputs."""
@@ -261,6 +276,8 @@ class Wiring:
         branches = []
         for edge in plan.edges[feeder]:
             steps: list[Step] = [PlainStep(Checker())] if self._check else []
+            if edge.dates_read:
+                steps.append(PlainStep(Dater(self._clock, "read_at")))
             if edge.own_copy:
                 steps.append(PlainStep(Copier()))
             if edge.converts:
@@ -269,12 +286,16 @@ class Wiring:
                 steps.append(self._inline[edge.reader])
                 branches.append(Branch(steps, self._branches(plan, edge.reader)))
             else:
+                if edge.dates_queued:
+                    steps.append(PlainStep(Dater(self._clock, "queued_at")))
                 branches.append(Branch(steps, self._link(edge)))
         return branches
 
     def _converter(self, edge: Edge) -> Converter:
         """Return the converter on an edge; a new one where the reader takes another format now."""
-        conversion = replace(edge, policy=None, own_copy=False)
+        conversion = replace(
+            edge, policy=None, own_copy=False, dates_read=False, dates_queued=False
+        )
         if conversion not in self._converters:
             self.flush(edge.reader)  # what waits there has the format that was taken before
             self._converters[conversion] = Converter(

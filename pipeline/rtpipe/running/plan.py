@@ -36,6 +36,9 @@ class Edge:
         locked: Whether the format must not change once it began.
         policy: The queue between the two; None: the reader runs inline.
         own_copy: Whether the frame is copied, because the reader writes into it and others hold it.
+        dates_read: Whether frames say when their source gave them: they are live, and go to a peer,
+            which measures.
+        dates_queued: Whether frames say when they were queued: they are live, and a peer reads.
     """
 
     feeder: str
@@ -46,6 +49,8 @@ class Edge:
     locked: bool
     policy: QueuePolicy | None
     own_copy: bool
+    dates_read: bool
+    dates_queued: bool
 
     @property
     def converts(self) -> bool:
@@ -137,6 +142,8 @@ def _edge(
 ) -> Edge:
     spec = specs[reader]
     stage_type: type[Any] = spec.stage_type
+    begins = not issubclass(specs[feeder].stage_type, Transform)
+    heard = (specs[id].stage_type for id in graph.downstream(reader))
     inline = runs_inline(graph.nodes[reader].spec, fuse=graph.pipeline.fuse)
     mutates = issubclass(stage_type, Transform) and stage_type.mutates
     return Edge(
@@ -148,6 +155,8 @@ def _edge(
         locked=issubclass(stage_type, Sink),
         policy=None if inline else _policy(spec, live=live),
         own_copy=mutates and shared,
+        dates_read=live and begins and any(issubclass(each, Peer) for each in heard),
+        dates_queued=live and issubclass(stage_type, Peer),
     )
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from rtpipe import fiber
 from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
-from rtpipe.fiber import in_fiber
 from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
 from rtpipe.running.bounded import cancel
@@ -304,7 +304,7 @@ class Pipeline:
 
     async def _move_audio(self) -> None:
         tasks = {
-            asyncio.create_task(in_fiber(self._task(id, slot)), name=id): slot
+            fiber.start(self._task(id, slot), name=id): slot
             for id, slot in self._slots.items()
             if not isinstance(slot, InlineSlot)
         }

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import audio
-from rtpipe.fiber import in_fiber
+from rtpipe import fiber
 from rtpipe.language.spec import Drop
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
@@ -34,8 +33,7 @@ async def run_source(
     feeding: Callable[[asyncio.Task[None]], None],
 ) -> None:
     """Send what a source yields. `feeding` is told of the task whose cancelling ends the stream."""
-    production = in_fiber(_produce(slot, outlet, live=live))
-    producing = asyncio.create_task(production, name=slot.spec.id)
+    producing = fiber.start(_produce(slot, outlet, live=live), name=slot.spec.id)
     feeding(producing)
     try:
         await asyncio.wait([producing])
@@ -48,8 +46,7 @@ async def run_source(
 
 
 async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
-    clock = slot.ctx.clock
-    timeline = Timeline(clock if live else None)
+    timeline = Timeline(slot.ctx.clock if live else None)
     count = 0
     while True:
         frames: Any = None  # a stranger's: perhaps no generator
@@ -59,8 +56,6 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
             async for frame in frames:
                 check_made(frame, "frames")
                 timeline.place(frame)
-                if live:
-                    audio.meta(frame).read_at = clock.now()
                 slot.note(frame)
                 await outlet.send(frame)
                 count += 1
@@ -154,7 +149,6 @@ async def run_peer(slot: Slot, inlet: Link, outlet: Outlet, clock: Clock) -> Non
     async def send(frame: AudioFrame) -> None:
         check_made(frame, "converse")
         timeline.place(frame)
-        audio.meta(frame).read_at = clock.now()
         slot.note(frame)
         await outlet.send(frame)
 
@@ -221,7 +215,7 @@ async def _all(pumps: Sequence[Coroutine[Any, Any, None]]) -> None:
     if len(pumps) == 1:
         await pumps[0]
     else:
-        await asyncio.gather(*map(in_fiber, pumps))
+        await asyncio.gather(*map(fiber.start, pumps))
 
 
 def _abandon(inlets: Sequence[Link]) -> None:
