@@ -10,10 +10,10 @@ other.
 from __future__ import annotations
 
 import asyncio
-import threading
 from asyncio import _enter_task, _leave_task  # as "Extending asyncio" has them
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -24,11 +24,16 @@ _DEEPEST = 8
 """Fibers that resume each other on one stack; beyond that the event loop resumes the next."""
 
 
-class _Stack(threading.local):
-    depth = 0
+class _Stack:
+    """How many fibers resume each other at this moment, in one event loop."""
+
+    __slots__ = ("__weakref__", "depth")
+
+    def __init__(self) -> None:
+        self.depth = 0
 
 
-_stack = _Stack()
+_stacks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Stack] = WeakKeyDictionary()
 
 
 class Gate:
@@ -50,7 +55,8 @@ class Gate:
 
     def open(self) -> None:
         """Resume whoever waits here, a fiber at once; nothing happens where nobody does."""
-        if self.fiber is None or not self.fiber.resume():
+        fiber = self.fiber
+        if fiber is None or not fiber.resume():
             self.open_soon()
 
     def open_soon(self) -> None:
@@ -81,6 +87,8 @@ class Fiber(Generic[T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], context: Context) -> None:
         self.coroutine = coroutine
         self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._stack = _stacks.setdefault(self._loop, _Stack())
         self._task: asyncio.Task[Any] | None = None
         self._waits: Any = None  # for what: a future, a gate's turn, or None for a mere pass
         self._ended = False
@@ -113,20 +121,19 @@ class Fiber(Generic[T]):
         Returns:
             False, and nothing was done, where that must be later: the stack is too deep.
         """
-        if _stack.depth >= _DEEPEST:
+        stack, loop, turn = self._stack, self._loop, self._waits
+        if stack.depth >= _DEEPEST:
             return False
-        turn = self._waits
-        self._leave_gate()
-        loop = asyncio.get_running_loop()
+        turn.gate.fiber = None
         outer = asyncio.current_task(loop)
         if outer is not None:
             _leave_task(loop, outer)
         _enter_task(loop, self._task)
-        _stack.depth += 1
+        stack.depth += 1
         try:
             self._context.run(self._go_on)
         finally:
-            _stack.depth -= 1
+            stack.depth -= 1
             _leave_task(loop, self._task)
             if outer is not None:
                 _enter_task(loop, outer)
@@ -146,8 +153,9 @@ class Fiber(Generic[T]):
         except BaseException as raised:  # noqa: BLE001 - its task raises it
             self._ended, self._error = True, raised
         else:
-            if self._waits.__class__ is _Turn:
-                self._waits.gate.fiber = self
+            waits = self._waits
+            if waits.__class__ is _Turn:
+                waits.gate.fiber = self
 
     def _leave_gate(self) -> None:
         if self._waits.__class__ is _Turn and self._waits.gate.fiber is self:

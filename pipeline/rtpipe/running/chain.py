@@ -12,7 +12,7 @@ from rtpipe.link import Link
 from rtpipe.running.drops import DropReporter, downmix_reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rtpipe.clock import Clock
     from rtpipe.events import Event
@@ -182,43 +182,64 @@ class Outlet:
     def __init__(self) -> None:
         self.branches: Sequence[Branch] = ()
 
-    def send(self, frame: AudioFrame) -> Awaitable[None]:
-        """Carry `frame` to every link below; waits where a full link says so."""
+    def offer(self, frame: AudioFrame) -> Deliveries:
+        """Carry `frame` to every link below; returns what found no room: then await `deliver`."""
         out: Deliveries = []
         for branch in self.branches:
             branch.push(frame, out)
-        return _deliver(out)
+        return _offered(out)
+
+    async def send(self, frame: AudioFrame) -> None:
+        """Carry `frame` to every link below; waits where a full link says so."""
+        if late := self.offer(frame):
+            await deliver(late)
 
     async def finish(self) -> None:
         """Send what the steps still hold, then close the links: the stream ended."""
         out: Deliveries = []
         for branch in self.branches:
             branch.finish(out)
-        await _deliver(out)
+        await deliver(_offered(out))
         for branch in self.branches:
             for link in branch.links():
                 link.close()
 
 
-async def _deliver(out: Deliveries) -> None:
-    """Enqueue everything, then let the readers have it: they may run at once, and act."""
-    deliveries = iter(out)
+async def deliver(late: Deliveries) -> None:
+    """Bring what found no room where it belongs, waiting for room."""
+    waiting = iter(late)
     try:
-        for link, frame in deliveries:
-            if not link.enqueue(frame):
-                _hand_over(out)
-                await link.put(frame)
+        for link, frame in waiting:
+            await link.put(frame)
     except BaseException:  # cancelled, or full where that is a failure
-        for link, frame in deliveries:
-            link.refuse(frame)
+        _refuse(waiting)
+        raise
+
+
+def _offered(out: Deliveries) -> Deliveries:
+    """Enqueue everything, then let the readers have it: they may run at once, and act.
+
+    Returns:
+        What found no room, and what comes after it.
+    """
+    waiting = iter(out)
+    try:
+        for delivery in waiting:
+            link, frame = delivery
+            if not link.enqueue(frame):
+                return [delivery, *waiting]
+    except BaseException:  # full where that is a failure
+        _refuse(waiting)
         raise
     finally:
-        _hand_over(out)
+        for link, _ in out:
+            link.hand_over()
+    return []
 
 
-def _hand_over(out: Deliveries) -> None:
-    for link, _ in out:
-        link.hand_over()
+def _refuse(deliveries: Iterable[tuple[Link, AudioFrame]]) -> None:
+    for link, frame in deliveries:
+        link.refuse(frame)
 
 
 class Wiring:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import fiber
 from rtpipe.language.spec import Drop
+from rtpipe.running.chain import deliver
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
 from rtpipe.stage import Sink, Transform
@@ -57,7 +58,8 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
                 check_made(frame, "frames")
                 timeline.place(frame)
                 slot.note(frame)
-                await outlet.send(frame)
+                if late := outlet.offer(frame):
+                    await deliver(late)
                 count += 1
                 if count % _FRAMES_BETWEEN_BREATHS == 0:
                     await asyncio.sleep(0)  # a source that never waits must not hold the loop
