@@ -149,9 +149,9 @@ def check_frame(frame: AudioFrame, previous: AudioFrame | None = None) -> None:
     """
     if frame.samples <= 0 or frame.sample_rate <= 0:
         raise FormatError(f"a frame needs samples and a rate: {frame!r}")
-    if frame.pts is None or frame.time_base is None:
+    base = frame.time_base  # a Fraction, made anew whenever it is read
+    if frame.pts is None or base is None:
         raise FormatError(f"a frame needs pts and time_base: {frame!r}")
-    base = frame.time_base
     if (base.numerator, base.denominator) != (1, frame.sample_rate):
         raise FormatError(f"time_base is {base}, not 1/{frame.sample_rate}")
     if previous is None or previous.pts is None or previous.sample_rate != frame.sample_rate:

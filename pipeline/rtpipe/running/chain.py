@@ -40,6 +40,18 @@ class Copier:
         """Hold nothing, so return nothing."""
 
 
+class Fitter:
+    """Asks a converter for those frames only that do not fit as they are."""
+
+    def __init__(self, converter: Converter) -> None:
+        self._converter = converter
+        self.finish = converter.finish
+
+    def process(self, frame: AudioFrame) -> Processed:
+        """Return `frame` in the format that the step after it takes."""
+        return frame if self._converter.fits(frame) else self._converter.process(frame)
+
+
 class Checker:
     """Asserts the rules of `audio.check_frame` on a link; in tests and with `--debug`."""
 
@@ -102,7 +114,7 @@ class Dater:
 class PlainStep:
     """The place of what the runtime itself puts on a chain; what it raises goes to the feeder."""
 
-    def __init__(self, processor: Checker | Converter | Copier | Dater) -> None:
+    def __init__(self, processor: Checker | Copier | Dater | Fitter) -> None:
         self.processor: Processor = processor
         self._finish = processor.finish
         self.last: AudioFrame | None = None
@@ -302,7 +314,7 @@ class Wiring:
             if edge.own_copy:
                 steps.append(PlainStep(Copier()))
             if edge.converts:
-                steps.append(PlainStep(self._converter(edge)))
+                steps.append(PlainStep(Fitter(self._converter(edge))))
             if edge.reader in self._inline:
                 steps.append(self._inline[edge.reader])
                 branches.append(Branch(steps, self._branches(plan, edge.reader)))
