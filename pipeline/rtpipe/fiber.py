@@ -47,11 +47,15 @@ class Gate:
         """The one that waits here and can be resumed in place."""
 
     def __await__(self) -> Generator[Any, None, None]:
+        yield self.turn()
+
+    def turn(self) -> _Turn:
+        """Return what an `__await__` is to yield in order to wait here."""
         turn = self._turn
         if turn is None or turn.done():
             turn = self._turn = _Turn(self)
         turn._asyncio_future_blocking = True  # noqa: SLF001 - how asyncio's tasks know a future
-        yield turn
+        return turn
 
     def open(self) -> None:
         """Resume whoever waits here, a fiber at once; nothing happens where nobody does."""

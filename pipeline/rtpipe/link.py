@@ -10,14 +10,14 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rtpipe.audio import duration_ms
 from rtpipe.errors import StageError
 from rtpipe.fiber import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from rtpipe.audio import AudioFrame
 
@@ -240,7 +240,7 @@ class Link:
             if self._closed:
                 raise LinkClosed(self.name)
             await self._filled
-        return self._take()
+        return self.take()
 
     def get_nowait(self) -> AudioFrame | None:
         """Return the next frame, or None when none waits.
@@ -249,7 +249,7 @@ class Link:
             LinkClosed: The stream ended.
         """
         if self._queue:
-            return self._take()
+            return self.take()
         if self._closed:
             raise LinkClosed(self.name)
         return None
@@ -264,14 +264,18 @@ class Link:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> AudioFrame:
+    def __anext__(self) -> Awaitable[AudioFrame]:
+        return self  # awaiting it gives the next frame, without a coroutine for each
+
+    def __await__(self) -> Generator[Any, None, AudioFrame]:
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration
-            await self._filled
-        return self._take()
+            yield self._filled.turn()
+        return self.take()
 
-    def _take(self) -> AudioFrame:
+    def take(self) -> AudioFrame:
+        """Return the next frame; there must be one."""
         frame, length_ms = self._pop()
         self.statistics.frames_out += 1
         if self.policy.trim:

@@ -64,7 +64,8 @@ class FrameSource:
         """
         self._check(frame)
         self._latest = frame
-        await self.link.put(frame)
+        if not self.link.offer(frame):
+            await self.link.put(frame)
 
     def close(self) -> None:
         """Say that no more frames will come: the stream ends after those that wait."""
@@ -128,9 +129,8 @@ class _Given(Source[Options]):
     def claims(cls, options: Options) -> str:  # noqa: ARG003 - there is one handle
         return f"frames:{cls.kind}"
 
-    async def frames(self) -> AsyncIterator[AudioFrame]:
-        async for frame in self.handle.link:
-            yield frame
+    def frames(self) -> AsyncIterator[AudioFrame]:
+        return self.handle.link
 
     async def close(self) -> None:
         self.handle.link.abandon()
