@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
+    from types import GeneratorType
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class Fiber(Generic[T]):
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._stack = _stacks.setdefault(self._loop, _Stack())
-        self._task: asyncio.Task[Any] | None = None
+        self._task: Any = None
         self._waits: Any = None  # for what: a future, a gate's turn, or None for a mere pass
         self._ended = False
         self._result: Any = None
@@ -185,7 +186,7 @@ async def _awaited(fiber: Fiber[T]) -> T:
     return await fiber
 
 
-def fibers_coroutine(generator: Generator[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
+def fibers_coroutine(generator: GeneratorType[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
     """Return what a fiber runs, given what its task sees of it; None for any other generator."""
     frame = generator.gi_frame
     runner = frame.f_locals.get("self") if frame is not None else None

@@ -190,8 +190,7 @@ class Link:
         self._queue.append((frame, length_ms))
         self._depth_ms += length_ms
         statistics.frames_in += 1
-        if self._depth_ms > statistics.max_depth_ms:
-            statistics.max_depth_ms = self._depth_ms
+        statistics.max_depth_ms = max(statistics.max_depth_ms, self._depth_ms)
         return True
 
     def hand_over(self) -> None:
@@ -292,8 +291,7 @@ class Link:
     def _trim(self, taken_ms: float) -> None:
         """Drop the windowed minimum: audio that stood here for a second and was never needed."""
         self._window_ms += taken_ms
-        if self._depth_ms < self._window_least_ms:
-            self._window_least_ms = self._depth_ms
+        self._window_least_ms = min(self._window_least_ms, self._depth_ms)
         if self._window_ms >= _TRIM_WINDOW_MS:
             if self._window_least_ms > 0:
                 frames, trimmed = self._discard(self._window_least_ms)

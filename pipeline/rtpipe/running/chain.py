@@ -119,7 +119,7 @@ class PlainStep:
         self._finish = processor.finish
         self.last: AudioFrame | None = None
 
-    def made(self, made: Processed, _: AudioFrame) -> Sequence[AudioFrame]:
+    def made(self, made: Processed, frame: AudioFrame) -> Sequence[AudioFrame]:  # noqa: ARG002
         """Return the frames in what the processor made."""
         return _each(made)
 
@@ -138,9 +138,9 @@ class Branch:
     def __init__(self, steps: Sequence[Step], end: Link | Sequence[Branch]) -> None:
         if not isinstance(end, Link) and len(end) == 1:  # no fork: one row with what follows
             steps, end = (*steps, *end[0].steps), end[0].link or end[0].branches
-        self.steps = tuple(steps)
-        self.link = end if isinstance(end, Link) else None
-        self.branches = () if isinstance(end, Link) else tuple(end)
+        self.steps: tuple[Step, ...] = tuple(steps)
+        self.link: Link | None = end if isinstance(end, Link) else None
+        self.branches: tuple[Branch, ...] = () if isinstance(end, Link) else tuple(end)
 
     def push(self, frame: AudioFrame, out: Deliveries, start: int = 0) -> None:
         """Carry `frame` from step `start` to the end; append what reaches a link to `out`."""

@@ -87,7 +87,7 @@ class _Absent:
     def __init__(self, slot: InlineSlot) -> None:
         self._slot = slot
 
-    def process(self, _: AudioFrame) -> None:
+    def process(self, frame: AudioFrame) -> None:  # noqa: ARG002 - it is lost
         self._slot.lost_frames += 1
 
 

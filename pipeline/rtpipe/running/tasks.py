@@ -175,24 +175,18 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
     """Feed a sink from its inlets until all have ended, then let it drain."""
     turn = asyncio.Lock()
 
-    async def in_turn(frame: AudioFrame, index: int) -> None:
+    async def in_turn(slot: Slot, frame: AudioFrame, index: int) -> None:
         async with turn:
-            await slot.stage.consume_at(frame, index)
+            await _consumed(slot, frame, index)
 
-    def alone(frame: AudioFrame, index: int) -> Awaitable[None]:
-        stage: Sink[Any] = slot.stage
-        if type(stage).consume_at is Sink.consume_at:
-            return stage.consume(frame)
-        return stage.consume_at(frame, index)
-
-    take = alone if len(inlets) == 1 else in_turn
+    take = in_turn if len(inlets) > 1 else _consumed
 
     async def pump(index: int, inlet: Link) -> None:
         async for frame in inlet:
             slot.note(frame)
             _tell(slot, frame)
             try:
-                await take(frame, index)
+                await take(slot, frame, index)
             except BaseException as error:
                 slot.lost_frames += 1
                 if asked_to_end(error):
@@ -210,6 +204,14 @@ async def run_sink(slot: Slot, inlets: Sequence[Link]) -> None:
         if asked_to_end(error):
             raise
         await slot.recover(contained(error))
+
+
+def _consumed(slot: Slot, frame: AudioFrame, index: int) -> Awaitable[None]:
+    """Let the sink take `frame`; `consume` at once, where `consume_at` is only a way to it."""
+    stage: Sink[Any] = slot.stage
+    if type(stage).consume_at is Sink.consume_at:
+        return stage.consume(frame)
+    return stage.consume_at(frame, index)
 
 
 async def _all(pumps: Sequence[Coroutine[Any, Any, None]]) -> None:
