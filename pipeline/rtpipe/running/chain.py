@@ -82,9 +82,11 @@ class Step(Protocol):
 
     def made(self, made: Processed, frame: AudioFrame) -> Sequence[AudioFrame]:
         """Return the frames in what the processor made of `frame`, where that is not `frame`."""
+        ...
 
     def finish(self) -> Sequence[AudioFrame]:
         """Return the last frames."""
+        ...
 
     def failed(self, error: BaseException) -> None:
         """Deal with what the processor raised."""

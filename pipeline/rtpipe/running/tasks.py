@@ -64,6 +64,8 @@ async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
                 if count % _FRAMES_BETWEEN_BREATHS == 0:
                     await asyncio.sleep(0)  # a source that never waits must not hold the loop
         except BaseException as error:
+            if isinstance(error, GeneratorExit):
+                frames = None  # its loop is gone: there is nobody to wait for it
             if asked_to_end(error):
                 raise
             if not await slot.recover(contained(error)) or slot.stage is stage:
