@@ -1,23 +1,13 @@
-"""OpenAI's Realtime API as a dialect: made of the options, for the calls of one stage."""
+"""OpenAI's Realtime API as a dialect: made of the options, for the calls of one stage.
+
+What a call is made of is imported with the first one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe_plugins.peers.realtime.account import Mask
-from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
-from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
-from rtpipe_plugins.peers.realtime.dialects.openai.media_server import (
-    WIRE_SESSION,
-    RealtimeMediaServer,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
-from rtpipe_plugins.peers.realtime.dialects.openai.session_object import (
-    examine,
-    merged,
-    session_object,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -26,6 +16,10 @@ if TYPE_CHECKING:
 
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
+    from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
+    from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+    from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
     from rtpipe_plugins.peers.realtime.events import ServerEvent
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
@@ -38,6 +32,8 @@ class OpenAIDialect:
     data_channel: ClassVar[str] = "oai-events"
 
     def __init__(self, options: RealtimeOptions, account: Account, log: Logger) -> None:
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
+
         self._options = options
         self._account = account
         self._log = log
@@ -48,10 +44,19 @@ class OpenAIDialect:
     @staticmethod
     def examine(options: RealtimeOptions) -> Iterable[Examined]:
         """See `Dialect.examine`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import examine
+
         return examine(options)
 
     def conversation(self) -> RealtimeProtocol:
         """See `Dialect.conversation`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import (
+            FalseInterruptions,
+        )
+        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import WIRE_SESSION
+        from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
+
         wanted = self._options.false_interruption
         judge = FalseInterruptions(wanted.min_speech_ms, wanted.words_ms) if wanted else None
         return RealtimeProtocol(
@@ -65,6 +70,8 @@ class OpenAIDialect:
 
     def signaling(self) -> RealtimeSignaling:
         """See `Dialect.signaling`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+
         azure = self._account.provider == "azure" and not self._over_websocket
         return RealtimeSignaling(
             self._account,
@@ -77,12 +84,18 @@ class OpenAIDialect:
 
     def media_server(self, loudspeaker: LoudspeakerPosition) -> RealtimeMediaServer:
         """See `Dialect.media_server`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
+
         return RealtimeMediaServer(loudspeaker)
 
     def history(self) -> RealtimeHistory:
         """See `Dialect.history`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
+
         return RealtimeHistory(self._options.history_items)
 
     def update(self, session: Mapping[str, Any]) -> None:
         """See `Dialect.update`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
+
         self._session = merged(self._session, session)
