@@ -56,9 +56,9 @@ def test_a_check_loads_the_stages_that_the_file_names_and_nothing_heavy(tmp_path
     assert stages(modules) == {f"rtpipe_plugins.{name}" for name in used | rooms}
 
 
-@pytest.mark.parametrize("command", ["validate", "graph", "print"])
+@pytest.mark.parametrize("command", ["validate", "graph", "print", "run --dry-run"])
 def test_to_look_at_the_kiosk_loads_neither_media_nor_devices_nor_a_call(command: str) -> None:
-    modules = loaded(command, "kiosk.yaml", folder=PIPELINES)
+    modules = loaded(*command.split(), "kiosk.yaml", folder=PIPELINES)
     assert not HEAVY & modules
     assert stages(modules) >= {"rtpipe_plugins.peers.realtime.stage"}
     call = "rtpipe_plugins.peers.realtime.dialects.openai"

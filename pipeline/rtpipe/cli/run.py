@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.cli import garbage
+from rtpipe.cli import process
 from rtpipe.cli.added_options import Added, ExtensibleCommand
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
@@ -65,20 +65,23 @@ def run(
     Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
     The conversation goes to stdout, everything else to stderr.
     """
-    from rtpipe.cli import watchdog
-    from rtpipe.cli.audio_watch import AudioWatch
-    from rtpipe.cli.display import Terminal
-    from rtpipe.cli.show import draw_text
     from rtpipe.language.known_events import require_event
-    from rtpipe.running import bounded
 
     added = Added.current()
     loaded = pipeline.load(examine="file", registry=added.registry)
     if until is not None:
         require_event(loaded.spec, loaded.registry, until, "--until")
     if dry_run:
+        from rtpipe.cli.show import draw_text
+
         click.echo(printable(draw_text(loaded)))
         return
+    process.load_numpy()
+    from rtpipe.cli import watchdog
+    from rtpipe.cli.audio_watch import AudioWatch
+    from rtpipe.cli.display import Terminal
+    from rtpipe.running import bounded
+
     loaded.registry.trust.remember()
     loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
     loaded.registry.register(watchdog, "watchdog")
@@ -110,7 +113,7 @@ async def _run(
     )
     running = asyncio.ensure_future(pipeline.run())
     unwire = _wire_signals(pipeline, running)
-    pipeline.bus.subscribe(PipelineStarted.type, lambda _: garbage.keep_what_is_loaded())
+    pipeline.bus.subscribe(PipelineStarted.type, lambda _: process.keep_what_is_loaded())
     if until is not None:
         pipeline.bus.subscribe(until, lambda event: pipeline.stop(f"{event.type} came"))
     try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
     from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
     from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
     from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
@@ -50,23 +51,32 @@ class OpenAIDialect:
 
     def conversation(self) -> RealtimeProtocol:
         """See `Dialect.conversation`."""
-        from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import (
-            FalseInterruptions,
-        )
-        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import WIRE_SESSION
         from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
-        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
 
-        wanted = self._options.false_interruption
-        judge = FalseInterruptions(wanted.min_speech_ms, wanted.words_ms) if wanted else None
         return RealtimeProtocol(
-            merged(self._session, WIRE_SESSION) if self._over_websocket else self._session,
+            self._wire_session() if self._over_websocket else self._session,
             given=not (self._over_websocket or self._account.has_ephemeral_key),
             mask=self._mask,
             log=self._log,
             tools=self._options.own_tools(),
-            false_interruptions=judge,
+            false_interruptions=self._judge(),
         )
+
+    def _wire_session(self) -> dict[str, Any]:
+        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import WIRE_SESSION
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
+
+        return merged(self._session, WIRE_SESSION)
+
+    def _judge(self) -> FalseInterruptions | None:
+        wanted = self._options.false_interruption
+        if wanted is None:
+            return None
+        from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import (
+            FalseInterruptions,
+        )
+
+        return FalseInterruptions(wanted.min_speech_ms, wanted.words_ms)
 
     def signaling(self) -> RealtimeSignaling:
         """See `Dialect.signaling`."""

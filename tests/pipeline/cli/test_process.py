@@ -1,11 +1,13 @@
-"""Garbage is not looked for among what is loaded, and as ever once audio flows."""
+"""The process of a command: nobody looks for garbage in what is loaded, no thread is for nothing."""
 
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from rtpipe.cli import cli
@@ -42,3 +44,22 @@ def test_the_collector_of_a_program_that_calls_a_command_is_its_own() -> None:
     assert result.exit_code == 0, result.output
     assert gc.get_threshold() == DEFAULT
     assert gc.get_freeze_count() == frozen
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"), [({}, {1}), ({"OMP_NUM_THREADS": "2"}, {1, 2})], ids=["ours", "theirs"]
+)
+def test_numpy_is_loaded_without_threads_that_nobody_asked_for(
+    given: dict[str, str], threads: set[int]
+) -> None:
+    code = (
+        "import os, sys; from rtpipe.cli import process\n"
+        "before = dict(os.environ); process.load_numpy(); assert 'numpy' not in sys.modules\n"
+        "process.collect_rarely(); process.load_numpy(); assert dict(os.environ) == before\n"
+        "import numpy; print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")} | given
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) in threads
