@@ -1,4 +1,4 @@
-"""The process of a command: nobody looks for garbage in what is loaded, no thread is for nothing."""
+"""The process of a command: no looking for garbage in what is loaded, and no idle threads."""
 
 from __future__ import annotations
 
