@@ -52,6 +52,7 @@ def test_a_docstring_under_an_attribute_describes_it() -> None:
         "told": "Said with the field.",
     }
     assert described(Plain) == {"gain_db": ""}
+    assert Loud.model_fields["gain_db"].description is None  # nothing was read to make the class
 
 
 def test_a_docstring_is_inherited_until_the_attribute_is_declared_again() -> None:
