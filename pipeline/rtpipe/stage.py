@@ -24,9 +24,10 @@ from typing import (
     overload,
 )
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from rtpipe.errors import StageError
+from rtpipe.field_types import Described
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat, AudioFrame
@@ -37,16 +38,14 @@ if TYPE_CHECKING:
     from rtpipe.link import Link, QueuePolicy
 
 
-class Options(BaseModel):
+class Options(Described):
     """A stage's options: unknown keys are refused, values are fixed once read.
 
     A docstring under an attribute describes it in `rtpipe stages KIND` and in the JSON Schema.
     `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     main: ClassVar[str | None] = None
 
 

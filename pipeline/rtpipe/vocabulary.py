@@ -28,6 +28,7 @@ from pydantic import (
     create_model,
 )
 
+from rtpipe.field_types import Described, description
 from rtpipe.link import WhenFull
 
 if TYPE_CHECKING:
@@ -120,10 +121,10 @@ class OnError(StrEnum):
     """The stage is closed, and opened again after a wait."""
 
 
-class Reserved(BaseModel):
+class Reserved(Described):
     """Keys that stand together. Unknown ones are refused; what was read stays as it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     called: ClassVar[str] = ""
     """What a diagnostic calls the mapping itself, where no key leads to it."""
@@ -315,8 +316,8 @@ def with_sections(sections: Mapping[str, type[Options]]) -> type[PipelineFile]:
         f"section_{key}": _section(key, model, "changes.section") for key, model in sections.items()
     }
     profile: Any = create_model("Profile", __base__=Profile, __doc__=Profile.__doc__, **changes)
-    known = PipelineFile.model_fields["profiles"]
-    profiles = Field(default=None, description=known.description, examples=known.examples)
+    known, told = PipelineFile.model_fields["profiles"], description(PipelineFile, "profiles")
+    profiles = Field(default=None, description=told, examples=known.examples)
     more["profiles"] = (
         Annotated[dict[str, Annotated[profile, _MAPPING]] | None, _MAPPING],
         profiles,

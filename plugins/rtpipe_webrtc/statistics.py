@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_webrtc.jitter_buffer import RATE
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,6 +53,8 @@ def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> MediaSt
         report: What `RTCPeerConnection.getStats` returns.
         buffer: Of the call; empty where aiortc's own is used, which tells only its losses.
     """
+    from rtpipe_webrtc.jitter_buffer import RATE
+
     of_type = {stats.type: stats for stats in report.values()}
     remote = of_type.get("remote-inbound-rtp")
     rtt_s = None if remote is None else remote.roundTripTime

@@ -40,12 +40,35 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
     assert modules & set(rtpipe.__all__) == {"audio"}
 
 
-def test_help_and_the_list_of_stages_load_no_stage_and_nothing_heavy(tmp_path: Path) -> None:
-    for arguments in (["--help"], ["--version"], ["stages"], ["plugins"], ["validate", "--help"]):
-        modules = loaded(*arguments, folder=tmp_path)
-        assert not HEAVY & modules, arguments
-        assert not {"pydantic", "ruamel.yaml", "asyncio"} & modules, arguments
-        assert not any(name.startswith("rtpipe_plugins.") for name in modules), arguments
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["stages"],
+        ["plugins"],
+        ["validate", "--help"],
+        ["run", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_the_list_of_stages_load_no_stage_and_nothing_heavy(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    looked_only(loaded(*arguments, folder=tmp_path))
+
+
+@pytest.mark.parametrize("words", ["rtpipe va", "rtpipe run --un", "rtpipe validate a"])
+def test_a_shell_completes_a_word_without_it(words: str, tmp_path: Path) -> None:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": f"{words.count(' ')}"}
+    looked_only(loaded(folder=tmp_path, _RTPIPE_COMPLETE="bash_complete", **asked))
+
+
+def looked_only(modules: set[str]) -> None:
+    assert not HEAVY & modules
+    assert not {"pydantic", "ruamel.yaml", "asyncio"} & modules
+    assert not any(name.startswith("rtpipe_plugins.") for name in modules)
+    assert 100 < len(modules) < 280
 
 
 def test_import_rtpipe_imports_nothing_else() -> None:

@@ -453,9 +453,9 @@ def test_an_embedded_server_without_speech_where_it_is_to_speak(
 
 
 def test_an_embedded_server_that_is_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, without: Callable[[str], None]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "rtpipe_realtime_server.faults.knobs", None)
+    without("rtpipe_realtime_server")
     (lack,) = diagnosed(tmp_path, embedded("faults: {http_492: 1}"))
     assert place(lack) == ("E602", 4, "embedded")
     assert lack.message == "the embedded Realtime server is not installed"

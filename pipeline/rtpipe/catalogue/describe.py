@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.catalogue import fields
 from rtpipe.catalogue.kinds import own_doc, stage_summary
 from rtpipe.events import CORE_EVENTS, ENVELOPE, Event, event_type
+from rtpipe.field_types import description
 from rtpipe.stage import family, offered_actions, summary
 from rtpipe.wording.flow import flow
 
@@ -74,7 +75,7 @@ def describe_options(model: type[BaseModel], prefix: str = "") -> list[dict[str,
                 "type": "a mapping" if inner is not None else fields.described(wanted),
                 "default": fields.shown_default(field),
                 "required": field.is_required(),
-                "description": " ".join((field.description or "").split()),
+                "description": " ".join(description(model, name).split()),
             }
         )
         if inner is not None and not issubclass(inner, model):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.language.loading import plugins_of
+from rtpipe.catalogue.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class ExtensibleCommand(click.Command):
         own = super().get_params(ctx)
         files, folders, runs = self._brought(ctx, args)
         trust = runs and not ctx.resilient_parsing  # the shell completes a word: that is no consent
-        added = ctx.meta[_KEY] = _added(plugins_of(files, folders, trust=trust), own)
+        added = ctx.meta[_KEY] = _added(_plugins_of(files, folders, trust=trust), own)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -91,6 +91,21 @@ class ExtensibleCommand(click.Command):
         looks = asks or said.get("dry_run")
         runs = bool(said.get("trust") or not looks)
         return [word for word in words if word.is_file()], folders, runs
+
+
+def _plugins_of(files: Sequence[Path], folders: Sequence[Path], *, trust: bool) -> Registry:
+    """Return what `plugins_of` does; where there is no file to read, nothing that reads one."""
+    if files:
+        from rtpipe.language.loading import plugins_of
+
+        return plugins_of(files, folders, trust=trust)
+    registry = Registry.discover()
+    if trust:
+        registry.trust = Trust(everything=True)
+    for folder in folders:
+        registry.add_folder(folder)
+    registry.add_beside(Path())
+    return registry
 
 
 def _several(value: Any) -> Sequence[str]:

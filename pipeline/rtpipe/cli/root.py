@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli import process
 from rtpipe.cli.output import Output
 from rtpipe.cli.settings import Settings, add_common_options, common_options
 from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError, printable
@@ -225,6 +226,7 @@ def _prepare_process() -> None:
             stream.reconfigure(errors="backslashreplace")
     with suppress(OSError, ValueError, RuntimeError):
         faulthandler.enable()
+    process.collect_rarely()
 
 
 def _leave_within(seconds: float, code: object) -> None:

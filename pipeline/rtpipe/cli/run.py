@@ -1,8 +1,10 @@
-"""`rtpipe run`: opens a pipeline and shows it until it ends."""
+"""`rtpipe run`: opens a pipeline and shows it until it ends.
+
+Its options and their help, which a shell completes, are to be had without what runs.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import math
 import os
@@ -12,23 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtpipe.cli import watchdog
+from rtpipe.cli import process
 from rtpipe.cli.added_options import Added, ExtensibleCommand
-from rtpipe.cli.audio_watch import AudioWatch
-from rtpipe.cli.display import Terminal
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
-from rtpipe.cli.show import draw_text
 from rtpipe.errors import printable
-from rtpipe.language.known_events import require_event
-from rtpipe.running import bounded
-from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
     from types import FrameType
 
+    from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.language.loading import Loaded
+    from rtpipe.running.runtime import Pipeline
 
 _DEAF_S = 10.0
 """A loop that has not answered a signal for so long is held for good."""
@@ -66,13 +65,23 @@ def run(
     Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
     The conversation goes to stdout, everything else to stderr.
     """
+    from rtpipe.language.known_events import require_event
+
     added = Added.current()
     loaded = pipeline.load(examine="file", registry=added.registry)
     if until is not None:
         require_event(loaded.spec, loaded.registry, until, "--until")
     if dry_run:
+        from rtpipe.cli.show import draw_text
+
         click.echo(printable(draw_text(loaded)))
         return
+    process.load_numpy()
+    from rtpipe.cli import watchdog
+    from rtpipe.cli.audio_watch import AudioWatch
+    from rtpipe.cli.display import Terminal
+    from rtpipe.running import bounded
+
     loaded.registry.trust.remember()
     loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
     loaded.registry.register(watchdog, "watchdog")
@@ -91,6 +100,11 @@ async def _run(
     Raises:
         RtpipeError: What ended the pipeline; or what `watch` found lacking when its time was over.
     """
+    import asyncio
+
+    from rtpipe.events import PipelineStarted
+    from rtpipe.running.runtime import Pipeline
+
     pipeline = Pipeline(
         loaded.graph,
         check=Settings.current().debug,
@@ -99,6 +113,7 @@ async def _run(
     )
     running = asyncio.ensure_future(pipeline.run())
     unwire = _wire_signals(pipeline, running)
+    pipeline.bus.subscribe(PipelineStarted.type, lambda _: process.keep_what_is_loaded())
     if until is not None:
         pipeline.bus.subscribe(until, lambda event: pipeline.stop(f"{event.type} came"))
     try:
@@ -117,6 +132,8 @@ def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable
     Returns:
         A function that gives the signals back.
     """
+    import asyncio
+
     received = 0
     loop = asyncio.get_running_loop()
 

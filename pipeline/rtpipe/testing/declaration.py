@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import AudioFormat
 from rtpipe.events import Event, event_type
+from rtpipe.field_types import description
 from rtpipe.stage import FAMILIES, Options, Sink, Stage
 from rtpipe.vocabulary import RESERVED
 
@@ -57,8 +58,8 @@ def _options_findings(options_type: Any) -> Iterator[str]:
         yield f"{name} must refuse unknown options: a misspelt one would pass unseen"
     if not options_type.model_config.get("frozen"):
         yield f"{name} must be frozen: what was read from the file stays as it is"
-    for key, described in options_type.model_fields.items():
-        if not (described.description or "").strip():
+    for key in options_type.model_fields:
+        if not description(options_type, key).strip():
             yield f"{name}.{key} has no docstring: `rtpipe stages` has nothing to say about it"
     main = options_type.main
     if main is not None and main not in options_type.model_fields:

@@ -61,8 +61,8 @@ class Encoding:
 
     def sample_rates(self) -> list[int] | None:
         """Return the sample rates (Hz) the encoder takes; None: any."""
-        if self.codec.startswith("pcm_"):
-            return None
+        if self.codec in _RATES or self.codec.startswith("pcm_"):
+            return _RATES.get(self.codec)
         import av
 
         rates = av.Codec(self.codec, "w").audio_rates
@@ -128,6 +128,16 @@ _BY_ENDING = {
 }
 ENDINGS = ", ".join(f".{ending}" for ending in _BY_ENDING)
 """For people: the endings of files that can be written."""
+_RATES: dict[str, list[int] | None] = {
+    "flac": None,
+    "libopus": [8000, 12_000, 16_000, 24_000, 48_000],
+    "libmp3lame": [8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000],
+    "aac": [
+        *(7350, 8000, 11_025, 12_000, 16_000, 22_050, 24_000),
+        *(32_000, 44_100, 48_000, 64_000, 88_200, 96_000),
+    ],
+}
+"""What FFmpeg says of the encoders above: to look at a file is not to load FFmpeg."""
 _BLOCKS = {"aac": 1024}
 """Samples that FFmpeg's readers always take whole, whatever the file says of the last ones."""
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "pcm": "pcm_s16le"}
@@ -152,13 +162,14 @@ def find_encoding(path: Path, format: str | None = None, codec: str | None = Non
         raise ValueError(f"cannot write {what}: the ending can be {ENDINGS}")
     if codec is None:
         return encoding
-    import av
-
     name = _ENCODERS.get(codec, codec)
-    try:
-        av.Codec(name, "w")
-    except ValueError:
-        raise ValueError(f"FFmpeg has no encoder {codec}: opus, flac, pcm, mp3, aac?") from None
+    if name not in _RATES and name not in _ENCODERS.values():
+        import av
+
+        try:
+            av.Codec(name, "w")
+        except ValueError:
+            raise ValueError(f"FFmpeg has no encoder {codec}: opus, flac, pcm, mp3, aac?") from None
     if encoding.format == "wav" and name != encoding.codec:
         raise ValueError("a WAV file holds pcm; for other codecs use the ending .mka")
     return replace(encoding, codec=name)

@@ -65,6 +65,7 @@ def load() -> Any:
     Raises:
         EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
+    fresh = "sounddevice" not in sys.modules
     pulse.require_answer()  # PortAudio would wait for it for ever
     try:
         with _quiet():
@@ -74,7 +75,7 @@ def load() -> Any:
             "the PortAudio library is not installed",
             help="sudo apt install libportaudio2  # Debian, Ubuntu, Raspberry Pi OS",
         ) from None
-    if not len(sounddevice.query_devices()):
+    if not fresh and not len(sounddevice.query_devices()):
         _look_again(sounddevice)
     return sounddevice
 

@@ -12,7 +12,7 @@ from helpers import actors
 from rtpipe import Transform, hookimpl
 from rtpipe.audio import AudioFrame
 from rtpipe.catalogue.plugins import Registry
-from rtpipe.cli import cli, run
+from rtpipe.cli import cli
 
 FILE = "version: 1\nstages: [ramp: 20, collect]\n"
 
@@ -45,8 +45,8 @@ def test_both_are_plugins_of_that_run(plugins: Registry) -> None:
 
 
 def test_without_them_everything_runs_and_nobody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "Terminal", lambda *_, **__: object())
-    monkeypatch.setattr(run, "watchdog", object())
+    monkeypatch.setattr("rtpipe.cli.display.Terminal", lambda *_, **__: object())
+    monkeypatch.setattr("rtpipe.cli.watchdog", object())
     assert rtpipe("a.yaml").output == ""
 
 

@@ -17,6 +17,7 @@ from rtpipe import ConfigError, Options, Source, hookimpl
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.catalogue.schema import make_schema
+from rtpipe.field_types import description
 from rtpipe.language.loading import load
 from rtpipe.testing.declaration import declaration_findings
 from rtpipe.vocabulary import (
@@ -233,7 +234,7 @@ def test_no_kind_is_called_like_a_reserved_key(word: str) -> None:
     "model", [PipelineFile, BesideStage, BesideSubscriber, BesideDo, QueueSpec, Restart]
 )
 def test_every_key_is_described(model: type[BaseModel]) -> None:
-    assert not [key for key, field in keys(model).items() if not field.description]
+    assert not [name for name in model.model_fields if not description(model, name)]
 
 
 def test_the_pages_of_explain_name_every_key() -> None:

@@ -7,13 +7,14 @@ import wave
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rtpipe import StageError
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
-from rtpipe_plugins.media.encoding import WavWriter, find_encoding
+from rtpipe_plugins.media.encoding import _BY_ENDING, _RATES, WavWriter, find_encoding
 
 
 class SlowWriter:
@@ -98,6 +99,15 @@ def test_a_wav_that_would_pass_4_gib_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="4 GiB at most"):
         writer.write([piece(0)])
     writer.close()
+
+
+@pytest.mark.parametrize(("encoder", "rates"), _RATES.items())
+def test_the_sample_rates_that_need_no_look_into_ffmpeg_are_its_own(
+    encoder: str, rates: list[int] | None
+) -> None:
+    told = av.Codec(encoder, "w").audio_rates
+    assert rates == (sorted(told) if told else None)
+    assert {each.codec for each in _BY_ENDING.values()} <= {*_RATES, "pcm_s16le"}
 
 
 @pytest.mark.parametrize("ending", ["mka", "mkv", "webm"])

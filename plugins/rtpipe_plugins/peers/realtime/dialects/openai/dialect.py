@@ -1,23 +1,13 @@
-"""OpenAI's Realtime API as a dialect: made of the options, for the calls of one stage."""
+"""OpenAI's Realtime API as a dialect: made of the options, for the calls of one stage.
+
+What a call is made of is imported with the first one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe_plugins.peers.realtime.account import Mask
-from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
-from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
-from rtpipe_plugins.peers.realtime.dialects.openai.media_server import (
-    WIRE_SESSION,
-    RealtimeMediaServer,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
-from rtpipe_plugins.peers.realtime.dialects.openai.session_object import (
-    examine,
-    merged,
-    session_object,
-)
-from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -26,6 +16,11 @@ if TYPE_CHECKING:
 
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import FalseInterruptions
+    from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
+    from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
+    from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+    from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
     from rtpipe_plugins.peers.realtime.events import ServerEvent
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
@@ -38,6 +33,8 @@ class OpenAIDialect:
     data_channel: ClassVar[str] = "oai-events"
 
     def __init__(self, options: RealtimeOptions, account: Account, log: Logger) -> None:
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
+
         self._options = options
         self._account = account
         self._log = log
@@ -48,23 +45,43 @@ class OpenAIDialect:
     @staticmethod
     def examine(options: RealtimeOptions) -> Iterable[Examined]:
         """See `Dialect.examine`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import examine
+
         return examine(options)
 
     def conversation(self) -> RealtimeProtocol:
         """See `Dialect.conversation`."""
-        wanted = self._options.false_interruption
-        judge = FalseInterruptions(wanted.min_speech_ms, wanted.words_ms) if wanted else None
+        from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+
         return RealtimeProtocol(
-            merged(self._session, WIRE_SESSION) if self._over_websocket else self._session,
+            self._wire_session() if self._over_websocket else self._session,
             given=not (self._over_websocket or self._account.has_ephemeral_key),
             mask=self._mask,
             log=self._log,
             tools=self._options.own_tools(),
-            false_interruptions=judge,
+            false_interruptions=self._judge(),
         )
+
+    def _wire_session(self) -> dict[str, Any]:
+        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import WIRE_SESSION
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
+
+        return merged(self._session, WIRE_SESSION)
+
+    def _judge(self) -> FalseInterruptions | None:
+        wanted = self._options.false_interruption
+        if wanted is None:
+            return None
+        from rtpipe_plugins.peers.realtime.dialects.openai.false_interruption import (
+            FalseInterruptions,
+        )
+
+        return FalseInterruptions(wanted.min_speech_ms, wanted.words_ms)
 
     def signaling(self) -> RealtimeSignaling:
         """See `Dialect.signaling`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+
         azure = self._account.provider == "azure" and not self._over_websocket
         return RealtimeSignaling(
             self._account,
@@ -77,12 +94,18 @@ class OpenAIDialect:
 
     def media_server(self, loudspeaker: LoudspeakerPosition) -> RealtimeMediaServer:
         """See `Dialect.media_server`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
+
         return RealtimeMediaServer(loudspeaker)
 
     def history(self) -> RealtimeHistory:
         """See `Dialect.history`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.history import RealtimeHistory
+
         return RealtimeHistory(self._options.history_items)
 
     def update(self, session: Mapping[str, Any]) -> None:
         """See `Dialect.update`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
+
         self._session = merged(self._session, session)
