@@ -48,34 +48,41 @@ async def run_source(
 
 async def _produce(slot: Slot, outlet: Outlet, *, live: bool) -> None:
     timeline = Timeline(slot.ctx.clock if live else None)
-    count = 0
     while True:
-        frames: Any = None  # a stranger's: perhaps no generator
         stage = slot.stage
         try:
-            frames = stage.frames()
-            async for frame in frames:
-                check_made(frame, "frames")
-                timeline.place(frame)
-                slot.note(frame)
-                if late := outlet.offer(frame):
-                    await deliver(late)
-                count += 1
-                if count % _FRAMES_BETWEEN_BREATHS == 0:
-                    await asyncio.sleep(0)  # a source that never waits must not hold the loop
+            await _give_out(slot, outlet, timeline)
         except BaseException as error:
-            if isinstance(error, GeneratorExit):
-                frames = None  # its loop is gone: there is nobody to wait for it
             if asked_to_end(error):
                 raise
             if not await slot.recover(contained(error)) or slot.stage is stage:
                 return  # what has raised gives no more
         else:
             return
-        finally:
-            if frames is not None and hasattr(frames, "aclose"):
-                await frames.aclose()
         timeline.resume()
+
+
+async def _give_out(slot: Slot, outlet: Outlet, timeline: Timeline) -> None:
+    """Carry every frame of the present instance on its way."""
+    frames: Any = None  # a stranger's: perhaps no generator
+    count = 0
+    try:
+        frames = slot.stage.frames()
+        async for frame in frames:
+            check_made(frame, "frames")
+            timeline.place(frame)
+            slot.note(frame)
+            if late := outlet.offer(frame):
+                await deliver(late)
+            count += 1
+            if count % _FRAMES_BETWEEN_BREATHS == 0:
+                await asyncio.sleep(0)  # a source that never waits must not hold the loop
+    except GeneratorExit:
+        frames = None  # its loop is gone: there is nobody to wait for it
+        raise
+    finally:
+        if frames is not None and hasattr(frames, "aclose"):
+            await frames.aclose()
 
 
 async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> None:
