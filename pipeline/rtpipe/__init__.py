@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rtpipe.running.app_frames import FrameSink, FrameSource
     from rtpipe.running.embedding import load, loads, run
     from rtpipe.running.runtime import Pipeline
+    from rtpipe.running.timeline import Timeline
     from rtpipe.stage import (
         Options,
         Peer,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
         Transform,
         action,
     )
-    from rtpipe.timeline import Timeline
     from rtpipe.waveform import AudioFrame
     from rtpipe.wording.diagnostics import Remedy
 
@@ -140,7 +140,7 @@ _HOMES = {
     "rtpipe.running.app_frames": "FrameSink FrameSource",
     "rtpipe.running.runtime": "Pipeline",
     "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform action",
-    "rtpipe.timeline": "Timeline",
+    "rtpipe.running.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
     "rtpipe.wording.diagnostics": "Remedy",
 }

@@ -10,8 +10,8 @@ from rtpipe.language.spec import Drop
 from rtpipe.running.chain import deliver
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
+from rtpipe.running.timeline import Timeline
 from rtpipe.stage import Sink, Transform
-from rtpipe.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
