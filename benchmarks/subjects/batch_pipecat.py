@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.subjects.pipecat_frames import BARE, PassOn, Running, Told  # first: it hushes
-
 import numpy as np
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from benchmarks.subjects.gated_speech import HEADER, PREROLL, RATE, UNIT, Detector, Gate, softer
+from benchmarks.subjects.pipecat_frames import BARE, PassOn, Running, Told  # first: it hushes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -73,7 +73,7 @@ class Gate:
         self._changes: deque[tuple[int, bool]] = deque()
         self._held: deque[NDArray[np.int16]] = deque()
         self._begin = self._end = 0  # of what is held
-        self._level = 0
+        self._level: int | None = None  # of _FADE; as it stands where the stream begins
 
     def process(
         self, block: NDArray[np.int16], verdicts: list[bool]
@@ -117,6 +117,8 @@ class Gate:
 
     def _fade(self, samples: NDArray[np.int16]) -> None:
         target, step = (_FADE, 1) if self._open else (0, -1)
+        if self._level is None:
+            self._level = target
         count = min(len(samples), abs(target - self._level))
         if count:
             way = (self._level + step * np.arange(1, count + 1)) / _FADE

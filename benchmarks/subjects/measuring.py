@@ -15,7 +15,6 @@ import asyncio
 import cProfile
 import gc
 import json
-import os
 import pstats
 import statistics
 import time
@@ -87,7 +86,8 @@ def main(engines: Mapping[str, Maker]) -> None:
         case "memory":
             figures = asyncio.run(memory(make, asked.pipelines[0], asked.stages[0]))
         case _:
-            print(json.dumps({"profile": profile(make, asked.stages[0], asked.frames)}))
+            found = profile(make, asked.stages[0], asked.frames, asked.pipelines[0])
+            print(json.dumps({"profile": found}))
             return
     print(json.dumps(figures))
 
@@ -241,17 +241,42 @@ def private_kb(pid: int | str = "self") -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
-def profile(make: Maker, stages: int, frames: int) -> list[dict[str, Any]]:
-    """Return where the CPU time of a frame goes: the dearest functions first."""
-    profiler = cProfile.Profile(time.process_time)
-    asyncio.run(_lockstep(make, stages, frames, profiler))
+def profile(make: Maker, stages: int, frames: int, pipelines: int) -> list[dict[str, Any]]:
+    """Return where the CPU time of a frame goes: the dearest functions first.
+
+    Of an engine that paces itself in some pipelines, else of one with one frame in flight.
+    """
+    profiler = cProfile.Profile()
+    if make(stages, lambda _: None).paces_itself:
+        frames = asyncio.run(_paced(make, pipelines, stages, profiler))
+    else:
+        asyncio.run(_lockstep(make, stages, frames, profiler))
     return dearest(profiler, frames)
+
+
+async def _paced(make: Maker, pipelines: int, stages: int, profiler: cProfile.Profile) -> int:
+    """Let pipelines run under a profiler for a while; return how many frames came."""
+    came: list[object] = []
+    engines = [make(stages, came.append) for _ in range(pipelines)]
+    for engine in engines:
+        await engine.start()
+    await asyncio.sleep(_WARM_S)
+    came.clear()
+    profiler.enable()
+    await asyncio.sleep(_WARM_S)
+    profiler.disable()
+    frames = len(came)
+    for engine in engines:
+        await engine.close()
+    return frames
 
 
 def dearest(profiler: cProfile.Profile, frames: int, most: int = 14) -> list[dict[str, Any]]:
     """Return the functions that took longest: their share (%), and calls for each frame."""
     timed: dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
     timed = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    # What waits is not what costs.
+    timed = {place: row for place, row in timed.items() if "select.epoll" not in place[2]}
     whole = sum(own for _, _, own, _, _ in timed.values())
     ordered = sorted(timed.items(), key=lambda item: -item[1][2])
     return [
@@ -269,9 +294,3 @@ def _named(file: str, _line: int, name: str) -> str:
     if file == "~":
         return name.strip("<>")
     return f"{Path(file).parent.name}/{Path(file).name} {name}"
-
-
-def pin(cpu: str | None) -> None:
-    """Keep this process on one core."""
-    if cpu:
-        os.sched_setaffinity(0, {int(cpu)})
