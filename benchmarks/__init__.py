@@ -1,1 +1,1 @@
-"""What is measured: `python -m benchmarks` beside other programs; each script a matter of its own."""
+"""Measurements: `python -m benchmarks` beside other programs, and scripts on one matter each."""

@@ -2,17 +2,17 @@
 
     python -m benchmarks --install                the peers, then all of it: about 20 minutes
     python -m benchmarks --only batch --rounds 3  one section; the others keep their figures
-    python -m benchmarks --short                  a minute, rtpipe and its floor alone; writes nothing
+    python -m benchmarks --short                  a minute: rtpipe and its floor, writes nothing
     python -m benchmarks --page                   the page and its plots again, from the figures
 
-Writes `benchmarks/results/performance.json` and `docs/explanation/performance.md`. No figure makes it
-fail; a program of ours that does not run does.
+Writes `benchmarks/results/performance.json` and `docs/explanation/performance.md`. No figure makes
+it fail; a program of ours that does not run does.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import subprocess
@@ -74,7 +74,7 @@ def main() -> int:
     results = {
         "machine": machine.machine(),
         "peers": {} if short else peers.versions(asked.peers),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "load": load,
         "rounds": rounds,
         "seed": asked.seed,

@@ -62,8 +62,8 @@ def _pipelines(setting: Setting) -> Section:
     return Section(
         "pipelines",
         f"From 1 to {max(counts)} pipelines",
-        "CPU time of one pipeline for each second of audio, as in the section on many pipelines. A lone"
-        " pipeline costs its wake-ups, whatever it is written in.",
+        "CPU time of one pipeline for each second of audio, as in the section on many pipelines. A"
+        " lone pipeline costs its wake-ups, whatever it is written in.",
         tuple(f"{count} pipelines ms" for count in counts),
         "rtpipe, one ticker",
         (
@@ -88,8 +88,8 @@ def _lengths(setting: Setting) -> Section:
     return Section(
         "lengths",
         "From 10 ms to 1 s in a frame",
-        "gain, vad and mute_gate on frames of these lengths, from memory to nowhere: CPU time for each"
-        " 20 ms of audio. Beside it numpy alone, which does the same arithmetic.",
+        "gain, vad and mute_gate on frames of these lengths, from memory to nowhere: CPU time for"
+        " each 20 ms of audio. Beside it numpy alone, which does the same arithmetic.",
         tuple(f"{length} ms µs" for length in lengths),
         "numpy loop (the floor)",
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.comparison.figures import ratio, short, spread
+from benchmarks.comparison.figures import ratio, spread
 from benchmarks.comparison.sections import (
     DEFAULTS,
     DIRECT,
@@ -63,7 +63,7 @@ class Goal:
     def bound(self) -> str:
         """Return what is promised."""
         sign, bound = ("≥", self.at_least) if self.at_least is not None else ("≤", self.at_most)
-        return f"{sign} {short(bound or 0)}{' ×' if self.under else ''}"
+        return f"{sign} {bound:g}{' ×' if self.under else ''}"
 
 
 def _less(section: str, peer: str, figure: str, times: float, what: str, profile: str) -> Goal:

@@ -45,11 +45,12 @@ def page(results: dict[str, Any]) -> str:
 def _introduction(results: dict[str, Any]) -> Iterator[str]:
     yield "# Performance: beside its peers"
     yield (
-        "The same work in rtpipe, in other programs, and in the barest code that does it: the floor."
-        " Every round runs them all, one after the other, in an order drawn anew; a ratio is taken within"
-        " a round, and what stands here is the median over the rounds, with the least and the most."
-        " Absolute figures hold for one machine on one day; ratios move less. Smaller is better"
-        " everywhere; “× rtpipe” says how many times as much as rtpipe something takes."
+        "The same work in rtpipe, in other programs, and in the barest code that does it: the"
+        " floor. Every round runs them all, one after the other, in an order drawn anew; a ratio"
+        " is taken within a round, and what stands here is the median over the rounds, with the"
+        " least and the most. Absolute figures hold for one machine on one day; ratios move less."
+        " Smaller is better everywhere; “× rtpipe” says how many times as much as rtpipe something"
+        " takes."
     )
     rows = [[name, str(value)] for name, value in results["machine"].items()]
     rows += [["peers", ", ".join(f"{k} {v}" for k, v in results["peers"].items()) or "none"]]
@@ -174,8 +175,9 @@ def _honestly(sections: dict[str, Any]) -> Iterator[str]:
         )
         if times is not None:
             lines.append(
-                f"A whole kiosk takes {times.text()} times the CPU of the bare script, of which the call"
-                " itself, Opus, SRTP and the wake-ups of 50 packets each way, is the most in both."
+                f"A whole kiosk takes {times.text()} times the CPU of the bare script, of which"
+                " the call itself, Opus, SRTP and the wake-ups of 50 packets each way, is the"
+                " most in both."
             )
     batch = sections.get("batch")
     if batch is not None:
@@ -188,16 +190,17 @@ def _honestly(sections: dict[str, Any]) -> Iterator[str]:
             "A whole process also imports: from start to end the batch took "
             + ", ".join(walls)
             + "."
-            " GStreamer, FFmpeg and SoX have next to nothing to import, and make a cheaper decision."
+            " GStreamer, FFmpeg and SoX have next to nothing to import and decide more cheaply."
         )
     lines.append(
-        "GStreamer direct hands over to no other task or thread between its elements, rtpipe does between"
-        f" source and sink; “{FLOOR}” says what that costs in Python at least. Pipecat's defaults"
-        f" (“{DEFAULTS}”) do more than hand on frames: observers, turn tracking, RTVI."
+        "GStreamer direct hands over to no other task or thread between its elements, rtpipe does"
+        f" between source and sink; “{FLOOR}” says what that costs in Python at least. Pipecat's"
+        f" defaults (“{DEFAULTS}”) do more than hand on frames: observers, turn tracking, RTVI."
     )
     lines.append(
-        "A stage that hands its frame on does no work. What works on samples costs more than the way"
-        " between stages, and in C less than in numpy; larger blocks close that gap, not a shorter way."
+        "A stage that hands its frame on does no work. What works on samples costs more than the"
+        " way between stages, and in C less than in numpy; larger blocks close that gap, not a"
+        " shorter way."
     )
     yield "\n".join(f"- {line}" for line in lines)
 

@@ -1,4 +1,4 @@
-"""The programs beside which rtpipe is measured: made in a folder of their own, never dependencies."""
+"""The programs beside which rtpipe is measured: in a folder of their own, never dependencies."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ path[style*="{_TEXT}"], use[style*="{_TEXT}"] {{ stroke: var(--ink) !important }
 _OURS, _FLOOR, _PEER = "#1a7fd4", "#2a9d5c", "#9a8a78"
 _LINES = ("#1a7fd4", "#56b0f5", "#2a9d5c", "#d9822b", "#b05cc6")
 """Readable on white and on black."""
-_WIDTH_IN, _ROW_IN = 7.6, 0.3
+_WIDTH_IN, _ROW_IN = 8.4, 0.3
 
 
 def main() -> None:
@@ -69,38 +69,46 @@ def main() -> None:
 
 
 def _bars(section: dict[str, Any]) -> None:
-    """Draw a bar for each subject, on a logarithmic scale, with its ratio beside it."""
-    figure, reference = section["figures"][0], section["reference"]
-    found = {
-        subject: each
+    """Draw the first two figures, unless they are shares, as bars on a logarithmic scale."""
+    shown = [figure for figure in section["figures"][:2] if not figure.endswith("%")]
+    subjects = [
+        subject
         for subject in section["subjects"]
-        if (each := spread(section, subject, figure)) is not None and each.median > 0
-    }
-    _, axes = plt.subplots(figsize=(_WIDTH_IN, 0.9 + _ROW_IN * max(len(found), 1)))
-    for place, (subject, each) in enumerate(found.items()):
+        if any(spread(section, subject, figure) for figure in shown)
+    ]
+    size = (_WIDTH_IN, 0.9 + _ROW_IN * max(len(subjects), 1))
+    _, panels = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
+    for axes, figure in zip(panels[0], shown, strict=True):
+        _panel(axes, section, subjects, figure)
+    first = panels[0][0]
+    first.set_yticks(range(len(subjects)), [subject.replace("`", "") for subject in subjects])
+    first.invert_yaxis()
+
+
+def _panel(axes: Axes, section: dict[str, Any], subjects: list[str], figure: str) -> None:
+    """Draw a bar for each subject, with how many times it is the reference."""
+    reference = section["reference"]
+    least = most = 0.0
+    for place, subject in enumerate(subjects):
+        each = spread(section, subject, figure)
+        if each is None or each.median <= 0:
+            continue
+        least = min(least or each.median, each.median)
+        most = max(most, each.most)
         beyond = [[each.median - max(each.least, 1e-9)], [each.most - each.median]]
         axes.barh(place, each.median, color=_colour(subject), height=0.62)
         axes.errorbar(each.median, place, xerr=beyond, color=_TEXT, linewidth=0.9, capsize=2)
         times = ratio(section, (subject, figure), (reference, figure))
         label = short(each.median)
         if times is not None and subject != reference:
-            label += f"   {short(times.median)} ×"
-        axes.annotate(
-            label,
-            (max(each.most, each.median), place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    axes.set_yticks(range(len(found)), [subject.replace("`", "") for subject in found])
-    axes.invert_yaxis()
-    if found:
-        least = min(each.median for each in found.values())
-        most = max(each.most for each in found.values())
+            label += f", {short(times.median)} ×"
+        end = (max(each.most, each.median), place)
+        axes.annotate(label, end, xytext=(5, 0), textcoords="offset points", va="center")
+    if most:
         axes.set_xscale("log")
-        axes.set_xlim(least / 2, most * (most / least) ** 0.25 * 1.6)
-    _plain(axes, "x")
-    axes.set_xlabel(f"{figure} (logarithmic; × {reference.replace('`', '')})")
+        axes.set_xlim(least / 2, most * (most / least) ** 0.5 * 2)
+        _plain(axes, "x")
+    axes.set_xlabel(figure)
 
 
 def _curve(section: dict[str, Any], label: str) -> None:
@@ -144,9 +152,9 @@ def _colour(subject: str) -> str:
 
 
 def _plain(axes: Axes, which: str) -> None:
-    """Let a logarithmic axis show plain numbers, at 1, 2 and 5."""
+    """Let a logarithmic axis show plain numbers."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=(1.0,) if which == "x" else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -1,7 +1,7 @@
 """Runs the subjects, round by round: each round has all of them, in an order that a seed draws.
 
-A machine's absolute figures move by a factor of two between quiet and busy minutes, the ratios within
-a round do not: so all of a section is measured in one stretch, and ratios are taken within a round.
+A machine's absolute figures move by a factor of two between quiet and busy minutes, the ratios
+within a round do not: so a section is measured in one stretch, and ratios are taken within a round.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 150.0
 _NICE = -10
+_FAILURES = (OSError, RuntimeError, ValueError, IndexError, subprocess.TimeoutExpired)
+"""What a program that fails shows itself by."""
 
 
 @dataclass(slots=True)
@@ -86,11 +88,9 @@ class Runner:
         ) as process:
             try:
                 out, err = process.communicate(timeout=_TIMEOUT_S)
-            except BaseException as error:
+            except BaseException:
                 with suppress(ProcessLookupError):  # and whatever it has started
                     os.killpg(process.pid, signal.SIGKILL)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise RuntimeError(f"took longer than {_TIMEOUT_S:g} s") from None
                 raise
         if process.returncode:
             said = [line for line in err.decode().splitlines() if line.strip()]
@@ -132,7 +132,7 @@ def _measure_one(subject: Subject, number: int, result: dict[str, Any], runner: 
     """Add a round of a subject to what came of its section."""
     try:
         figures = runner.run(subject)
-    except (OSError, RuntimeError, ValueError, IndexError) as error:
+    except _FAILURES as error:
         result["failed"][subject.name] = str(error)
         print(f"  {subject.name} FAILED: {error}", flush=True)
         return
@@ -150,7 +150,7 @@ def profiles(subjects: dict[str, Subject], runner: Runner) -> dict[str, Any]:
     for name, subject in subjects.items():
         try:
             found[name] = runner.run(subject)["profile"]
-        except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
+        except (*_FAILURES, KeyError) as error:
             print(f"  no profile of {name}: {error}", flush=True)
     return found
 
@@ -166,7 +166,7 @@ def make_recording(path: Path, seconds: int) -> None:
 
 
 def heard(path: Path) -> dict[str, Any]:
-    """Return the hash and the level (dBFS) of a file's samples, and how much of it is silent (%)."""
+    """Return hash and level (dBFS) of a file's samples, and how much of it is silent (%)."""
     try:
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)

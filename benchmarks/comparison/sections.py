@@ -20,8 +20,9 @@ NODES, CHANNELS = "LiveKit generators", "LiveKit channels"
 TICKER, FLOOR_TICKER = "rtpipe, one ticker", "bare loop, one timer"
 
 LIBRARIES = "importing the kiosk's libraries"
-_KIOSK_LIBRARIES = "click, pluggy, pydantic, ruamel.yaml, numpy, av, aiohttp, aiortc, _webrtcvad"
-_LOOKING = "click, pluggy, pydantic, ruamel.yaml"
+_COMPAND = "-60,-90,-50,-50,0,0"
+_LOOKING = "import click, pluggy, ruamel.yaml; from pydantic import BaseModel"
+_CALLING = f"{_LOOKING}; import numpy, av, aiohttp, aiortc, _webrtcvad"
 
 
 def sections(setting: Setting) -> list[Section]:
@@ -62,11 +63,11 @@ def _frames(setting: Setting) -> Section:
     return Section(
         "frames",
         "A frame through six stages",
-        "A frame of 20 ms is given to the source when the one before came out of the sink; between them"
-        " are six stages that hand it on. CPU time of the whole process for each frame, and what one"
-        " stage more costs (the slope over 1, 6 and 12 stages). rtpipe is fed by an `asyncio.Queue`, as"
-        " a program would; the floor by the cheapest channel that Python allows, and so is rtpipe in"
-        " the row that says so.",
+        "A frame of 20 ms is given to the source when the one before came out of the sink; between"
+        " them are six stages that hand it on. CPU time of the whole process for each frame, and"
+        " what one stage more costs (the slope over 1, 6 and 12 stages). rtpipe is fed by an"
+        " `asyncio.Queue`, as a program would; the floor by the cheapest channel that Python"
+        " allows, and so is rtpipe in the row that says so.",
         ("6 stages µs", "a stage µs"),
         RTPIPE,
         (
@@ -91,8 +92,9 @@ def _latency(setting: Setting) -> Section:
     return Section(
         "latency",
         "Latency at 50 frames a second",
-        "From the moment a frame is given to the source of six stages to the moment its sink has it, one"
-        " pipeline on a core with nothing else to do, in real time: what waking up costs is in it.",
+        "From the moment a frame is given to the source of six stages to the moment its sink has"
+        " it, one pipeline on a core with nothing else to do, in real time: what waking up costs"
+        " is in it.",
         ("p50 µs", "p99 µs"),
         RTPIPE,
         (
@@ -115,9 +117,10 @@ def _density(setting: Setting) -> Section:
     return Section(
         "density",
         f"{sizes.pipelines} pipelines in one process",
-        "Each of six stages, in real time. CPU time of one pipeline for each second of audio, counted by"
-        " the frames that came out. On own timers every source sleeps by itself, each at a phase of its"
-        " own; with one ticker the sources have no clock of their own and are woken together.",
+        "Each of six stages, in real time. CPU time of one pipeline for each second of audio,"
+        " counted by the frames that came out. On own timers every source sleeps by itself, each"
+        " at a phase of its own; with one ticker the sources have no clock of their own and are"
+        " woken together.",
         (f"{sizes.pipelines} pipelines ms", f"{sizes.pipelines} pipelines in time %"),
         TICKER,
         (
@@ -147,8 +150,8 @@ def _memory(setting: Setting) -> Section:
     return Section(
         "memory",
         "Memory of a pipeline",
-        "What each further pipeline of six stages adds to the private memory of its process, after it was"
-        " given five frames.",
+        "What each further pipeline of six stages adds to the private memory of its process, after"
+        " it was given five frames.",
         ("kB",),
         RTPIPE,
         (
@@ -176,6 +179,7 @@ def _batch(setting: Setting) -> Section:
 
     me, pipecat = sys.executable, peers.python(setting.peers, "pipecat")
     ffmpeg = ("ffmpeg", "-v", "error", "-y", "-threads", "1", "-filter_threads", "1")
+    sox = ("sox", "-V1", "-D", source)
     gate = "asetnsamples=960,volume=-3dB:precision=fixed,agate"
 
     def gst(name: str, file: str, *elements: str) -> Subject:
@@ -187,10 +191,11 @@ def _batch(setting: Setting) -> Section:
     return Section(
         "batch",
         f"A file of {setting.sizes.batch_s // 60 or setting.sizes.batch_s / 60:g} minutes",
-        "file → gain → vad → mute_gate → file, 48 kHz mono. CPU time on one core, without imports where"
-        " the program is Python's. rtpipe, the numpy loops and Pipecat do the same work: the hash of"
-        " their samples is compared. GStreamer, FFmpeg and SoX decide otherwise what is speech, so of"
-        " theirs only the level is told; their time is that of the whole process, which starts faster.",
+        "file → gain → vad → mute_gate → file, 48 kHz mono. CPU time on one core, without imports"
+        " where the program is Python's. rtpipe, the numpy loops and Pipecat do the same work: the"
+        " hash of their samples is compared. GStreamer, FFmpeg and SoX decide otherwise what is"
+        " speech, so of theirs only the level is told; their time is that of the whole process,"
+        " which starts faster.",
         ("CPU s", "process CPU s", "wall s"),
         RTPIPE,
         (
@@ -215,8 +220,7 @@ def _batch(setting: Setting) -> Section:
             ),
             Subject(
                 "SoX compand",
-                ("sox", "-V1", "-D", source, str(out / "sox.wav"), "vol", "-3dB")
-                + ("compand", ".01,.3", "-60,-90,-50,-50,0,0"),
+                (*sox, str(out / "sox.wav"), "vol", "-3dB", "compand", ".01,.3", _COMPAND),
                 "process",
                 output=out / "sox.wav",
             ),
@@ -239,26 +243,23 @@ def _start(setting: Setting) -> Section:  # noqa: ARG001 - as the others
     def process(name: str, *words: str) -> Subject:
         return Subject(name, (sys.executable, *words), "process", ours=True)
 
-    def imports(name: str, libraries: str) -> Subject:
-        return process(name, "-c", f"import {libraries}")
-
     return Section(
         "start",
         "The start",
-        "Of processes, beside others that only import what those need. `first RTP packet` is the kiosk of"
-        " `pipelines/kiosk.yaml` with a recorded visitor (`--profile file`), from its start to the first"
-        " packet that a socket sees, against a server that already runs on another core. `validate` and"
-        f" `graph` need {_LOOKING}; the kiosk's libraries are {_KIOSK_LIBRARIES}.",
+        "Of processes, beside others that only import what those need. `first RTP packet` is the"
+        " kiosk of `pipelines/kiosk.yaml` with a recorded visitor (`--profile file`), from its"
+        " start to the first packet that a socket sees, against a server that already runs on"
+        f" another core. `validate` needs `{_LOOKING}`, the kiosk `{_CALLING}`.",
         ("CPU ms", "wall ms"),
         LIBRARIES,
         (
             process("`pass`", "-c", "pass"),
             process("`rtpipe --help`", "-m", "rtpipe", "--help"),
-            imports("importing click", "click"),
+            process("importing click", "-c", "import click"),
             process("`rtpipe validate kiosk.yaml`", "-m", "rtpipe", "validate", kiosk),
             process("`rtpipe graph kiosk.yaml`", "-m", "rtpipe", "graph", kiosk),
-            imports("importing what validate needs", _LOOKING),
-            imports(LIBRARIES, _KIOSK_LIBRARIES),
+            process("importing what validate needs", "-c", _LOOKING),
+            process(LIBRARIES, "-c", _CALLING),
             _ours("first RTP packet", "first_packet", short=False),
         ),
     )
@@ -274,10 +275,10 @@ def _kiosk(setting: Setting) -> Section:
     return Section(
         "kiosk",
         "The whole kiosk, while nobody speaks",
-        "Microphone and loudspeaker of a private PulseAudio, a call to a server in another process. The"
-        " bare script (`benchmarks/subjects/bare_kiosk.py`) is what aiortc and sounddevice need at least:"
-        " no gain, no voice detection, no gate, no recording, no events; the short pipeline does the same"
-        " as it, the kiosk all of that.",
+        "Microphone and loudspeaker of a private PulseAudio, a call to a server in another"
+        " process. The bare script (`benchmarks/subjects/bare_kiosk.py`) is what aiortc and"
+        " sounddevice need at least: no gain, no voice detection, no gate, no recording, no"
+        " events; the short pipeline does the same as it, the kiosk all of that.",
         ("CPU ms a second", "resident MB", "private MB", "threads"),
         "bare script",
         (

@@ -1,8 +1,8 @@
 """What a kiosk must at least do: microphone to a call, the call to the loudspeaker. No pipeline.
 
-Written as the examples of aiortc and sounddevice are: a callback that hands blocks to the event loop,
-a track that gives them to the call, and a queue between the far end and the loudspeaker. Runs until
-it is killed; prints `connected` when it is.
+Written as the examples of aiortc and sounddevice are: a callback that hands blocks to the event
+loop, a track that gives them to the call, and a queue between the far end and the loudspeaker. Runs
+until it is killed; prints `connected` when it is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Microphone(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._loop = asyncio.get_running_loop()
+        self._own_loop = asyncio.get_running_loop()
         self._blocks: asyncio.Queue[bytes] = asyncio.Queue(_MOST)
         self._pts = 0
         self._stream = sounddevice.RawInputStream(
@@ -43,7 +43,7 @@ class Microphone(MediaStreamTrack):
         self._stream.start()
 
     def _heard(self, data: Any, _frames: int, _time: object, _status: object) -> None:
-        self._loop.call_soon_threadsafe(self._put, bytes(data))
+        self._own_loop.call_soon_threadsafe(self._put, bytes(data))
 
     def _put(self, data: bytes) -> None:
         if not self._blocks.full():
@@ -80,9 +80,11 @@ class Loudspeaker:
 async def _play(track: MediaStreamTrack, play: Callable[[av.AudioFrame], None]) -> None:
     while True:
         try:
-            play(await track.recv())
+            frame = await track.recv()
         except MediaStreamError:
             return
+        assert isinstance(frame, av.AudioFrame)
+        play(frame)
 
 
 async def main() -> None:
@@ -94,11 +96,11 @@ async def main() -> None:
     call.createDataChannel("oai-events")
     connected = asyncio.Event()
 
-    @call.on("track")  # type: ignore[untyped-decorator]
+    @call.on("track")
     def _(track: MediaStreamTrack) -> None:
         tasks.append(asyncio.create_task(_play(track, loudspeaker.play)))
 
-    @call.on("connectionstatechange")  # type: ignore[untyped-decorator]
+    @call.on("connectionstatechange")
     def _() -> None:
         if call.connectionState == "connected":
             connected.set()

@@ -27,9 +27,9 @@ def run(source: Path, target: Path, block: int) -> None:
             samples = np.frombuffer(data, np.int16)
             softer(samples, scratch)
             for due in gate.process(samples, detector.hear(samples)):
-                write.write(due)
+                write.write(due.data)
         for due in gate.finish():
-            write.write(due)
+            write.write(due.data)
 
 
 def main() -> None:

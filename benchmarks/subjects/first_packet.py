@@ -2,8 +2,9 @@
 
     python -m benchmarks.subjects.first_packet
 
-The visitor is a file (`--profile file`). A socket that hears the loopback interface sees the packet;
-for that the process must be root. The kiosk has the core of this process, the server another.
+The visitor is a file (`--profile file`). A socket that hears the loopback interface sees the
+packet; for that the process must be root. The kiosk has the core of this process, the server
+another.
 """
 
 from __future__ import annotations

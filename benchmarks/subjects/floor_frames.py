@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import av
@@ -18,7 +19,7 @@ from benchmarks.subjects.channel import Channel
 from benchmarks.subjects.measuring import PERIOD_S, main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 _END = object()
 _SIZE = 960
@@ -41,6 +42,7 @@ class Fused:
     """A channel, and a task that calls the stages."""
 
     paces_itself = False
+    feed: Callable[[Any], Awaitable[None]]
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
         self._stages = [_pass_on(place) for place in range(stages)]
@@ -51,9 +53,6 @@ class Fused:
         self._channel = Channel()
         self.feed = self._channel.put
         self._task = asyncio.create_task(self._run())
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame; replaced by the channel's own method."""
 
     async def _run(self) -> None:
         get, stages, told = self._channel.get, self._stages, self._told
@@ -79,6 +78,7 @@ class Queued:
     """An `asyncio.Queue` and a task for each stage."""
 
     paces_itself = False
+    feed: Callable[[Any], Awaitable[None]]
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
         self._count = stages
@@ -87,7 +87,7 @@ class Queued:
     async def start(self) -> None:
         """Start the tasks."""
         queues: list[asyncio.Queue[Any]] = [asyncio.Queue(8) for _ in range(self._count + 1)]
-        pairs = zip(queues[:-1], queues[1:], strict=True)
+        pairs = pairwise(queues)
         self._tasks = [
             asyncio.create_task(self._stage(_pass_on(place), *pair))
             for place, pair in enumerate(pairs)
@@ -95,9 +95,6 @@ class Queued:
         self._tasks.append(asyncio.create_task(self._sink(queues[-1])))
         self._queue = queues[0]
         self.feed = self._queue.put
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame; replaced by the queue's own method."""
 
     async def _stage(
         self, stage: Callable[[Any], Any], before: asyncio.Queue[Any], after: asyncio.Queue[Any]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.subjects.idle_kiosk rtpipe|rtpipe-plain|bare [--seconds 8]
 
-Its devices are those of a private PulseAudio, its server another process. `rtpipe-plain` is a pipeline
-that does what the bare script does, `mic`, `realtime`, `speaker`, and no more.
+Its devices are those of a private PulseAudio, its server another process. `rtpipe-plain` is a
+pipeline that does what the bare script does, `mic`, `realtime`, `speaker`, and no more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.subjects.serving import serving
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from devices.pulse import PulseAudio
+from devices.pulse import PulseAudio  # noqa: E402 - behind the folder it is in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,8 +60,8 @@ def main() -> None:
                 "rtpipe-plain": [*command, "plain.yaml"],
                 "bare": [sys.executable, "-m", "benchmarks.subjects.bare_kiosk"],
             }
-            with serving(folder) as env:
-                env = {**os.environ, **pulse.env, **env, "PYTHONPATH": str(ROOT)}
+            with serving(folder) as server:
+                env = {**os.environ, **pulse.env, **server, "PYTHONPATH": str(ROOT)}
                 print(json.dumps(_measured(commands[asked.kind], folder, env, asked.seconds)))
     finally:
         pulse.kill()

@@ -1,4 +1,4 @@
-"""What 20 ms of audio cost in frames of several lengths: gain, vad and a gate, from memory to nowhere.
+"""What audio costs in frames of several lengths: gain, vad and a gate, from memory to nowhere.
 
 python -m benchmarks.subjects.lengths rtpipe|numpy --seconds 60 --lengths 20 200
 """

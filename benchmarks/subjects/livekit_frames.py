@@ -7,6 +7,7 @@ chained one behind the other, as the nodes of its agents.
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
@@ -15,7 +16,7 @@ from livekit.agents.utils.aio import Chan
 from benchmarks.subjects.measuring import main
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
 _SILENCE = bytes(1920)
 
@@ -29,6 +30,7 @@ class Nodes:
     """A channel, then generators, read by one task."""
 
     paces_itself = False
+    feed: Callable[[Any], Awaitable[None]]
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
         self._stages = stages
@@ -42,9 +44,6 @@ class Nodes:
             stream = _node(stream)
         self._tasks = [asyncio.create_task(self._sink(stream))]
         self.feed = self._first.send
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame; replaced by the channel's own method."""
 
     async def _sink(self, stream: AsyncIterable[Any]) -> None:
         async for frame in stream:
@@ -66,7 +65,7 @@ class Channels(Nodes):
     async def start(self) -> None:
         """Start the tasks."""
         channels: list[Chan[Any]] = [Chan(8) for _ in range(self._stages + 1)]
-        pairs = zip(channels[:-1], channels[1:], strict=True)
+        pairs = pairwise(channels)
         self._tasks = [asyncio.create_task(self._stage(*pair)) for pair in pairs]
         self._tasks.append(asyncio.create_task(self._sink(channels[-1])))
         self._first = channels[0]

@@ -1,4 +1,4 @@
-"""How an engine is measured, the same for each: what a frame costs, how late it comes, how many fit.
+"""How engines are measured, all alike: what a frame costs, how late it comes, how many fit.
 
 An engine is a source, some stages that hand their frame on, and a sink that tells. Frames are made
 outside what is timed. A module that has engines ends with `main(ENGINES)`:
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 PERIOD_S = 0.02
 """Of the frames: 960 samples, s16 mono 48 kHz."""
@@ -36,12 +36,11 @@ class Engine(Protocol):
 
     paces_itself: bool
     """Whether frames come by themselves, 50 in a second, from `start` on."""
+    feed: Callable[[Any], Awaitable[None]]
+    """Gives a frame to the source; there from `start` on, unless it paces itself."""
 
     async def start(self) -> None:
         """Be ready for frames when this returns."""
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame to the source."""
 
     async def close(self) -> None:
         """End, and let go of everything."""
@@ -109,7 +108,7 @@ def costs(make: Maker, stages: Sequence[int], frames: int, repeats: int) -> dict
 async def _lockstep(
     make: Maker, stages: int, frames: int, profiler: cProfile.Profile | None = None
 ) -> float:
-    """Return the CPU time of a frame (µs) when the next one is given after the last one came out."""
+    """Return the CPU time of a frame (µs): the next is given after the last one came out."""
     loop = asyncio.get_running_loop()
     came = loop.create_future()
     engine = make(stages, lambda _: came.set_result(None))

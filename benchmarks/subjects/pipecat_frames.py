@@ -23,7 +23,7 @@ from pipecat.workers.runner import WorkerRunner
 from benchmarks.subjects.measuring import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 logger.remove()
 _SILENCE = bytes(1920)
@@ -88,6 +88,7 @@ class Bare:
     """Without what can be switched off."""
 
     paces_itself = False
+    feed: Callable[[Any], Awaitable[None]]
     options: ClassVar[dict[str, Any]] = BARE
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
@@ -102,9 +103,6 @@ class Bare:
         await self._running.start()
         await asyncio.sleep(0.01)
         self.feed = source.push_frame
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame; replaced by the source's own method."""
 
     async def close(self) -> None:
         """Cancel it."""

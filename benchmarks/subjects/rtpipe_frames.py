@@ -18,7 +18,7 @@ from benchmarks.subjects.measuring import PERIOD_S, main
 from rtpipe import Options, Sink, Source, Transform, audio, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 _SIZE = 960
 _SILENCE = np.zeros(_SIZE, np.int16)
@@ -87,6 +87,7 @@ class Fused:
     """A pipeline as a user gets it."""
 
     paces_itself = False
+    feed: Callable[[Any], Awaitable[None]]
     fuse: ClassVar[str] = "true"
     source: ClassVar[str] = "fed"
     queue: ClassVar[Callable[[int], Any]] = asyncio.Queue
@@ -104,9 +105,6 @@ class Fused:
         plugin = Kinds(self._queue, self._told)
         self._pipeline = rtpipe.loads("\n".join(lines), plugins=[plugin])
         await self._pipeline.__aenter__()
-
-    async def feed(self, frame: Any) -> None:
-        """Give a frame; replaced by the queue's own method."""
 
     async def close(self) -> None:
         """End the stream, and with it the pipeline."""
