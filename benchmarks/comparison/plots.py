@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks.comparison.figures import ratio, short, spread
+from benchmarks.comparison.page import CURVES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,10 +60,9 @@ def main() -> None:
             "legend.frameon": False,
         }
     )
-    curves = {"stages": "stages", "pipelines": "pipelines", "lengths": "ms in a frame"}
     for name, section in json.loads(source.read_text("utf-8"))["sections"].items():
-        if name in curves:
-            _curve(section, curves[name])
+        if name in CURVES:
+            _curve(section, CURVES[name])
         else:
             _bars(section)
         _save(folder / f"{name}.svg", digest)

@@ -73,7 +73,7 @@ class Sizes:
 
     frames: int = 2000
     repeats: int = 3
-    seconds: float = 4.0
+    seconds: float = 3.0
     pipelines: int = 50
     batch_s: int = 600
     stage_counts: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)

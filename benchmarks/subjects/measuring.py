@@ -29,6 +29,7 @@ PERIOD_S = 0.02
 """Of the frames: 960 samples, s16 mono 48 kHz."""
 _WARM_FRAMES = 100
 _WARM_S = 1.0
+_SETTLE_S = 0.3
 
 
 class Engine(Protocol):
@@ -177,7 +178,7 @@ async def density(
     for engine in engines:
         await engine.start()
     begin = loop.time() + 0.1
-    end = begin + 0.5 + seconds  # of it, half a second to settle in
+    end = begin + _SETTLE_S + seconds
     timers = []
     if not engines[0].paces_itself:
         groups = [engines] if one_timer else [[engine] for engine in engines]
@@ -185,15 +186,14 @@ async def density(
             asyncio.create_task(_feed(group, begin + place * PERIOD_S / len(groups), end))
             for place, group in enumerate(groups)
         ]
-    await asyncio.sleep(begin + 0.5 - loop.time())
+    await asyncio.sleep(begin + _SETTLE_S - loop.time())
     before, spent, clock = came, time.process_time(), time.perf_counter()
     await asyncio.sleep(end - loop.time())
     frames, spent, clock = came - before, time.process_time() - spent, time.perf_counter() - clock
     for timer in timers:
         await timer
     await asyncio.sleep(0.05)
-    for engine in engines:
-        await engine.close()
+    await asyncio.gather(*(engine.close() for engine in engines))
     wanted = clock / PERIOD_S * pipelines
     return {
         f"{pipelines} pipelines ms": spent / max(frames, 1) / PERIOD_S * 1e3,
@@ -229,8 +229,7 @@ async def memory(make: Maker, pipelines: int, stages: int) -> dict[str, float]:
         if count == 1:
             before = private_kb()
     figures = {"kB": (private_kb() - before) / pipelines}
-    for engine in engines:
-        await engine.close()
+    await asyncio.gather(*(engine.close() for engine in engines))
     return figures
 
 
@@ -265,8 +264,7 @@ async def _paced(make: Maker, pipelines: int, stages: int, profiler: cProfile.Pr
     await asyncio.sleep(_WARM_S)
     profiler.disable()
     frames = len(came)
-    for engine in engines:
-        await engine.close()
+    await asyncio.gather(*(engine.close() for engine in engines))
     return frames
 
 

@@ -67,11 +67,14 @@ def test_the_page_has_every_section_with_its_plot(sections: dict[str, str]) -> N
 
 
 @pytest.mark.slow
-def test_the_short_form_measures_every_section_that_needs_no_peer(sections: dict[str, str]) -> None:
-    ran = benchmarks("--short", "--scale", "0.02")
+def test_the_short_form_needs_no_peer_and_prints_how_far_the_floor_is(tmp_path: Path) -> None:
+    only = ("--only", "frames", "--only", "batch", "--only", "lengths")
+    ran = benchmarks("--short", "--scale", "0.02", *only, "--peers", tmp_path / "no-peers")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    for name in sections.keys() - {"kiosk"}:
+    for name in ("frames", "batch", "lengths"):
         assert f"round 1 of 1: {name}, " in ran.stdout
+    (floor,) = (line for line in ran.stdout.splitlines() if "bare loop (the floor)" in line)
+    assert floor.endswith(" × rtpipe")
     assert "Pipecat" not in ran.stdout
     assert "FAILED" not in ran.stdout
 
