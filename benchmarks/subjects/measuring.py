@@ -175,8 +175,8 @@ async def density(
         came += 1
 
     engines = [make(stages, told) for _ in range(pipelines)]
-    for engine in engines:
-        await engine.start()
+    # At once: one by one, the last would wait for the frames of all the others.
+    await asyncio.gather(*(engine.start() for engine in engines))
     begin = loop.time() + 0.1
     end = begin + _SETTLE_S + seconds
     timers = []
@@ -256,8 +256,7 @@ async def _paced(make: Maker, pipelines: int, stages: int, profiler: cProfile.Pr
     """Let pipelines run under a profiler for a while; return how many frames came."""
     came: list[object] = []
     engines = [make(stages, came.append) for _ in range(pipelines)]
-    for engine in engines:
-        await engine.start()
+    await asyncio.gather(*(engine.start() for engine in engines))
     await asyncio.sleep(_WARM_S)
     came.clear()
     profiler.enable()

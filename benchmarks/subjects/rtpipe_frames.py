@@ -54,33 +54,57 @@ class Paced(Source[Options]):
             index += 1
 
 
+class EndOptions(Options):
+    """Which pipeline it is in."""
+
+    main: ClassVar[str | None] = "pipeline"
+
+    pipeline: int
+
+
+class Fed(Source[EndOptions]):
+    """Gives out what its pipeline is fed."""
+
+    kind = "fed"
+
+    @classmethod
+    def has_clock(cls, options: EndOptions) -> bool:  # noqa: ARG003 - the hook's form
+        """Return that it is live."""
+        return True
+
+    async def frames(self) -> AsyncIterator[rtpipe.AudioFrame]:
+        """Yield the frames, until there is None."""
+        queue = _ENDS[self.options.pipeline].queue
+        while (frame := await queue.get()) is not None:
+            yield frame
+
+
+class Told(Sink[EndOptions]):
+    """Tells of every frame."""
+
+    kind = "told"
+
+    async def open(self) -> None:
+        """Look up who is told."""
+        self._told = _ENDS[self.options.pipeline].told
+
+    async def consume(self, frame: rtpipe.AudioFrame) -> None:
+        """Tell."""
+        self._told(frame)
+
+
 class Kinds:
-    """The plugin of one pipeline: its queue and what its sink calls."""
-
-    def __init__(self, queue: Any, told: Callable[[Any], None]) -> None:
-        class Fed(Source[Options]):
-            kind = "fed"
-
-            @classmethod
-            def has_clock(cls, options: Options) -> bool:  # noqa: ARG003
-                return True
-
-            async def frames(self) -> AsyncIterator[rtpipe.AudioFrame]:
-                while (frame := await queue.get()) is not None:
-                    yield frame
-
-        class Told(Sink[Options]):
-            kind = "told"
-
-            async def consume(self, frame: rtpipe.AudioFrame) -> None:
-                told(frame)
-
-        self._kinds = [Fed, Told, PassOn, Paced]
+    """The plugin of all pipelines here."""
 
     @hookimpl
     def rtpipe_stages(self) -> list[Any]:
         """Return the kinds."""
-        return self._kinds
+        return [Fed, Told, PassOn, Paced]
+
+
+_PLUGIN = Kinds()
+_ENDS: dict[int, Fused] = {}
+"""The engines by the number that their pipelines know."""
 
 
 class Fused:
@@ -89,27 +113,29 @@ class Fused:
     paces_itself = False
     feed: Callable[[Any], Awaitable[None]]
     fuse: ClassVar[str] = "true"
-    source: ClassVar[str] = "fed"
-    queue: ClassVar[Callable[[int], Any]] = asyncio.Queue
+    source: ClassVar[str] = "fed: {}"
+    channel: ClassVar[Callable[[int], Any]] = asyncio.Queue
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
         self._stages = ["pass_on"] * stages
-        self._told = told
+        self.told = told
 
     async def start(self) -> None:
         """Load it and let it run."""
-        self._queue = type(self).queue(8)
-        self.feed = self._queue.put
+        self.queue = type(self).channel(8)
+        self.feed = self.queue.put
+        _ENDS[id(self)] = self
         lines = ["version: 1", f"fuse: {self.fuse}", "stages:"]
-        lines += [f"  - {stage}" for stage in (self.source, *self._stages, "told")]
-        plugin = Kinds(self._queue, self._told)
-        self._pipeline = rtpipe.loads("\n".join(lines), plugins=[plugin])
+        ends = (self.source.format(id(self)), f"told: {id(self)}")
+        lines += [f"  - {stage}" for stage in (ends[0], *self._stages, ends[1])]
+        self._pipeline = rtpipe.loads("\n".join(lines), plugins=[_PLUGIN])
         await self._pipeline.__aenter__()
 
     async def close(self) -> None:
         """End the stream, and with it the pipeline."""
-        await self._queue.put(None)
+        await self.queue.put(None)
         await self._pipeline.__aexit__(None, None, None)
+        del _ENDS[id(self)]
 
     def frame(self, index: int) -> rtpipe.AudioFrame:
         """Return the `index`-th frame."""
@@ -125,7 +151,7 @@ class Queued(Fused):
 class ByChannel(Fused):
     """Fed as the floor is."""
 
-    queue = Channel
+    channel = Channel
 
 
 class Ticker(Fused):
@@ -138,7 +164,7 @@ class Ticker(Fused):
 class Tone(Ticker):
     """The source that ships, as GStreamer's audiotestsrc."""
 
-    source = "tone: {waveform: silence, realtime: true}"
+    source = "tone: {{waveform: silence, realtime: true}}"
 
 
 if __name__ == "__main__":
