@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison import machine, peers
-from benchmarks.comparison.figures import ratio, spread
+from benchmarks.comparison.figures import ratio, same_samples, spread
 from benchmarks.comparison.page import digest, page, picture
 from benchmarks.comparison.rounds import Runner, make_recording, measure, profiles
 from benchmarks.comparison.sections import TICKER, sections
@@ -193,6 +193,8 @@ def _print(results: dict[str, Any]) -> None:
             cells = " ".join(f"{'' if each is None else each.text():>24}" for each in shown)
             beside = "" if times is None else f"  {times.text()} × {reference}"
             print(f"  {subject[:44]:44} {cells}{beside}")
+        if section["outputs"]:
+            print(f"  {same_samples(section)}")
 
 
 def _failed(results: dict[str, Any]) -> int:

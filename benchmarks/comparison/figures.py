@@ -40,6 +40,14 @@ def ratio(section: dict[str, Any], over: tuple[str, str], under: tuple[str, str]
     return _spread([a / b for a, b in pairs if a is not None and b])
 
 
+def same_samples(section: dict[str, Any]) -> str:
+    """Return a sentence on the output of those that do the same work."""
+    hashes = {each.get("hash") for each in section["outputs"].values() if each["same"]}
+    if len(hashes) == 1:
+        return "The samples of those that do the same work are the same."
+    return "**The samples of those that should do the same work differ.**"
+
+
 def _values(section: dict[str, Any], subject: str, figure: str) -> list[float | None]:
     values: list[float | None] = section["subjects"].get(subject, {}).get(figure, [])
     return values

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.comparison.figures import ratio, short, spread
+from benchmarks.comparison.figures import ratio, same_samples, short, spread
 from benchmarks.comparison.goals import GOALS
 from benchmarks.comparison.sections import DEFAULTS, DIRECT, FLOOR, PIPECAT, RTPIPE, TICKER
 
@@ -139,7 +139,6 @@ def _curve_table(section: dict[str, Any], counted: str) -> str:
 def _outputs(section: dict[str, Any]) -> str:
     found = section["outputs"]
     outputs = {name: found[name] for name in section["subjects"] if name in found}
-    hashes = {each.get("hash") for each in outputs.values() if each["same"]}
     rows = [
         [
             subject,
@@ -150,12 +149,8 @@ def _outputs(section: dict[str, Any]) -> str:
         for subject, each in outputs.items()
         if "hash" in each
     ]
-    same = (
-        "The samples of those that do the same work are the same."
-        if len(hashes) == 1
-        else "**The samples of those that should do the same work differ.**"
-    )
-    return same + "\n\n" + _table(["what came out", "hash", "level, dBFS", "silent, %"], rows)
+    head = ["what came out", "hash", "level, dBFS", "silent, %"]
+    return same_samples(section) + "\n\n" + _table(head, rows)
 
 
 def _honestly(sections: dict[str, Any]) -> Iterator[str]:

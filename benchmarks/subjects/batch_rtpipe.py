@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import cProfile
 import json
-import resource
 import sys
 import time
 
 import rtpipe
 from benchmarks.subjects.measuring import dearest
+from benchmarks.subjects.processes import most_mb
 
 _TEXT = """\
 version: 1
@@ -32,7 +32,7 @@ _UNITS_IN_10_MIN = 30_000
 async def run(source: str, target: str, profiler: cProfile.Profile | None) -> dict[str, float]:
     """Do the work; return what it took."""
     pipeline = rtpipe.loads(_TEXT.format(source=source, target=target))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_mb()
     wall, cpu = time.perf_counter(), time.process_time()
     if profiler is not None:
         profiler.enable()
@@ -42,7 +42,7 @@ async def run(source: str, target: str, profiler: cProfile.Profile | None) -> di
     return {
         "CPU s": time.process_time() - cpu,
         "inner wall s": time.perf_counter() - wall,
-        "grown MB": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+        "grown MB": most_mb() - before,
     }
 
 

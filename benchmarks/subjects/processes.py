@@ -18,6 +18,15 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def most_mb() -> float:
+    """Return the most resident memory that this process ever had (MB).
+
+    `ru_maxrss` would not do: a process takes it over from the one that started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def threads(pid: int) -> int:
     """Return how many threads it has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))

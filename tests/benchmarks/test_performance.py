@@ -75,6 +75,7 @@ def test_the_short_form_needs_no_peer_and_prints_how_far_the_floor_is(tmp_path: 
         assert f"round 1 of 1: {name}, " in ran.stdout
     (floor,) = (line for line in ran.stdout.splitlines() if "bare loop (the floor)" in line)
     assert floor.endswith(" \N{MULTIPLICATION SIGN} rtpipe")
+    assert "do the same work are the same." in ran.stdout
     assert "Pipecat" not in ran.stdout
     assert "FAILED" not in ran.stdout
 
