@@ -17,12 +17,14 @@ CHECKS: dict[str, list[str]] = {
     "imports": ["lint-imports", "--no-logo"],
     "mypy": ["mypy"],
     "pyright": ["pyright"],
+    # Prints how rtpipe stands to its own floor: 40 s. It fails if it does not run, never by time.
+    "speed": ["python", "-m", "benchmarks", "--short"],
     "fast tests": ["pytest", "-q", "-m", "not slow", "-n", "2"],
     # They wait in real time more than they work: two files beside each other, never more.
     "slow tests": ["pytest", "-q", "-m", "slow and not alone", "-n", "2", "--dist", "loadfile"],
     "tests that measure": ["pytest", "-q", "-m", "alone"],
 }
-_SLOW = {"slow tests", "tests that measure"}
+_SLOW = {"speed", "slow tests", "tests that measure"}
 
 
 def main() -> int:
