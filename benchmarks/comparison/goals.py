@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.comparison.figures import ratio, spread
 from benchmarks.comparison.sections import (
+    BY_QUEUE,
     DEFAULTS,
     DIRECT,
     LIBRARIES,
@@ -83,6 +84,14 @@ GOALS = (
         profile="frames",
     ),
     _less("frames", QUEUED, _STAGES, 6, "CPU of six stages: GStreamer queued", "frames"),
+    Goal(
+        "the same, fed by an `asyncio.Queue`",
+        "frames",
+        (BY_QUEUE, _STAGES),
+        (DIRECT, _STAGES),
+        at_most=1.2,
+        profile="frames",
+    ),
     Goal(
         "a further stage that hands its frame on (µs)",
         "frames",

@@ -1,8 +1,9 @@
 """rtpipe, by its public door: a source that is fed, transforms that hand on, a sink that tells.
 
-`fused` is what a user gets, `queued` the same with `fuse: false`. Both are fed by an
-`asyncio.Queue`, as a program would; `channel` by the channel of the floor. `ticker` has a source
-without a clock of its own, which the pipeline's clock paces, and `tone` the one that ships.
+`fused` is what a program gets that gives its frames by `rtpipe.FrameSource`, `unfused` the same
+with `fuse: false`. `queue` has a source of its own that reads an `asyncio.Queue`, which costs a
+wake-up that rtpipe has no hand in. `ticker` has a source without a clock of its own, which the
+pipeline's clock paces, and `tone` the one that ships.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import rtpipe
-from benchmarks.subjects.channel import Channel
 from benchmarks.subjects.measuring import PERIOD_S, main
 from rtpipe import Options, Sink, Source, Transform, audio, hookimpl
 
@@ -103,58 +103,80 @@ class Kinds:
 
 
 _PLUGIN = Kinds()
-_ENDS: dict[int, Fused] = {}
+_ENDS: dict[int, Any] = {}
 """The engines by the number that their pipelines know."""
 
 
 class Fused:
-    """A pipeline as a user gets it."""
+    """A pipeline as a program gets it."""
 
     paces_itself = False
-    feed: Callable[[Any], Awaitable[None]]
     fuse: ClassVar[str] = "true"
-    source: ClassVar[str] = "fed: {}"
-    channel: ClassVar[Callable[[int], Any]] = asyncio.Queue
+    source: ClassVar[str] = "frame_source"
 
     def __init__(self, stages: int, told: Callable[[Any], None]) -> None:
         self._stages = ["pass_on"] * stages
         self.told = told
+        self._made = 0
+        self._given = rtpipe.FrameSource(live=True)
+        self.feed: Callable[[Any], Awaitable[None]] = self._given.send
 
     async def start(self) -> None:
         """Load it and let it run."""
-        self.queue = type(self).channel(8)
-        self.feed = self.queue.put
         _ENDS[id(self)] = self
         lines = ["version: 1", f"fuse: {self.fuse}", "stages:"]
         ends = (self.source.format(id(self)), f"told: {id(self)}")
         lines += [f"  - {stage}" for stage in (ends[0], *self._stages, ends[1])]
-        self._pipeline = rtpipe.loads("\n".join(lines), plugins=[_PLUGIN])
+        self._pipeline = rtpipe.loads("\n".join(lines), plugins=self.plugins())
         await self._pipeline.__aenter__()
+
+    def plugins(self) -> list[object]:
+        """Return the plugins whose kinds it is made of."""
+        return [_PLUGIN, self._given]
+
+    async def end(self) -> None:
+        """End the stream."""
+        self._given.close()
 
     async def close(self) -> None:
         """End the stream, and with it the pipeline."""
-        await self.queue.put(None)
+        await self.end()
         await self._pipeline.__aexit__(None, None, None)
         del _ENDS[id(self)]
 
-    def frame(self, index: int) -> rtpipe.AudioFrame:
-        """Return the `index`-th frame."""
-        return audio.from_pcm(_SILENCE, sample_rate=48_000, pts=index * _SIZE)
+    def frame(self, index: int) -> rtpipe.AudioFrame:  # noqa: ARG002 - what is measured begins anew
+        """Return the next frame."""
+        self._made += 1
+        return audio.from_pcm(_SILENCE, sample_rate=48_000, pts=self._made * _SIZE)
 
 
-class Queued(Fused):
+class Unfused(Fused):
     """A queue and a task for each stage."""
 
     fuse = "false"
 
 
-class ByChannel(Fused):
-    """Fed as the floor is."""
+class ByQueue(Fused):
+    """Fed by a queue of the program's own."""
 
-    channel = Channel
+    source = "fed: {}"
+
+    async def start(self) -> None:
+        """Load it and let it run."""
+        self.queue: asyncio.Queue[Any] = asyncio.Queue(8)
+        self.feed = self.queue.put
+        await super().start()
+
+    def plugins(self) -> list[object]:
+        """Return the plugins whose kinds it is made of."""
+        return [_PLUGIN]
+
+    async def end(self) -> None:
+        """End the stream."""
+        await self.queue.put(None)
 
 
-class Ticker(Fused):
+class Ticker(ByQueue):
     """Paced by the pipeline's clock."""
 
     paces_itself = True
@@ -168,4 +190,4 @@ class Tone(Ticker):
 
 
 if __name__ == "__main__":
-    main({"fused": Fused, "queued": Queued, "channel": ByChannel, "ticker": Ticker, "tone": Tone})
+    main({"fused": Fused, "unfused": Unfused, "queue": ByQueue, "ticker": Ticker, "tone": Tone})
