@@ -147,17 +147,21 @@ def check_frame(frame: AudioFrame, previous: AudioFrame | None = None) -> None:
         FormatError: The frame has no samples or no time, its time base is not one sample, or it
             overlaps `previous`.
     """
-    if frame.samples <= 0 or frame.sample_rate <= 0:
+    pts, rate = frame.pts, frame.sample_rate
+    if frame.samples <= 0 or rate <= 0:
         raise FormatError(f"a frame needs samples and a rate: {frame!r}")
-    base = frame.time_base  # a Fraction, made anew whenever it is read
+    if not pts or frame.time != pts / rate:  # to read the time base itself makes a Fraction
+        _check_time_base(frame)
+    if previous is None or previous.pts is None or previous.sample_rate != rate:
+        return
+    end = previous.pts + previous.samples
+    if pts is not None and pts < end:
+        raise FormatError(f"pts {pts} overlaps the frame before it, which ends at {end}")
+
+
+def _check_time_base(frame: AudioFrame) -> None:
+    base = frame.time_base
     if frame.pts is None or base is None:
         raise FormatError(f"a frame needs pts and time_base: {frame!r}")
     if (base.numerator, base.denominator) != (1, frame.sample_rate):
         raise FormatError(f"time_base is {base}, not 1/{frame.sample_rate}")
-    if previous is None or previous.pts is None or previous.sample_rate != frame.sample_rate:
-        return
-    if frame.pts < previous.pts + previous.samples:
-        raise FormatError(
-            f"pts {frame.pts} overlaps the frame before it, which ends at "
-            f"{previous.pts + previous.samples}"
-        )

@@ -64,14 +64,10 @@ class Converter:
         self._next_out = 0
         self._slicer = None if frame_ms is None else Slicer(frame_ms)
 
-    def fits(self, frame: AudioFrame) -> bool:
-        """Return whether `frame` comes through as it is and nothing is held before it."""
-        return (
-            self._resampler is None
-            and self._slicer is None
-            and not self._locked
-            and self._target.admits(frame)
-        )
+    def fit(self, frame: AudioFrame) -> AudioFrame | list[AudioFrame]:
+        """Return `frame` itself where it comes through as it is, else as `process`."""
+        passes = self._resampler is None and self._slicer is None and not self._locked
+        return frame if passes and self._target.admits(frame) else self.process(frame)
 
     def process(self, frame: AudioFrame) -> list[AudioFrame]:
         """Return what `frame` makes complete.

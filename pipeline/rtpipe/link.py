@@ -131,6 +131,8 @@ class Link:
         self._queue: deque[tuple[AudioFrame, float]] = deque()  # each with its milliseconds
         self._depth_ms = 0.0
         self._filled = Gate()
+        self.hand_over = self._filled.open
+        """Lets the reader take what was enqueued: at once, if that is what it waits for."""
         self._emptied = Gate()
         self._on_drop = on_drop
         self._closed = False
@@ -193,14 +195,10 @@ class Link:
         statistics.max_depth_ms = max(statistics.max_depth_ms, self._depth_ms)
         return True
 
-    def hand_over(self) -> None:
-        """Let the reader take what was enqueued: at once, if that is what it waits for."""
-        self._filled.open()
-
     def offer(self, frame: AudioFrame) -> bool:
         """Take `frame` without waiting, and hand it over; as `enqueue`."""
         taken = self.enqueue(frame)
-        self._filled.open()
+        self.hand_over()
         return taken
 
     async def put(self, frame: AudioFrame) -> None:

@@ -221,6 +221,20 @@ def test_a_frame_that_breaks_a_rule_is_told_which(damage: object, said: str) -> 
         audio.check_frame(frame)
 
 
+@given(
+    st.one_of(st.just(0), st.integers(-10, 10), st.integers(-(2**60), 2**60)),
+    st.integers(1, 400_000),
+    st.fractions(0, 1, max_denominator=400_000),
+)
+def test_any_other_time_base_is_refused(pts: int, rate: int, base: Fraction) -> None:
+    frame = audio.stamp(audio.silence(1, pts=0), sample_rate=rate, pts=pts)
+    audio.check_frame(frame)
+    frame.time_base = base
+    if base != Fraction(1, rate):
+        with pytest.raises(FormatError, match="time_base"):
+            audio.check_frame(frame)
+
+
 def test_empty_and_overlapping_frames_are_refused() -> None:
     with pytest.raises(FormatError, match="needs samples"):
         audio.check_frame(AudioFrame(format="s16", layout="mono", samples=0))

@@ -41,15 +41,11 @@ class Copier:
 
 
 class Fitter:
-    """Asks a converter for those frames only that do not fit as they are."""
+    """Asks a converter, which most frames go past."""
 
     def __init__(self, converter: Converter) -> None:
-        self._converter = converter
+        self.process = converter.fit
         self.finish = converter.finish
-
-    def process(self, frame: AudioFrame) -> Processed:
-        """Return `frame` in the format that the step after it takes."""
-        return frame if self._converter.fits(frame) else self._converter.process(frame)
 
 
 class Checker:
