@@ -82,7 +82,7 @@ class StageContext:
         subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
-        flush_after: Callable[[], float] | None = None,
+        flush_after: Callable[[str], float] | None = None,
     ) -> None:
         self.id = id
         self.inputs = inputs
@@ -96,7 +96,7 @@ class StageContext:
         self.env_names: frozenset[str] = frozenset()
         self._publish = publish
         self._subscribe = subscribe
-        self._subscriptions: list[Callable[[], None]] = []
+        self._subscriptions: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> float:
         """Return the pipeline's time (s)."""
@@ -108,7 +108,7 @@ class StageContext:
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
         """Call `handler(event)` at once for every matching event, until the stage is closed."""
-        self._subscriptions.append(self._subscribe(match, handler))
+        self._subscriptions += (self._subscribe(match, handler),)
 
     def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
@@ -122,7 +122,7 @@ class StageContext:
         """
         if self._tap is None:
             raise StageError(f"there is no stage `{id}` to listen to")
-        self._subscriptions.append(self._tap(id, handler))
+        self._subscriptions += (self._tap(id, handler),)
 
     def tell_taps(self, frame: AudioFrame) -> None:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
@@ -131,12 +131,14 @@ class StageContext:
 
     def flush_after(self) -> float:
         """Drop what this stage has given out and nobody has played; returns the ms dropped."""
-        return 0.0 if self._flush_after is None else self._flush_after()
+        return 0.0 if self._flush_after is None else self._flush_after(self.id)
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
         while self._subscriptions:
-            self._subscriptions.pop()()
+            last = self._subscriptions[-1]
+            self._subscriptions = self._subscriptions[:-1]
+            last()
 
 
 @dataclass(frozen=True, slots=True)

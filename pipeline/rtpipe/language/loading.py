@@ -198,7 +198,8 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         examined = graph is not None and depth == "machine"
         raise _failure(findings, reached="environment" if examined else "graph")
     registry.check_graph(graph)
-    return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
+    spec = spec.without_text()
+    return Loaded(spec, build(spec), tuple(findings.warnings()), registry, shown)
 
 
 def _check_overlays(trees: Sequence[Node | None], findings: Findings) -> None:

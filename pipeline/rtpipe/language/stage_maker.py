@@ -130,12 +130,15 @@ def _place(options: MapNode, value: object) -> Span | None:
     return None
 
 
+_FAIL, _DROP = Fail(), Drop()
+
+
 def _policy(said: OnError | RestartPolicy) -> ErrorPolicy:
     match said:
         case OnError.FAIL:
-            return Fail()
+            return _FAIL
         case OnError.DROP:
-            return Drop()
+            return _DROP
         case OnError.RESTART:
             return Restart()
         case RestartPolicy():
