@@ -67,7 +67,6 @@ class StageContext:
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
             has a clock, 200 where nothing has. A size; whether it is live, `live` says.
-        taps: Handlers of those who listen to what it plays; see `tap` and `tell_taps`.
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
@@ -91,7 +90,7 @@ class StageContext:
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
-        self.taps: list[Callable[[AudioFrame], None]] = []
+        self._taps: list[Callable[[AudioFrame], None]] | None = None
         self.live = self.stopping = False
         self.env_names: frozenset[str] = frozenset()
         self._publish = publish
@@ -124,9 +123,16 @@ class StageContext:
             raise StageError(f"there is no stage `{id}` to listen to")
         self._subscriptions += (self._tap(id, handler),)
 
+    @property
+    def taps(self) -> list[Callable[[AudioFrame], None]]:
+        """Handlers of those who listen to what it plays; see `tap` and `tell_taps`."""
+        if self._taps is None:  # few are ever listened to
+            self._taps = []
+        return self._taps
+
     def tell_taps(self, frame: AudioFrame) -> None:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
-        for tap in self.taps:
+        for tap in self._taps or ():
             tap(frame)
 
     def flush_after(self) -> float:
