@@ -104,7 +104,7 @@ class PipelineRequest:
                 failures.append(error)
         if failures:
             found = dict.fromkeys(each for error in failures for each in error.diagnostics)
-            raise ConfigError([*found], reached=failures[0].reached)
+            raise ConfigError([*found])
         # what is wrong with a plugin is told with every file
         _print_warnings([*dict.fromkeys(each for loaded in pipelines for each in loaded.warnings)])
         return pipelines

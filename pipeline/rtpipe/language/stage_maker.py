@@ -147,7 +147,7 @@ def _shared(options: Options) -> Options:
         known = _known.setdefault(hash(said[:3]), options)
         same = said == (type(known), known, repr(known), sorted(known.model_fields_set))
     except Exception:  # noqa: BLE001 - a stranger's values: these are shared with nobody
-        same = False
+        return options
     return known if same else options
 
 
