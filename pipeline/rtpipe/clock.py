@@ -20,8 +20,6 @@ class Clock:
     loop runs, it stands at 0 until it is started, or first waited for.
     """
 
-    __slots__ = ("_began", "_ticker", "_time")
-
     def __init__(self) -> None:
         self._time: Callable[[], float] = float
         self._began = 0.0
@@ -51,12 +49,14 @@ class Clock:
         loop, too: a stage that follows a `next_tick` in steps of its period has no wake-up of its
         own to pay for. How late one wait ends does not move the next, which says its own `at`.
         """
-        if self._ticker is None:
+        loop, ticker = asyncio.get_running_loop(), self._ticker
+        if ticker is None:
             self.start()
-            assert self._ticker is not None
+        if ticker is None or ticker.loop is not loop:  # a loop of a thread of the stage's own
+            ticker = ticker_of(loop)
         at += self._began
         if at > self._time():
-            await self._ticker.reach(at)
+            await ticker.reach(at)
 
     def next_tick(self, period_s: float) -> float:
         """Return when the next tick of `period_s` is, in pipeline seconds.
@@ -73,12 +73,13 @@ class Ticker:
 
     Who waits for a moment is woken in its one callback, in the order of coming. A moment that
     nobody waits for any more has no timer.
+
+    Args:
+        loop: The loop; only its own tasks may wait.
     """
 
-    __slots__ = ("__weakref__", "_loop", "_moments")
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._moments: dict[int, _Moment] = {}
 
     async def reach(self, at: float) -> None:
@@ -89,9 +90,9 @@ class Ticker:
             key = -1  # infinity
         moment = self._moments.get(key)
         if moment is None:
-            timer = self._loop.call_at(at, self._wake, key)
+            timer = self.loop.call_at(at, self._wake, key)
             moment = self._moments[key] = _Moment(timer)
-        waiter = self._loop.create_future()
+        waiter = self.loop.create_future()
         moment.waiters[waiter] = None
         try:
             await waiter

@@ -153,6 +153,13 @@ def test_a_clock_made_where_no_loop_runs_starts_with_the_first_wait() -> None:
     run_virtual(main())
 
 
+async def test_a_stage_may_wait_in_a_thread_with_a_loop_of_its_own() -> None:
+    clock = Clock()
+    at = clock.now() + 0.05
+    await asyncio.to_thread(asyncio.run, clock.sleep_until(at))
+    assert clock.now() >= at - 1e-6
+
+
 async def test_in_real_time_nobody_is_woken_early() -> None:
     clock = Clock()
     first = clock.next_tick(0.005)
