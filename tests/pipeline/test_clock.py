@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import rtpipe
+from helpers.actors import loads
 from rtpipe import Clock
 from rtpipe.clock import ticker_of
 from rtpipe.testing import VirtualLoop, run_virtual
@@ -184,12 +184,12 @@ def test_nothing_of_a_loop_stays() -> None:
 
 
 def test_pipelines_in_one_process_share_their_wake_ups() -> None:
-    stages = "[tone: {realtime: true, waveform: silence, duration_s: 2}, gain: 0, blackhole]"
+    text = "version: 1\nstages: [ramp: {frames: 100, live: true}, plus: 1, collect]\n"
 
     async def main() -> None:
         running = []
         for _ in range(10):
-            running.append(asyncio.create_task(rtpipe.loads(f"version: 1\nstages: {stages}").run()))
+            running.append(asyncio.create_task(loads(text).run()))
             await asyncio.sleep(0.003)
         await asyncio.gather(*running)
 

@@ -8,7 +8,6 @@ A broken plugin is recorded with its origin and skipped: the others go on.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -88,7 +87,10 @@ class Registry:
 
     def add_installed(self) -> None:
         """Load every plugin that an installed distribution announces."""
-        for point, origin in _installed(tuple(sys.path)):
+        points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+        for point in sorted(points, key=lambda point: (point.name != "ships", point.name)):
+            dist = point.dist
+            origin = f"{dist.name} {dist.version}" if dist is not None else point.value
             self._add(f"entry point {point.value}", point.name, origin, point.load)
 
     def add_folder(self, folder: Path) -> None:
@@ -244,20 +246,6 @@ class Registry:
                 f"`{kind}` ({self.kinds.owner(kind).origin})" for kind in record.duplicates
             )
             record.fault = PluginFault(f"another plugin already has the kind {theirs}")
-
-
-@functools.lru_cache(maxsize=1)
-def _installed(_: tuple[str, ...]) -> list[tuple[importlib.metadata.EntryPoint, str]]:
-    """Return what installed distributions announce, ours first, and which each is of.
-
-    Looked for once: reading what is installed takes longer than to load a pipeline.
-    """
-    found = []
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    for point in sorted(points, key=lambda point: (point.name != "ships", point.name)):
-        dist = point.dist
-        found.append((point, f"{dist.name} {dist.version}" if dist is not None else point.value))
-    return found
 
 
 def _check(stage: StageType | LazyKind) -> None:
