@@ -46,9 +46,8 @@ class Bus:
 
     def __init__(self) -> None:
         self._handlers: list[_Subscription] = []
-        self._waiting: deque[Event] = deque()
-        self._delivering = False
-        self._streams: set[Mailbox] = set()
+        self._waiting: deque[Event] | None = None
+        self._streams: list[Mailbox] = []
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -84,7 +83,7 @@ class Bus:
         """
         mailbox = Mailbox()
         unsubscribe = self.subscribe(match, mailbox.deliver)
-        self._streams.add(mailbox)
+        self._streams.append(mailbox)
         if self._ended:
             mailbox.close()
 
@@ -94,7 +93,7 @@ class Bus:
                     yield event
             finally:
                 unsubscribe()
-                self._streams.discard(mailbox)
+                self._streams.remove(mailbox)
 
         return events()
 
@@ -110,33 +109,37 @@ class Bus:
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self.publish, event)
             return
-        self._waiting.append(event)
-        if self._delivering:
+        if self._waiting is not None:  # by a handler
+            self._waiting.append(event)
             return
-        self._delivering = True
+        self._waiting = waiting = deque((event,))
         try:
-            while self._waiting:
-                current = self._waiting.popleft()
+            while waiting:
+                current = waiting.popleft()
                 for subscription in tuple(self._handlers):
                     if subscription.pattern.matches(current.type):
                         try:
                             subscription.handler(current)
                         except BaseException as error:  # noqa: BLE001 - whatever it is, it is not the publisher's
-                            self._failed(subscription, current, error)
+                            waiting += self._failed(subscription, current, error)
         finally:
-            self._delivering = False
+            self._waiting = None
 
-    def _failed(self, subscription: _Subscription, event: Event, error: BaseException) -> None:
+    def _failed(
+        self, subscription: _Subscription, event: Event, error: BaseException
+    ) -> tuple[Event, ...]:
+        """Count that a handler failed; returns what tells of it, the first time."""
         self.failures += 1
         name, text = _name(subscription.handler), f"{type(error).__name__}: {error}"
         _log.debug("the handler %s failed on `%s`", name, event.type, exc_info=error)
-        if not subscription.failed:
-            subscription.failed = True
-            self._waiting.append(
-                BusHandlerFailed(
-                    source="pipeline", at=event.at, handler=name, heard=event.type, error=text
-                )
-            )
+        if subscription.failed:
+            return ()
+        subscription.failed = True
+        return (
+            BusHandlerFailed(
+                source="pipeline", at=event.at, handler=name, heard=event.type, error=text
+            ),
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -66,7 +66,6 @@ class StageContext:
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
             has a clock, 200 where nothing has. A size; whether it is live, `live` says.
-        taps: Handlers of those who listen to what it plays; see `tap` and `tell_taps`.
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
@@ -81,7 +80,7 @@ class StageContext:
         subscribe: Callable[[str | Iterable[str], EventHandler], Callable[[], None]],
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
-        flush_after: Callable[[], float] | None = None,
+        flush_after: Callable[[str], float] | None = None,
     ) -> None:
         self.id = id
         self.inputs = inputs
@@ -90,12 +89,12 @@ class StageContext:
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
-        self.taps: list[Callable[[AudioFrame], None]] = []
+        self._taps: list[Callable[[AudioFrame], None]] | None = None
         self.live = self.stopping = False
         self.env_names: frozenset[str] = frozenset()
         self._publish = publish
         self._subscribe = subscribe
-        self._subscriptions: list[Callable[[], None]] = []
+        self._subscriptions: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> float:
         """Return the pipeline's time (s)."""
@@ -107,7 +106,7 @@ class StageContext:
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
         """Call `handler(event)` at once for every matching event, until the stage is closed."""
-        self._subscriptions.append(self._subscribe(match, handler))
+        self._subscriptions += (self._subscribe(match, handler),)
 
     def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
@@ -121,21 +120,30 @@ class StageContext:
         """
         if self._tap is None:
             raise StageError(f"there is no stage `{id}` to listen to")
-        self._subscriptions.append(self._tap(id, handler))
+        self._subscriptions += (self._tap(id, handler),)
+
+    @property
+    def taps(self) -> list[Callable[[AudioFrame], None]]:
+        """Handlers of those who listen to what it plays; see `tap` and `tell_taps`."""
+        if self._taps is None:  # few are ever listened to
+            self._taps = []
+        return self._taps
 
     def tell_taps(self, frame: AudioFrame) -> None:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
-        for tap in self.taps:
+        for tap in self._taps or ():
             tap(frame)
 
     def flush_after(self) -> float:
         """Drop what this stage has given out and nobody has played; returns the ms dropped."""
-        return 0.0 if self._flush_after is None else self._flush_after()
+        return 0.0 if self._flush_after is None else self._flush_after(self.id)
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
         while self._subscriptions:
-            self._subscriptions.pop()()
+            last = self._subscriptions[-1]
+            self._subscriptions = self._subscriptions[:-1]
+            last()
 
 
 @dataclass(frozen=True, slots=True)

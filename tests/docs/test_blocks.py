@@ -225,7 +225,11 @@ def _parse(arguments: list[str]) -> None:
         if context.params["env_file"] is not None:
             return
         known = PipelineRequest.__dataclass_fields__
-        PipelineRequest(**{k: v for k, v in context.params.items() if k in known}).load(warn=False)
+        request = PipelineRequest(**{k: v for k, v in context.params.items() if k in known})
+        if context.params.get("each"):
+            request.load_each(examine=None, registry=Registry.discover())
+        else:
+            request.load(warn=False)
 
 
 @pytest.mark.slow

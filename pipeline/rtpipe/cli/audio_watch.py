@@ -52,18 +52,18 @@ class AudioWatch:
             `LEAST_WAIT_S`, the pipeline ends too. None: both for ever.
 
     Attributes:
-        failure: Why a run that it ended has failed: no audio flowed, or a stage was down then.
+        failures: Why a pipeline that it ended failed: no audio flowed, or a stage was down then.
     """
 
     def __init__(self, limit_s: float | None = None) -> None:
         self._limit_s = limit_s
-        self.failure: RtpipeError | None = None
+        self.failures: dict[Pipeline, RtpipeError] = {}
 
     @hookimpl(tryfirst=True)
     @asynccontextmanager
     async def rtpipe_running(self, pipeline: Pipeline) -> AsyncIterator[None]:
         """Watch the pipeline until it stops."""
-        watching = asyncio.create_task(_Watch(self, pipeline, self._limit_s).run())
+        watching = asyncio.create_task(_Watch(self.failures, pipeline, self._limit_s).run())
 
         def stopping(_: Event) -> None:
             watching.cancel()
@@ -80,8 +80,10 @@ class AudioWatch:
 class _Watch:
     """One run's."""
 
-    def __init__(self, owner: AudioWatch, pipeline: Pipeline, limit_s: float | None) -> None:
-        self._owner = owner
+    def __init__(
+        self, failures: dict[Pipeline, RtpipeError], pipeline: Pipeline, limit_s: float | None
+    ) -> None:
+        self._failures = failures
         self._pipeline = pipeline
         self._limit_s = limit_s
         self._opened_at: float | None = None
@@ -155,12 +157,12 @@ class _Watch:
         over = f"{self._limit_s:g} s are over"
         if self._flows_at is None:
             over = f"no audio within {max(self._limit_s, LEAST_WAIT_S):g} s"
-            self._owner.failure = EnvironmentProblem(
+            self._failures[self._pipeline] = EnvironmentProblem(
                 f"{over}: {self._culprits(states)}",
                 help="`rtpipe doctor FILE` tries every device, address and command of a file",
             )
         elif down := [state for state in states if state.status is Status.RECOVERING]:
-            self._owner.failure = StageError(
+            self._failures[self._pipeline] = StageError(
                 "; ".join(f"{state.id}: was down when {over}: {state.detail}" for state in down),
                 exit_code=ExitCode.TEMPORARY,
             )

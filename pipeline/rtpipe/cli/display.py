@@ -7,18 +7,20 @@ import logging
 import shutil
 import sys
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from rtpipe.cli.latency import MEASURED, LatencyReport
-from rtpipe.cli.narration import Narrator
+from rtpipe.cli.narration import Narrator, name_column
 from rtpipe.cli.output import Output
-from rtpipe.cli.status import status_line
-from rtpipe.errors import printable
+from rtpipe.cli.status import status_line, summary_line
+from rtpipe.errors import RtpipeError, printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
+from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,154 +31,226 @@ if TYPE_CHECKING:
     from rtpipe.running.runtime import Pipeline
 
 _REFRESH_S = 0.1
+_MOST_PERIODS = 10
+"""The status of many pipelines is looked up less often, since each is asked."""
 _STAGE_LOGGER = "rtpipe.stage."
 _ERASE_LINE = "\r\x1b[2K"
+
+
+named_pipeline: ContextVar[str] = ContextVar("rtpipe.named_pipeline", default="")
+"""Which of several pipelines a task belongs to: a log record says it."""
 
 
 class Terminal:
     """The extension of a running pipeline that shows it on this process's stdout and stderr.
 
+    Pipelines that run beside one another share the screen.
+
     Args:
         settings: How much is said.
         latency: Whether measured turns are shown as they come, and summed up at the end.
+
+    Attributes:
+        names: Of pipelines that run beside others: every line says whose it is.
     """
 
     def __init__(self, settings: Settings, *, latency: bool = False) -> None:
         self._settings = settings
         self._latency = latency
+        self._screen: Screen | None = None
+        self.names: dict[Pipeline, str] = {}
 
     @hookimpl(tryfirst=True)
     @asynccontextmanager
     async def rtpipe_running(self, pipeline: Pipeline) -> AsyncIterator[None]:
         """Show the pipeline and what is logged until it is closed."""
-        out, err = Output(sys.stdout), Output(sys.stderr)
-        live = err.isatty() and self._settings.verbosity >= 0
-        show = LiveDisplay if live else PlainDisplay
-        display = show(out, err, pipeline.spec.masked)
-        handler = DisplayHandler(display)
-        report = LatencyReport()
-        if self._latency:
-            pipeline.bus.subscribe(MEASURED, lambda event: display.print(report.line(event)))
-        logging.getLogger("rtpipe").addHandler(handler)
-        try:
-            async with display.shown(pipeline):
+        async with self._on_screen() as screen:
+            display = screen.display(pipeline, self.names.get(pipeline, ""), len(self.names))
+            report = LatencyReport()
+            if self._latency:
+                pipeline.bus.subscribe(MEASURED, lambda event: display.print(report.line(event)))
+            unsubscribe = pipeline.bus.subscribe("*", display.hear)
+            try:
                 yield
+            finally:
+                unsubscribe()
+                screen.leave(pipeline)
+                if table := report.table():
+                    screen.print(f"{display.name}\n{table}\n" if display.name else f"{table}\n")
+
+    def tell_failure(self, pipeline: Pipeline, error: BaseException) -> None:
+        """Say at once, while others run on, that a pipeline has failed."""
+        name = self.names[pipeline]
+        said = error.message if isinstance(error, RtpipeError) else repr(error)
+        text = pipeline.spec.masked(printable(f"{name}: error: {said}"))
+        if self._screen is not None:
+            self._screen.failed.append(name)
+            self._screen.print(f"{click.style(text, fg='red')}\n")
+        else:
+            click.echo(text, err=True)
+
+    @asynccontextmanager
+    async def _on_screen(self) -> AsyncIterator[Screen]:
+        screen = self._screen
+        if screen is None:
+            screen = self._screen = Screen(
+                Output(sys.stdout), Output(sys.stderr), quiet=self._settings.verbosity < 0
+            )
+            screen.open()
+        screen.viewers += 1
+        try:
+            yield screen
         finally:
-            logging.getLogger("rtpipe").removeHandler(handler)
-            if table := report.table():
-                err.write(f"{table}\n")
-            out.finish()
-            if out.lost:
-                err.write(f"{out.lost} lines of stdout were lost: {out.reason or 'nobody reads'}\n")
-            err.finish()
+            screen.viewers -= 1
+            if not screen.viewers:
+                self._screen = None
+                await screen.close()
 
 
-class PlainDisplay:
-    """One line for each thing worth saying; the conversation on `out`, the rest on `err`.
+class Screen:
+    """This process's stdout and stderr, and on a terminal a status line below what is printed.
 
     Args:
         out: Where the conversation goes.
         err: Where everything else goes.
-        mask: Takes known secrets out of a text.
+        quiet: Whether there is no status line.
+
+    Attributes:
+        viewers: How many pipelines show themselves on it.
+        failed: The names of those that have failed.
     """
 
-    def __init__(self, out: Output, err: Output, mask: Callable[[str], str]) -> None:
-        self._out = out
-        self._err = err
-        self._mask = mask
-        self._narrator = Narrator()
+    def __init__(self, out: Output, err: Output, *, quiet: bool = True) -> None:
+        self.out = out
+        self.err = err
+        self.viewers = 0
+        self.failed: list[str] = []
+        self._live = err.isatty() and not quiet
+        self._shown: dict[Pipeline, Display] = {}
+        self._left = 0
+        self._secrets: frozenset[str] = frozenset()
+        self._handler = DisplayHandler(self)
+        self._drawing: asyncio.Task[None] | None = None
+        self._drawn = False
+        self._period_s = _REFRESH_S
 
-    @asynccontextmanager
-    async def shown(self, pipeline: Pipeline) -> AsyncIterator[None]:
-        """Show `pipeline` within the block."""
-        unsubscribe = pipeline.bus.subscribe("*", self.hear)
+    def open(self) -> None:
+        """Print what is logged from now on, and draw the status if there is one."""
+        logging.getLogger("rtpipe").addHandler(self._handler)
+        if self._live:
+            self._drawing = asyncio.create_task(self._redraw())
+
+    async def close(self) -> None:
+        """Take the status away, and write what still waits to be written."""
+        if self._drawing is not None:
+            self._drawing.cancel()
+            await asyncio.gather(self._drawing, return_exceptions=True)
+        logging.getLogger("rtpipe").removeHandler(self._handler)
+        self.out.finish()
+        if self.out.lost:
+            lost, why = self.out.lost, self.out.reason or "nobody reads"
+            self.err.write(f"{lost} lines of stdout were lost: {why}\n")
+        self.err.finish()
+
+    def display(self, pipeline: Pipeline, name: str, several: int) -> Display:
+        """Return what shows `pipeline`, one of `several` where it has a name."""
+        self._secrets |= pipeline.spec.secrets
+        self._period_s = _REFRESH_S * max(1, min(several, _MOST_PERIODS))
+        display = Display(self, pipeline.spec.masked, name)
+        self._shown[pipeline] = display
+        return display
+
+    def leave(self, pipeline: Pipeline) -> None:
+        """Show `pipeline` no more."""
+        del self._shown[pipeline]
+        self._left += 1
+
+    def print(self, text: str, *, spoken: bool = False) -> None:
+        """Print `text` above the status; on stdout if it was `spoken`."""
+        self.clear()
+        (self.out if spoken else self.err).write(text)
+
+    def log(self, text: str) -> None:
+        """Print what was logged."""
+        self.print(click.style(f"{'':9}{mask(text, self._secrets)}", dim=True) + "\n")
+
+    def clear(self) -> None:
+        """Take the status line away."""
+        if self._drawn:
+            self.err.write(_ERASE_LINE)
+            self._drawn = False
+
+    async def _redraw(self) -> None:
         try:
-            yield
+            while True:
+                self._draw()
+                await asyncio.sleep(self._period_s)
         finally:
-            unsubscribe()
+            self.clear()
+
+    def _draw(self) -> None:
+        if not self.err.idle:  # a stopped terminal: what was said waits already
+            return
+        width = shutil.get_terminal_size().columns - 1  # in the last column some terminals wrap
+        self.err.write(f"{_ERASE_LINE}{self._status(width)}")
+        self._drawn = True
+
+    def _status(self, width: int) -> str:
+        shown = [*self._shown.items()]
+        now = max((pipeline.clock.now() for pipeline, _ in shown), default=0.0)
+        if len(shown) == 1 and not shown[0][1].name:
+            pipeline, display = shown[0]
+            return status_line(pipeline.state(), now, display.narrator, width)
+        states = {display.name: pipeline.state() for pipeline, display in shown}
+        return summary_line(states, now, ended=self._left, failed=self.failed, width=width)
+
+
+class Display:
+    """What a pipeline says: a line for each thing worth saying; conversation on stdout.
+
+    Args:
+        screen: Where it is shown.
+        mask: Takes known secrets out of a text.
+        name: Which of several pipelines it is; "" where there is one alone.
+    """
+
+    def __init__(self, screen: Screen, mask: Callable[[str], str], name: str = "") -> None:
+        self._screen = screen
+        self._mask = mask
+        self.name = name
+        self.narrator = Narrator()
 
     def hear(self, event: Event) -> None:
         """Say what `event` means to a person, if anything."""
-        line = self._narrator.line(event)
+        line = self.narrator.line(event)
         if line is not None:
             self.print(replace(line, text=self._mask(line.text)))
 
     def print(self, line: Line) -> None:
         """Print one line."""
-        stream = self._out if line.spoken else self._err
+        stream = self._screen.out if line.spoken else self._screen.err
         width = shutil.get_terminal_size().columns if stream.isatty() else None
-        stream.write(f"{line.styled(width)}\n")
-
-    def log(self, text: str) -> None:
-        """Print what was logged."""
-        self.clear()
-        self._err.write(click.style(f"{'':9}{self._mask(text)}", dim=True) + "\n")
-
-    def clear(self) -> None:
-        """Take away what was drawn; nothing here."""
-
-
-class LiveDisplay(PlainDisplay):
-    """As `PlainDisplay`, with a status line below that is redrawn ten times a second."""
-
-    def __init__(self, out: Output, err: Output, mask: Callable[[str], str]) -> None:
-        super().__init__(out, err, mask)
-        self._drawn = False
-
-    @asynccontextmanager
-    async def shown(self, pipeline: Pipeline) -> AsyncIterator[None]:
-        """Show `pipeline` and its status within the block."""
-        async with super().shown(pipeline):
-            drawing = asyncio.create_task(self._redraw(pipeline))
-            try:
-                yield
-            finally:
-                drawing.cancel()
-                await asyncio.gather(drawing, return_exceptions=True)
-
-    async def _redraw(self, pipeline: Pipeline) -> None:
-        try:
-            while True:
-                self._draw(pipeline)
-                await asyncio.sleep(_REFRESH_S)
-        finally:
-            self.clear()
-
-    def print(self, line: Line) -> None:
-        """Print one line above the status."""
-        self.clear()
-        super().print(line)
-
-    def clear(self) -> None:
-        """Take the status line away."""
-        if self._drawn:
-            self._err.write(_ERASE_LINE)
-            self._drawn = False
-
-    def _draw(self, pipeline: Pipeline) -> None:
-        if not self._err.idle:  # a stopped terminal: what was said waits already
-            return
-        width = shutil.get_terminal_size().columns - 1  # in the last column some terminals wrap
-        text = status_line(pipeline.state(), pipeline.clock.now(), self._narrator, width)
-        self._err.write(f"{_ERASE_LINE}{text}")
-        self._drawn = True
+        line = replace(line, pipeline=self.name)
+        self._screen.print(f"{line.styled(width)}\n", spoken=line.spoken)
 
 
 class DisplayHandler(logging.Handler):
-    """Sends log records through the display, so that they do not tear its status line.
+    """Sends log records through the screen, so that they do not tear its status line.
 
-    Those of events that the display shows itself, by their `event_importance`, are left out.
+    Those of events that a display shows itself, by their `event_importance`, are left out.
     """
 
-    def __init__(self, display: PlainDisplay) -> None:
+    def __init__(self, screen: Screen) -> None:
         super().__init__()
         self.setFormatter(_OneLine())
-        self._display = display
+        self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print `record` above the status."""
         if getattr(record, "event_importance", Importance.INFO) < Importance.NOTICE:
-            self._display.log(self.format(record))
+            name = named_pipeline.get()
+            text = self.format(record)
+            self._screen.log(f"{name_column(name)}  {text}" if name else text)
 
 
 class _OneLine(logging.Formatter):

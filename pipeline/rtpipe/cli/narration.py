@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtpipe.cli.columns import columns, padded, wrapped
+from rtpipe.errors import on_one_line
 from rtpipe.events import Importance, attributed_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _WHO = 8
 """Columns for the speaker's name."""
+_PIPELINE = 8
+"""Columns for a pipeline's name."""
 _AGAIN_S = 1.0
 
 
@@ -29,6 +32,7 @@ class Line:
         text: What is said.
         importance: Of the event that it is about.
         spoken: Whether it is conversation.
+        pipeline: Which of several pipelines it is about; "" where there is one alone.
     """
 
     at: float
@@ -36,6 +40,7 @@ class Line:
     text: str
     importance: Importance = Importance.NOTICE
     spoken: bool = False
+    pipeline: str = ""
 
     def styled(self, width: int | None = None) -> str:
         """Return the line with colours; click takes them off where there is no terminal.
@@ -46,6 +51,10 @@ class Line:
         minutes, seconds = divmod(self.at, 60)
         stamp = click.style(f"{minutes:02.0f}:{seconds:04.1f}", dim=True)
         indent = len("00:00.0  ") + max(_WHO, columns(self.who)) + 2
+        if self.pipeline:
+            pipeline = name_column(self.pipeline)
+            stamp = f"{stamp}  {pipeline}"
+            indent += columns(pipeline) + 2
         text = self.text
         if width is not None and width > 2 * indent:
             text = f"\n{'':{indent}}".join(wrapped(text, width - indent))
@@ -57,6 +66,11 @@ class Line:
             colour = "red" if self.importance >= Importance.ERROR else "yellow"
             return f"{stamp}  {click.style(who, fg=colour)}  {text}"
         return f"{stamp}  {click.style(f'{who}  {text}', dim=True)}"
+
+
+def name_column(pipeline: str) -> str:
+    """Return a pipeline's name, as wide as a column of names."""
+    return padded(on_one_line(pipeline), _PIPELINE)
 
 
 class Narrator:

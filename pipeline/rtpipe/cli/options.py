@@ -20,10 +20,11 @@ from rtpipe.wording.diagnostics import Findings, Span
 from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.loading import Choices, Loaded
+    from rtpipe.wording.diagnostics import Diagnostic
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -74,10 +75,54 @@ class PipelineRequest:
         """
         if (self.expression is None) == (not self.files):
             raise click.UsageError("give either pipeline files or -x EXPRESSION")
+        self._fill_environment()
+        loaded = self._load(self.files, examine, registry)
+        if warn:
+            _print_warnings(loaded.warnings)
+        return loaded
+
+    def load_each(
+        self, *, examine: Literal["file", "machine"] | None, registry: Registry
+    ) -> list[Loaded]:
+        """Return each file's own pipeline, all else as `load` does for one.
+
+        Raises:
+            ConfigError: With everything that is wrong in any of them.
+            click.UsageError: There are no files, or there is an expression.
+        """
+        if self.expression is not None or not self.files:
+            raise click.UsageError("--each runs files: give them, and no -x")
+        if self.files.count(_STDIN) > 1:
+            raise click.UsageError("`-` can be given once: there is one standard input")
+        self._fill_environment()
+        pipelines: list[Loaded] = []
+        failures: list[ConfigError] = []
+        for file in self.files:
+            try:
+                pipelines.append(self._load((file,), examine, registry))
+            except ConfigError as error:
+                failures.append(error)
+        if failures:
+            found = dict.fromkeys(each for error in failures for each in error.diagnostics)
+            raise ConfigError([*found])
+        # what is wrong with a plugin is told with every file
+        _print_warnings([*dict.fromkeys(each for loaded in pipelines for each in loaded.warnings)])
+        return pipelines
+
+    def _fill_environment(self) -> None:
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
                 if name != VARIABLE:  # who wrote the file may be whom it asks to trust
                     os.environ.setdefault(name, value)  # stages read their keys there themselves
+
+    def _load(
+        self,
+        files: tuple[Path, ...],
+        examine: Literal["file", "machine"] | None,
+        registry: Registry | None,
+    ) -> Loaded:
+        from rtpipe.language.loading import from_expression, from_text, load
+
         choices: Choices = {
             "sets": self.sets,
             "profile": self.profile,
@@ -85,27 +130,25 @@ class PipelineRequest:
             "examine": examine,
             "registry": registry,
             "trust": self.trust,
+            "strict_overlays": True,
         }
-        loaded = self._load(choices)
-        settings = Settings.current()
-        if warn and loaded.warnings and settings.verbosity >= 0:
-            text = render(loaded.warnings, colour=settings.colour(sys.stderr))
-            click.echo(f"{text}\n", err=True)
-        return loaded
-
-    def _load(self, choices: Choices) -> Loaded:
-        from rtpipe.language.loading import from_expression, from_text, load
-
         if self.expression is not None:
             return from_expression(self.expression, **choices)
-        if self.files == (_STDIN,):
+        if files == (_STDIN,):
             return from_text(_standard_input(), path=_STDIN_NAME, **choices)
-        return load(self.files, **choices)
+        return load(files, **choices)
 
     @property
     def title(self) -> str:
         """What to call the pipeline in a message."""
         return self.expression or " ".join(str(path) for path in self.files)
+
+
+def _print_warnings(warnings: Sequence[Diagnostic]) -> None:
+    settings = Settings.current()
+    if warnings and settings.verbosity >= 0:
+        text = render(warnings, colour=settings.colour(sys.stderr))
+        click.echo(f"{text}\n", err=True)
 
 
 def _standard_input() -> str:

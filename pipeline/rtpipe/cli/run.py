@@ -10,6 +10,7 @@ import math
 import os
 import signal
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,14 +19,16 @@ from rtpipe.cli import process
 from rtpipe.cli.added_options import Added, ExtensibleCommand
 from rtpipe.cli.options import PipelineRequest, pipeline_options
 from rtpipe.cli.settings import Settings
-from rtpipe.errors import printable
+from rtpipe.errors import ExitCode, RtpipeError, StageError, printable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from rtpipe.cli.audio_watch import AudioWatch
+    from rtpipe.cli.display import Terminal
+    from rtpipe.events import Event
     from rtpipe.language.loading import Loaded
     from rtpipe.running.runtime import Pipeline
 
@@ -49,6 +52,7 @@ def _some_time(_: click.Context, __: click.Parameter, seconds: float | None) -> 
     help="Stop S seconds after audio flows; where none does for as long, 30 at least, fail.",
 )
 @click.option("--until", metavar="EVENT", help="Stop when an event matches this glob.")
+@click.option("--each", is_flag=True, help="Run each file as a pipeline of its own.")
 @click.option("--latency", is_flag=True, help="Show what each answer was waited for.")
 @click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
 @pipeline_options
@@ -57,6 +61,7 @@ def run(
     *,
     limit_s: float | None,
     until: str | None,
+    each: bool,
     latency: bool,
     dry_run: bool,
 ) -> None:
@@ -64,70 +69,149 @@ def run(
 
     Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
     The conversation goes to stdout, everything else to stderr.
+
+    Several files are overlaid; with --each they are pipelines beside one another. All else holds
+    for each of them. What fails there ends no other; the exit code is that of the first failure.
     """
     from rtpipe.language.known_events import require_event
 
     added = Added.current()
-    loaded = pipeline.load(examine="file", registry=added.registry)
-    if until is not None:
-        require_event(loaded.spec, loaded.registry, until, "--until")
+    files = (
+        pipeline.load_each(examine="file", registry=added.registry)
+        if each
+        else [pipeline.load(examine="file", registry=added.registry)]
+    )
+    names = _names(files) if each else [""]
+    for loaded in files:
+        if until is not None:
+            require_event(loaded.spec, loaded.registry, until, "--until")
     if dry_run:
         from rtpipe.cli.show import draw_text
 
-        click.echo(printable(draw_text(loaded)))
+        for name, loaded in zip(names, files, strict=True):
+            click.echo(printable(f"{name}:\n{draw_text(loaded)}" if each else draw_text(loaded)))
         return
     process.load_numpy()
     from rtpipe.cli import watchdog
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
     from rtpipe.running import bounded
+    from rtpipe.running.runtime import Pipeline
 
-    loaded.registry.trust.remember()
-    loaded.registry.register(Terminal(Settings.current(), latency=latency), "terminal")
-    loaded.registry.register(watchdog, "watchdog")
+    added.registry.trust.remember()
+    terminal = Terminal(Settings.current(), latency=latency)
+    added.registry.register(terminal, "terminal")
+    added.registry.register(watchdog, "watchdog")
     watch = AudioWatch(limit_s)
-    loaded.registry.register(watch, "audio_watch")
-    bounded.run(_run(loaded, added.values, watch, until))
+    added.registry.register(watch, "audio_watch")
+    check = Settings.current().debug
+    pipelines = {
+        Pipeline(
+            loaded.graph, check=check, registry=loaded.registry, run_options=added.values
+        ): name
+        for loaded, name in zip(files, names, strict=True)
+    }
+    if each:
+        terminal.names = pipelines
+    bounded.run(_run(pipelines, terminal, watch, until))
+
+
+def _names(files: Sequence[Loaded]) -> list[str]:
+    """Return what to call the pipelines: by their `name:` or file, numbered where that is one."""
+    names: list[str] = []
+    for loaded in files:
+        name, number = loaded.spec.name, 1
+        while name in names:
+            number += 1
+            name = f"{loaded.spec.name}#{number}"
+        names.append(name)
+    return names
 
 
 async def _run(
-    loaded: Loaded, run_options: Mapping[str, Any], watch: AudioWatch, until: str | None
+    pipelines: Mapping[Pipeline, str], terminal: Terminal, watch: AudioWatch, until: str | None
 ) -> None:
-    """Run a pipeline with the signals wired, and an end by event if asked.
+    """Run pipelines with the signals wired, and an end by event if asked.
 
     The first SIGINT or SIGTERM drains, the second cancels, the third leaves at once.
 
+    Args:
+        pipelines: What to run, and how they are told apart; "" for one alone.
+        terminal: Told at once of what fails while others run.
+        watch: Asked what was lacking when a pipeline's time was over.
+        until: The event that ends the pipeline which publishes it.
+
     Raises:
-        RtpipeError: What ended the pipeline; or what `watch` found lacking when its time was over.
+        RtpipeError: What ended the pipeline; of several, that some failed, once all have ended.
     """
     import asyncio
 
     from rtpipe.events import PipelineStarted
-    from rtpipe.running.runtime import Pipeline
 
-    pipeline = Pipeline(
-        loaded.graph,
-        check=Settings.current().debug,
-        registry=loaded.registry,
-        run_options=run_options,
-    )
-    running = asyncio.ensure_future(pipeline.run())
-    unwire = _wire_signals(pipeline, running)
-    pipeline.bus.subscribe(PipelineStarted.type, lambda _: process.keep_what_is_loaded())
-    if until is not None:
-        pipeline.bus.subscribe(until, lambda event: pipeline.stop(f"{event.type} came"))
+    failures: dict[str, Exception] = {}
+    ends = []
+    for pipeline, name in pipelines.items():
+        pipeline.bus.subscribe(PipelineStarted.type, lambda _: process.keep_what_is_loaded())
+        if until is not None:
+            pipeline.bus.subscribe(until, partial(_stop_by_event, pipeline))
+        ends.append(_end_of(pipeline, name, terminal, watch, failures))
+    running = asyncio.gather(*ends, return_exceptions=True)
+    unwire = _wire_signals([*pipelines], running)
     try:
-        await running
+        cancelled = any(await running)  # by itself
     except asyncio.CancelledError:
-        raise click.Abort from None
+        cancelled = True
     finally:
         unwire()
-    if watch.failure is not None:
-        raise watch.failure
+    if cancelled:
+        raise click.Abort
+    if failures:
+        raise _failure(failures, len(pipelines))
 
 
-def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable[[], None]:
-    """Let signals end the pipeline, and the process where the event loop does not answer them.
+async def _end_of(
+    pipeline: Pipeline,
+    name: str,
+    terminal: Terminal,
+    watch: AudioWatch,
+    failures: dict[str, Exception],
+) -> None:
+    """Run `pipeline` to its end, and put what it fails with under its name into `failures`."""
+    from rtpipe.cli.display import named_pipeline
+
+    named_pipeline.set(name)
+    error: Exception | None
+    try:
+        await pipeline.run()
+        error = watch.failures.get(pipeline)
+    except Exception as raised:  # noqa: BLE001 - others run on; it is raised when all have ended
+        error = raised
+    if error is not None:
+        failures[name] = error
+        if name:
+            terminal.tell_failure(pipeline, error)
+
+
+def _failure(failures: Mapping[str, Exception], pipelines: int) -> Exception:
+    """Return what to raise for those of some `pipelines` that failed, by name in their order."""
+    first = next(iter(failures.values()))
+    if list(failures) == [""]:
+        return first
+    text = f"{len(failures)} of {pipelines} pipelines failed: {', '.join(failures)}"
+    code = first.exit_code if isinstance(first, RtpipeError) else ExitCode.FAILED
+    error = StageError(text, exit_code=code)
+    error.__cause__ = first
+    return error
+
+
+def _stop_by_event(pipeline: Pipeline, event: Event) -> None:
+    pipeline.stop(f"{event.type} came")
+
+
+def _wire_signals(
+    pipelines: Sequence[Pipeline], running: asyncio.Future[Any]
+) -> Callable[[], None]:
+    """Let signals end the pipelines, and the process where the event loop does not answer them.
 
     Returns:
         A function that gives the signals back.
@@ -140,7 +224,8 @@ def _wire_signals(pipeline: Pipeline, running: asyncio.Future[None]) -> Callable
     def on_loop(name: str) -> None:
         faulthandler.cancel_dump_traceback_later()
         if received == 1:
-            pipeline.stop(name)
+            for pipeline in pipelines:
+                pipeline.stop(name)
         else:
             running.cancel()
 

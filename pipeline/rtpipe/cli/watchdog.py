@@ -20,26 +20,52 @@ if TYPE_CHECKING:
 
     from rtpipe.events import Event
     from rtpipe.running.runtime import Pipeline
+    from rtpipe.stage import StageContext
 
 _BEAT_S = 0.1
 _JOIN_S = 1.0
 PATIENCE_S = 0.5
 
 
+_watches: dict[asyncio.AbstractEventLoop, _Watch] = {}
+"""By the loop that its pipelines run on."""
+
+
 @hookimpl(tryfirst=True)
 @asynccontextmanager
 async def rtpipe_running(pipeline: Pipeline) -> AsyncIterator[None]:
-    """Watch the loop that `pipeline` runs on, and publish its stalls."""
+    """Watch the loop that `pipeline` runs on, and publish its stalls.
 
-    def tell(event: Event) -> None:
-        pipeline.bus.publish(replace(event, at=pipeline.clock.now()))
-
-    watchdog = Watchdog(asyncio.get_running_loop(), tell)
-    watchdog.start()
+    One watchdog for all pipelines on a loop.
+    """
+    loop = asyncio.get_running_loop()
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = _Watch(loop)
+    watch.pipelines.append(pipeline)
     try:
         yield
     finally:
-        watchdog.stop()
+        watch.pipelines.remove(pipeline)
+        if not watch.pipelines:
+            del _watches[loop]
+            watch.watchdog.stop()
+
+
+class _Watch:
+    """A loop's watchdog, and the pipelines that it tells."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.pipelines: list[Pipeline] = []
+        self.watchdog = Watchdog(loop, self._tell)
+        self.watchdog.start()
+
+    def _tell(self, event: Event, culprit: StageContext | None) -> None:
+        if culprit is not None:
+            culprit.publish(event)
+            return
+        for pipeline in self.pipelines:  # whose code it was is not known
+            pipeline.bus.publish(replace(event, at=pipeline.clock.now()))
 
 
 class Watchdog:
@@ -50,14 +76,15 @@ class Watchdog:
 
     Args:
         loop: The loop to watch; its thread must be the one that calls `start`.
-        tell: Called on the loop with a `StageStalled`.
+        tell: Called on the loop with a `StageStalled`, and the context of the stage that held it
+            if it was one.
         patience_s: How long a callback may take.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[Event], None],
+        tell: Callable[[Event, StageContext | None], None],
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._loop = loop
@@ -89,13 +116,14 @@ class Watchdog:
             self._loop.call_soon_threadsafe(self._answer, self._asked)
             if self._wait(self._has_answered, self._patience_s):
                 continue
-            source, where = _culprit(sys._current_frames().get(self._watched))  # noqa: SLF001 - the documented way to a thread's stack
+            culprit, where = _culprit(sys._current_frames().get(self._watched))  # noqa: SLF001 - the documented way to a thread's stack
             self._wait(self._has_answered)
             if self._stopped:
                 return
             held_ms = (time.monotonic() - asked_at) * 1000
+            source = "pipeline" if culprit is None else culprit.id
             event = StageStalled(source=source, held_ms=round(held_ms, 1), where=where)
-            self._loop.call_soon_threadsafe(self._tell, event)
+            self._loop.call_soon_threadsafe(self._tell, event, culprit)
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """Wait until `condition` holds or somebody stops the watch; False if neither came."""
@@ -111,16 +139,16 @@ class Watchdog:
             self._news.notify_all()
 
 
-def _culprit(frame: FrameType | None) -> tuple[str, str]:
-    """Return the stage in whose method a thread is, or "pipeline", and the line it is at."""
-    source, place = "pipeline", frame
+def _culprit(frame: FrameType | None) -> tuple[StageContext | None, str]:
+    """Return the context of the stage in whose method a thread is, and the line it is at."""
+    culprit, place = None, frame
     outer = frame
     while outer is not None:
         owner = outer.f_locals.get("self")
         if isinstance(owner, Stage):
-            source, place = owner.ctx.id, outer
+            culprit, place = owner.ctx, outer
             break
         outer = outer.f_back
     if place is None:
-        return source, "an unknown place"
-    return source, f"{place.f_code.co_filename}:{place.f_lineno} in {place.f_code.co_name}"
+        return culprit, "an unknown place"
+    return culprit, f"{place.f_code.co_filename}:{place.f_lineno} in {place.f_code.co_name}"

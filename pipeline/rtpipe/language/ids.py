@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING
 
 from rtpipe.language.nodes import ScalarNode
@@ -53,7 +54,7 @@ def with_ids(
     for index, item in enumerate(known):
         name = given.get(index) or _free(item.kind, taken, last)
         taken.add(name)
-        named.append(replace(item, id=name))
+        named.append(replace(item, kind=intern(item.kind), id=intern(name)))
     return named
 
 

@@ -21,7 +21,7 @@ from rtpipe.language.files import expanded, is_module
 from rtpipe.language.graph import Graph, build
 from rtpipe.language.includes import Includes, plugin_names
 from rtpipe.language.interpolate import check_secrets, note_secrets
-from rtpipe.language.nodes import folder
+from rtpipe.language.nodes import ListNode, MapNode, folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.language.resolve import resolve
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rtpipe.catalogue.records import PluginRecord
-    from rtpipe.language.nodes import MapNode, Node, ScalarNode
+    from rtpipe.language.nodes import Node, ScalarNode
     from rtpipe.language.spec import PipelineSpec
 
 
@@ -69,6 +69,8 @@ class Choices(TypedDict, total=False):
             wrong; `machine`: also what this machine lacks. None: not at all.
         trust: Run the code that the files bring along, whoever wrote it. Else only that of folders
             which were trusted before.
+        strict_overlays: Refuse an overlay that is a whole pipeline by itself: who gives two of them
+            on a command line means two.
     """
 
     sets: Sequence[str]
@@ -78,6 +80,7 @@ class Choices(TypedDict, total=False):
     registry: Registry | None
     examine: Literal["file", "machine"] | None
     trust: bool
+    strict_overlays: bool
 
 
 def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
@@ -93,6 +96,8 @@ def load(files: Sequence[Path], **choices: Unpack[Choices]) -> Loaded:
     """
     findings = Findings()
     trees = [read_file(path, findings, piped=True, recover=True) for path in files]
+    if choices.get("strict_overlays"):
+        _check_overlays(trees, findings)
     return _load(trees, findings, files[0], choices)
 
 
@@ -193,7 +198,25 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         examined = graph is not None and depth == "machine"
         raise _failure(findings, reached="environment" if examined else "graph")
     registry.check_graph(graph)
-    return Loaded(spec, graph, tuple(findings.warnings()), registry, shown)
+    spec = spec.without_text()
+    return Loaded(spec, build(spec), tuple(findings.warnings()), registry, shown)
+
+
+def _check_overlays(trees: Sequence[Node | None], findings: Findings) -> None:
+    """Report a file that is a whole pipeline by itself, on top of one."""
+    whole = [tree for tree in trees if isinstance(tree, MapNode) and _is_whole(tree)]
+    for other in whole[1:]:
+        findings.error(
+            "E312",
+            f"{other.span.path} is a pipeline of its own, as is {whole[0].span.path}",
+            other.entries["version"].key_span,
+            label="an overlay has none",
+            help="`rtpipe run --each` runs each file as a pipeline",
+        )
+
+
+def _is_whole(file: MapNode) -> bool:
+    return "version" in file.entries and isinstance(file.get("stages"), ListNode)
 
 
 def _with_includes(trees: Sequence[Node | None], findings: Findings) -> tuple[list[MapNode], bool]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rtpipe.language.spec import RouteSpec
     from rtpipe.wording.diagnostics import Findings
 
+_NONE: frozenset[str] = frozenset()
+
 
 def resolve(
     document: Document,
@@ -129,8 +131,8 @@ class _Checks:
             description=said.description or "",
             fuse=said.fuse,
             sections=sections_read,
-            secrets=frozenset(self._findings.secrets),
-            env_names=frozenset(self._findings.env_names),
+            secrets=frozenset(self._findings.secrets) or _NONE,
+            env_names=frozenset(self._findings.env_names) or _NONE,
         )
 
     def shown(self) -> dict[str, Any]:

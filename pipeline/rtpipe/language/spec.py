@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtpipe.vocabulary import Restart
@@ -44,7 +44,7 @@ ErrorPolicy: TypeAlias = Fail | Drop | Restart
 class StageSpec:
     """One item of `stages:` (or a route's subscriber), its options already validated.
 
-    `written` is what the options were made from, with the place of each.
+    `written` is what the options were made from, with the place of each; until it is examined.
     """
 
     id: str
@@ -63,6 +63,11 @@ class StageSpec:
     def chain(self) -> tuple[StageSpec, ...]:
         """The stage and its fallbacks, in the order in which they take over."""
         return (self, *(() if self.fallback is None else self.fallback.chain))
+
+    def without_text(self) -> StageSpec:
+        """Return the stage without what was written: a running pipeline has no use for it."""
+        fallback = None if self.fallback is None else self.fallback.without_text()
+        return replace(self, written=None, fallback=fallback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,12 @@ class RouteSpec:
     subscriber: StageSpec | None
     span: Span
 
+    def without_text(self) -> RouteSpec:
+        """See `StageSpec.without_text`."""
+        if self.subscriber is None:
+            return self
+        return replace(self, subscriber=self.subscriber.without_text())
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
@@ -105,6 +116,12 @@ class PipelineSpec:
     """Values that must never be shown."""
     env_names: frozenset[str] = frozenset()
     """Names of the environment variables that its files read, used or not."""
+
+    def without_text(self) -> PipelineSpec:
+        """See `StageSpec.without_text`."""
+        stages = tuple(stage.without_text() for stage in self.stages)
+        routes = tuple(route.without_text() for route in self.routes)
+        return replace(self, stages=stages, routes=routes)
 
     def masked(self, text: str) -> str:
         """Return `text` without any secret of this pipeline and without a URL's password."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -102,15 +103,24 @@ def loads(  # noqa: PLR0913 - keywords, as those of `load`
     return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
 
 
-def run(pipeline: Pipeline) -> None:
-    """Run `pipeline` to its end in an event loop of its own, as `asyncio.run` would.
+def run(*pipelines: Pipeline) -> None:
+    """Run pipelines to their end in an event loop of its own, as `asyncio.run` would.
 
-    Ctrl-C closes every stage and raises KeyboardInterrupt.
+    Several run beside one another; where one fails, the others go on. Ctrl-C closes every stage and
+    raises KeyboardInterrupt.
 
     Raises:
-        RtpipeError: What ended it.
+        RtpipeError: What ended it; of several, once all have ended, what ended the first given of
+            those that failed.
     """
-    bounded.run(pipeline.run())
+    bounded.run(_run(pipelines))
+
+
+async def _run(pipelines: Sequence[Pipeline]) -> None:
+    ends = [pipeline.run() for pipeline in pipelines]
+    for failure in await asyncio.gather(*ends, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 def _registry(plugins: Iterable[object]) -> Registry:

@@ -40,20 +40,19 @@ class Extension:
         self._make = make
         self._tell = tell
         self._told = False
-        self._entered = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._leaving = False
+        loop = asyncio.get_running_loop()
+        self._entered: asyncio.Future[None] = loop.create_future()
+        self._leave_asked: asyncio.Future[None] = loop.create_future()
         self._task: asyncio.Task[None] | None = None
 
     async def enter(self) -> None:
         """Enter it; returns after `ENTER_TIMEOUT_S` at the latest."""
         self._task = asyncio.create_task(self._hold())
-        entered = asyncio.create_task(self._entered.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {self._task, entered}, timeout=ENTER_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            entered.cancel()
+        waited = {self._task, self._entered}
+        done, _ = await asyncio.wait(
+            waited, timeout=ENTER_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+        )
         if not done:
             self._give_up(f"not entered within {ENTER_TIMEOUT_S:g} s")
 
@@ -61,8 +60,8 @@ class Extension:
         """Leave it, if it was entered; returns shortly after `LEAVE_TIMEOUT_S` at the latest."""
         if self._task is None or self._task.done():
             return
-        self._leaving.set()
-        if not self._entered.is_set():
+        self._ask_to_leave()
+        if not self._entered.done():
             self._task.cancel()
         _, late = await asyncio.wait({self._task}, timeout=LEAVE_TIMEOUT_S)
         if late:
@@ -74,19 +73,24 @@ class Extension:
             manager = self._make()
             if manager is not None:
                 async with _checked(manager):
-                    self._entered.set()
-                    await self._leaving.wait()
+                    self._entered.set_result(None)
+                    await self._leave_asked
         except asyncio.CancelledError as error:
-            if not self._leaving.is_set():  # by itself, or by the end of the loop
+            if not self._leaving:  # by itself, or by the end of the loop
                 self._failed(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; told
             self._failed(error)
 
     def _give_up(self, why: str) -> None:
         self._failed(PluginError(why))
-        self._leaving.set()
+        self._ask_to_leave()
         assert self._task is not None
         self._task.cancel()
+
+    def _ask_to_leave(self) -> None:
+        self._leaving = True
+        if not self._leave_asked.done():
+            self._leave_asked.set_result(None)
 
     def _failed(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

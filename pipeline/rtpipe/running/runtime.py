@@ -21,12 +21,13 @@ from rtpipe.running.chain import Wiring
 from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
-from rtpipe.running.plan import Plan, make_plan, runs_inline
+from rtpipe.running.places import slot_maker
+from rtpipe.running.plan import Plan, make_plan
 from rtpipe.running.routes import Subscribers, connect
 from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
 from rtpipe.running.tasks import run_peer, run_sink, run_source, run_transform
-from rtpipe.stage import FLUSH, Peer, Sink, Source, StageContext, Transform, offered_actions
+from rtpipe.stage import FLUSH, Peer, Sink, Source, Transform, offered_actions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
-    from rtpipe.language.spec import StageSpec
     from rtpipe.running.state import StageState
     from rtpipe.wording.diagnostics import Diagnostic
 
@@ -85,16 +85,23 @@ class Pipeline:
         self.run_options = run_options
         self._registry = registry
         self._extensions: list[Extension] = []
-        self._slots: dict[str, Slot] = {
-            id: self._slot(node.spec) for id, node in graph.nodes.items()
-        }
+        slot = slot_maker(
+            graph,
+            self.bus,
+            self.clock,
+            tap=self._tap,
+            flush_after=lambda stage: self._flush(stage, graph.downstream(stage)[1:]),
+            on_failure=self._on_failure,
+            on_replaced=self._replan,
+        )
+        self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
         self._subscribers = Subscribers()
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
         self._stopping: str | None = None
-        self._stop_asked = asyncio.Event()
-        self._started = asyncio.Event()
+        self._over: asyncio.Future[None] | None = None  # done by a stop, or the end of the audio
+        self._started: asyncio.Event | None = None
         self._running: asyncio.Task[None] | None = None
         self._ended = False
         self._error: RtpipeError | None = None
@@ -103,7 +110,7 @@ class Pipeline:
         for route in self.spec.routes:
             mailbox = None
             if route.subscriber is not None:
-                mailbox = self._subscribers.add(self._slot(route.subscriber))
+                mailbox = self._subscribers.add(slot(route.subscriber))
             connect(
                 self.bus, route, perform=self.perform, mailbox=mailbox, report=self._publish_own
             )
@@ -121,12 +128,16 @@ class Pipeline:
             raise StageError("a pipeline runs once", help="load it again")
         self.bus.bind()
         self.clock.start()
+        over = self._over = asyncio.get_running_loop().create_future()
+        if self._stopping is not None:  # before it ran
+            self._end()
         reason = "failed"
         try:
-            if await self._opened():
-                self._started.set()
+            if await self._opened(over):
+                if self._started is not None:
+                    self._started.set()
                 self._publish_own(PipelineStarted(name=self.spec.name))
-                await self._move_audio()
+                await self._move_audio(over)
             reason = self._stopping or "end of stream"
         except asyncio.CancelledError:
             reason = "cancelled"
@@ -149,7 +160,7 @@ class Pipeline:
         self._publish_own(PipelineStopping(reason=reason))
         for slot in self._slots.values():
             slot.ctx.stopping = True
-        self._stop_asked.set()
+        self._end()
 
     async def __aenter__(self) -> Self:
         """Open everything and let it run beside the program.
@@ -157,6 +168,7 @@ class Pipeline:
         Raises:
             RtpipeError: As `run` does; everything is closed by then.
         """
+        self._started = asyncio.Event()
         self._running = await begin(self.run(), self._started, name=self.spec.name)
         return self
 
@@ -245,27 +257,6 @@ class Pipeline:
 
     # -- opening ---------------------------------------------------------------------------------
 
-    def _slot(self, spec: StageSpec) -> Slot:
-        inputs = tuple(ref.id for ref in spec.inputs)
-        ctx = StageContext(
-            spec.id,
-            self.clock,
-            self.bus.publish,
-            self.bus.subscribe,
-            inputs,
-            self._tap,
-            lambda: self._flush(spec.id, self.graph.downstream(spec.id)[1:]),
-        )
-        ctx.env_names = self.spec.env_names
-        place = InlineSlot if runs_inline(spec, fuse=self.spec.fuse) else Slot
-        return place(
-            spec,
-            ctx,
-            mask=self.spec.masked,
-            on_failure=self._on_failure,
-            on_replaced=self._replan,
-        )
-
     def _replan(self) -> None:
         """Go by what stands in each place now: at first the file's, later the fallbacks'."""
         self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
@@ -274,17 +265,15 @@ class Pipeline:
             slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
         self._wiring.follow(self.plan)
 
-    async def _opened(self) -> bool:
+    async def _opened(self, over: asyncio.Future[None]) -> bool:
         """Open everything; return False when a stop came first."""
         opening = asyncio.create_task(self._open())
-        stop_asked = asyncio.create_task(self._stop_asked.wait())
         try:
-            await asyncio.wait([opening, stop_asked], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
         finally:
             finished = opening.done()
-            for task in (opening, stop_asked):
-                task.cancel()
-            await asyncio.wait([opening, stop_asked])
+            opening.cancel()
+            await asyncio.wait([opening])
         if finished:
             opening.result()
         return finished
@@ -294,6 +283,7 @@ class Pipeline:
             extension = Extension(make, partial(self._plugin_failed, plugin.name))
             self._extensions.append(extension)
             await extension.enter()
+        self._registry = None  # what is installed takes room, and is asked no more
         await self._subscribers.open()
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
@@ -302,22 +292,23 @@ class Pipeline:
 
     # -- running ---------------------------------------------------------------------------------
 
-    async def _move_audio(self) -> None:
+    async def _move_audio(self, over: asyncio.Future[None]) -> None:
         tasks = {
             fiber.start(self._task(id, slot), name=id): slot
             for id, slot in self._slots.items()
             if not isinstance(slot, InlineSlot)
         }
-        stop_asked = asyncio.create_task(self._stop_asked.wait())
-        ended = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
+        ended = partial(self._task_ended, tasks)
+        for task in tasks:
+            task.add_done_callback(ended)
         try:
-            await asyncio.wait([ended, stop_asked], return_when=asyncio.FIRST_COMPLETED)
+            await over
             for task in filter(asyncio.Task.cancelled, tasks):  # by nobody here
                 await tasks[task].recover(StageError("its task was cancelled by its own code"))
             if not all(task.done() for task in tasks):
                 await self._drain(tasks)
         finally:
-            stuck = await cancel([*tasks, *self._feeding, ended, stop_asked], CLOSE_TIMEOUT_S)
+            stuck = await cancel([*tasks, *self._feeding], CLOSE_TIMEOUT_S)
             for task in {*tasks, *self._feeding} & stuck:
                 late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
                 self._slots[task.get_name()].report(late)
@@ -325,6 +316,16 @@ class Pipeline:
             error = None if task in stuck or task.cancelled() else task.exception()
             if error is not None:
                 slot.fail(contained(error))
+
+    def _task_ended(self, tasks: Iterable[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        """See whether the audio has ended: no task is left, or one has failed."""
+        failed = not task.cancelled() and task.exception() is not None
+        if failed or all(each.done() for each in tasks):
+            self._end()
+
+    def _end(self) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
         stage_type = slot.used.stage_type

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os.path
-from collections import deque
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +84,7 @@ class Slot:
         self._on_replaced = on_replaced
         self._stage: Stage[Any] | None = None
         self._restarting: asyncio.Task[None] | None = None
-        self._restarts: deque[float] = deque()
+        self._restarts: tuple[float, ...] = ()
         self.settle()
 
     def settle(self) -> None:
@@ -306,15 +305,14 @@ class Slot:
     async def _restart(self, policy: Restart, error: Exception) -> bool:
         while True:
             now = self.ctx.now()
-            while self._restarts and self._restarts[0] < now - policy.within_s:
-                self._restarts.popleft()
+            self._restarts = tuple(at for at in self._restarts if at >= now - policy.within_s)
             for_good = isinstance(error, RtpipeError) and error.exit_code in _FOR_GOOD
             if for_good or len(self._restarts) >= policy.tries or self.ctx.stopping:
                 self._give_up(error)
                 return False
             self.set_status(Status.RECOVERING, f"{error}")
             pause_s = Backoff(*policy.backoff_s).pause_s(len(self._restarts))
-            self._restarts.append(now)
+            self._restarts += (now,)
             await self.close_instance()
             await asyncio.sleep(pause_s)
             try:

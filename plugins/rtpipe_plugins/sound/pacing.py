@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 class Pacer:
     """Lets frames pass as fast as they play, by their pts: an error never adds up.
 
-    The first frame passes on the pipeline's common tick, so that all paced stages wake up together.
+    The first frame passes on a tick that all pipelines of the event loop share, so that all paced
+    stages wake up together.
     """
 
     def __init__(self, ctx: StageContext) -> None:

@@ -13,7 +13,7 @@ from helpers.actors import registry
 from rtpipe import Event, Importance, Options, Sink, hookimpl
 from rtpipe.audio import AudioFrame
 from rtpipe.catalogue.describe import describe_event, describe_events, describe_stage
-from rtpipe.cli.display import DisplayHandler, PlainDisplay
+from rtpipe.cli.display import Display, DisplayHandler, Screen
 from rtpipe.cli.narration import Narrator
 from rtpipe.cli.output import Output
 from rtpipe.events import (
@@ -65,7 +65,7 @@ class Silent(Slip):
 def shown(*events: Event, mask: str = "sk-1") -> tuple[str, str]:
     """Return what `run` prints to stdout and to stderr."""
     out, err = io.StringIO(), io.StringIO()
-    display = PlainDisplay(Output(out), Output(err), lambda text: text.replace(mask, "***"))
+    display = Display(Screen(Output(out), Output(err)), lambda text: text.replace(mask, "***"))
     for event in events:
         display.hear(event)
     return out.getvalue(), err.getvalue()
@@ -144,7 +144,7 @@ def test_the_same_trouble_many_times_a_second_is_one_line_a_second() -> None:
 
 def test_a_record_about_an_event_that_the_terminal_shows_is_not_printed_again() -> None:
     err = io.StringIO()
-    handler = DisplayHandler(PlainDisplay(Output(io.StringIO()), Output(err), str))
+    handler = DisplayHandler(Screen(Output(io.StringIO()), Output(err)))
     for importance in Importance:
         about = {"msg": importance.name, "event_importance": importance}
         handler.handle(logging.makeLogRecord(about))

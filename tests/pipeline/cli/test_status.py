@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from rtpipe import audio
 from rtpipe.cli.columns import clipped, columns, padded, wrapped
 from rtpipe.cli.narration import Line, Narrator
-from rtpipe.cli.status import status_line
+from rtpipe.cli.status import status_line, summary_line
 from rtpipe.events import Event
 from rtpipe.link import LinkStatistics
 from rtpipe.running.state import StageState
@@ -195,3 +195,15 @@ def test_a_long_line_goes_on_under_its_text() -> None:
     shown = click.unstyle(line.styled(48)).split("\n")
     assert shown == ["01:01.2   visitor  What are your opening hours", f"{'':19}today, please?"]
     assert "\n" not in line.styled()
+
+
+def test_the_summary_says_what_matters_first() -> None:
+    flows = [source("tone"), sink("blackhole", dropped_ms=20.0)]
+    waits = [source("mic", last=None), sink("blackhole", frames_out=0)]
+    line = summary_line({"a": flows, "b": waits}, 12.3, ended=3, failed=["c", "d"], width=120)
+    assert line == (
+        "00:12.3 │ 2 run │ failed c and 1 more │ 1 ended │ no audio yet: b"
+        " │ dropped 20 ms (a) │ queue   0 ms"
+    )
+    line = summary_line({"a": flows, "b": waits}, 12.3, ended=3, failed=["c", "d"], width=60)
+    assert line == "00:12  2 run  failed c and 1 more  1 ended  no audio yet: b"

@@ -28,7 +28,7 @@ class Slow(Transform[Options]):
 
 async def test_it_names_the_stage_and_the_line() -> None:
     told: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-    watchdog = Watchdog(asyncio.get_running_loop(), told.set_result, patience_s=0.05)
+    watchdog = Watchdog(asyncio.get_running_loop(), lambda event, _: told.set_result(event), 0.05)
     ctx = StageContext("lazybones", None, lambda _: None, lambda _match, _handler: lambda: None)  # type: ignore[arg-type]
     stage = Slow(Options(), ctx)
     watchdog.start()
@@ -46,7 +46,7 @@ async def test_it_names_the_stage_and_the_line() -> None:
 
 async def test_it_is_silent_while_the_loop_answers() -> None:
     told: list[Event] = []
-    watchdog = Watchdog(asyncio.get_running_loop(), told.append, patience_s=5.0)
+    watchdog = Watchdog(asyncio.get_running_loop(), lambda event, _: told.append(event), 5.0)
     watchdog.start()
     await asyncio.sleep(0.3)
     watchdog.stop()
@@ -76,7 +76,7 @@ def test_it_ends_at_once_whenever_it_is_stopped(when: str, patience_s: float) ->
         wait_for(lambda: watchdog._stopped)
 
     loop: Any = HeldLoop(stop if when == "while it asks" else lambda: None)
-    watchdog = Watchdog(loop, lambda _: None, patience_s)
+    watchdog = Watchdog(loop, lambda *_: None, patience_s)
     watchdog.start()
     if when != "before it asks":
         assert loop.asked.wait(5)
@@ -92,7 +92,7 @@ def test_stopping_it_is_bounded_even_when_its_thread_hangs(
     monkeypatch.setattr(module, "_JOIN_S", 0.01)
     let_go = threading.Event()
     loop: Any = HeldLoop(let_go.wait)
-    watchdog = Watchdog(loop, lambda _: None)
+    watchdog = Watchdog(loop, lambda *_: None)
     watchdog.start()
     assert loop.asked.wait(5)
     watchdog.stop()

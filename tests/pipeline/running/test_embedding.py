@@ -56,6 +56,15 @@ def test_a_program_without_a_loop_loads_a_text_and_runs_it() -> None:
     assert sum(map(len, heard["collect"])) == 5 * 200 * 48
 
 
+def test_several_run_beside_one_another_and_one_that_fails_ends_no_other() -> None:
+    failing = "version: 1\nstages: [ramp: {unplugged_at: 1}, collect]\n"
+    live = "version: 1\nstages: [ramp: {frames: 20, live: true}, collect]\n"
+    with pytest.raises(StageError, match="the cable is out"):
+        rtpipe.run(loads(live), loads(failing), loads(live))
+    lengths = [len(block) for block in heard["collect"]]
+    assert sum(lengths) >= 2 * 20 * 960, "both others ran to their end"
+
+
 def test_to_load_runs_no_code_of_a_folder_that_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ class Visit:
         await asyncio.gather(self._talking, return_exceptions=True)
         await self.stage.close()
 
-    def _flush(self) -> float:
+    def _flush(self, _: str) -> float:
         self.flushes += 1
         return 0.0
 
