@@ -296,21 +296,21 @@ class _Excerpt:
         ):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
-            end = None
+            first, last = max(begin - pts, 0), frame.samples
             if options.duration_s is not None:
                 end = begin + round(options.duration_s * rate)
                 if pts >= end:
                     return
-            first = max(begin - pts, 0)
-            data = audio.pcm(frame)[first : None if end is None else end - pts]
-            layout, whole = frame.layout.name, len(data) == frame.samples
-            if options.channel is not None:
-                data, layout, whole = data[:, options.channel - 1 : options.channel], "mono", False
-            if len(data):
-                at, part = pts + first - begin, frame
-                if not whole:
-                    part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
-                yield audio.stamp(part, sample_rate=rate, pts=at)
+                last = min(last, end - pts)
+            if first >= last:
+                continue
+            at, part = pts + first - begin, frame
+            if options.channel is not None or last - first < frame.samples:
+                data, layout = audio.pcm(frame)[first:last], frame.layout.name
+                if options.channel is not None:
+                    data, layout = data[:, options.channel - 1 : options.channel], "mono"
+                part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
+            yield audio.stamp(part, sample_rate=rate, pts=at)
 
 
 def _require_channel(stream: AudioStream, options: FileOptions) -> None:
@@ -332,9 +332,15 @@ def _opened(options: FileOptions) -> InputContainer:
     from av.error import FFmpegError
 
     from rtpipe_plugins.media.decoding import open_media
+    from rtpipe_plugins.media.wave import open_wave
 
     path = options.path
     try:
+        wave = None
+        if options.format is None and path.is_file():
+            wave = open_wave(path, options.options)
+        if wave is not None:
+            return wave
         name = str(path.absolute())
         return open_media(name, format=options.format, options=_for_ffmpeg(options))
     except FileNotFoundError:

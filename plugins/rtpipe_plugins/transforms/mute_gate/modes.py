@@ -119,10 +119,12 @@ class VoiceMode:
                 "mode vad needs to be told what is speech",
                 help="put a `vad` before the mute_gate, with nothing between that makes new frames",
             )
-        ends = audio.slice_ends(frame)
-        if len(verdicts) != len(ends):  # the frame was cut since: they no longer say which slice
-            verdicts = (any(verdicts),) * len(ends) if verdicts else ()
-        for end, speaking in zip(ends, verdicts, strict=False):
+        count = len(audio.slice_numbers(frame))
+        if len(verdicts) != count:  # the frame was cut since: they no longer say which slice
+            verdicts = (any(verdicts),) * count if verdicts else ()
+        if (not self._speaking) not in verdicts:
+            return
+        for end, speaking in zip(audio.slice_ends(frame), verdicts, strict=False):
             if speaking is not self._speaking:
                 self._speaking = speaking
                 self._schedule((frame.pts or 0) + end, self.preroll(frame.sample_rate))
