@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rtpipe.catalogue.fields import names_events
 from rtpipe.link import LIVE, PACED, PATIENT, QueuePolicy
 from rtpipe.stage import Peer, Sink, Source, Transform
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from rtpipe.language.spec import StageSpec
 
 LIVE_FRAME_MS = 20
-BATCH_FRAME_MS = 200
+BATCH_FRAME_MS = 1000
+"""What a frame costs beside its samples is next to nothing then, and they fit into a cache."""
+_BATCH = replace(PATIENT, max_ms=5.0 * BATCH_FRAME_MS)
+"""Several frames a link: each time that a task waits for another costs as much as a stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
     """Plan `graph`; `used` names, by id, the stages that differ from the file's."""
     specs = {id: (used or {}).get(id, node.spec) for id, node in graph.nodes.items()}
     live = _live(graph, specs)
-    paced = any(spec.stage_type.has_clock(spec.options) for spec in specs.values())
+    frame_ms = _frame_ms(graph, specs)
+    patient = _BATCH if frame_ms == BATCH_FRAME_MS else PATIENT
     edges: dict[str, tuple[Edge, ...]] = {}
     shared: dict[str, bool] = {}
     for id, node in graph.nodes.items():
@@ -84,10 +89,10 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
         alone = not fans_out and not _passes_on_shared(node, specs[id], shared)
         shared[id] = not alone
         edges[id] = tuple(
-            _edge(graph, specs, id, reader, live=id in live, shared=shared[id])
+            _edge(graph, specs, id, reader, None if id in live else patient, shared=shared[id])
             for reader in node.outputs
         )
-    return Plan(graph, specs, edges, LIVE_FRAME_MS if paced else BATCH_FRAME_MS, live)
+    return Plan(graph, specs, edges, frame_ms, live)
 
 
 def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
@@ -104,6 +109,18 @@ def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
         and not stage_type.many_inlets
         and (spec.fallback is None or runs_inline(spec.fallback, fuse=fuse))
     )
+
+
+def _frame_ms(graph: Graph, specs: Mapping[str, StageSpec]) -> int:
+    """Return how much audio a source without a device puts into a frame.
+
+    Little where anything has a clock, and where events set anything off: what an action changes, it
+    changes between two frames, and a file shall become what a microphone would have.
+    """
+    paced = any(spec.stage_type.has_clock(spec.options) for spec in specs.values())
+    acts = any(route.actions for route in graph.pipeline.routes)
+    listens = any(names_events(spec.options) for spec in specs.values())
+    return LIVE_FRAME_MS if paced or acts or listens else BATCH_FRAME_MS
 
 
 def _live(graph: Graph, specs: Mapping[str, StageSpec]) -> frozenset[str]:
@@ -131,8 +148,8 @@ def _edge(
     specs: Mapping[str, StageSpec],
     feeder: str,
     reader: str,
+    patient: QueuePolicy | None,
     *,
-    live: bool,
     shared: bool,
 ) -> Edge:
     spec = specs[reader]
@@ -146,16 +163,17 @@ def _edge(
         target=stage_type.accepts_for(spec.options),
         exact_ms=stage_type.exact_ms,
         locked=issubclass(stage_type, Sink),
-        policy=None if inline else _policy(spec, live=live),
+        policy=None if inline else _policy(spec, patient),
         own_copy=mutates and shared,
     )
 
 
-def _policy(spec: StageSpec, *, live: bool) -> QueuePolicy:
-    if live:
+def _policy(spec: StageSpec, patient: QueuePolicy | None) -> QueuePolicy:
+    """Return the policy of a link that `spec` reads; `patient` if its feeder can wait, else None."""
+    if patient is None:
         policy = spec.stage_type.inlet_policy or LIVE
     else:
-        policy = PACED if spec.stage_type.has_clock(spec.options) else PATIENT
+        policy = PACED if spec.stage_type.has_clock(spec.options) else patient
     if spec.queue is not None:
         policy = replace(
             policy,

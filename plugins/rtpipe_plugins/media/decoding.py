@@ -277,12 +277,12 @@ class _StreamTime:
         self._damage.lost_s += missing_s
 
     def _stamp_s(self, frame: AudioFrame) -> float | None:
-        if frame.pts is None or frame.time_base is None:
+        pts, base = frame.pts, frame.time_base
+        if pts is None or base is None:
             return None
         if self._origin is None:
-            self._origin = frame.pts
-        base = frame.time_base
-        return float((frame.pts - self._origin) * base.numerator / base.denominator)
+            self._origin = pts
+        return float((pts - self._origin) * base.numerator / base.denominator)
 
     def _hole_s(self, stamp_s: float | None, missing_s: float) -> float:
         hole_s = missing_s

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _MAGIC = {b"RIFF", b"RF64", b"BW64"}
-_UNSEARCHED = {"max_probe_packets": "1"}
-"""FFmpeg searches what it has told to be PCM for other codecs, for 10 ms; here it is known."""
+_AT_ITS_WORD = {"max_probe_packets": "1", "probesize": "32"}
+"""The header is believed: FFmpeg else searches what it calls PCM for other codecs, for 10 ms."""
 _LEAST_PACKET, _LARGEST_PACKET = 1 << 10, 1 << 22
 
 
@@ -35,7 +35,7 @@ def open_wave(path: Path, options: dict[str, str]) -> InputContainer | None:
         if file.read(4) not in _MAGIC:
             return None
     name = str(path.absolute())
-    with open_media(name, options={**_UNSEARCHED, **options}) as container:
+    with open_media(name, options={**_AT_ITS_WORD, **options}) as container:
         streams = container.streams.audio
         if container.format.name != "wav" or not streams or not is_pcm(streams[0]):
             return None
@@ -46,4 +46,4 @@ def open_wave(path: Path, options: dict[str, str]) -> InputContainer | None:
             if not is_pcm(container.streams.audio[0]):
                 return None
     size = min(max(second, _LEAST_PACKET), _LARGEST_PACKET)
-    return open_media(name, options={"max_size": str(size), **_UNSEARCHED, **options})
+    return open_media(name, options={"max_size": str(size), **_AT_ITS_WORD, **options})

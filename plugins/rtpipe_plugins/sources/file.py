@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 _HEADERLESS = re.compile(r"alaw|mulaw|[su]8|(s16|s24|s32|f32|f64)[bl]e")
 """FFmpeg's names of samples without anything around them."""
 _CHUNK_MS = 1000
-"""Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
+_CHUNK_FRAMES = 5
+"""At least as much is decoded in one go in the thread: going there and back costs as much as the
+samples of a second. A FIFO gives what there is: its writer may be in no hurry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +212,20 @@ class File(Source[FileOptions]):
     async def _one_pass(self) -> AsyncIterator[AudioFrame]:
         assert self._excerpt is not None
         frames = self._excerpt.frames(self.ctx.frame_ms)
-        at_once = max(1, _CHUNK_MS // self.ctx.frame_ms)
-        while chunk := await self._thread.start(lambda: list(islice(frames, at_once))):
-            for frame in chunk:
-                yield frame
+        least = 1 if self.options.path.is_fifo() else _CHUNK_FRAMES
+        at_once = max(least, _CHUNK_MS // self.ctx.frame_ms)
+
+        def read() -> list[AudioFrame]:
+            return list(islice(frames, at_once))
+
+        ahead = self._thread.start(read)
+        try:
+            while chunk := await ahead:
+                ahead = self._thread.start(read)
+                for frame in chunk:
+                    yield frame
+        finally:
+            ahead.cancel()
 
     def _tell(self) -> None:
         event = self._damage.news()
@@ -310,7 +322,8 @@ class _Excerpt:
                 if options.channel is not None:
                     data, layout = data[:, options.channel - 1 : options.channel], "mono"
                 part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
-            yield audio.stamp(part, sample_rate=rate, pts=at)
+            part.pts = at
+            yield part
 
 
 def _require_channel(stream: AudioStream, options: FileOptions) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
+from struct import Struct
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -173,16 +175,19 @@ class _Windows:
         self._nothing: NDArray[np.int16] = np.empty(0, np.int16)
         self._held = self._nothing
         self._ones = np.ones(3, np.float32)
+        self._share = np.float32(1 / 3)
         self._decimates = (frame.sample_rate, frame.layout.name) == (3 * _RATE, "mono")
-        self._converter = Converter(_LISTENED)
         exact = self._decimates or _LISTENED.admits(frame)
+        self._converter = None if exact else Converter(_LISTENED)
         self._late = 0 if exact else _LATE_MS * self._rate // 1000
         self._size = (3 if self._decimates else 1) * _RATE * window_ms // 1000
 
     def cut(self, frame: AudioFrame) -> bytes:
         """Return the windows that `frame` makes complete, one after another: s16 mono 16 kHz."""
-        frames = [frame] if self._decimates else self._converter.process(frame)
-        samples = self._joined([audio.pcm(f)[:, 0] for f in frames])
+        if self._converter is None and not len(self._held):
+            samples = audio.pcm(frame)[:, 0]
+        else:
+            samples = self._joined(frame)
         rest = len(samples) % self._size
         self._held = self._nothing
         if rest:
@@ -213,12 +218,12 @@ class _Windows:
         """Return the media time of a window's first sample (ms)."""
         return self._start_pts * 1000 / self._rate + number * self._window_ms
 
-    def _joined(self, parts: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+    def _joined(self, frame: AudioFrame) -> NDArray[np.int16]:
+        """Return what is held, and `frame`."""
         import numpy as np
 
-        if len(self._held):
-            parts = [self._held, *parts]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts or [self._held])
+        frames = [frame] if self._converter is None else self._converter.process(frame)
+        return np.concatenate([self._held, *(audio.pcm(each)[:, 0] for each in frames)])
 
     def _third(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return 48 kHz samples at 16 kHz by a mean of three, at a quarter of a conversion's cost.
@@ -226,11 +231,9 @@ class _Windows:
         Whole numbers up to 98,301 are exact in float32, so the sum does not depend on the order in
         which BLAS takes them, and with it on the length of the frame.
         """
-        import numpy as np
-
-        sums: NDArray[np.float32] = np.dot(samples.reshape(-1, 3), self._ones)
-        sums *= np.float32(1 / 3)
-        return sums.astype(np.int16)
+        sums: NDArray[np.float32] = samples.reshape(-1, 3).dot(self._ones)
+        sums *= self._share
+        return sums.astype("i2")
 
 
 class _SpeechState:
@@ -240,8 +243,7 @@ class _SpeechState:
         self.speaking = False
         self._options = options
         self._ctx = ctx
-        self._voiced_ms = 0.0
-        self._silent_ms = 0.0
+        self._contrary_ms = 0.0  # how long it has sounded like the other: not for long enough yet
         self._began_ms = 0.0
         self._voiced_until_ms = 0.0
 
@@ -255,68 +257,71 @@ class _SpeechState:
             verdicts: See `_Windows`.
             start_ms: Returns the media time at which a window begins (ms).
         """
+        window_ms, count = self._options.frame_ms, len(verdicts)
         at = 0
-        while at < len(verdicts):
-            if bool(verdicts[at]) is self.speaking:  # nothing can change before the verdicts turn
-                turn = verdicts.find(not self.speaking, at)
-                at = len(verdicts) if turn < 0 else turn
-                self._voiced_ms = self._silent_ms = 0.0
-                self._voiced_until_ms = start_ms(number + at - 1) + self._options.frame_ms
+        while at < count:
+            voiced = bool(verdicts[at])
+            turn = verdicts.find(not voiced, at)
+            alike = (count if turn < 0 else turn) - at
+            if voiced is self.speaking:
+                at += alike
+                self._contrary_ms = 0.0
+                self._voiced_until_ms = start_ms(number + at - 1) + window_ms
                 continue
-            if verdicts[at]:
-                told = self._voiced(start_ms(number + at))
-            else:
-                told = self.silent(self._options.frame_ms)
-            if told:
-                yield number + at
-            at += 1
+            if self._contrary_ms == 0.0:
+                self._began_ms = start_ms(number + at)
+            enough = ceil((self._enough_ms - self._contrary_ms) / window_ms)
+            taken = min(max(enough, 1), alike)
+            at += taken
+            self._contrary_ms += taken * window_ms
+            if self._contrary_ms >= self._enough_ms:
+                if voiced:
+                    self._begin(until_ms=start_ms(number + at - 1) + window_ms)
+                else:
+                    self.end()
+                yield number + at - 1
 
-    def _voiced(self, start_ms: float) -> bool:
-        """Take a window with a voice in it; return whether that was told."""
-        if self._voiced_ms == 0.0:
-            self._began_ms = start_ms
-        self._voiced_ms += self._options.frame_ms
-        self._silent_ms = 0.0
-        if self._voiced_ms < self._options.min_speech_ms:
-            return False
-        self._voiced_until_ms = start_ms + self._options.frame_ms
+    def silent(self, duration_ms: float) -> None:
+        """Take so much that is missing."""
+        if not self.speaking:
+            self._contrary_ms = 0.0
+            return
+        self._contrary_ms += duration_ms
+        if self._contrary_ms >= self._enough_ms:
+            self.end()
+
+    @property
+    def _enough_ms(self) -> float:
+        options = self._options
+        return options.min_silence_ms if self.speaking else options.min_speech_ms
+
+    def _begin(self, until_ms: float) -> None:
+        self._contrary_ms = 0.0
+        self._voiced_until_ms = until_ms
         self.speaking = True
         self._ctx.publish(SpeechStarted(at_ms=round(self._began_ms)))
-        return True
 
-    def silent(self, duration_ms: float) -> bool:
-        """Take so much silence, or so much that is missing; return whether that was told."""
-        self._voiced_ms = 0.0
-        self._silent_ms += duration_ms
-        return self._silent_ms >= self._options.min_silence_ms and self.end()
-
-    def end(self) -> bool:
-        """Let speech that is going on be over; return whether any was."""
-        self._voiced_ms = 0.0
-        if not self.speaking:
-            return False
-        self.speaking = False
-        self._ctx.publish(SpeechStopped(at_ms=round(self._voiced_until_ms)))
-        return True
+    def end(self) -> None:
+        """Let speech that is going on be over."""
+        self._contrary_ms = 0.0
+        if self.speaking:
+            self.speaking = False
+            self._ctx.publish(SpeechStopped(at_ms=round(self._voiced_until_ms)))
 
 
 def _webrtc(options: VadOptions) -> _Judge:
     """Return a new WebRTC detector: which of these windows (s16 mono 16 kHz) hold speech?"""
     samples = _RATE * options.frame_ms // 1000
-    size = 2 * samples
+    each = Struct(f"{2 * samples}s").iter_unpack
     try:
         import _webrtcvad as engine
     except ImportError:
         import webrtcvad  # the same behind a module that may take 0.1 s to import
 
-        detector = webrtcvad.Vad(options.aggressiveness)
-        return lambda data: bytes(
-            [detector.is_speech(data[at : at + size], _RATE) for at in range(0, len(data), size)]
-        )
+        judge = webrtcvad.Vad(options.aggressiveness).is_speech
+        return lambda data: bytes([judge(window, _RATE) for (window,) in each(data)])
     state = engine.create()
     engine.init(state)
     engine.set_mode(state, options.aggressiveness)
-    judge = engine.process
-    return lambda data: bytes(
-        [judge(state, _RATE, data[at : at + size], samples) for at in range(0, len(data), size)]
-    )
+    process = engine.process
+    return lambda data: bytes([process(state, _RATE, window, samples) for (window,) in each(data)])
