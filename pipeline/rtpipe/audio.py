@@ -122,7 +122,7 @@ def slice_ends(frame: AudioFrame) -> list[int]:
 
 
 def slice_numbers(frame: AudioFrame) -> range:
-    """Return the numbers of the slices in `slice_ends(frame)`; the one that begins at pts 0 is 1."""
+    """Return the numbers of the slices in `slice_ends(frame)`; the first one of a stream is 1."""
     rate, pts = frame.sample_rate, frame.pts or 0
     return range(pts * 50 // rate + 1, (pts + frame.samples) * 50 // rate + 1)
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 LIVE_FRAME_MS = 20
 BATCH_FRAME_MS = 1000
-"""What a frame costs beside its samples is next to nothing then, and they fit into a cache."""
-_BATCH = replace(PATIENT, max_ms=5.0 * BATCH_FRAME_MS)
-"""Several frames a link: each time that a task waits for another costs as much as a stage."""
+"""What a frame costs beside its samples is little then, and they still fit into a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,6 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
     """Plan `graph`; `used` names, by id, the stages that differ from the file's."""
     specs = {id: (used or {}).get(id, node.spec) for id, node in graph.nodes.items()}
     live = _live(graph, specs)
-    frame_ms = _frame_ms(graph, specs)
-    patient = _BATCH if frame_ms == BATCH_FRAME_MS else PATIENT
     edges: dict[str, tuple[Edge, ...]] = {}
     shared: dict[str, bool] = {}
     for id, node in graph.nodes.items():
@@ -89,10 +85,10 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
         alone = not fans_out and not _passes_on_shared(node, specs[id], shared)
         shared[id] = not alone
         edges[id] = tuple(
-            _edge(graph, specs, id, reader, None if id in live else patient, shared=shared[id])
+            _edge(graph, specs, id, reader, live=id in live, shared=shared[id])
             for reader in node.outputs
         )
-    return Plan(graph, specs, edges, frame_ms, live)
+    return Plan(graph, specs, edges, _frame_ms(graph, specs), live)
 
 
 def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
@@ -148,8 +144,8 @@ def _edge(
     specs: Mapping[str, StageSpec],
     feeder: str,
     reader: str,
-    patient: QueuePolicy | None,
     *,
+    live: bool,
     shared: bool,
 ) -> Edge:
     spec = specs[reader]
@@ -163,17 +159,16 @@ def _edge(
         target=stage_type.accepts_for(spec.options),
         exact_ms=stage_type.exact_ms,
         locked=issubclass(stage_type, Sink),
-        policy=None if inline else _policy(spec, patient),
+        policy=None if inline else _policy(spec, live=live),
         own_copy=mutates and shared,
     )
 
 
-def _policy(spec: StageSpec, patient: QueuePolicy | None) -> QueuePolicy:
-    """Return the policy of a link that `spec` reads; `patient` if its feeder can wait, else None."""
-    if patient is None:
+def _policy(spec: StageSpec, *, live: bool) -> QueuePolicy:
+    if live:
         policy = spec.stage_type.inlet_policy or LIVE
     else:
-        policy = PACED if spec.stage_type.has_clock(spec.options) else patient
+        policy = PACED if spec.stage_type.has_clock(spec.options) else PATIENT
     if spec.queue is not None:
         policy = replace(
             policy,

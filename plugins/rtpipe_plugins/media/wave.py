@@ -40,10 +40,17 @@ def open_wave(path: Path, options: dict[str, str]) -> InputContainer | None:
         if container.format.name != "wav" or not streams or not is_pcm(streams[0]):
             return None
         stereo = streams[0].codec_context.channels == 2
-        second = streams[0].codec_context.bit_rate // 8
+        second = (streams[0].codec_context.bit_rate or 0) // 8
     if stereo:  # which is what DTS and S/PDIF pretend to be
         with open_media(name, options=options) as container:
             if not is_pcm(container.streams.audio[0]):
                 return None
     size = min(max(second, _LEAST_PACKET), _LARGEST_PACKET)
-    return open_media(name, options={"max_size": str(size), **_AT_ITS_WORD, **options})
+    container = open_media(name, options={"max_size": str(size), **_AT_ITS_WORD, **options})
+    stream = container.streams.audio[0]
+    packet = next(container.demux(stream))
+    if packet.size * stream.sample_rate != (packet.duration or 0) * second:
+        container.close()  # its header contradicts itself: packets would end within a sample
+        return None
+    container.seek(0)
+    return container

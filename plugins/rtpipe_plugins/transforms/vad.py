@@ -154,7 +154,7 @@ class Vad(Transform[VadOptions]):
 
 
 class _Windows:
-    """Cuts a stream without holes into windows, whatever its frames are; a window is judged at once.
+    """Cuts a stream without holes into windows, each judged at once, whatever its frames are.
 
     Attributes:
         format: Of the stream.
@@ -247,9 +247,7 @@ class _SpeechState:
         self._began_ms = 0.0
         self._voiced_until_ms = 0.0
 
-    def hear(
-        self, number: int, verdicts: bytes, start_ms: Callable[[int], float]
-    ) -> Iterator[int]:
+    def hear(self, number: int, verdicts: bytes, start_ms: Callable[[int], float]) -> Iterator[int]:
         """Take the verdicts on the next windows; yield after which of them something was told.
 
         Args:
