@@ -71,7 +71,7 @@ def test_long_blocks_become_the_same_file_and_tell_the_same_as_short_ones(tmp_pa
     """Where a route acts, frames have 20 ms; this one waits for what never comes."""
     speech = Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav"
     text = PIPELINE.format(fuse="true", mode="vad").replace("in.wav", str(speech))
-    route = "  - {match: pipeline.failed, do: gain.mute}\n"
+    route = "  - {match: link.dropped, do: gain.mute}\n"
     results = []
     for acting in ("", route):
         log = tmp_path / f"told{len(acting)}.jsonl"
