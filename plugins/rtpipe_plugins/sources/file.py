@@ -215,15 +215,26 @@ class File(Source[FileOptions]):
         least = 1 if self.options.path.is_fifo() else _CHUNK_FRAMES
         at_once = max(least, _CHUNK_MS // self.ctx.frame_ms)
 
-        def read() -> list[AudioFrame]:
-            return list(islice(frames, at_once))
+        def read() -> tuple[list[AudioFrame], Exception | None]:
+            chunk: list[AudioFrame] = []
+            try:
+                chunk.extend(islice(frames, at_once))
+            except Exception as error:  # noqa: BLE001 - raised once what came before it is heard
+                return chunk, error
+            return chunk, None
 
         ahead = self._thread.start(read)
         try:
-            while chunk := await ahead:
-                ahead = self._thread.start(read)
+            while True:
+                chunk, failure = await ahead
+                if chunk and failure is None:
+                    ahead = self._thread.start(read)
                 for frame in chunk:
                     yield frame
+                if failure is not None:
+                    raise failure
+                if not chunk:
+                    return
         finally:
             ahead.cancel()
 

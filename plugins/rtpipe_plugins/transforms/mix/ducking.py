@@ -78,4 +78,5 @@ class Ducker:
             return float(np.power(10.0, self._slope_db / 20))
         places = np.arange(offset + 1, offset + count + 1)
         depths = np.clip(self._depth + self._step * places, 0.0, 1.0)
-        return np.power(10.0, depths * self._slope_db / 20)
+        factors: NDArray[np.float64] = np.power(10.0, depths * self._slope_db / 20)
+        return factors
