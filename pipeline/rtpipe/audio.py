@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ __all__ = [
     "silence",
     "silence_like",
     "slice_ends",
+    "slice_numbers",
     "stamp",
     "to_s16",
 ]
@@ -116,8 +118,13 @@ def slice_ends(frame: AudioFrame) -> list[int]:
     frame shorter than a slice may have none.
     """
     rate, pts = frame.sample_rate, frame.pts or 0
-    slices = range(pts * 50 // rate + 1, (pts + frame.samples) * 50 // rate + 1)
-    return [-(-number * rate // 50) - pts for number in slices]
+    return [-(-number * rate // 50) - pts for number in slice_numbers(frame)]
+
+
+def slice_numbers(frame: AudioFrame) -> range:
+    """Return the numbers of the slices in `slice_ends(frame)`; the first one of a stream is 1."""
+    rate, pts = frame.sample_rate, frame.pts or 0
+    return range(pts * 50 // rate + 1, (pts + frame.samples) * 50 // rate + 1)
 
 
 def copy_meta(source: AudioFrame, target: AudioFrame) -> None:
@@ -130,9 +137,14 @@ def copy_meta(source: AudioFrame, target: AudioFrame) -> None:
 def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
     """Set the frame's rate and its time in samples since the stream began; returns the frame."""
     frame.sample_rate = sample_rate
-    frame.time_base = Fraction(1, sample_rate)
+    frame.time_base = _one_sample(sample_rate)
     frame.pts = pts
     return frame
+
+
+@cache
+def _one_sample(sample_rate: int) -> Fraction:
+    return Fraction(1, sample_rate)
 
 
 def duration_ms(frame: AudioFrame) -> float:

@@ -65,7 +65,7 @@ class StageContext:
         log: A logger under `rtpipe.stage.<id>`.
         clock: The pipeline's time; the only clock a stage may use.
         frame_ms: How much audio a source puts into one frame: 20 where anything in the pipeline
-            has a clock, 200 where nothing has. A size; whether it is live, `live` says.
+            has a clock or is set off by events, else 1000. A size; whether it is live, `live` says.
         live: Whether what it reads keeps coming at a pace of its own, whether it is read or not.
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.

@@ -39,18 +39,19 @@ def pcm(frame: AudioFrame) -> NDArray[Any]:
     Raises:
         FormatError: The frame is planar with several channels.
     """
-    name = frame.format.name
-    channels = frame.layout.nb_channels
-    if frame.format.is_planar:
+    format, channels = frame.format, frame.layout.nb_channels
+    name = format.name
+    if format.is_planar:
         if channels > 1:
             raise FormatError(f"{name} keeps each channel in a plane of its own: no single view")
         name = name.removesuffix("p")
-    view = _plane(frame.planes[0], name)
-    return view[: frame.samples * channels].reshape(-1, channels)  # planes are padded
+    plane: Any = frame.planes[0]
+    view = np.frombuffer(plane, _DTYPES[name], frame.samples * channels)  # planes are padded
+    return view.reshape(-1, channels)
 
 
 def _plane(plane: Any, name: str) -> NDArray[Any]:
-    return np.frombuffer(plane, dtype=_DTYPES[name])
+    return np.frombuffer(plane, _DTYPES[name])
 
 
 def listed(frame: AudioFrame) -> AudioFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import wave
 from pathlib import Path
 
@@ -64,3 +65,22 @@ def test_a_queue_each_gives_the_same_bytes(tmp_path: Path) -> None:
         assert ended.code == 0, ended.err
         outputs.append((tmp_path / "out.wav").read_bytes())
     assert outputs[0] == outputs[1]
+
+
+def test_long_blocks_become_the_same_file_and_tell_the_same_as_short_ones(tmp_path: Path) -> None:
+    """Where a route acts, frames have 20 ms; this one waits for what never comes."""
+    speech = Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav"
+    text = PIPELINE.format(fuse="true", mode="vad").replace("in.wav", str(speech))
+    route = "  - {match: link.dropped, do: gain.mute}\n"
+    results = []
+    for acting in ("", route):
+        log = tmp_path / f"told{len(acting)}.jsonl"
+        events = f"events:\n  - jsonl: {log}\n{acting}"
+        (tmp_path / "batch.yaml").write_text(text + events)
+        ended = rtpipe("run", "batch.yaml", cwd=tmp_path)
+        assert ended.code == 0, ended.err
+        told = map(json.loads, log.read_text().splitlines())
+        times = [(event["at_ms"], event["type"]) for event in told if "at_ms" in event]
+        results.append(((tmp_path / "out.wav").read_bytes(), sorted(times)))
+    assert results[0] == results[1]
+    assert {name for _, name in results[0][1]} >= {"vad.speech_started", "mute_gate.opened"}

@@ -15,6 +15,7 @@ import rtpipe
 from rtpipe import (
     AudioFormat,
     EnvironmentProblem,
+    EventGlob,
     ExitCode,
     Link,
     Options,
@@ -33,7 +34,11 @@ from rtpipe.audio import AudioFrame
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.events import Event
 from rtpipe.language.loading import from_text
+from rtpipe.running.plan import BATCH_FRAME_MS
 from rtpipe.running.runtime import Pipeline
+
+BATCH = 48 * BATCH_FRAME_MS
+"""Samples of a frame where nothing has a clock."""
 
 heard: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
 lively: dict[str, list[bool]] = defaultdict(list)
@@ -170,6 +175,7 @@ class Weave(Transform[FaultOptions]):
 class CollectOptions(Options):
     main = "delay_s"
     delay_s: float = 0.0
+    noted_on: tuple[EventGlob, ...] = ()
     fail_at: int | None = None
     unplugged_at: int | None = None
     absent: bool = False

@@ -193,6 +193,22 @@ def names_an_event(wanted: Any) -> bool:
     return any(mark == "event" for mark in marks(wanted))
 
 
+def names_events(options: BaseModel) -> bool:
+    """Return whether an option that is set names an event (`EventGlob`)."""
+    return _holds_event(options, type(options))
+
+
+def _holds_event(value: object, wanted: Any) -> bool:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return any(_holds_event(getattr(value, n), annotation(f)) for n, f in fields.items())
+    if isinstance(value, Mapping):
+        return any(_holds_event(item, inside(wanted, str(key))) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_event(item, inside(wanted, at)) for at, item in enumerate(value))
+    return isinstance(value, str) and names_an_event(wanted)
+
+
 def _split(wanted: Any) -> tuple[Any, tuple[Any, ...]]:
     extras: tuple[Any, ...] = ()
     while get_origin(wanted) is Annotated:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rtpipe.catalogue.fields import names_events
 from rtpipe.link import LIVE, PACED, PATIENT, QueuePolicy
 from rtpipe.stage import Peer, Sink, Source, Transform
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from rtpipe.language.spec import StageSpec
 
 LIVE_FRAME_MS = 20
-BATCH_FRAME_MS = 200
+BATCH_FRAME_MS = 1000
+"""What a frame costs beside its samples is little then, and they still fit into a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,6 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
     """Plan `graph`; `used` names, by id, the stages that differ from the file's."""
     specs = {id: (used or {}).get(id, node.spec) for id, node in graph.nodes.items()}
     live = _live(graph, specs)
-    paced = any(spec.stage_type.has_clock(spec.options) for spec in specs.values())
     edges: dict[str, tuple[Edge, ...]] = {}
     shared: dict[str, bool] = {}
     for id, node in graph.nodes.items():
@@ -92,7 +93,7 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
             _edge(graph, specs, id, reader, live=id in live, shared=shared[id])
             for reader in node.outputs
         )
-    return Plan(graph, specs, edges, LIVE_FRAME_MS if paced else BATCH_FRAME_MS, live)
+    return Plan(graph, specs, edges, _frame_ms(graph, specs), live)
 
 
 def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
@@ -109,6 +110,18 @@ def runs_inline(spec: StageSpec, *, fuse: bool) -> bool:
         and not stage_type.many_inlets
         and (spec.fallback is None or runs_inline(spec.fallback, fuse=fuse))
     )
+
+
+def _frame_ms(graph: Graph, specs: Mapping[str, StageSpec]) -> int:
+    """Return how much audio a source without a device puts into a frame.
+
+    Little where anything has a clock, and where events set anything off: what an action changes, it
+    changes between two frames, and a file shall become what a microphone would have.
+    """
+    paced = any(spec.stage_type.has_clock(spec.options) for spec in specs.values())
+    acts = any(route.actions for route in graph.pipeline.routes)
+    listens = any(names_events(spec.options) for spec in specs.values())
+    return LIVE_FRAME_MS if paced or acts or listens else BATCH_FRAME_MS
 
 
 def _live(graph: Graph, specs: Mapping[str, StageSpec]) -> frozenset[str]:

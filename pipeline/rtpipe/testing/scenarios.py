@@ -40,7 +40,7 @@ _START_S = 10.0  # no stream begins at 0: a stage must not count for itself
 _CANONICAL_SIZES = (960,)
 _SIZES = {
     "frames of 20 ms": _CANONICAL_SIZES,
-    "frames of 200 ms": (9600,),
+    "frames of a second": (48_000,),
     "frames of odd lengths": (1, 7, 441, 959, 961, 1023, 4801),
 }
 _FORMATS = (
@@ -103,7 +103,7 @@ def scenarios(subject: Subject) -> Iterator[tuple[str, Callable[[], Coroutine[An
         return
     if issubclass(subject.stage_type, Source):
         yield "frames of 20 ms", partial(_drawn, subject, 20)
-        yield "frames of 200 ms", partial(_drawn, subject, 200)
+        yield "frames of a second", partial(_drawn, subject, 1000)
     else:
         for label, sizes in _SIZES.items():
             yield label, partial(_streamed, subject, sizes)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rtpipe_plugins.media.encoding import Writer
 
 
+_SHORT = 24_000
+"""Samples; shorter pieces are joined, as a call of the encoder costs more than to copy them."""
+
+
 class BackgroundWriter:
     """Writes in one thread, a batch at a time, so that a slow disk never holds the event loop.
 
@@ -106,8 +110,10 @@ class BackgroundWriter:
 
         if self._writer is None:
             self._writer = self._open_writer()
-        if batch:
-            self._writer.write([np.concatenate(track) for track in zip(*batch, strict=True)])
+        if batch and len(batch[0][0]) < _SHORT:
+            batch = [[np.concatenate(track) for track in zip(*batch, strict=True)]]
+        for tracks in batch:
+            self._writer.write(tracks)
 
     def _complete(self) -> None:
         writer, self._writer = self._writer, None

@@ -73,7 +73,10 @@ def pick_stream(container: InputContainer, index: int, name: str) -> AudioStream
     """
     streams = container.streams.audio
     if index < len(streams):
-        return streams[index]
+        stream = streams[index]
+        if is_pcm(stream):  # whose decoder takes the layout as it is told: nothing to convert later
+            stream.codec_context.layout = layout_of(stream)
+        return stream
     if not streams:
         others = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise StageError(
@@ -87,6 +90,11 @@ def pick_stream(container: InputContainer, index: int, name: str) -> AudioStream
         help=f"`stream` can be {known}",
         exit_code=ExitCode.CONFIGURATION,
     )
+
+
+def is_pcm(stream: AudioStream) -> bool:
+    """Return whether a stream's samples stand in it as they are."""
+    return stream.codec_context.name.startswith("pcm_")
 
 
 def layout_of(stream: AudioStream) -> str:
@@ -269,11 +277,12 @@ class _StreamTime:
         self._damage.lost_s += missing_s
 
     def _stamp_s(self, frame: AudioFrame) -> float | None:
-        if frame.pts is None or frame.time_base is None:
+        pts, base = frame.pts, frame.time_base
+        if pts is None or base is None:
             return None
         if self._origin is None:
-            self._origin = frame.pts
-        return float((frame.pts - self._origin) * frame.time_base)
+            self._origin = pts
+        return float((pts - self._origin) * base.numerator / base.denominator)
 
     def _hole_s(self, stamp_s: float | None, missing_s: float) -> float:
         hole_s = missing_s

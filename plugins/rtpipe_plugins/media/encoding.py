@@ -207,7 +207,7 @@ class WavWriter:
         (data,) = tracks
         if self._bytes + data.nbytes > _MAX_WAV_BYTES:
             raise OSError("a WAV file holds 4 GiB at most; .mka and .flac have no such limit")
-        rest = memoryview(data.tobytes())
+        rest = data.reshape(-1).view("u1").data
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]

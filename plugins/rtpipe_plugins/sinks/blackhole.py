@@ -50,4 +50,5 @@ class Blackhole(Sink[BlackholeOptions]):
 
     async def drain(self) -> None:
         """Say how much it was."""
-        self.ctx.log.info("swallowed %d frames, %.2f s", self.frames, self.duration_ms / 1000)
+        s = "s"[: self.frames != 1]
+        self.ctx.log.info("swallowed %d frame%s, %.2f s", self.frames, s, self.duration_ms / 1000)

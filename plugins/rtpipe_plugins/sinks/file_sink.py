@@ -153,11 +153,11 @@ class FileSink(Sink[FileSinkOptions]):
 
     async def consume(self, frame: AudioFrame) -> None:
         """Append `frame`."""
-        arriving = AudioFormat.of(frame)
-        if self._out is None:
-            self._format = arriving
-            self._out = self._writer(arriving)
-        elif arriving != self._format:
+        if self._out is None or self._format is None:
+            self._format = AudioFormat.of(frame)
+            self._out = self._writer(self._format)
+        elif not self._format.admits(frame):
+            arriving = AudioFormat.of(frame)
             raise FormatError(f"{self._path} holds {self._format}; it cannot go on as {arriving}")
         for laid_out in self._layout.process(frame):
             for data in self._holes.filled(laid_out):

@@ -78,11 +78,13 @@ class JumpGuard:
 
     def hole(self, samples: int, frame: AudioFrame) -> int:
         """Return how many samples are missing before `frame`, of `samples` by its time stamp."""
-        hole_s = samples / frame.sample_rate
-        elapsed_s = max(self._heard_s, self._ctx.now())
+        heard_s = self._heard_s
         self._heard_s += frame.samples / frame.sample_rate
-        if samples <= 0 or self._budget.believes(hole_s, elapsed_s):
-            return max(samples, 0)
+        if samples <= 0:
+            return 0
+        hole_s = samples / frame.sample_rate
+        if self._budget.believes(hole_s, max(heard_s, self._ctx.now())):
+            return samples
         self._jumps += 1
         if self._jumps & (self._jumps - 1) == 0:
             self._ctx.publish(TimestampsRebased(jump_s=round(hole_s, 3), jumps=self._jumps))

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 _HEADERLESS = re.compile(r"alaw|mulaw|[su]8|(s16|s24|s32|f32|f64)[bl]e")
 """FFmpeg's names of samples without anything around them."""
 _CHUNK_MS = 1000
-"""Decoded in one go in the thread: going there and back costs as much as 5 ms of decoding."""
+_CHUNK_FRAMES = 5
+"""At least as much is decoded in one go in the thread: going there and back costs as much as the
+samples of a second. A FIFO gives what there is: its writer may be in no hurry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +212,31 @@ class File(Source[FileOptions]):
     async def _one_pass(self) -> AsyncIterator[AudioFrame]:
         assert self._excerpt is not None
         frames = self._excerpt.frames(self.ctx.frame_ms)
-        at_once = max(1, _CHUNK_MS // self.ctx.frame_ms)
-        while chunk := await self._thread.start(lambda: list(islice(frames, at_once))):
-            for frame in chunk:
-                yield frame
+        least = 1 if self.options.path.is_fifo() else _CHUNK_FRAMES
+        at_once = max(least, _CHUNK_MS // self.ctx.frame_ms)
+
+        def read() -> tuple[list[AudioFrame], Exception | None]:
+            chunk: list[AudioFrame] = []
+            try:
+                chunk.extend(islice(frames, at_once))
+            except Exception as error:  # noqa: BLE001 - raised once what came before it is heard
+                return chunk, error
+            return chunk, None
+
+        ahead = self._thread.start(read)
+        try:
+            while True:
+                chunk, failure = await ahead
+                if chunk and failure is None:
+                    ahead = self._thread.start(read)
+                for frame in chunk:
+                    yield frame
+                if failure is not None:
+                    raise failure
+                if not chunk:
+                    return
+        finally:
+            ahead.cancel()
 
     def _tell(self) -> None:
         event = self._damage.news()
@@ -296,21 +319,22 @@ class _Excerpt:
         ):
             rate, pts = frame.sample_rate, frame.pts or 0
             begin = round(options.start_s * rate)
-            end = None
+            first, last = max(begin - pts, 0), frame.samples
             if options.duration_s is not None:
                 end = begin + round(options.duration_s * rate)
                 if pts >= end:
                     return
-            first = max(begin - pts, 0)
-            data = audio.pcm(frame)[first : None if end is None else end - pts]
-            layout, whole = frame.layout.name, len(data) == frame.samples
-            if options.channel is not None:
-                data, layout, whole = data[:, options.channel - 1 : options.channel], "mono", False
-            if len(data):
-                at, part = pts + first - begin, frame
-                if not whole:
-                    part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
-                yield audio.stamp(part, sample_rate=rate, pts=at)
+                last = min(last, end - pts)
+            if first >= last:
+                continue
+            at, part = pts + first - begin, frame
+            if options.channel is not None or last - first < frame.samples:
+                data, layout = audio.pcm(frame)[first:last], frame.layout.name
+                if options.channel is not None:
+                    data, layout = data[:, options.channel - 1 : options.channel], "mono"
+                part = audio.from_pcm(data, sample_rate=rate, pts=at, layout=layout)
+            part.pts = at
+            yield part
 
 
 def _require_channel(stream: AudioStream, options: FileOptions) -> None:
@@ -332,9 +356,15 @@ def _opened(options: FileOptions) -> InputContainer:
     from av.error import FFmpegError
 
     from rtpipe_plugins.media.decoding import open_media
+    from rtpipe_plugins.media.wave import open_wave
 
     path = options.path
     try:
+        wave = None
+        if options.format is None and path.is_file():
+            wave = open_wave(path, options.options)
+        if wave is not None:
+            return wave
         name = str(path.absolute())
         return open_media(name, format=options.format, options=_for_ffmpeg(options))
     except FileNotFoundError:

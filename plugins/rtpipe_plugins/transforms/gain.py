@@ -122,7 +122,8 @@ class Gain(Transform[GainOptions]):
         if self._scratch.shape != samples.shape:
             self._scratch = np.empty(samples.shape, np.float32)
         scaled = self._scratch
-        np.multiply(samples, factors, out=scaled)
+        scaled[:] = samples
+        scaled *= factors  # in place it is faster than from whole numbers
         if loudest > 1.0:
             peak = loudest * audio.peak(samples)
             if self.options.limiter and peak > KNEE:

@@ -130,10 +130,13 @@ class _Interval:
     def hear(self, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:
         import numpy as np
 
-        flat = samples.ravel().astype(np.int64)
-        self.peak = max(self.peak, audio.peak(flat))
-        self.energy += int(np.dot(flat, flat))
-        self.clips += int(np.count_nonzero((flat >= _LOUDEST) | (flat <= -_FULL_SCALE)))
+        flat = samples.ravel()
+        peak = audio.peak(flat)
+        exact = flat.astype(np.float64)  # as whole numbers are, up to 2**53: 20 s in one frame
+        self.peak = max(self.peak, peak)
+        self.energy += int(np.dot(exact, exact))
+        if peak >= _LOUDEST:
+            self.clips += int(np.count_nonzero((flat >= _LOUDEST) | (flat <= -_FULL_SCALE)))
         self.count += len(flat)
 
 

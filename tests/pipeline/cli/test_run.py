@@ -30,7 +30,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
 def rtpipe(*args: str) -> Result:
     result = CliRunner().invoke(cli, ["run", *args])
     assert result.exit_code == 0, result.output
-    assert len(actors.whole("collect")) == 20 * 9600
+    assert len(actors.whole("collect")) == 20 * actors.BATCH
     return result
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import rtpipe
-from helpers.actors import Actors, Ramp, diary, heard, loads
+from helpers.actors import BATCH, Actors, Ramp, diary, heard, loads
 from rtpipe import (
     ConfigError,
     Event,
@@ -53,7 +53,7 @@ class Kinds:
 
 def test_a_program_without_a_loop_loads_a_text_and_runs_it() -> None:
     rtpipe.run(loads(FIVE))
-    assert sum(map(len, heard["collect"])) == 5 * 200 * 48
+    assert sum(map(len, heard["collect"])) == 5 * BATCH
 
 
 def test_several_run_beside_one_another_and_one_that_fails_ends_no_other() -> None:
@@ -101,7 +101,7 @@ def test_a_program_loads_a_file_with_an_overlay_and_settings(tmp_path: Path) -> 
     for files, frames in ((base, 5), (str(base), 5), ([base, str(site)], 2)):
         heard.clear()
         rtpipe.run(rtpipe.load(files, plugins=[Actors()]))
-        assert sum(map(len, heard["collect"])) == frames * 200 * 48
+        assert sum(map(len, heard["collect"])) == frames * BATCH
     changed = rtpipe.load(base, plugins=[Actors()], sets=["ramp.frames=3"])
     assert changed.spec.stages[0].options.frames == 3  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from helpers.actors import diary, heard, registry, whole
+from helpers.actors import BATCH, diary, heard, registry, whole
 from rtpipe import Options, hookimpl
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.errors import StageError
@@ -163,7 +163,7 @@ def test_one_that_raises_is_told_once_and_harms_nobody(
     _, events = run_virtual(play(plugins))
     assert failures(events) == [("plugin2", said)]
     assert f"the plugin `plugin2` failed: {said}" in caplog.text
-    assert len(whole("collect")) == 10 * 9600
+    assert len(whole("collect")) == 10 * BATCH
     assert [line for line in diary if line.startswith(("enter", "leave"))] == [
         "enter before", "enter after", "leave after", "leave before",
     ]  # fmt: skip

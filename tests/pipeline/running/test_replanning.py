@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.actors import diary, heard, lively, play, whole
+from helpers.actors import BATCH, diary, heard, lively, play, whole
 from rtpipe.testing import run_virtual
 
 
@@ -24,7 +24,7 @@ stages:
     )
     assert played.error is None
     assert not played.of("link.dropped")
-    assert whole("collect").size == 25 * 960 + 400 * 9600
+    assert whole("collect").size == 25 * 960 + 400 * BATCH
     assert lively["collect"][:20] == [True] * 20
     assert lively["collect"][-400:] == [False] * 400
 
@@ -94,7 +94,7 @@ stages:
   - collect
 """)
     )
-    assert [len(frame) for frame in heard["collect"]] == [960, 960, 9600, 9600]
+    assert [len(frame) for frame in heard["collect"]] == [960, 960, BATCH, BATCH]
 
 
 def test_a_sink_that_takes_over_gets_the_format_that_it_takes() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.actors import diary, heard, play, whole
+from helpers.actors import BATCH, diary, heard, play, whole
 from rtpipe.errors import ExitCode, StageError
 from rtpipe.running.runtime import Pipeline
 from rtpipe.testing import run_virtual
 
-RAMP = np.arange(10 * 9600, dtype=np.int64) % 1000  # ten batch frames
+RAMP = np.arange(10 * BATCH, dtype=np.int64) % 1000  # ten batch frames
 
 
 def test_a_chain_carries_every_sample_in_order() -> None:
@@ -70,15 +70,30 @@ def test_fused_and_queued_give_the_same_samples() -> None:
         text = f"fuse: {fuse}\nstages: [ramp: 40, plus: 1, twice, plus: 2, collect]"
         run_virtual(play(text))
         outputs.append(whole("collect"))
-    assert len(outputs[0]) == 40 * 9600 + 960
+    assert len(outputs[0]) == 40 * BATCH + 960
     assert np.array_equal(*outputs)
 
 
 def test_frames_are_long_where_nothing_has_a_clock_and_20_ms_where_something_has() -> None:
     run_virtual(play("stages: [ramp, collect]"))
-    assert len(heard["collect"][0]) == 9600
+    assert len(heard["collect"][0]) == BATCH
     run_virtual(play("stages: [ramp: {live: true}, collect]"))
     assert len(heard["collect"][0]) == 960
+
+
+@pytest.mark.parametrize(
+    ("text", "samples"),
+    [
+        ("stages: [ramp, collect]\nevents: [{match: pipeline.started, do: collect.note}]", 960),
+        ("stages: [ramp, collect]\nevents: [ear]", BATCH),
+        ("stages: [ramp, collect: {noted_on: [pipeline.started]}]", 960),
+        ("stages: [ramp, collect: {noted_on: []}]", BATCH),
+    ],
+)
+def test_frames_are_short_where_events_set_anything_off(text: str, samples: int) -> None:
+    """An action is done between two frames: a file becomes what a microphone would have."""
+    run_virtual(play(text))
+    assert len(heard["collect"][0]) == samples
 
 
 def test_an_hour_of_live_audio_passes_in_virtual_time() -> None:
@@ -287,7 +302,7 @@ stages:
     )
     assert played.error is None
     assert np.array_equal(whole("collect"), 2 * RAMP + 1)
-    assert diary.count("tapped 9600") == 10
+    assert diary.count(f"tapped {BATCH}") == 10
     assert [line for line in diary if "ended" in line or line == "finished"][-1] == "finished"
     assert {"inlet 0 ended", "inlet 1 ended"} <= set(diary)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from helpers.actors import diary, heard, play, whole
+from helpers.actors import BATCH, diary, heard, play, whole
 from rtpipe.errors import ExitCode, RtpipeError
 from rtpipe.testing import run_virtual
 
@@ -151,7 +151,7 @@ stages:
 """)
     )
     assert played.error is None
-    assert np.concatenate(heard["collect"]).size == 10 * 9600
+    assert np.concatenate(heard["collect"]).size == 10 * BATCH
     fell = played.of("stage.fell_back")[0]
     assert fell.source == "collect"
     assert fell.payload()["reason"] == "no sound card"

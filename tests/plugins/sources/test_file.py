@@ -1,6 +1,7 @@
 """file: every sample of the file, once, with honest times; and clear words about what is wrong."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from helpers.media_files import lag, write_wav
 from rtpipe import AudioFormat, AudioFrame, ExitCode, StageError, audio
 from rtpipe.audio import check_frame
-from rtpipe.testing import StageRun, check_stage, joined, run_stage, run_virtual
+from rtpipe.testing import Bench, StageRun, check_stage, joined, run_stage, run_virtual
 from rtpipe_plugins.sources.file import File, FileOptions
 
 
@@ -230,6 +231,35 @@ def test_each_pass_of_a_loop_tells_of_new_damage_in_growing_figures(tmp_path: Pa
     events = played(path, loop=True, seconds=5.0).of_type("media.damaged")
     lost = [event.payload()["lost_s"] for event in events]
     assert lost[1] == pytest.approx(2 * lost[0], abs=0.02)
+
+
+@pytest.mark.parametrize("heard", [1, 7])
+def test_a_failure_that_was_read_ahead_of_is_told_when_it_is_due_and_else_to_nobody(
+    wav: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, heard: int
+) -> None:
+    def failing(*_: object, **__: object) -> Iterator[AudioFrame]:
+        for second in range(7):
+            yield audio.silence(48_000, pts=48_000 * second, sample_rate=48_000)
+        raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input", "")
+
+    monkeypatch.setattr("rtpipe_plugins.media.decoding.decoded", failing)
+
+    async def main() -> None:
+        bench = Bench(File, {"path": wav}, frame_ms=1000)
+        async with bench.opened() as bench:
+            assert isinstance(bench.stage, File)
+            stream = bench.stage.frames()
+            for _ in range(heard):
+                await anext(stream)
+            await bench.stage._thread.start(lambda: None)  # after what is read ahead
+            if heard == 7:
+                with pytest.raises(StageError):
+                    await anext(stream)
+            await stream.aclose()
+
+    asyncio.run(main())
+    gc.collect()
+    assert not caplog.records
 
 
 def test_what_cannot_be_read_any_further_is_said_in_a_sentence(

@@ -159,9 +159,11 @@ def test_a_converters_delay_does_not_show_where_a_frame_ends() -> None:
 def judged(pattern: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return what is told when a detector judges 20 ms windows like `pattern` (`s` is speech)."""
     script = iter(pattern)
-    monkeypatch.setattr(
-        "rtpipe_plugins.transforms.vad._webrtc", lambda _: lambda _: next(script) == "s"
-    )
+
+    def judge(windows: bytes) -> bytes:
+        return bytes([next(script) == "s" for _ in range(len(windows) // 640)])
+
+    monkeypatch.setattr("rtpipe_plugins.transforms.vad._webrtc", lambda _: judge)
     return told(heard(cut(quiet(0.02 * len(pattern))), options))
 
 

@@ -53,18 +53,30 @@ class Ducker:
             self._depth = max(self._depth - hole * self._release, 0.0)
             self._step, self._energy = -self._release, 0
         self._expected = pts + len(leader)
-        depths = np.empty(len(leader))
+        factors = np.empty(len(leader), np.float32)
         at = 0
         while at < len(leader):
             offset = (pts + at) % _SLICE
             count = min(_SLICE - offset, len(leader) - at)
-            places = np.arange(offset + 1, offset + count + 1)
-            depths[at : at + count] = np.clip(self._depth + self._step * places, 0.0, 1.0)
-            part = leader[at : at + count].astype(np.int64)
+            factors[at : at + count] = self._slice(offset, count)
+            part = leader[at : at + count].astype(np.float64)
             self._energy += int(np.dot(part, part))
             at += count
             if offset + count == _SLICE:
                 self._depth = min(max(self._depth + self._step * _SLICE, 0.0), 1.0)
                 self._step = self._attack if self._energy >= self._least else -self._release
                 self._energy = 0
-        return np.power(10.0, depths * self._slope_db / 20).astype(np.float32)
+        return factors
+
+    def _slice(self, offset: int, count: int) -> NDArray[np.float64] | float:
+        """Return the factors of a part of the slice that is going on; one, where it is settled."""
+        import numpy as np
+
+        if self._depth == 0.0 and self._step <= 0.0:
+            return 1.0
+        if self._depth == 1.0 and self._step >= 0.0:
+            return float(np.power(10.0, self._slope_db / 20))
+        places = np.arange(offset + 1, offset + count + 1)
+        depths = np.clip(self._depth + self._step * places, 0.0, 1.0)
+        factors: NDArray[np.float64] = np.power(10.0, depths * self._slope_db / 20)
+        return factors

@@ -119,13 +119,14 @@ class VoiceMode:
                 "mode vad needs to be told what is speech",
                 help="put a `vad` before the mute_gate, with nothing between that makes new frames",
             )
-        ends = audio.slice_ends(frame)
-        if len(verdicts) != len(ends):  # the frame was cut since: they no longer say which slice
-            verdicts = (any(verdicts),) * len(ends) if verdicts else ()
-        for end, speaking in zip(ends, verdicts, strict=False):
-            if speaking is not self._speaking:
-                self._speaking = speaking
-                self._schedule((frame.pts or 0) + end, self.preroll(frame.sample_rate))
+        slices, rate = audio.slice_numbers(frame), frame.sample_rate
+        if len(verdicts) != len(slices):  # the frame was cut since: they no longer say which slice
+            verdicts = (any(verdicts),) * len(slices) if verdicts else ()
+        at = 0
+        while (changed := not self._speaking) in verdicts[at:]:
+            at = verdicts.index(changed, at)
+            self._speaking = changed
+            self._schedule(-(-slices[at] * rate // 50), self.preroll(rate))
 
     def _schedule(self, pts: int, preroll: int) -> None:
         if not self._speaking:
