@@ -179,7 +179,9 @@ class Fiber(Generic[T]):
 def start(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
     """Return a task that runs `coroutine` as a fiber."""
     context = copy_context()
-    return asyncio.create_task(_awaited(Fiber(coroutine, context)), name=name, context=context)
+    task = asyncio.create_task(_awaited(Fiber(coroutine, context)), name=name, context=context)
+    task.add_done_callback(lambda _: coroutine.close())  # one that was cancelled before it began
+    return task
 
 
 async def _awaited(fiber: Fiber[T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
@@ -197,6 +198,17 @@ def test_what_it_raises_in_place_is_its_tasks_and_not_its_openers() -> None:
 
     with pytest.raises(SystemExit):
         asyncio.run(program())
+
+
+def test_one_that_is_cancelled_before_it_begins_leaves_nothing_to_warn_of() -> None:
+    async def program() -> None:
+        task = fiber.start(asyncio.sleep(0))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(program())
+    gc.collect()
 
 
 def test_a_stuck_one_is_named_by_its_own_line() -> None:
