@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,7 @@ def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
     return frame
 
 
-@cache
+@lru_cache(maxsize=256)
 def _one_sample(sample_rate: int) -> Fraction:
     return Fraction(1, sample_rate)
 

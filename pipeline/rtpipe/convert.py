@@ -45,6 +45,19 @@ class Converter:
             that one.
     """
 
+    __slots__ = (
+        "_expected_in",
+        "_input",
+        "_latest",
+        "_locked",
+        "_next_out",
+        "_on_downmix",
+        "_resampler",
+        "_slicer",
+        "_target",
+        "_told",
+    )
+
     def __init__(
         self,
         target: AudioFormat = ANY,

@@ -89,6 +89,18 @@ class Fiber(Generic[T]):
         context: The task's.
     """
 
+    __slots__ = (
+        "_context",
+        "_ended",
+        "_error",
+        "_loop",
+        "_result",
+        "_stack",
+        "_task",
+        "_waits",
+        "coroutine",
+    )
+
     def __init__(self, coroutine: Coroutine[Any, Any, T], context: Context) -> None:
         self.coroutine = coroutine
         self._context = context

@@ -116,7 +116,26 @@ class Link:
         name: `feeder -> reader`, for statistics and errors.
         policy: Depth and overflow.
         on_drop: Called with the milliseconds lost whenever a full link drops.
+
+    Attributes:
+        statistics: What has become of every frame; `snapshot` adds what waits now.
+        hand_over: Lets the reader take what was enqueued: at once, if that is what it waits for.
     """
+
+    __slots__ = (
+        "_closed",
+        "_depth_ms",
+        "_emptied",
+        "_filled",
+        "_on_drop",
+        "_queue",
+        "_window_least_ms",
+        "_window_ms",
+        "hand_over",
+        "name",
+        "policy",
+        "statistics",
+    )
 
     def __init__(
         self,
@@ -132,7 +151,6 @@ class Link:
         self._depth_ms = 0.0
         self._filled = Gate()
         self.hand_over = self._filled.open
-        """Lets the reader take what was enqueued: at once, if that is what it waits for."""
         self._emptied = Gate()
         self._on_drop = on_drop
         self._closed = False

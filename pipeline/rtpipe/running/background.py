@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 async def begin(
-    run: Coroutine[object, object, None], started: asyncio.Event, *, name: str
+    run: Coroutine[object, object, None], started: asyncio.Future[None], *, name: str
 ) -> asyncio.Task[None]:
-    """Run in a task of its own; return it once `started` is set, or it is done.
+    """Run in a task of its own; return it once `started` is done, or it is done.
 
     Cancelled meanwhile, it cancels the run and waits for it.
 
@@ -20,9 +20,8 @@ async def begin(
         Exception: What ended the run before it had started.
     """
     task = asyncio.create_task(run, name=name)
-    task.add_done_callback(lambda _: started.set())
     try:
-        await started.wait()
+        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait([task])

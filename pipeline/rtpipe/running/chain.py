@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -42,6 +43,8 @@ class Copier:
 
 class Fitter:
     """Asks a converter, which most frames go past."""
+
+    __slots__ = ("finish", "process")
 
     def __init__(self, converter: Converter) -> None:
         self.process = converter.fit
@@ -112,6 +115,8 @@ class Dater:
 class PlainStep:
     """The place of what the runtime itself puts on a chain; what it raises goes to the feeder."""
 
+    __slots__ = ("_finish", "last", "processor")
+
     def __init__(self, processor: Checker | Copier | Dater | Fitter) -> None:
         self.processor: Processor = processor
         self._finish = processor.finish
@@ -132,6 +137,8 @@ class PlainStep:
 
 class Branch:
     """Steps in a row, then either a link or several branches."""
+
+    __slots__ = ("branches", "link", "steps")
 
     def __init__(self, steps: Sequence[Step], end: Link | Sequence[Branch]) -> None:
         if not isinstance(end, Link) and len(end) == 1:  # no fork: one row with what follows
@@ -188,6 +195,8 @@ class Outlet:
     Attributes:
         branches: Where it leads, from the next frame on.
     """
+
+    __slots__ = ("branches",)
 
     def __init__(self) -> None:
         self.branches: Sequence[Branch] = ()
@@ -276,10 +285,10 @@ class Wiring:
         self._clock = clock
         self._publish = publish
         self._check = check
-        self._links: dict[str, dict[int, Link]] = {id: {} for id in ids}
+        self._links: defaultdict[str, dict[int, Link]] = defaultdict(dict)
         self._converters: dict[Edge, Converter] = {}
         self._losses: list[DropReporter] = []
-        self.outlets = {id: Outlet() for id in self._links if id not in inline}
+        self.outlets = {id: Outlet() for id in ids if id not in inline}
         """By id of the stage whose output it carries."""
 
     def follow(self, plan: Plan) -> None:
@@ -289,14 +298,14 @@ class Wiring:
 
     def inlets(self, id: str) -> list[Link]:
         """Return the links that stage `id` reads, in the order of its inputs."""
-        return [link for _, link in sorted(self._links[id].items())]
+        return [link for _, link in sorted(self._links[id].items())] if id in self._links else []
 
     def flush(self, id: str) -> float:
         """Drop what waits for stage `id`; returns the milliseconds dropped."""
         for edge, converter in self._converters.items():
             if edge.reader == id:
                 converter.reset()
-        return sum(link.flush() for link in self._links[id].values())
+        return sum(link.flush() for link in self.inlets(id))
 
     def tell_losses(self) -> None:
         """Tell of what the links have dropped and was not told yet: they carry no more."""

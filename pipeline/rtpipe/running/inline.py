@@ -28,6 +28,8 @@ class InlineSlot(Slot):
             listens to it.
     """
 
+    __slots__ = ("processor",)
+
     processor: Processor
 
     def settle(self) -> None:

@@ -101,7 +101,7 @@ class Pipeline:
         self._feeding: list[asyncio.Task[None]] = []
         self._stopping: str | None = None
         self._over: asyncio.Future[None] | None = None  # done by a stop, or the end of the audio
-        self._started: asyncio.Event | None = None
+        self._started: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._ended = False
         self._error: RtpipeError | None = None
@@ -135,7 +135,7 @@ class Pipeline:
         try:
             if await self._opened(over):
                 if self._started is not None:
-                    self._started.set()
+                    self._started.set_result(None)
                 self._publish_own(PipelineStarted(name=self.spec.name))
                 await self._move_audio(over)
             reason = self._stopping or "end of stream"
@@ -168,7 +168,7 @@ class Pipeline:
         Raises:
             RtpipeError: As `run` does; everything is closed by then.
         """
-        self._started = asyncio.Event()
+        self._started = asyncio.get_running_loop().create_future()
         self._running = await begin(self.run(), self._started, name=self.spec.name)
         return self
 

@@ -61,6 +61,24 @@ class Slot:
         on_replaced: Called when a fallback is about to open here: `used` is another.
     """
 
+    __slots__ = (
+        "_mask",
+        "_on_failure",
+        "_on_replaced",
+        "_restarting",
+        "_restarts",
+        "_stage",
+        "_taps",
+        "ctx",
+        "detail",
+        "ended",
+        "last",
+        "lost_frames",
+        "spec",
+        "status",
+        "used",
+    )
+
     def __init__(
         self,
         spec: StageSpec,

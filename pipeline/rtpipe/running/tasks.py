@@ -237,5 +237,5 @@ def _abandon(inlets: Sequence[Link]) -> None:
 
 
 def _tell(slot: Slot, frame: AudioFrame) -> None:
-    if slot.ctx.taps and not slot.stage.tells_taps:
+    if not slot.stage.tells_taps:
         slot.ctx.tell_taps(frame)
