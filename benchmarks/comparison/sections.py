@@ -203,8 +203,8 @@ def _batch(setting: Setting) -> Section:
         RTPIPE,
         (
             same(RTPIPE, me, "batch_rtpipe", "rtpipe.wav"),
-            same("numpy loop, 200 ms (the floor)", me, "batch_numpy", "numpy200.wav", 200),
-            same("numpy loop, 1 s", me, "batch_numpy", "numpy1000.wav", 1000),
+            same("numpy loop, 200 ms", me, "batch_numpy", "numpy200.wav", 200),
+            same("numpy loop, 1 s (the floor)", me, "batch_numpy", "numpy1000.wav", 1000),
             same("numpy loop, 20 ms", me, "batch_numpy", "numpy20.wav", 20),
             same(PIPECAT, pipecat, "batch_pipecat", "pipecat.wav", "bare"),
             same(DEFAULTS, pipecat, "batch_pipecat", "pipecat2.wav", "defaults"),
