@@ -12,7 +12,7 @@ import pytest
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from helpers.fake_clock import FakeClock
-from rtpipe import Clock, audio
+from rtpipe import Clock, Link, audio
 from rtpipe.testing import run_virtual
 from rtpipe_plugins.peers.realtime.options import JitterOptions, OpusOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio
@@ -276,11 +276,14 @@ def test_rubbish_in_a_packet_is_made_up_for() -> None:
 
 
 def test_a_mistake_of_ours_in_playing_ends_the_pump() -> None:
+    class Mistaken(Link):
+        offer = None  # type: ignore[assignment]
+
     async def call() -> None:
         clock = Clock()
         incoming = IncomingAudio(clock, LOG)
         incoming.begin()
-        incoming.received.offer = None  # type: ignore[assignment,method-assign]
+        incoming.received = Mistaken("mistaken")
         with pytest.raises(TypeError):
             await played(incoming, clock, [*opus_packets(5)])
 
