@@ -135,6 +135,7 @@ def _profiled(setting: Setting, wanted: Sequence[Section]) -> dict[str, Subject]
     subjects = {
         "frames": (*module, frames, "fused", "profile"),
         "density": (*module, frames, "ticker", "profile"),
+        "memory": (*module, frames, "queue", "objects"),
         "batch": (*module, *batch),
         "start": (*module, "benchmarks.subjects.imports", "-m", "rtpipe", "validate", kiosk),
     }

@@ -120,7 +120,7 @@ GOALS = (
         7,
         profile="density",
     ),
-    Goal("memory of a pipeline (kB)", "memory", (RTPIPE, "kB"), at_most=30),
+    Goal("memory of a pipeline (kB)", "memory", (RTPIPE, "kB"), at_most=30, profile="memory"),
     Goal(
         "10 minutes of a file, of the numpy loop at the same block, a second",
         "batch",

@@ -252,14 +252,16 @@ def _profiles(results: dict[str, Any]) -> Iterator[str]:
     said = {
         "frames": "A frame through six stages, one in flight.",
         "density": "Fifty pipelines with one ticker.",
+        "memory": "A pipeline of six stages, by the module that asked for its memory.",
         "batch": "The file; calls are for each 20 ms of audio.",
         "start": "What `rtpipe validate pipelines/kiosk.yaml` imports, by package: own time (ms).",
     }
     for name, rows in results["profiles"].items():
         yield f"## Where the time goes: {name}"
-        yield said.get(name, "") + " The profiler itself slows calls down more than work."
+        slows = " The profiler itself slows calls down more than work."
+        yield said.get(name, "") + ("" if name in {"memory", "start"} else slows)
         shown = [[f"`{row['function']}`", short(row["share"]), short(row["calls"])] for row in rows]
-        head = ["", "share, %", "modules, or calls a frame"]
+        head = ["", "share, %", "modules, objects, or calls a frame"]
         yield _table(head, shown)
 
 

@@ -18,6 +18,7 @@ import json
 import pstats
 import statistics
 import time
+import tracemalloc
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,7 +62,9 @@ def main(engines: Mapping[str, Maker]) -> None:
     """Measure what the command line asks for; print it as a line of JSON."""
     parser = argparse.ArgumentParser(description="Measure an engine.")
     parser.add_argument("engine", choices=engines)
-    parser.add_argument("mode", choices=("cost", "latency", "density", "memory", "profile"))
+    parser.add_argument(
+        "mode", choices=("cost", "latency", "density", "memory", "objects", "profile")
+    )
     parser.add_argument("--stages", type=int, nargs="+", default=[6])
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -85,6 +88,9 @@ def main(engines: Mapping[str, Maker]) -> None:
                 figures |= asyncio.run(running)
         case "memory":
             figures = asyncio.run(memory(make, asked.pipelines[0], asked.stages[0]))
+        case "objects":
+            print(json.dumps({"profile": asyncio.run(objects(make, asked.pipelines[0]))}))
+            return
         case _:
             found = profile(make, asked.stages[0], asked.frames, asked.pipelines[0])
             print(json.dumps({"profile": found}))
@@ -231,6 +237,33 @@ async def memory(make: Maker, pipelines: int, stages: int) -> dict[str, float]:
     figures = {"kB": (private_kb() - before) / pipelines}
     await asyncio.gather(*(engine.close() for engine in engines))
     return figures
+
+
+async def objects(make: Maker, pipelines: int, most: int = 14) -> list[dict[str, Any]]:
+    """Return where the memory of a pipeline of six stages was asked for: the largest parts first.
+
+    The share of each module (%), and how many objects it has in a pipeline.
+    """
+    engines = [make(6, lambda _: None)]
+    await engines[0].start()
+    tracemalloc.start()
+    before = tracemalloc.take_snapshot()
+    for _ in range(pipelines):
+        engines.append(make(6, lambda _: None))
+        await engines[-1].start()
+    gc.collect()
+    found = tracemalloc.take_snapshot().compare_to(before, "filename")
+    tracemalloc.stop()
+    await asyncio.gather(*(engine.close() for engine in engines))
+    whole = sum(each.size_diff for each in found)
+    return [
+        {
+            "function": "/".join(Path(each.traceback[0].filename).parts[-2:]),
+            "share": round(each.size_diff / whole * 100, 1),
+            "calls": round(each.count_diff / pipelines, 1),
+        }
+        for each in sorted(found, key=lambda each: -each.size_diff)[:most]
+    ]
 
 
 def private_kb(pid: int | str = "self") -> int:
