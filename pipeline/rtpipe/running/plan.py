@@ -83,6 +83,7 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
     """Plan `graph`; `used` names, by id, the stages that differ from the file's."""
     specs = {id: (used or {}).get(id, node.spec) for id, node in graph.nodes.items()}
     live = _live(graph, specs)
+    measured = _led_to_peers(graph, specs)
     edges: dict[str, tuple[Edge, ...]] = {}
     shared: dict[str, bool] = {}
     for id, node in graph.nodes.items():
@@ -90,7 +91,7 @@ def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan
         alone = not fans_out and not _passes_on_shared(node, specs[id], shared)
         shared[id] = not alone
         edges[id] = tuple(
-            _edge(graph, specs, id, reader, live=id in live, shared=shared[id])
+            _edge(graph, specs, id, reader, live=id in live, shared=shared[id], measured=measured)
             for reader in node.outputs
         )
     return Plan(graph, specs, edges, _frame_ms(graph, specs), live)
@@ -137,6 +138,15 @@ def _live(graph: Graph, specs: Mapping[str, StageSpec]) -> frozenset[str]:
     return frozenset(live)
 
 
+def _led_to_peers(graph: Graph, specs: Mapping[str, StageSpec]) -> frozenset[str]:
+    """Return the peers, and all whose audio reaches one."""
+    found: set[str] = set()
+    for id, node in reversed(graph.nodes.items()):
+        if issubclass(specs[id].stage_type, Peer) or not found.isdisjoint(node.outputs):
+            found.add(id)
+    return frozenset(found)
+
+
 def _passes_on_shared(node: Node, spec: StageSpec, shared: Mapping[str, bool]) -> bool:
     """Return whether what comes out of a stage may be a frame that somebody else holds, too."""
     if not issubclass(spec.stage_type, Transform) or spec.stage_type.mutates:
@@ -152,11 +162,11 @@ def _edge(
     *,
     live: bool,
     shared: bool,
+    measured: frozenset[str],
 ) -> Edge:
     spec = specs[reader]
     stage_type: type[Any] = spec.stage_type
     begins = not issubclass(specs[feeder].stage_type, Transform)
-    heard = (specs[id].stage_type for id in graph.downstream(reader))
     inline = runs_inline(graph.nodes[reader].spec, fuse=graph.pipeline.fuse)
     mutates = issubclass(stage_type, Transform) and stage_type.mutates
     return Edge(
@@ -168,7 +178,7 @@ def _edge(
         locked=issubclass(stage_type, Sink),
         policy=None if inline else _policy(spec, live=live),
         own_copy=mutates and shared,
-        dates_read=live and begins and any(issubclass(each, Peer) for each in heard),
+        dates_read=live and begins and reader in measured,
         dates_queued=live and issubclass(stage_type, Peer),
     )
 
