@@ -13,6 +13,7 @@ import pytest
 import rtpipe_plugins
 from helpers.imports import HEAVY, loaded
 from helpers.media_files import write_wav
+from helpers.packages import needs_server
 from rtpipe import LazyCommand, LazyKind
 from rtpipe.catalogue.kinds import stage_summary
 from rtpipe.catalogue.plugins import Registry
@@ -56,6 +57,7 @@ def test_a_check_loads_the_stages_that_the_file_names_and_nothing_heavy(tmp_path
     assert stages(modules) == {f"rtpipe_plugins.{name}" for name in used | rooms}
 
 
+@needs_server
 @pytest.mark.parametrize("command", ["validate", "graph", "print", "run --dry-run"])
 def test_to_look_at_the_kiosk_loads_neither_media_nor_devices_nor_a_call(command: str) -> None:
     modules = loaded(*command.split(), "kiosk.yaml", folder=PIPELINES)
