@@ -119,10 +119,12 @@ class Fiber(Generic[T]):
             shown = self._waits
             try:
                 yield shown
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised below, or by the coroutine
                 self._leave_gate()
-                if self._ended:  # in place, after its task was cancelled
-                    raise
+                if self._ended:  # in place, after its task was cancelled: its own error goes first
+                    if self._error is None:
+                        self._error = error
+                    break
                 if self._waits is not shown and _cancel(self._waits):
                     continue  # as its task would have cancelled it
                 self._go_on(error)

@@ -1,4 +1,4 @@
-"""Links: the bounded asyncio queues that carry audio between tasks.
+"""Links: the bounded queues that carry audio between tasks.
 
 A link is measured in milliseconds of audio, not in frames. It carries `av.AudioFrame`s and nothing
 else: the end of the stream closes it, a flush is a method, and facts go on the bus.
@@ -255,7 +255,7 @@ class Link:
             if self._closed:
                 raise LinkClosed(self.name)
             await self._filled
-        return self.take()
+        return self._take()
 
     def get_nowait(self) -> AudioFrame | None:
         """Return the next frame, or None when none waits.
@@ -264,7 +264,7 @@ class Link:
             LinkClosed: The stream ended.
         """
         if self._queue:
-            return self.take()
+            return self._take()
         if self._closed:
             raise LinkClosed(self.name)
         return None
@@ -287,10 +287,9 @@ class Link:
             if self._closed:
                 raise StopAsyncIteration
             yield self._filled.turn()
-        return self.take()
+        return self._take()
 
-    def take(self) -> AudioFrame:
-        """Return the next frame; there must be one."""
+    def _take(self) -> AudioFrame:
         frame, length_ms = self._pop()
         self.statistics.frames_out += 1
         if self.policy.trim:

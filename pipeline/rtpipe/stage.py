@@ -140,10 +140,9 @@ class StageContext:
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
-        while self._subscriptions:
-            last = self._subscriptions[-1]
-            self._subscriptions = self._subscriptions[:-1]
-            last()
+        subscriptions, self._subscriptions = self._subscriptions, ()
+        for end in reversed(subscriptions):
+            end()
 
 
 @dataclass(frozen=True, slots=True)

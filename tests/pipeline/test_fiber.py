@@ -200,6 +200,20 @@ def test_what_it_raises_in_place_is_its_tasks_and_not_its_openers() -> None:
         asyncio.run(program())
 
 
+@pytest.mark.parametrize("ending", ["return", "raise"])
+def test_an_error_in_place_is_told_though_its_task_was_cancelled(ending: str) -> None:
+    async def program() -> None:
+        world = World()
+        task = fiber.start(world.run([("gate", "")], ending))
+        await settle()
+        task.cancel()
+        world.gate.open()
+        await task
+
+    with pytest.raises(KeyError if ending == "raise" else asyncio.CancelledError):
+        asyncio.run(program())
+
+
 def test_one_that_is_cancelled_before_it_begins_leaves_nothing_to_warn_of() -> None:
     async def program() -> None:
         task = fiber.start(asyncio.sleep(0))

@@ -94,16 +94,21 @@ class ExtensibleCommand(click.Command):
 
 
 def _plugins_of(files: Sequence[Path], folders: Sequence[Path], *, trust: bool) -> Registry:
-    """Return what `plugins_of` does; where there is no file to read, nothing that reads one."""
-    if files:
-        from rtpipe.language.loading import plugins_of
+    """Return the plugins that are installed, in `folders`, or brought along by pipeline files.
 
-        return plugins_of(files, folders, trust=trust)
+    Where there is no file, nothing is imported that reads one. The plugins in ./plugins count with
+    those of the files. What is wrong with any of them is left for the loading to say.
+    """
     registry = Registry.discover()
     if trust:
         registry.trust = Trust(everything=True)
-    for folder in folders:
-        registry.add_folder(folder)
+    if files:
+        from rtpipe.language.loading import add_plugins_of
+
+        add_plugins_of(files, folders, registry)
+    else:
+        for folder in folders:
+            registry.add_folder(folder)
     registry.add_beside(Path())
     return registry
 

@@ -132,29 +132,18 @@ def from_expression(expression: str, **choices: Unpack[Choices]) -> Loaded:
     return _load([read_expression(expression, findings)], findings, EXPRESSION, choices)
 
 
-def plugins_of(
-    files: Sequence[Path], folders: Sequence[Path] = (), *, trust: bool = False
-) -> Registry:
-    """Return the plugins that are installed, in `folders`, or brought along by pipeline files.
+def add_plugins_of(files: Sequence[Path], folders: Sequence[Path], registry: Registry) -> None:
+    """Load the plugins that pipeline files bring along, and those in `folders`.
 
     What is wrong with any of them is left for `load` to say.
-
-    Args:
-        files: The pipeline files.
-        folders: More folders with plugins.
-        trust: As in `Choices`; the plugins in ./plugins count with those of the files.
     """
-    findings, registry = Findings(), Registry.discover()
-    if trust:
-        registry.trust = Trust(everything=True)
+    findings = Findings()
     found: list[MapNode] = []
     with suppress(ConfigError):
         trees = [read_file(path, findings, piped=True) for path in files]
         found = _with_includes(trees, findings)[0]
     with suppress(ConfigError):
         _add_plugins(registry, found, folders, findings)
-    registry.add_beside(Path())
-    return registry
 
 
 def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices: Choices) -> Loaded:

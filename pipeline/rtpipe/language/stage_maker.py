@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from rtpipe.language.checking import check_options, report_failure
 from rtpipe.language.items import ItemReader
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from rtpipe.language.interpolate import Interpolator
     from rtpipe.language.items import StageItem
     from rtpipe.language.spec import ErrorPolicy, Ref
-    from rtpipe.stage import Options
     from rtpipe.wording.diagnostics import Findings, Span
 
 _HIGHEST_RATE = 768_000
@@ -73,7 +71,7 @@ class StageMaker:
             id=item.id,
             kind=item.kind,
             stage_type=item.stage_type,
-            options=_shared(checked.options),
+            options=checked.options,
             span=item.span,
             inputs=inputs,
             queue=beside.queue,
@@ -133,22 +131,6 @@ def _place(options: MapNode, value: object) -> Span | None:
 
 
 _FAIL, _DROP = Fail(), Drop()
-_known: WeakValueDictionary[int, Options] = WeakValueDictionary()
-"""By hash."""
-
-
-def _shared(options: Options) -> Options:
-    """Return options that are the same in everything and in use already, where there are any.
-
-    Only what can be hashed: nobody can change that, so nobody can tell.
-    """
-    try:
-        said = (type(options), options, repr(options), sorted(options.model_fields_set))
-        known = _known.setdefault(hash(said[:3]), options)
-        same = said == (type(known), known, repr(known), sorted(known.model_fields_set))
-    except Exception:  # noqa: BLE001 - a stranger's values: these are shared with nobody
-        return options
-    return known if same else options
 
 
 def _policy(said: OnError | RestartPolicy) -> ErrorPolicy:

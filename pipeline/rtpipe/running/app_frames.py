@@ -64,7 +64,7 @@ class FrameSource:
         """
         self._check(frame)
         self._latest = frame
-        if not self.link.offer(frame):
+        if not self.link.offer(frame):  # a coroutine only where there is no room
             await self.link.put(frame)
 
     def close(self) -> None:

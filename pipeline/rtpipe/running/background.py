@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 async def begin(
     run: Coroutine[object, object, None], started: asyncio.Future[None], *, name: str
 ) -> asyncio.Task[None]:
-    """Run in a task of its own; return it once `started` is done, or it is done.
+    """Run in a task of its own; return it once `started` is done, or the run has ended.
 
     Cancelled meanwhile, it cancels the run and waits for it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -67,6 +66,27 @@ class Checker:
         """Hold no frame back."""
 
 
+class Dater:
+    """Notes in each frame's meta when it came by.
+
+    Args:
+        clock: The pipeline's time.
+        field: The field of `rtpipe.audio.Meta`.
+    """
+
+    def __init__(self, clock: Clock, field: Literal["read_at", "queued_at"]) -> None:
+        self._clock = clock
+        self._field = field
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame`, dated."""
+        setattr(audio.meta(frame), self._field, self._clock.now())
+        return frame
+
+    def finish(self) -> None:
+        """Hold no frame back."""
+
+
 class Step(Protocol):
     """One place on a chain.
 
@@ -89,27 +109,6 @@ class Step(Protocol):
 
     def failed(self, error: BaseException) -> None:
         """Deal with what the processor raised."""
-
-
-class Dater:
-    """Notes in each frame's meta when it came by.
-
-    Args:
-        clock: The pipeline's time.
-        field: The field of `rtpipe.audio.Meta`.
-    """
-
-    def __init__(self, clock: Clock, field: Literal["read_at", "queued_at"]) -> None:
-        self._clock = clock
-        self._field = field
-
-    def process(self, frame: AudioFrame) -> AudioFrame:
-        """Return `frame`, dated."""
-        setattr(audio.meta(frame), self._field, self._clock.now())
-        return frame
-
-    def finish(self) -> None:
-        """Hold no frame back."""
 
 
 class PlainStep:
@@ -285,7 +284,7 @@ class Wiring:
         self._clock = clock
         self._publish = publish
         self._check = check
-        self._links: defaultdict[str, dict[int, Link]] = defaultdict(dict)
+        self._links: dict[str, dict[int, Link]] = {}
         self._converters: dict[Edge, Converter] = {}
         self._losses: list[DropReporter] = []
         self.outlets = {id: Outlet() for id in ids if id not in inline}
@@ -298,7 +297,7 @@ class Wiring:
 
     def inlets(self, id: str) -> list[Link]:
         """Return the links that stage `id` reads, in the order of its inputs."""
-        return [link for _, link in sorted(self._links[id].items())] if id in self._links else []
+        return [link for _, link in sorted(self._links.get(id, {}).items())]
 
     def flush(self, id: str) -> float:
         """Drop what waits for stage `id`; returns the milliseconds dropped."""
@@ -349,7 +348,7 @@ class Wiring:
     def _link(self, edge: Edge) -> Link:
         """Return the link on an edge, which goes by the edge's policy from now on."""
         assert edge.policy is not None
-        links = self._links[edge.reader]
+        links = self._links.setdefault(edge.reader, {})
         if edge.inlet not in links:
             losses = DropReporter(edge.reader, self._clock, self._publish)
             self._losses.append(losses)

@@ -37,7 +37,7 @@ class InlineSlot(Slot):
         if self.status is not Status.OK:
             self.processor = _Absent(self)
         else:
-            self.processor = _Heard(self) if self.heard else self.stage
+            self.processor = _Heard(self) if self._taps else self.stage
 
     def made(self, made: Processed, frame: AudioFrame) -> Sequence[AudioFrame]:
         """Return the frames in what the transform made of `frame`, where that is not `frame`."""

@@ -109,11 +109,6 @@ class Slot:
         """Take note that the status, or who listens, is another now; for places on a chain."""
 
     @property
-    def heard(self) -> bool:
-        """Whether anybody listens to what the stage gives out."""
-        return bool(self._taps)
-
-    @property
     def stage(self) -> Any:
         """The present instance; a `Stage` of whichever kind stands here."""
         assert self._stage is not None, f"{self.spec.id} was never opened"

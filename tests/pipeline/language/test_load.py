@@ -240,15 +240,3 @@ stages:
     (warning,) = understood(text).warnings
     assert warning.span is not None
     assert (warning.code, warning.span.line) == ("E119", 5)
-
-
-def test_stages_that_are_told_the_same_share_their_options() -> None:
-    def options_of(gain: str) -> object:
-        loaded = understood(f"version: 1\nstages: [tone, gain: {gain}, blackhole]\n")
-        return loaded.graph.nodes["gain"].spec.options
-
-    first = options_of("{gain_db: -6}")
-    assert options_of("{gain_db: -6}") is first
-    assert options_of("-6") is first
-    assert options_of("{gain_db: -6, mute: false}") is not first, "it was said otherwise"
-    assert options_of("-7") is not first
