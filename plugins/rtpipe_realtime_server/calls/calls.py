@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from rtpipe_realtime_server.calls.memory import MemorySocket
     from rtpipe_realtime_server.faults.injection import CallFaults, Injector
     from rtpipe_realtime_server.session.session import Session
     from rtpipe_realtime_server.talk.brain import Brain
@@ -86,7 +87,7 @@ class Calls:
             )
         return self._running[call_id]
 
-    async def converse(self, ws: web.WebSocketResponse, session: Session) -> None:
+    async def converse(self, ws: web.WebSocketResponse | MemorySocket, session: Session) -> None:
         """Hold a session on a WebSocket until it ends."""
         faults = self._injector.for_call(most_bytes=None)
         driver = self._driver(f"session {session.id}", session, faults, media=False)

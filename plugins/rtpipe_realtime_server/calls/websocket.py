@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from rtpipe_realtime_server.calls.driver import Driver
+    from rtpipe_realtime_server.calls.memory import MemorySocket
     from rtpipe_realtime_server.talk.outputs import Event
 
 MOST_BYTES = 24 * 1024 * 1024
@@ -39,7 +40,7 @@ class Socket:
         driver: The session.
     """
 
-    def __init__(self, ws: web.WebSocketResponse, driver: Driver) -> None:
+    def __init__(self, ws: web.WebSocketResponse | MemorySocket, driver: Driver) -> None:
         self._ws = ws
         self._driver = driver
         self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
@@ -114,7 +115,7 @@ class Socket:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-async def converse(ws: web.WebSocketResponse, driver: Driver) -> None:
+async def converse(ws: web.WebSocketResponse | MemorySocket, driver: Driver) -> None:
     """Hold a session on a WebSocket until one side ends it."""
     socket = Socket(ws, driver)
     driver.open()

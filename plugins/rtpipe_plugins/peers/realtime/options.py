@@ -95,8 +95,10 @@ class RealtimeOptions(Options):
     maker has already chosen the session."""
     ephemeral: bool = False
     """Make the call with an ephemeral key that is asked for first. Azure always does."""
-    transport: Literal["webrtc", "websocket"] = "webrtc"
-    """How the call travels: `webrtc` bears a bad network, `websocket` passes where UDP does not."""
+    transport: Literal["webrtc", "websocket", "memory"] = "webrtc"
+    """How the call travels: `webrtc` bears a bad network, `websocket` passes where UDP does not.
+    `memory` is for tests: a call with the `script` of the embedded server, without a network and
+    on whatever clock the pipeline has."""
     model: str = "gpt-realtime-2.1"
     """The model; Azure: the deployment."""
     voice: str | None = None
@@ -161,6 +163,14 @@ class RealtimeOptions(Options):
     def _one_gives_the_answers(self) -> Self:
         if self.rules is not None and self.script is not None:
             raise ValueError("either `rules` or `script` gives the answers")
+        return self
+
+    @model_validator(mode="after")
+    def _stays_in_memory(self) -> Self:
+        if self.transport == "memory" and (self.provider != "embedded" or self.script is None):
+            raise ValueError("`transport: memory` needs `provider: embedded` and a `script`")
+        if self.transport == "memory" and self.ephemeral:
+            raise ValueError("`transport: memory` has no keys to ask for: leave `ephemeral` out")
         return self
 
     @model_validator(mode="after")

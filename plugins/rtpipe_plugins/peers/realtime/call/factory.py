@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from rtpipe import Clock
     from rtpipe_plugins.peers.realtime.call.active_call import Receiver
     from rtpipe_plugins.peers.realtime.dialects.conversation import Happening
-    from rtpipe_plugins.peers.realtime.dialects.dialect import Dialect
+    from rtpipe_plugins.peers.realtime.dialects.dialect import Dialect, Signaling
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
     from rtpipe_plugins.peers.realtime.transports.transport import Transport
+    from rtpipe_plugins.peers.realtime.transports.websocket.connection import Opener
 
 _ATTEMPT_S = 0.5
 """An attempt with less time would end without an answer, and hide what the server has said."""
@@ -144,7 +145,7 @@ class CallFactory:
         await self._embedded.close()
 
     def _transport(self, on_message: Receiver) -> Transport:
-        if self._options.transport == "websocket":
+        if self._options.transport != "webrtc":
             return self._websocket(on_message)
         from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
         from rtpipe_plugins.peers.realtime.transports.webrtc.transport import WebRtcTransport
@@ -161,16 +162,22 @@ class CallFactory:
         return WebRtcTransport(connection, self.dialect.signaling())
 
     def _websocket(self, on_message: Receiver) -> Transport:
-        from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
         from rtpipe_plugins.peers.realtime.transports.websocket.transport import WebSocketTransport
 
         signaling = self.dialect.signaling()
-        mask = Mask([self.account.key.get_secret_value(), *self._options.secrets()])
         return WebSocketTransport(
-            Handshake(self.account, signaling, mask),
+            self._opener(signaling),
             signaling,
             self.dialect.media_server(self._loudspeaker),
             on_message,
             clock=self._clock,
             log=self._log,
         )
+
+    def _opener(self, signaling: Signaling) -> Opener:
+        if self._options.transport == "memory":
+            return self._embedded.opener()
+        from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
+
+        mask = Mask([self.account.key.get_secret_value(), *self._options.secrets()])
+        return Handshake(self.account, signaling, mask)

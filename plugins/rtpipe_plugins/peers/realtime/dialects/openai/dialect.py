@@ -40,7 +40,7 @@ class OpenAIDialect:
         self._log = log
         self._session = session_object(options)
         self._mask = Mask([account.key.get_secret_value(), *options.secrets()])
-        self._over_websocket = options.transport == "websocket"
+        self._over_websocket = options.transport != "webrtc"
 
     @staticmethod
     def examine(options: RealtimeOptions) -> Iterable[Examined]:

@@ -23,7 +23,7 @@ _CLOSE_S = 1.0
 
 
 class Handshake:
-    """Opens one WebSocket to an account's server.
+    """Opens one WebSocket to an account's server; see `Opener`.
 
     Args:
         account: Whose server.
@@ -35,11 +35,11 @@ class Handshake:
         self._account = account
         self._signaling = signaling
         self._mask = mask
+        self._client: aiohttp.ClientSession | None = None
         self.server_time_s: float | None = None
         """The server's own clock when it took the call (Unix seconds), if it told."""
 
-    def client(self) -> aiohttp.ClientSession:
-        """Return a client for one connection; the caller closes it."""
+    def _new_client(self) -> aiohttp.ClientSession:
         # aiohttp follows redirects, with our key, and throws the words of a refusal away.
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(self._answered)
@@ -49,17 +49,11 @@ class Handshake:
             trust_env=not is_loopback(self._account.hostname),  # proxies, but not to here
         )
 
-    async def open(
-        self, client: aiohttp.ClientSession, request: SocketRequest
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Return the open WebSocket.
-
-        Raises:
-            CallRefused: The server will not.
-            EnvironmentProblem: The server cannot, or cannot be reached.
-        """
+    async def open(self, request: SocketRequest) -> aiohttp.ClientWebSocketResponse:
+        """See `Opener.open`."""
+        self._client = self._new_client()
         try:
-            return await client.ws_connect(
+            return await self._client.ws_connect(
                 request.url,
                 headers=request.headers,
                 autoping=False,
@@ -70,6 +64,12 @@ class Handshake:
             raise self._no_websocket(error.status) from None
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(self._account.host, error, self._mask) from None
+
+    async def close(self) -> None:
+        """See `Opener.close`."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
     async def _answered(
         self,

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from logging import Logger
 
-    import aiohttp
-
     from rtpipe_plugins.peers.realtime.dialects.dialect import MediaServer, Signaling, Step
-    from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake
+    from rtpipe_plugins.peers.realtime.transports.websocket.connection import Connection, Opener
     from rtpipe_webrtc.pace import Pace
 
 _WATCH_S = 1.0
@@ -37,7 +35,7 @@ class WebSocketTransport:
     """One call over a WebSocket; see `Transport`.
 
     Args:
-        handshake: Opens the connection.
+        opener: Opens the connection.
         signaling: Knows where to.
         media_server: Plays what comes.
         on_message: Called with each message of the server's, and what `media_server` adds to them.
@@ -47,7 +45,7 @@ class WebSocketTransport:
 
     def __init__(
         self,
-        handshake: Handshake,
+        opener: Opener,
         signaling: Signaling,
         media_server: MediaServer,
         on_message: Callable[[str | bytes], None],
@@ -55,7 +53,7 @@ class WebSocketTransport:
         clock: Pace,
         log: Logger,
     ) -> None:
-        self._handshake = handshake
+        self._opener = opener
         self._signaling = signaling
         self._on_message = on_message
         self._clock = clock
@@ -63,8 +61,7 @@ class WebSocketTransport:
         self._media_server = media_server
         self._queue = SendQueue()
         self._waiting = asyncio.Event()
-        self._client: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: Connection | None = None
         self._tasks = CallTasks(self._failed)
         self._silent = 0
         self._closing = False
@@ -82,11 +79,10 @@ class WebSocketTransport:
         self.step = "asking for a key"
         request = await self._signaling.socket()
         self.step = "waiting for the server to take the WebSocket"
-        self._client = self._handshake.client()
-        self._socket = socket = await self._handshake.open(self._client, request)
+        self._socket = socket = await self._opener.open(request)
         for work in (self._read(socket), self._write(socket), self._watch(socket), self._play()):
             self._tasks.spawn(work)
-        return Placed(None, self._handshake.server_time_s)
+        return Placed(None, self._opener.server_time_s)
 
     def transmit(self, text: str) -> None:
         """See `Transport.transmit`."""
@@ -115,9 +111,7 @@ class WebSocketTransport:
         self.outgoing.stop()
         self.incoming.received.close()
         await self._tasks.close()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._opener.close()
         if self._media_server.gaps:
             self._log.info("the model's audio came too late %d times", self._media_server.gaps)
         if self._queue.dropped_ms:
@@ -139,7 +133,7 @@ class WebSocketTransport:
             else:
                 self._on_message(step)
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _read(self, socket: Connection) -> None:
         """Take what the server sends until it ends the call."""
         while True:
             message = await socket.receive()
@@ -156,7 +150,7 @@ class WebSocketTransport:
                     self.lose(NotConnected(f"the server has closed the WebSocket ({code})"))
                     return
 
-    async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _write(self, socket: Connection) -> None:
         """Send what waits, as fast as the network takes it."""
         while True:
             await self._waiting.wait()
@@ -164,7 +158,7 @@ class WebSocketTransport:
                 await socket.send_str(self._queue.take())
             self._waiting.clear()
 
-    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _watch(self, socket: Connection) -> None:
         """Notice a server that has died without a word; TCP takes minutes."""
         while self._silent < _SILENT_WATCHES:
             self._silent += 1
