@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,7 +45,7 @@ class Socket:
         self.closed = True
 
 
-class Handshake:
+class Opener:
     """Has one socket to give."""
 
     server_time_s = None
@@ -54,11 +53,11 @@ class Handshake:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
 
-    def client(self) -> Any:
-        return SimpleNamespace(close=self._socket.close)
-
     async def open(self, *_: object) -> Socket:
         return self._socket
+
+    async def close(self) -> None:
+        await self._socket.close()
 
 
 class Key:
@@ -72,10 +71,10 @@ def called(socket: Socket, test: Any) -> None:
     """Run `test(call)` in virtual time, in a call over `socket`."""
 
     async def run() -> None:
-        handshake: Any = Handshake(socket)
+        opener: Any = Opener(socket)
         key: Any = Key()
         call = WebSocketTransport(
-            handshake,
+            opener,
             key,
             RealtimeMediaServer(LoudspeakerPosition()),
             lambda _: None,
