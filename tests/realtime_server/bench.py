@@ -11,7 +11,7 @@ import numpy as np
 from realtime_server.judge import judge
 from rtpipe_realtime_server.session.session import Session
 from rtpipe_realtime_server.talk.brain import BrainAnswer, FunctionCall, Utterance
-from rtpipe_realtime_server.talk.outputs import Command, Reply, Speak, Transcribe
+from rtpipe_realtime_server.talk.outputs import Command, Foresee, Reply, Speak, Transcribe
 from rtpipe_realtime_server.talk.protocol import Protocol
 
 Event = dict[str, Any]
@@ -45,6 +45,7 @@ class Bench:
         )
         self.events: list[Event] = []
         self.commands: list[Command] = []
+        self.foreseen: list[Foresee] = []
         self.frames: list[Any] = []
         self.protocol.open()
         self.collect()
@@ -54,6 +55,8 @@ class Bench:
             if isinstance(output, dict):
                 judge(output, media=self.media)
                 self.events.append(output)
+            elif isinstance(output, Foresee):
+                self.foreseen.append(output)
             else:
                 self.commands.append(output)
 

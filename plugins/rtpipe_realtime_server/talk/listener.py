@@ -11,6 +11,7 @@ from rtpipe_realtime_server.media.detector import HOP
 from rtpipe_realtime_server.media.resample import RATE
 from rtpipe_realtime_server.session.rejection import Rejected
 from rtpipe_realtime_server.talk.conversation import ConversationItem, ConversationItems
+from rtpipe_realtime_server.talk.outputs import Abandon, Foresee
 from rtpipe_realtime_server.talk.turns import TurnDetector, TurnStarted
 
 if TYPE_CHECKING:
@@ -49,12 +50,16 @@ class InputBuffer:
         while self._length > _KEPT_SAMPLES:
             self._length -= len(self._chunks.popleft())
 
+    def since(self, from_ms: int = 0) -> NDArray[np.int16]:
+        """Return the audio since `from_ms` of the call."""
+        pcm = np.concatenate([np.zeros(0, np.int16), *self._chunks])
+        return pcm[max(0, from_ms * _SAMPLES_PER_MS - (self._end - self._length)) :]
+
     def take(self, from_ms: int = 0) -> NDArray[np.int16]:
         """Return the audio since `from_ms` of the call and empty the buffer."""
-        pcm = np.concatenate([np.zeros(0, np.int16), *self._chunks])
-        skipped = max(0, from_ms * _SAMPLES_PER_MS - (self._end - self._length))
+        pcm = self.since(from_ms)
         self.clear()
-        return pcm[skipped:]
+        return pcm
 
     def clear(self) -> None:
         """Drop what it holds; the clock goes on."""
@@ -98,6 +103,8 @@ class Listener:
         """Id of the item that the turn in progress will become."""
         self._started_ms = 0
         self._quiet_from_ms = 0
+        self._foreseen = False
+        """The words of a turn that has paused are being looked for."""
 
     def hear(self, pcm: NDArray[np.int16]) -> None:
         """Take received audio (mono, 16 kHz)."""
@@ -109,6 +116,8 @@ class Listener:
                     self._start(change.at_ms)
                 else:
                     self._stop(change.at_ms)
+            if self._turns.paused != self._foreseen:
+                self._foresee()
 
     def watch_quiet(self, *, answering: bool) -> None:
         """Take a turn of silence for the visitor's when `idle_timeout_ms` has passed.
@@ -155,6 +164,8 @@ class Listener:
         """Drop what was received, because the client says so."""
         self._buffer.clear()
         self._turns.reset()
+        if self._foreseen:
+            self._foresee()
         self._outbox.emit("input_audio_buffer.cleared")
 
     def _start(self, at_ms: int) -> None:
@@ -165,6 +176,19 @@ class Listener:
         )
         self._on_started()
 
+    def _foresee(self) -> None:
+        """Have the words looked for while it is not known whether the turn is over.
+
+        A visitor who goes on after a pause makes it vain.
+        """
+        self._foreseen = self._turns.paused
+        if not self._foreseen:
+            self._outbox.command(Abandon(self._item_id))
+            return
+        settings = self._session.turn_detection
+        if self._session.transcribes or (settings and settings.create_response):
+            self._outbox.command(Foresee(self._item_id, self._buffer.since(self._started_ms)))
+
     def _stop(self, at_ms: int) -> None:
         self._outbox.emit(
             "input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._item_id
@@ -173,6 +197,7 @@ class Listener:
         self._on_turn()
 
     def _commit(self, pcm: NDArray[np.int16], item_id: str, words: str | None = None) -> None:
+        self._foreseen = False  # they are wanted now
         self._outbox.emit(
             "input_audio_buffer.committed",
             previous_item_id=self._conversation.last_id,

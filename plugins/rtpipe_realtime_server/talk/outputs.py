@@ -24,6 +24,18 @@ class Transcribe:
     """Mono, 16 kHz."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Foresee:
+    """Have the brain begin with the words of an item that may come: its turn seems to be over.
+
+    `Transcribe` follows with the same id, or `Abandon`.
+    """
+
+    item_id: str
+    pcm: NDArray[np.int16]
+    """Mono, 16 kHz."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Have the brain answer."""
@@ -43,9 +55,9 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Stop the brain's work for a response: nobody waits for it any more."""
+    """Stop the brain's work for a response or an item: nobody waits for it any more."""
 
-    response_id: str
+    owner_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,7 @@ class EndSession:
     """For the client, where there is a place to say it."""
 
 
-Command = Transcribe | Reply | Speak | Abandon | EndSession
+Command = Transcribe | Foresee | Reply | Speak | Abandon | EndSession
 Output = Event | Command
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rtpipe_realtime_server.session.session import TurnDetection
 
 ONSET_HOPS = 3
+_PAUSE_HOPS = 6
+"""A silence of 192 ms may be the turn's last; most within and between words are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class TurnDetector:
     def speaking(self) -> bool:
         """Whether a turn has begun and not ended."""
         return self._speaking
+
+    @property
+    def paused(self) -> bool:
+        """Whether a turn has begun that may be over: nothing has been said for a while."""
+        return self._speaking and self._run >= _PAUSE_HOPS
 
     def reset(self) -> None:
         """Forget a turn that has begun; the clock goes on."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from realtime_server.bench import session
@@ -15,14 +16,22 @@ from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
 from rtpipe_realtime_server.talk.brain import BrainAnswer, FunctionCall, Question
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
+
 
 class Line:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.ended = asyncio.Event()
+        self.transcribed = asyncio.Event()
 
     def send(self, event: dict[str, Any]) -> None:
         self.events.append(event)
+        if event["type"] == TRANSCRIBED:
+            self.transcribed.set()
 
     def send_raw(self, message: str | bytes) -> None: ...
 
@@ -115,4 +124,87 @@ async def test_the_brain_is_not_kept_at_what_was_cancelled() -> None:
     call.run(lambda: call.protocol.receive('{"type": "response.cancel"}'))
     await asyncio.wait([thought], timeout=10)
     assert thought.cancelled()
+    await call.close()
+
+
+class Listener(FakeBrain):
+    """Takes its time, or fails where nobody has asked yet."""
+
+    def __init__(self, *, deaf_first: bool = False) -> None:
+        super().__init__()
+        self.deaf_first = deaf_first
+
+    async def transcribe(self, pcm: NDArray[np.int16]) -> str:
+        self.received.append(pcm)
+        await asyncio.sleep(0)
+        if self.deaf_first and len(self.received) == 1:
+            raise RuntimeError("not yet")
+        return f"{len(pcm)} samples"
+
+
+def say(call: Driver, pieces: str) -> None:
+    """Speak for each `x` and be silent for each `.`, 32 ms each."""
+    for piece in pieces:
+        pcm = np.full(512, 20_000 if piece == "x" else 0, np.int16)
+        call.run(lambda pcm=pcm: call.protocol.hear(pcm))
+
+
+def heard(line: Line) -> list[str]:
+    return [event["transcript"] for event in line.events if event["type"] == TRANSCRIBED]
+
+
+@pytest.fixture
+async def listening(monkeypatch: pytest.MonkeyPatch) -> tuple[Driver, Line, Listener]:
+    """Give a call in which whatever is loud is speech."""
+    monkeypatch.setattr(
+        "rtpipe_realtime_server.calls.driver.SpeechDetector",
+        lambda: lambda hop, _threshold: bool(np.abs(hop).max() > 1000),
+    )
+    brain, line = Listener(), Line()
+    call = driver([], brain)
+    transcription = {"type": "realtime", "audio": {"input": {"transcription": {"model": "m"}}}}
+    call.attach(line)
+    call.run(lambda: call.protocol.receive(
+        json.dumps({"type": "session.update", "session": transcription})
+    ))  # fmt: skip
+    return call, line, brain
+
+
+async def test_words_that_were_foreseen_are_not_looked_for_again(
+    listening: tuple[Driver, Line, Listener],
+) -> None:
+    call, line, brain = listening
+    say(call, "x" * 20 + "." * 6)
+    await asyncio.sleep(0)
+    say(call, "." * 20)
+    await line.transcribed.wait()
+    assert len(brain.received) == 1
+    assert heard(line) == [f"{26 * 512} samples"]
+    await call.close()
+
+
+async def test_what_was_foreseen_in_vain_is_dropped(
+    listening: tuple[Driver, Line, Listener],
+) -> None:
+    call, line, brain = listening
+    for pieces in ("x" * 20 + "." * 6, "x" * 10 + "." * 6, "." * 20):
+        say(call, pieces)
+        await asyncio.sleep(0)
+    await line.transcribed.wait()
+    assert [len(pcm) for pcm in brain.received] == [26 * 512, 42 * 512]
+    assert heard(line) == [f"{42 * 512} samples"]
+    await call.close()
+
+
+async def test_a_failure_that_was_foreseen_fails_the_transcription_alone(
+    listening: tuple[Driver, Line, Listener],
+) -> None:
+    call, line, brain = listening
+    brain.deaf_first = True
+    say(call, "x" * 20 + "." * 26)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert any(event["type"].endswith("transcription.failed") for event in line.events)
+    say(call, "x" * 20 + "." * 26)
+    await line.transcribed.wait()
     await call.close()

@@ -366,3 +366,35 @@ def test_the_brain_is_told_the_voice(voice: object) -> None:
     bench.protocol.replied(bench.commands.pop().response_id, BrainAnswer(ANSWER))  # type: ignore[union-attr]
     bench.collect()
     assert [c.voice for c in bench.commands if isinstance(c, Speak)] in (["coral"], ["voice_1"])
+
+
+def test_the_words_are_looked_for_while_the_end_of_the_turn_is_waited_for() -> None:
+    bench = Bench(audio=TRANSCRIBED)
+    bench.hear(20, speech=True)
+    bench.hear(5, speech=False)
+    assert not bench.foreseen
+    bench.hear(1, speech=False)
+    (foreseen,) = bench.foreseen
+    assert len(foreseen.pcm) == 26 * 512
+    bench.hear(14, speech=False)
+    (transcribe,) = (c for c in bench.commands if isinstance(c, Transcribe))
+    assert transcribe.item_id == foreseen.item_id
+    assert not [c for c in bench.commands if isinstance(c, Abandon)]
+
+
+def test_a_visitor_who_goes_on_after_a_pause_makes_it_vain() -> None:
+    bench = Bench(audio=TRANSCRIBED)
+    bench.hear(20, speech=True)
+    bench.hear(6, speech=False)
+    bench.hear(10, speech=True)
+    (first,) = bench.foreseen
+    assert bench.commands == [Abandon(first.item_id)]
+    bench.hear(6, speech=False)
+    assert [len(foreseen.pcm) for foreseen in bench.foreseen] == [26 * 512, 42 * 512]
+
+
+def test_nobodys_words_are_not_looked_for() -> None:
+    detection = {"type": "server_vad", "create_response": False}
+    bench = Bench(audio={"input": {"turn_detection": detection, "transcription": None}})
+    bench.say()
+    assert not bench.foreseen
