@@ -157,6 +157,7 @@ class CallFactory:
             self._log,
             jitter=self._options.jitter,
             opus=self._options.opus,
+            dead_after_s=self._options.dead_after_s,
         )
         return WebRtcTransport(connection, self.dialect.signaling())
 
@@ -173,4 +174,5 @@ class CallFactory:
             on_message,
             clock=self._clock,
             log=self._log,
+            dead_after_s=self._options.dead_after_s,
         )
