@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 _ATTEMPT_S = 0.5
 """An attempt with less time would end without an answer, and hide what the server has said."""
-_MEDIA = "connecting the media"
-_UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
+_HELP = {
+    "connecting the media": "WebRTC needs UDP: is it blocked by a firewall?",
+    "waiting for the answer to our offer": "is it the right address, and is the network up?",
+}
+"""By what the call was waiting for."""
 
 
 class CallFactory:
@@ -130,7 +133,7 @@ class CallFactory:
                 whole_s = self._options.connect_timeout_s
                 raise EnvironmentProblem(
                     f"no call with {host} within {whole_s:g} s: {call.step}",
-                    help=_UDP_HELP if call.step == _MEDIA else None,
+                    help=_HELP.get(call.step),
                 ) from None
             if isinstance(error, NotConnected):
                 raise EnvironmentProblem(
