@@ -15,7 +15,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from rtpipe import audio
 from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.datagrams import guard_datagrams, release_idle_sockets, shield, traffic
-from rtpipe_webrtc.loopback import loopback_only
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ class AnsweringPeer:
         except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
             raise InvalidOfferError from error
         shield(self._connection)
-        with loopback_only() if self._loopback else contextlib.nullcontext():
+        with gathering(Hosts.LOOPBACK if self._loopback else Hosts.ALL):
             await self._connection.setLocalDescription(answer)
         self._network.attach(self._connection)
         return self._connection.localDescription.sdp

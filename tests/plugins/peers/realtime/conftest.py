@@ -240,7 +240,7 @@ def _echo_track() -> Any:
 @pytest.fixture
 def make_answerer() -> type[Answerer]:
     """The far end's class, for tests that want several."""
-    from rtpipe_webrtc.loopback import allow_loopback
+    from helpers.loopback import allow_loopback
 
     allow_loopback()
     return Answerer

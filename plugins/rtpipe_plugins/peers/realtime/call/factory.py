@@ -13,7 +13,7 @@ from rtpipe_plugins.peers.realtime.dialects.choice import dialect_for
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
 from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
 from rtpipe_plugins.peers.realtime.options import Reconnect
-from rtpipe_webrtc.loopback import allow_loopback, is_loopback
+from rtpipe_webrtc.loopback import Hosts, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +78,7 @@ class CallFactory:
             account = await self._embedded.start(self._options)
         else:
             account = account_of(self._options, os.environ)
-        if is_loopback(account.hostname):
-            allow_loopback()
-        elif account.base_url.startswith("http:"):
+        if account.base_url.startswith("http:") and not is_loopback(account.hostname):
             self._log.warning("the key travels to %s unencrypted", account.host)
         self.account = account
         self.dialect = dialect_for(self._options, account, self._log)
@@ -162,7 +160,12 @@ class CallFactory:
             opus=self._options.opus,
             dead_after_s=self._options.dead_after_s,
         )
-        return WebRtcTransport(connection, self.dialect.signaling())
+        return WebRtcTransport(connection, self.dialect.signaling(), self._hosts())
+
+    def _hosts(self) -> Hosts:
+        if self.account.provider == "embedded":
+            return Hosts.LOOPBACK
+        return Hosts.ALL if is_loopback(self.account.hostname) else Hosts.NETWORK
 
     def _websocket(self, on_message: Receiver) -> Transport:
         from rtpipe_plugins.peers.realtime.transports.websocket.handshake import Handshake

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rtpipe_plugins.peers.realtime.transports.transport import Placed
+from rtpipe_webrtc.loopback import gathering
 
 if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer, Signaling
     from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
     from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
+    from rtpipe_webrtc.loopback import Hosts
     from rtpipe_webrtc.statistics import MediaStatistics
 
 _LATE_ANSWER_S = 1.0
@@ -22,11 +24,13 @@ class WebRtcTransport:
     Args:
         connection: Still without an offer.
         signaling: Carries the offer to the server.
+        hosts: Where sockets are bound.
     """
 
-    def __init__(self, connection: WebRtcConnection, signaling: Signaling) -> None:
+    def __init__(self, connection: WebRtcConnection, signaling: Signaling, hosts: Hosts) -> None:
         self._connection = connection
         self._signaling = signaling
+        self._hosts = hosts
         self._offering: asyncio.Task[str] | None = None
         self._placing: asyncio.Task[SdpAnswer] | None = None
         self.step = ""
@@ -49,7 +53,8 @@ class WebRtcTransport:
     async def connect(self) -> Placed:
         """See `Transport.connect`."""
         self.step = "gathering our addresses"
-        self._offering = asyncio.create_task(self._connection.offer())
+        with gathering(self._hosts):
+            self._offering = asyncio.create_task(self._connection.offer())
         offer = await asyncio.shield(self._offering)
         self.step = "waiting for the answer to our offer"
         self._placing = asyncio.create_task(self._signaling.place(offer))
