@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import aioice.ice
+from aioice import stun
 from aioice.turn import TurnTransport
 from OpenSSL import SSL
 
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 1500
 """What aiortc and libsrtp have room for."""
-_LEAST_STUN, _LEAST_DTLS, _LEAST_RTP = 20, 13, 12
+_LEAST_DTLS, _LEAST_RTP = 13, 12
 _COOKIE = b"\x21\x12\xa4\x42"
-_ERROR_CLASS = 0x0110
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
 """Linux tells a socket without a connection of ICMP only when asked: IP_RECVERR, IPV6_RECVERR."""
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
@@ -127,18 +127,20 @@ class GuardedProtocol(aioice.ice.StunProtocol):
             sock.setsockopt(*_RECVERR[sock.family], 1)
 
     def _stun(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        if len(data) < _LEAST_STUN or data[4:8] != _COOKIE:
+        try:
+            message = stun.parse_message(data)
+        except Exception:  # noqa: BLE001 - aioice's parser lets through what it meets
             self._traffic.junk += 1
             return
-        if int.from_bytes(data[:2]) & _ERROR_CLASS == _ERROR_CLASS:
-            if data[8:20] in self.transactions:
+        if data[4:8] != _COOKIE:
+            self._traffic.junk += 1
+            return
+        if message.message_class == stun.Class.ERROR:
+            if message.transaction_id in self.transactions:
                 self._traffic.miss("it does not know this call any more")
         elif self._from_far_end(addr):
             self._traffic.take()
-        try:
-            super().datagram_received(data, addr)
-        except Exception:  # noqa: BLE001 - aioice's parser lets through what it meets
-            self._traffic.junk += 1
+        super().datagram_received(data, addr)
 
     @staticmethod
     def _of_the_call(data: bytes) -> bool:

@@ -134,6 +134,7 @@ async def live_through(day: BadDay) -> None:
         "roll_over": False,
         "reconnect": {"initial_s": 0.05},
         "connect_timeout_s": 30,
+        "dead_after_s": 2.4,
     }
     try:
         if day.refused is None:
