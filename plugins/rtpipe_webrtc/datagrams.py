@@ -15,7 +15,7 @@ import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aioice.ice
 from aioice import stun
@@ -52,7 +52,7 @@ class Traffic:
         self.junk = 0
         """Datagrams that were dropped."""
         self._sign: tuple[str, float] | None = None
-        self.used: set[Any] = set()
+        self.used: WeakSet[GuardedProtocol] = WeakSet()
         """The sockets to which the far end has sent more than questions."""
 
     def take(self) -> None:
@@ -223,7 +223,7 @@ async def release_idle_sockets(connection: RTCPeerConnection) -> None:
     await asyncio.sleep(_IDLE_S)
     for dtls in transports(connection):
         ice = dtls.transport._connection  # noqa: SLF001 - aiortc has no other way
-        used = _traffic_of(ice).used | {pair.protocol for pair in ice._nominated.values()}  # noqa: SLF001 - as above
+        used = {*_traffic_of(ice).used} | {pair.protocol for pair in ice._nominated.values()}  # noqa: SLF001 - as above
         idle = [one for one in ice._protocols if one not in used]  # noqa: SLF001 - as above
         # A list of its own: aioice may be walking through the old one to close them all.
         ice._protocols = [one for one in ice._protocols if one in used]  # noqa: SLF001 - as above

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.1
 _DRAIN_S = 0.1
-_STILL_THERE_S = 10.0
-"""So long a visitor waits for an answer whose question the lost call took with it."""
 
 
 class CallManager:
@@ -118,13 +116,13 @@ class CallManager:
             StageError: A command is larger than the far end takes.
         """
         call = self._serving()
-        self._handover.tell(call)
+        self._handover.tell_at_once(call)
         call.carry_out(request(call.conversation))
 
     def update(self, session: Mapping[str, Any]) -> None:
         """Change the session, and those of later calls; see `carry_out`."""
         call = self._serving()
-        self._handover.tell(call)
+        self._handover.tell_at_once(call)
         self._factory.dialect.update(session)
         call.carry_out(call.conversation.update(session))
 
@@ -141,7 +139,7 @@ class CallManager:
     def tell(self, call: ActiveCall) -> None:
         """See to it that the call knows what was said before it: somebody begins to speak."""
         if call is self.call:
-            self._handover.tell(call)
+            self._handover.tell_at_once(call)
 
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
@@ -256,12 +254,12 @@ class CallManager:
         self._hang_up(call)
         if forced:  # whoever waits for the end of what the model was saying must hear of one
             self._conclude(call, "the session was about to expire")
-        self._handover.leave(call, owed=forced, wanted=True)
+        self._handover.leave(call, self._ctx.now(), owed=forced)
         self._serve_with(next)
         if forced:
             self._say_connected(next)
         self._handover.due(self._ctx.now())
-        items = self._handover.tell(next)
+        items = self._handover.tell(next, self._ctx.now())
         self._ctx.publish(RealtimeRolledOver(call_id=next.call_id, items=items, forced=forced))
 
     async def _recover(
@@ -278,11 +276,11 @@ class CallManager:
             if standing is not None:
                 self._hang_up(standing)
             raise why
+        self._handover.leave(call, self._ctx.now(), owed=owed)
         outage = self._outage_now(options or Reconnect())
         next = standing or await outage.end(inlet, str(why), hung_up)
         if next is None:
             return None
-        self._handover.leave(call, owed=owed, wanted=outage.lasted_s < _STILL_THERE_S)
         self._serve_with(next)
         self._say_connected(next, outage)
         self._handover.due(self._ctx.now() + (PROVED_S if outage.calls else 0.0))

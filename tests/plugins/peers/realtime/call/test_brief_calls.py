@@ -90,6 +90,38 @@ async def test_only_the_call_that_stands_is_told_and_asked_to_answer(far_end: Fa
     await life.stop()
 
 
+@virtually
+async def test_a_question_in_a_brief_call_is_answered_in_the_next(far_end: FarEnd) -> None:
+    life = Life(far_end, reconnect={"max_s": 1.5})
+    await life.begin()
+    dropping = asyncio.create_task(drop_every_call(far_end))
+    await asyncio.sleep(60)
+    dropping.cancel()
+    count = len(far_end.calls) + 1
+    call = await far_end.called(count)
+    ask(call)
+    call.lose(NotConnected("gone"))
+    last = await far_end.called(count + 1)
+    await asyncio.sleep(1)
+    assert last.types() == ["conversation.item.create", "response.create"]
+    await life.stop()
+
+
+@virtually
+async def test_an_answer_is_not_asked_for_again_and_again(far_end: FarEnd) -> None:
+    life = Life(far_end)
+    first = await life.begin()
+    ask(first)
+    dropping = asyncio.create_task(drop_every_call(far_end, after_s=0.8))
+    await asyncio.sleep(600)
+    dropping.cancel()
+    assert len(far_end.calls) > 50
+    asked = [at for at, call in enumerate(far_end.calls) if "response.create" in call.types()]
+    assert asked, "somebody waits"
+    assert asked[-1] < 12, "and not for minutes"
+    await life.stop()
+
+
 async def third_call(life: Life, far_end: FarEnd) -> ScriptedTransport:
     """Return a call that is told nothing yet."""
     first = await life.begin()
