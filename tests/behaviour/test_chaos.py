@@ -149,7 +149,7 @@ async def live_through(day: BadDay) -> None:
     options = {
         "transport": day.transport,
         "roll_over": False,
-        "reconnect": {"initial_s": 0.05},
+        "reconnect": {"initial_s": 0.05, "max_s": 0.5},  # a session of a second has lasted
         "connect_timeout_s": 30,
         "dead_after_s": 2.4,
     }
