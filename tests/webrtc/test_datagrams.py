@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
 import pytest
+from aioice.stun import TransactionError
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDataChannel, RTCPeerConnection
 
 from rtpipe_webrtc import closing as peer_connection
@@ -179,6 +180,24 @@ async def test_a_far_end_whose_port_is_closed_is_gone_at_once() -> None:
                 await ice_of(ends.caller).send(b"anybody?")
                 await asyncio.sleep(0.05)
         assert traffic(ends.caller)[0].gone == "its port is closed"
+
+
+@pytest.mark.slow
+async def test_a_far_end_that_knows_the_call_no_more_is_gone_soon() -> None:
+    async with standing() as ends:
+        ice_of(ends.callee)._local_username = "begun anew"
+        ice = ice_of(ends.caller)
+        pair = ice._nominated[1]
+        key = ice.remote_password.encode()
+        async with asyncio.timeout(10):
+            while traffic(ends.caller)[0].gone is None:
+                request = ice.build_request(pair, nominate=False)
+                with suppress(TransactionError):
+                    await pair.protocol.request(
+                        request, pair.remote_addr, integrity_key=key, retransmissions=0
+                    )
+        assert traffic(ends.caller)[0].gone == "it does not know this call any more"
+        await ends.talks()
 
 
 async def test_sockets_that_the_call_does_not_need_are_closed(
