@@ -24,7 +24,7 @@ from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
 from rtpipe_plugins.peers.realtime.options import JitterOptions, OpusOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
-from rtpipe_webrtc.loopback import allow_loopback
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 RATE = 48_000
 FRAME = 960
@@ -59,7 +59,9 @@ async def cost_ms(kind: str, seconds: float, count: int) -> float:
     calls = []
     for _ in range(count):
         log = logging.getLogger("benchmark")
-        call = WebRtcConnection(Clock(), "test", [], lambda _: None, log, jitter=jitter, opus=opus)
+        call = WebRtcConnection(
+            Clock(), "test", [], lambda _: None, log, jitter=jitter, opus=opus, hosts=Hosts.ALL
+        )
         calls.append(call)
         far_end.stdin.write(json.dumps(await call.offer()).encode() + b"\n")
         await call.accept(SdpAnswer(json.loads(await far_end.stdout.readline()), None))
@@ -111,14 +113,15 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1, help="at a time")
     parser.add_argument("--far-end", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    allow_loopback()
     if asked.far_end:
-        asyncio.run(serve())
+        with gathering(Hosts.ALL):
+            asyncio.run(serve())
         return
     costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(asked.rounds):
         for kind, known in costs.items():
-            known.append(asyncio.run(cost_ms(kind, asked.seconds, asked.calls)))
+            with gathering(Hosts.ALL):
+                known.append(asyncio.run(cost_ms(kind, asked.seconds, asked.calls)))
     stock = statistics.median(costs["aiortc"])
     print(f"{'CPU of a call':22}{'ms/s':>8}{'of aiortc':>12}")
     for kind, known in costs.items():

@@ -13,7 +13,7 @@ from rtpipe_realtime_server.calls.http import Api
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
 from rtpipe_realtime_server.session.session import SESSION_SECONDS
-from rtpipe_webrtc.loopback import allow_loopback, is_loopback
+from rtpipe_webrtc.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,6 @@ class RealtimeServer:
         Raises:
             EnvironmentProblem: The address is taken or not ours.
         """
-        allow_loopback()
         self._runner = web.AppRunner(self._api.app(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
         try:
             await self._runner.setup()

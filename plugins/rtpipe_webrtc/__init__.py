@@ -1,4 +1,4 @@
-"""What WebRTC needs beside aiortc: jitter buffer, playout, Opus, packet tap, loopback ICE.
+"""What WebRTC needs beside aiortc: jitter buffer, playout, Opus, packet tap, guarded sockets, ICE.
 
 A library, no plugin: for whatever holds a call, client or server.
 """

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiortc import RTCIceTransport, RTCPeerConnection
+    from aiortc import RTCDtlsTransport, RTCPeerConnection
 
 _CONNECTING_S = 1.0
 
@@ -21,7 +21,8 @@ async def close(connection: RTCPeerConnection) -> None:
     Whoever closes it within the 20 ms in which aioice (0.13) turns from its last check to its
     consent checks stops neither: they would go on for as long as the program does.
     """
-    connecting = [ice for ice in _transports(connection) if ice.state in {"new", "checking"}]
+    ices = [dtls.transport for dtls in transports(connection)]
+    connecting = [ice for ice in ices if ice.state in {"new", "checking"}]
     await connection.close()
     for ice in connecting:
         # Private in aiortc and aioice, and optional here: without them there is only the leak.
@@ -35,9 +36,9 @@ async def close(connection: RTCPeerConnection) -> None:
             await asyncio.gather(consent, return_exceptions=True)
 
 
-def _transports(connection: RTCPeerConnection) -> list[RTCIceTransport]:
-    """Return the ICE transports, each once: sections share them."""
-    transports = [one.receiver.transport for one in connection.getTransceivers()]
+def transports(connection: RTCPeerConnection) -> list[RTCDtlsTransport]:
+    """Return the transports of `connection`, each once: sections share them."""
+    found = [one.receiver.transport for one in connection.getTransceivers()]
     if connection.sctp is not None:
-        transports.append(connection.sctp.transport)
-    return list({id(dtls.transport): dtls.transport for dtls in transports}.values())
+        found.append(connection.sctp.transport)
+    return list(dict.fromkeys(found))

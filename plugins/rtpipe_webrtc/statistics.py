@@ -25,6 +25,7 @@ class MediaStatistics:
         buffer_ms: How long packets are being kept back.
         target_ms: How long they should be.
         remote_lost: Packets of ours that the far end says it misses.
+        junk_packets: Datagrams that came and did not belong to the call; they were dropped.
     """
 
     rtt_ms: float | None
@@ -36,6 +37,7 @@ class MediaStatistics:
     buffer_ms: float
     target_ms: float
     remote_lost: int
+    junk_packets: int = 0
 
     @property
     def gauge(self) -> str:
@@ -43,15 +45,19 @@ class MediaStatistics:
         rtt = "" if self.rtt_ms is None else f"rtt {self.rtt_ms:.0f} ms, "
         share = self.packets_lost / max(1, self.packets_received + self.packets_lost)
         jitter, buffer = f"jitter {self.jitter_ms:.0f} ms", f"buffer {self.buffer_ms:.0f} ms"
-        return f"{rtt}{jitter}, lost {share:.1%}, {buffer}"
+        junk = f", junk {self.junk_packets}" if self.junk_packets else ""
+        return f"{rtt}{jitter}, lost {share:.1%}, {buffer}{junk}"
 
 
-def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> MediaStatistics:
+def media_statistics(
+    report: Mapping[str, Any], buffer: JitterBuffer, junk_packets: int = 0
+) -> MediaStatistics:
     """Return what aiortc's report and our jitter buffer know.
 
     Args:
         report: What `RTCPeerConnection.getStats` returns.
         buffer: Of the call; empty where aiortc's own is used, which tells only its losses.
+        junk_packets: See `MediaStatistics`.
     """
     from rtpipe_webrtc.jitter_buffer import RATE
 
@@ -73,4 +79,5 @@ def media_statistics(report: Mapping[str, Any], buffer: JitterBuffer) -> MediaSt
         buffer_ms=buffer.delay_s * 1000,
         target_ms=buffer.transit.target_s * 1000,
         remote_lost=0 if remote is None else remote.packetsLost,
+        junk_packets=junk_packets,
     )

@@ -62,6 +62,7 @@ class Conversation:
         count = len(self.of("conversation.item.retrieved")) + 1
         call = self.stage._manager.call
         assert call is not None
+        self.stage._manager.tell(call)
         retrieve = {"type": "conversation.item.retrieve", "item_id": item_id}
         call.transport.transmit(json.dumps(retrieve))
         known = await self.heard("conversation.item.retrieved", count)

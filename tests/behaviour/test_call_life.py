@@ -85,8 +85,22 @@ async def serving(session_s: float = 3600.0) -> AsyncIterator[Server]:
         await server.kill()
 
 
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+async def test_a_server_that_is_stopped_for_eight_seconds_keeps_its_call(transport: str) -> None:
+    async with serving() as server, conversation(server.base_url, transport=transport) as talk:
+        assert await talk.ask("one") == "You said one"
+        server.signal(signal.SIGSTOP)
+        await asyncio.sleep(8)
+        server.signal(signal.SIGCONT)
+        assert await talk.ask("two") == "You said two"
+        assert not talk.of("realtime.disconnected")
+
+
 async def test_a_server_that_freezes_and_one_that_is_killed_and_comes_back() -> None:
-    async with serving() as server, conversation(server.base_url) as talk:
+    async with (
+        serving() as server,
+        conversation(server.base_url, dead_after_s=2.4) as talk,
+    ):
         assert await talk.ask("one") == "You said one"
         item_id = talk.of("transcript.user")[0]["item_id"]
 

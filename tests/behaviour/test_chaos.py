@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from behaviour.conversing import Conversation, conversation
+from helpers.junk import send_junk, udp_sockets
 from rtpipe import ExitCode, NotConnected, RtpipeError
 from rtpipe_realtime_server.brains.script import Script
 from rtpipe_realtime_server.brains.script_brain import ScriptBrain
@@ -60,6 +61,10 @@ class BadDay:
     """It ends with this exit code."""
     story: bool = False
     """The server is in the middle of a long answer."""
+    losses: int = 1
+    """So many calls are lost one after the other before one stands."""
+    junk: bool = False
+    """Strangers send all day what is no part of any call."""
     seed: int = 0
     transport: str = "webrtc"
 
@@ -76,6 +81,16 @@ def endured(**knobs: st.SearchStrategy[Any]) -> st.SearchStrategy[BadDay]:
         seed=st.integers(0, 99),
         transport=st.sampled_from(["webrtc", "websocket"]),  # there a 1 MB event is 1 MB
     )
+
+
+def littered() -> st.SearchStrategy[BadDay]:
+    return st.builds(BadDay, junk=st.just(value=True))
+
+
+def flapping() -> st.SearchStrategy[BadDay]:
+    knobs = {"close_channel_s": soon, "first_calls": st.just(4)}
+    faults = st.fixed_dictionaries(knobs)
+    return st.builds(BadDay, faults, lost=st.just("event channel"), losses=st.just(4))
 
 
 def lost(
@@ -110,6 +125,8 @@ bad_days = st.one_of(
     lost("the connection is closed|the server has ended its audio|event channel", hang_up_s=soon),
     lost(NO_ANSWER, vanish_s=soon),
     frozen(),
+    littered(),
+    flapping(),
     lost("expired", session_s=1.0),
     refused(ExitCode.TEMPORARY, response_failed=st.just("insufficient_quota")),
     refused(ExitCode.NO_PERMISSION, response_failed=st.just("invalid_api_key")),
@@ -132,19 +149,31 @@ async def live_through(day: BadDay) -> None:
     options = {
         "transport": day.transport,
         "roll_over": False,
-        "reconnect": {"initial_s": 0.05},
+        "reconnect": {"initial_s": 0.05, "max_s": 0.5},  # a session of a second has lasted
         "connect_timeout_s": 30,
+        "dead_after_s": 2.4,
     }
     try:
         if day.refused is None:
             async with conversation(server.base_url, **options) as talk:
                 if day.lost and sum(note.endswith(" is open") for note in notes) > 1:
                     day = replace(day, lost=None)  # it was lost before it stood, and placed again
-                await converse(talk, day)
+                littering = asyncio.create_task(litter(day))
+                try:
+                    await converse(talk, day)
+                finally:
+                    littering.cancel()
         else:
             await be_refused(server.base_url, options, day.refused)
     finally:
         await server.close()
+
+
+async def litter(day: BadDay) -> None:
+    """Send junk to whatever listens here; the other days have it too."""
+    while day.junk:
+        send_junk(udp_sockets())
+        await asyncio.sleep(0.1)
 
 
 async def converse(talk: Conversation, day: BadDay) -> None:
@@ -159,7 +188,7 @@ async def converse(talk: Conversation, day: BadDay) -> None:
                 return None
         gone = await talk.heard("realtime.disconnected", timeout_s=60)
         assert any(part in gone["reason"] for part in day.lost.split("|")), gone["reason"]
-        await talk.heard("realtime.connected", 2, timeout_s=60)
+        await talk.heard("realtime.connected", 1 + day.losses, timeout_s=60)
     if day.story:
         return await asked_again(talk)
     for question in ("one", "two"):

@@ -12,12 +12,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from av import AudioFrame
 
 from helpers.beacon import Beacon, Reading, read
+from helpers.loopback import allow_loopback
 from helpers.network import Relay
 from rtpipe import Clock
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
 from rtpipe_plugins.peers.realtime.options import JitterOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
-from rtpipe_webrtc.loopback import allow_loopback
 
 _TICK_S = 0.01
 

@@ -21,7 +21,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
 from realtime_server.judge import judge
-from rtpipe_webrtc.loopback import loopback_only
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 SESSION = {"type": "realtime", "model": "gpt-realtime"}
 TIMEOUT_S = 20
@@ -97,7 +97,7 @@ class Caller:
         await asyncio.gather(*self._pumps, *self._tellings, return_exceptions=True)
 
     async def offer(self, *, without: tuple[str, ...] = ()) -> str:
-        with loopback_only():
+        with gathering(Hosts.LOOPBACK):
             await self.connection.setLocalDescription(await self.connection.createOffer())
         lines = self.connection.localDescription.sdp.split("\r\n")
         return "\r\n".join(line for line in lines if not line.startswith(without))

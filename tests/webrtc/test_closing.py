@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from helpers.loopback import allow_loopback
 from rtpipe_webrtc import closing as peer_connection
-from rtpipe_webrtc.loopback import allow_loopback
 
 pytestmark = pytest.mark.slow
 

@@ -55,6 +55,7 @@ class WebRtcCall:
         self._faults = faults
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
+        self._junk = 0
         driver.attach(self)
         self._peer = AnsweringPeer(
             PeerHandlers(
@@ -98,6 +99,9 @@ class WebRtcCall:
     async def close(self) -> None:
         """End the call and everything that runs for it; may be called again."""
         self._ended = True
+        junk, self._junk = self._peer.junk_packets - self._junk, self._peer.junk_packets
+        if junk:
+            self._note(f"call {self.id}: {junk} datagrams did not belong to it: dropped")
         if self._timer is not None:
             self._timer.cancel()
         await self.driver.close()

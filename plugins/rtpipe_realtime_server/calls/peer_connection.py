@@ -14,7 +14,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from rtpipe import audio
 from rtpipe_webrtc import closing as peer_connection
-from rtpipe_webrtc.loopback import loopback_only
+from rtpipe_webrtc.datagrams import guard_datagrams, release_idle_sockets, shield, traffic
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,12 +99,13 @@ class AnsweringPeer:
         self._loopback = loopback
         self._network = network
         self._drift_ppm = drift_ppm
+        guard_datagrams()
         # Without servers of our own aiortc would ask Google's, and wait 5 s where it cannot.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel: RTCDataChannel | None = None
         self._channel_offered = False
         self._opened = False
-        self._pumps: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_state)
@@ -132,7 +134,8 @@ class AnsweringPeer:
             answer = await self._connection.createAnswer()
         except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
             raise InvalidOfferError from error
-        with loopback_only() if self._loopback else contextlib.nullcontext():
+        shield(self._connection)
+        with gathering(Hosts.LOOPBACK if self._loopback else Hosts.ALL):
             await self._connection.setLocalDescription(answer)
         self._network.attach(self._connection)
         return self._connection.localDescription.sdp
@@ -146,6 +149,11 @@ class AnsweringPeer:
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(message)
 
+    @property
+    def junk_packets(self) -> int:
+        """How many datagrams came that do not belong to the call, and were dropped."""
+        return sum(one.junk for one in traffic(self._connection))
+
     def close_channel(self) -> None:
         """Close the channel and nothing else."""
         if self._channel is not None:
@@ -158,9 +166,9 @@ class AnsweringPeer:
                 break
             await asyncio.sleep(_DRAIN_STEP_S)
         await peer_connection.close(self._connection)
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _prefer_codecs(self) -> None:
         codecs = RTCRtpSender.getCapabilities("audio").codecs
@@ -177,7 +185,7 @@ class AnsweringPeer:
         self._open()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self._pumps.append(asyncio.create_task(self._pump(track)))
+        self._tasks.append(asyncio.create_task(self._pump(track)))
 
     def _on_state(self) -> None:
         state = self._connection.connectionState
@@ -189,6 +197,7 @@ class AnsweringPeer:
     def _open(self) -> None:
         if not self._opened:
             self._opened = True
+            self._tasks.append(asyncio.create_task(release_idle_sockets(self._connection)))
             self._handlers.opened()
 
     async def _pump(self, track: MediaStreamTrack) -> None:

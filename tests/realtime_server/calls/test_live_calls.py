@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from helpers.junk import send_junk, udp_sockets
 from realtime_server.caller import Caller
 from realtime_server.fake_brain import AMPLITUDE, ANSWER, HEARD, TONE_HZ, FakeBrain
 from realtime_server.sounds import babble, level, pcm, tone
@@ -187,6 +188,33 @@ async def test_an_offer_without_a_channel_is_answered_aloud(server: RealtimeServ
         caller.say(question())
         await caller.until_heard(loud=True, count=20)
         assert frequency(np.concatenate(caller.frames[-20:])) == pytest.approx(TONE_HZ, abs=5)
+
+
+async def test_junk_on_the_wire_costs_no_call_and_is_noted(brain: FakeBrain) -> None:
+    notes: list[str] = []
+    server = RealtimeServer(brain, on_note=notes.append)
+    await server.start()
+    try:
+        before = set(udp_sockets())
+        async with Caller(server.base_url) as caller:
+            await caller.call()
+            await caller.until("session.created")
+            mine = ice_sockets(caller)
+            for _ in range(3):
+                send_junk([one for one in udp_sockets() if one not in before | mine])
+                await asyncio.sleep(0.1)
+            caller.send("scooby.dooby.doo", event_id="mine")
+            await caller.until("error")
+    finally:
+        await server.close()
+    assert [note for note in notes if "datagrams did not belong to it: dropped" in note]
+
+
+def ice_sockets(caller: Caller) -> set[tuple[str, int]]:
+    """Return where the caller itself listens: stock aiortc, which dies of junk."""
+    ices = [one.receiver.transport.transport for one in caller.connection.getTransceivers()]
+    found = [one for ice in ices for one in ice._connection._protocols]
+    return {one.transport.get_extra_info("sockname")[:2] for one in found}
 
 
 async def test_hanging_up_ends_channel_and_media(caller: Caller) -> None:

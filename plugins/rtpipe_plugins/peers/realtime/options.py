@@ -26,14 +26,18 @@ class FalseInterruption(Options):
 
 
 class Reconnect(Options):
-    """How a lost call is called again, while the pipeline goes on."""
+    """How a lost call is called again, while the pipeline goes on.
+
+    A call that stood for less than `max_s` is one more failed attempt: the pauses grow on.
+    """
 
     initial_s: float = Field(default=0.5, gt=0)
     """The first pause is chance between none and this; each further one may be twice as long."""
     max_s: float = Field(default=15.0, gt=0)
     """No pause is longer, except where the server asks for it."""
     give_up_s: float | None = Field(default=None, gt=0)
-    """End the stage when there has been no call for so long. `null`: never."""
+    """End the stage when there has been no call for so long, those aside that stood for less than
+    `max_s`. `null`: never."""
 
     @property
     def backoff(self) -> Backoff:
@@ -132,6 +136,10 @@ class RealtimeOptions(Options):
     connect_timeout_s: float = Field(default=10.0, gt=0)
     """How long setting up the call may take, from the offer to the session. Whatever may pass (429,
     5xx, no connection) is tried again meanwhile."""
+    dead_after_s: float = Field(default=10.0, ge=1, le=3600)
+    """So long nothing at all may come from the server before the call is taken for lost (s): no
+    sound, no event, no answer to a ping. One that is only slow answers in time; where the network
+    says that nobody is there, the call is lost at once."""
     reconnect: Reconnect | Literal[False] = Reconnect()
     """How a lost call is called again; `false`: the stage fails with it, and `on_error` decides."""
     roll_over: RollOver | Literal[False] = RollOver()

@@ -260,6 +260,7 @@ class Realtime(Peer[RealtimeOptions]):
             case Generated():
                 self._manager.take(call, what)
             case UserSpeaks() | AnswerEnds():
+                self._manager.tell(call)
                 if call is self._manager.call:
                     self._turns.take(what)
             case AnswerBegins():

@@ -95,6 +95,9 @@ class Answerer:
         self.call: Any = None
         self.calls: list[Any] = []
         self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.knows_hangup = True
+        self.answer_delay_s = 0.0
+        self.deleted: list[str] = []
         self.channel: Any = None
         self.base_url = ""
         self._runner: Any = None
@@ -108,6 +111,7 @@ class Answerer:
         app.router.add_post("/v1/realtime/client_secrets", self._secret)
         app.router.add_post("/v1/realtime/calls", self._place)
         app.router.add_post("/v1/realtime/calls/{id}/hangup", self._hang_up)
+        app.router.add_delete("/v1/realtime/calls/{id}", self._delete)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -146,7 +150,11 @@ class Answerer:
 
     async def _hang_up(self, request: Any) -> Any:
         self.requests.append((request.path, dict(request.headers), await request.read()))
-        return self._web.Response()
+        return self._web.Response(status=200 if self.knows_hangup else 404)
+
+    async def _delete(self, request: Any) -> Any:
+        self.deleted.append(request.path)
+        return self._web.Response(status=204)
 
     async def _place(self, request: Any) -> Any:
         from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -165,6 +173,7 @@ class Answerer:
         call.on("datachannel", self._on_channel)
         await call.setRemoteDescription(RTCSessionDescription(sdp=self.offer, type="offer"))
         await call.setLocalDescription(await call.createAnswer())
+        await asyncio.sleep(self.answer_delay_s)
         return self._web.Response(
             status=201,
             text=call.localDescription.sdp,
@@ -231,7 +240,7 @@ def _echo_track() -> Any:
 @pytest.fixture
 def make_answerer() -> type[Answerer]:
     """The far end's class, for tests that want several."""
-    from rtpipe_webrtc.loopback import allow_loopback
+    from helpers.loopback import allow_loopback
 
     allow_loopback()
     return Answerer

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Receiver: TypeAlias = Callable[[str | bytes], None]
 
 _CONFIRM_S = 5.0
+_HANG_UP_S = 4.0
+"""A server that does not answer must not keep the next call waiting."""
 
 
 class ActiveCall:
@@ -132,7 +134,10 @@ class ActiveCall:
         """Hang up and let go of everything; may be called again."""
         self.transport.outgoing.stop()
         try:
-            await self.transport.hang_up()
+            async with asyncio.timeout(_HANG_UP_S):
+                await self.transport.hang_up()
+        except TimeoutError:
+            self._log.info("the server does not say that it has taken our hanging up")
         finally:
             await self.transport.close()
 

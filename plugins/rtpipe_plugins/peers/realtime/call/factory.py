@@ -13,7 +13,7 @@ from rtpipe_plugins.peers.realtime.dialects.choice import dialect_for
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
 from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
 from rtpipe_plugins.peers.realtime.options import Reconnect
-from rtpipe_webrtc.loopback import allow_loopback, is_loopback
+from rtpipe_webrtc.loopback import Hosts, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 _ATTEMPT_S = 0.5
 """An attempt with less time would end without an answer, and hide what the server has said."""
-_MEDIA = "connecting the media"
-_UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
+_HELP = {
+    "connecting the media": "WebRTC needs UDP: is it blocked by a firewall?",
+    "waiting for the answer to our offer": "is it the right address, and is the network up?",
+}
+"""By what the call was waiting for."""
 
 
 class CallFactory:
@@ -76,9 +79,7 @@ class CallFactory:
             account = await self._embedded.start(self._options)
         else:
             account = account_of(self._options, os.environ)
-        if is_loopback(account.hostname):
-            allow_loopback()
-        elif account.base_url.startswith("http:"):
+        if account.base_url.startswith("http:") and not is_loopback(account.hostname):
             self._log.warning("the key travels to %s unencrypted", account.host)
         self.account = account
         self.dialect = dialect_for(self._options, account, self._log)
@@ -131,7 +132,7 @@ class CallFactory:
                 whole_s = self._options.connect_timeout_s
                 raise EnvironmentProblem(
                     f"no call with {host} within {whole_s:g} s: {call.step}",
-                    help=_UDP_HELP if call.step == _MEDIA else None,
+                    help=_HELP.get(call.step),
                 ) from None
             if isinstance(error, NotConnected):
                 raise EnvironmentProblem(
@@ -158,8 +159,14 @@ class CallFactory:
             self._log,
             jitter=self._options.jitter,
             opus=self._options.opus,
+            dead_after_s=self._options.dead_after_s,
         )
-        return WebRtcTransport(connection, self.dialect.signaling())
+        return WebRtcTransport(connection, self.dialect.signaling(), self._hosts())
+
+    def _hosts(self) -> Hosts:
+        if self.account.provider == "embedded":
+            return Hosts.LOOPBACK
+        return Hosts.ALL if is_loopback(self.account.hostname) else Hosts.NETWORK
 
     def _websocket(self, on_message: Receiver) -> Transport:
         from rtpipe_plugins.peers.realtime.transports.websocket.transport import WebSocketTransport
@@ -172,6 +179,7 @@ class CallFactory:
             on_message,
             clock=self._clock,
             log=self._log,
+            dead_after_s=self._options.dead_after_s,
         )
 
     def _opener(self, signaling: Signaling) -> Opener:

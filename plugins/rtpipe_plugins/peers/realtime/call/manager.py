@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.call.budget import BudgetMeter
+from rtpipe_plugins.peers.realtime.call.handover import PROVED_S, Handover
 from rtpipe_plugins.peers.realtime.call.hang_up import HangUp
 from rtpipe_plugins.peers.realtime.call.outage import Outage
-from rtpipe_plugins.peers.realtime.call.roll_over import NextSession, Schedule
+from rtpipe_plugins.peers.realtime.call.roll_over import SHORTEST_S, NextSession, Schedule
 from rtpipe_plugins.peers.realtime.dialects.conversation import Generated
 from rtpipe_plugins.peers.realtime.errors import BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.1
 _DRAIN_S = 0.1
-_STILL_THERE_S = 10.0
-"""So long a visitor waits for an answer whose question the lost call took with it."""
 
 
 class CallManager:
@@ -67,6 +66,9 @@ class CallManager:
         self._metered = metered
         self._turns = turns
         self._history: History
+        self._handover: Handover
+        self._outage: Outage | None = None
+        self._serving_since = 0.0
         self._budget = BudgetMeter(options.budget or Budget())
         self._next_session: NextSession | None = None
         self._hanging_up: set[asyncio.Task[None]] = set()
@@ -78,6 +80,7 @@ class CallManager:
         """Make the first call; see `CallFactory.first` for what is raised."""
         await self._factory.find()
         self._history = self._factory.dialect.history()
+        self._handover = Handover(self._history)
         call = await self._factory.first()
         self._serve_with(call)
         self._say_connected(call)
@@ -113,11 +116,13 @@ class CallManager:
             StageError: A command is larger than the far end takes.
         """
         call = self._serving()
+        self._handover.tell_at_once(call)
         call.carry_out(request(call.conversation))
 
     def update(self, session: Mapping[str, Any]) -> None:
         """Change the session, and those of later calls; see `carry_out`."""
         call = self._serving()
+        self._handover.tell_at_once(call)
         self._factory.dialect.update(session)
         call.carry_out(call.conversation.update(session))
 
@@ -130,6 +135,11 @@ class CallManager:
                 self._budget.generated(self._ctx.now(), tokens)
             case ServerEvent(data=data):
                 self._history.take(data, self._ctx.now())
+
+    def tell(self, call: ActiveCall) -> None:
+        """See to it that the call knows what was said before it: somebody begins to speak."""
+        if call is self.call:
+            self._handover.tell_at_once(call)
 
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
@@ -151,22 +161,19 @@ class CallManager:
 
     # -- a call serves -----------------------------------------------------------------------------
 
-    def _serve_with(self, call: ActiveCall) -> int:
-        """Let `call` serve from now on; returns how many items it was told."""
+    def _serve_with(self, call: ActiveCall) -> None:
+        """Let `call` serve from now on."""
         self.call = call
-        now = self._ctx.now()
+        self._serving_since = now = self._ctx.now()
         self._budget.connected(now)
-        items = self._history.replay()
-        call.carry_out(call.conversation.replay(items))
         expires_at, options = call.expires_at, self._options.roll_over
-        if options and expires_at is not None and expires_at > now:
+        if options and expires_at is not None and expires_at - now >= SHORTEST_S:
             self._next_session = NextSession(
                 Schedule(options, began_at=now, expires_at=expires_at),
                 self._place,
                 clock=self._ctx.clock,
                 log=self._ctx.log,
             )
-        return len(items)
 
     async def _serve(self, call: ActiveCall, forward: Coroutine[Any, Any, None]) -> bool:
         """Let `call` serve; returns whether the conversation is over, or else goes on elsewhere."""
@@ -181,6 +188,7 @@ class CallManager:
                 if forwarding.done():
                     forwarding.result()
                 self._check_budget(call)
+                self._handover.tell(call, self._ctx.now())
                 if await self._roll_over_due(call):
                     return False
             call.transport.incoming.received.close()
@@ -243,14 +251,15 @@ class CallManager:
 
     def _roll_over(self, call: ActiveCall, next: ActiveCall) -> None:
         forced = not call.conversation.idle
+        self._hang_up(call)
         if forced:  # whoever waits for the end of what the model was saying must hear of one
             self._conclude(call, "the session was about to expire")
-        self._hang_up(call)
-        items = self._serve_with(next)
-        next.carry_out(next.conversation.create(call.conversation.unconfirmed))
+        self._handover.leave(call, self._ctx.now(), owed=forced)
+        self._serve_with(next)
         if forced:
             self._say_connected(next)
-            self._request_owed_answer(next)
+        self._handover.due(self._ctx.now())
+        items = self._handover.tell(next, self._ctx.now())
         self._ctx.publish(RealtimeRolledOver(call_id=next.call_id, items=items, forced=forced))
 
     async def _recover(
@@ -260,27 +269,32 @@ class CallManager:
         why, owed = call.lost.result(), not call.conversation.idle
         self.call = None
         self._budget.disconnected(self._ctx.now())
+        hung_up = self._hang_up(call)
         self._conclude(call, self._reason)
-        self._hang_up(call)
         options = self._options.reconnect
         if not isinstance(why, NotConnected) or (options is False and standing is None):
             if standing is not None:
                 self._hang_up(standing)
             raise why
-        outage = Outage(options or Reconnect(), self._place, self._ctx)
-        next = standing or await outage.end(inlet, str(why))
+        self._handover.leave(call, self._ctx.now(), owed=owed)
+        outage = self._outage_now(options or Reconnect())
+        next = standing or await outage.end(inlet, str(why), hung_up)
         if next is None:
             return None
         self._serve_with(next)
         self._say_connected(next, outage)
-        next.carry_out(next.conversation.create(call.conversation.unconfirmed))
-        if owed and outage.lasted_s < _STILL_THERE_S:
-            self._request_owed_answer(next)
+        self._handover.due(self._ctx.now() + (PROVED_S if outage.calls else 0.0))
+        self._handover.tell(next, self._ctx.now())
         return next
 
-    def _request_owed_answer(self, call: ActiveCall) -> None:
-        if self._history.answer_owed or call.conversation.unconfirmed:
-            call.carry_out(call.conversation.respond({}))
+    def _outage_now(self, options: Reconnect) -> Outage:
+        """Return the outage that has begun, or goes on since the call stood only briefly."""
+        brief = self._ctx.now() - self._serving_since < options.max_s
+        if self._outage is not None and brief:
+            self._outage.goes_on()
+        else:
+            self._outage = Outage(options, self._place, self._ctx)
+        return self._outage
 
     async def _place(self) -> ActiveCall:
         return await self._factory.place(self._options.connect_timeout_s)
@@ -293,7 +307,7 @@ class CallManager:
                 provider=account.provider,
                 model=self._options.model,
                 host=account.host,
-                outage_s=outage.lasted_s if outage else 0.0,
+                outage_s=outage.silent_s if outage else 0.0,
                 unsent_ms=outage.unsent_ms if outage else 0.0,
             )
         )
@@ -307,12 +321,13 @@ class CallManager:
             RealtimeDisconnected(reason=reason) if lost is None else RealtimeLost(reason=lost)
         )
 
-    def _hang_up(self, call: ActiveCall) -> None:
-        """Hang up in the background: the next call must not wait for it."""
+    def _hang_up(self, call: ActiveCall) -> asyncio.Task[None]:
+        """Hang up in the background; returns what is done when that is over."""
         call.transport.outgoing.stop()
         closing = asyncio.create_task(call.close())
         self._hanging_up.add(closing)
         closing.add_done_callback(self._hung_up)
+        return closing
 
     def _hung_up(self, closing: asyncio.Task[None]) -> None:
         self._hanging_up.discard(closing)

@@ -1,4 +1,8 @@
-"""An outage: the visitor is not heard, and calls are placed (with back-off) until one stands."""
+"""An outage: the visitor is not heard, and calls are placed (with back-off) until one stands.
+
+A call that stands only briefly does not end it: a server that takes every call and drops it is
+called less and less often, and given up like one that takes none.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _LOOK_S = 0.1
 
 
 class Outage:
-    """One loss of the call, until there is another.
+    """From the loss of a call until one has stood for long enough.
 
     Args:
         options: How to call again.
@@ -36,16 +40,31 @@ class Outage:
         self._place = place
         self._ctx = ctx
         self._began_at = ctx.now()
+        self._lost_at = self._began_at
+        self._failures = 0
         self._reason = ""
+        self.calls = 0
+        """How many calls have stood in it, all of them briefly."""
         self.unsent_ms = 0.0
-        """How much of the visitor's audio was dropped."""
+        """How much of the visitor's audio was dropped since the last loss."""
+
+    @property
+    def silent_s(self) -> float:
+        """For how long there has been no call."""
+        return self._ctx.now() - self._lost_at
 
     @property
     def lasted_s(self) -> float:
-        """For how long there has been no call."""
+        """For how long there has been no call that lasted."""
         return self._ctx.now() - self._began_at
 
-    async def end(self, inlet: Link, reason: str) -> ActiveCall | None:
+    def goes_on(self) -> None:
+        """Take note that a call which ended it has been lost too."""
+        self._lost_at = self._ctx.now()
+        self.unsent_ms = 0.0
+        self.calls += 1
+
+    async def end(self, inlet: Link, reason: str, hung_up: asyncio.Task[None]) -> ActiveCall | None:
         """Return the next call; None when the input has ended or the pipeline stops before.
 
         What is live goes on meanwhile and is dropped, not queued: nobody wants to be answered to
@@ -54,13 +73,15 @@ class Outage:
         Args:
             inlet: The visitor's audio.
             reason: Why the call was lost.
+            hung_up: Done when the server knows that it is over, or does not answer: one that takes
+                few calls at a time would refuse the next.
 
         Raises:
             CallRefused: The server will not have another.
             EnvironmentProblem: It took too long, or cannot succeed.
             StageError: The server's answer cannot be used.
         """
-        placing = asyncio.create_task(self._place_until_given_up(reason))
+        placing = asyncio.create_task(self._place_until_given_up(reason, hung_up))
         work: set[asyncio.Task[Any]] = {placing}
         if self._ctx.live:
             work.add(asyncio.create_task(self._drop(inlet)))
@@ -78,27 +99,29 @@ class Outage:
                 await placing.result().close()  # it came too late
         return call
 
-    async def _place_until_given_up(self, reason: str) -> ActiveCall:
+    async def _place_until_given_up(self, reason: str, hung_up: asyncio.Task[None]) -> ActiveCall:
+        give_up_s = self._options.give_up_s
         try:
-            async with asyncio.timeout(self._options.give_up_s):
-                return await self._place_until_one_stands(reason)
+            async with asyncio.timeout(None if give_up_s is None else give_up_s - self.lasted_s):
+                return await self._place_until_one_stands(reason, hung_up)
         except TimeoutError:
+            lasting = " that lasted" if self.calls else ""
             raise EnvironmentProblem(
-                f"no call for {self._options.give_up_s:g} s: {self._reason}",
+                f"no call{lasting} for {give_up_s:g} s: {self._reason}",
                 exit_code=ExitCode.TEMPORARY,
             ) from None
 
-    async def _place_until_one_stands(self, reason: str) -> ActiveCall:
+    async def _place_until_one_stands(self, reason: str, hung_up: asyncio.Task[None]) -> ActiveCall:
         wanted_s: float | None = None
-        failures = 0
         while True:
             self._reason = reason
-            pause_s = self._options.backoff.pause_s(failures, wanted_s)
-            failures += 1
+            pause_s = self._options.backoff.pause_s(self._failures, wanted_s)
+            self._failures += 1
             self._ctx.publish(
-                RealtimeReconnecting(attempt=failures, reason=reason, pause_s=pause_s)
+                RealtimeReconnecting(attempt=self._failures, reason=reason, pause_s=pause_s)
             )
             await asyncio.sleep(pause_s)
+            await asyncio.wait([hung_up])
             try:
                 return await self._place()
             except EnvironmentProblem as problem:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rtpipe import Backoff, EnvironmentProblem
 from rtpipe_plugins.peers.realtime.call.hang_up import TAIL_S
+from rtpipe_plugins.peers.realtime.errors import wanted_pause_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,7 +25,9 @@ _EARLY_SHARE = 0.4
 _LATE_SHARE = 0.15
 _LEAST_S = 1.0
 """Servers tell times in whole seconds."""
-_AGAIN_S = 2.0
+_AGAIN_S, _LATEST_AGAIN_S = 2.0, 15.0
+SHORTEST_S = 5.0
+"""Whose sessions are shorter would be called all the time: their end is a loss."""
 _QUIET_S = 0.6
 """A visitor who has begun to speak is known to the server only a while later."""
 
@@ -85,6 +89,8 @@ class NextSession:
         self._log = log
         self._placing: asyncio.Task[ActiveCall] | None = None
         self._next_at = schedule.place_at
+        self._backoff = Backoff(_AGAIN_S, _LATEST_AGAIN_S, jitter=0.0)
+        self._failures = 0
 
     async def due(self, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
         """Return whether it stands and this is the moment; sees to it that it is being made.
@@ -104,7 +110,10 @@ class NextSession:
             await call.close()
         if problem is not None:
             self._log.warning("the next call could not be made beforehand: %s", problem)
-            self._placing, self._next_at = None, now + _AGAIN_S
+            wanted_s = wanted_pause_s(problem) if isinstance(problem, EnvironmentProblem) else None
+            pause_s = self._backoff.pause_s(self._failures, wanted_s)
+            self._placing, self._next_at = None, now + pause_s
+            self._failures += 1
             return False
         return self._schedule.may_swap(now, idle=idle, quiet_s=quiet_s, heard_s=heard_s)
 

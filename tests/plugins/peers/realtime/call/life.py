@@ -127,7 +127,8 @@ class ScriptedTransport:
             self.lost.set_result(why)
 
     async def hang_up(self) -> None:
-        self.hung_up = not self.lost.done()
+        await self._far_end.hangs_up()
+        self.hung_up = True
 
     async def close(self) -> None:
         self.closed = True
@@ -142,7 +143,11 @@ class FarEnd:
         self.session_s: float | None = None
         self.calls: list[ScriptedTransport] = []
         self.attempts_at: list[float] = []
+        self.hang_up_s = 0.0
         self._news = asyncio.Event()
+
+    async def hangs_up(self) -> None:
+        await asyncio.sleep(self.hang_up_s)
 
     @property
     def call(self) -> ScriptedTransport:

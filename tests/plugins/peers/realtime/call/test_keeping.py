@@ -10,7 +10,8 @@ from rtpipe.testing import run_virtual
 from rtpipe_plugins.peers.realtime.call.budget import BudgetMeter
 from rtpipe_plugins.peers.realtime.call.roll_over import Schedule
 from rtpipe_plugins.peers.realtime.options import Budget, Reconnect, RollOver
-from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import LOOK_S, Silence, watch
+from rtpipe_plugins.peers.realtime.transports.silence import Silence
+from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import LOOK_S, watch
 
 # -- trying again ------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ def test_the_answer_that_is_being_given_is_finished_but_not_for_ever() -> None:
 
 
 def test_silence_is_counted_from_the_last_packet() -> None:
-    silence = Silence()
+    silence = Silence(LOOK_S)
     packets = [5, 9, 12, 12, 12, 12, 12]
     assert [silence.look(n * LOOK_S, packet) for n, packet in enumerate(packets)] == [
         *[0.0, 0.0, 0.0],
@@ -121,7 +122,7 @@ def test_silence_is_counted_from_the_last_packet() -> None:
 
 
 def test_a_machine_of_ours_that_stood_still_is_no_silence_of_theirs() -> None:
-    silence = Silence()
+    silence = Silence(LOOK_S)
     for n in range(4):
         silence.look(n * LOOK_S, 7)
     assert silence.look(60.0, 7) == 0.0
@@ -129,30 +130,62 @@ def test_a_machine_of_ours_that_stood_still_is_no_silence_of_theirs() -> None:
 
 
 class SilentServer:
-    """Sends nothing by itself; answers when asked, until second `dies_at`."""
+    """Sends nothing by itself; answers when asked, until second `dies_at`; goes on at `revives_at`.
 
-    def __init__(self, dies_at: float) -> None:
-        self._dies_at = dies_at
+    From `closed_at` on the network says that nobody is there.
+    """
+
+    def __init__(self, dies_at: float, revives_at: float = 1e9, closed_at: float = 1e9) -> None:
+        self._silent = (dies_at, revives_at)
+        self._closed_at = closed_at
+        self._answers = 7
         self.asked = 0
 
-    async def received(self) -> int:
-        return 7
+    def received(self) -> int:
+        return self._answers
 
-    async def answers(self) -> bool:
+    def gone(self) -> str | None:
+        closed = asyncio.get_running_loop().time() >= self._closed_at
+        return "its port is closed" if closed else None
+
+    async def ask(self) -> None:
         self.asked += 1
-        if asyncio.get_running_loop().time() < self._dies_at:
-            return True
-        await asyncio.sleep(0.5)
-        return False
+        dies_at, revives_at = self._silent
+        if dies_at <= asyncio.get_running_loop().time() < revives_at:
+            await asyncio.sleep(0.5)
+        else:
+            self._answers += 1
+
+
+def watched(server: SilentServer, dead_after_s: float) -> tuple[float, str]:
+    """Return when it was given up, and why."""
+
+    async def run() -> tuple[float, str]:
+        lost = await watch(server, dead_after_s)  # type: ignore[arg-type]  # as far as it is used
+        return asyncio.get_running_loop().time(), str(lost)
+
+    return run_virtual(run())
 
 
 def test_a_server_that_is_only_silent_is_asked_and_lives_until_it_does_not_answer() -> None:
-    async def watched() -> tuple[float, str]:
-        server = SilentServer(dies_at=60.0)
-        lost = await watch(server)  # type: ignore[arg-type]  # as far as `watch` uses it
-        assert server.asked > 20
-        return asyncio.get_running_loop().time(), str(lost)
-
-    lost_at, reason = run_virtual(watched())
+    server = SilentServer(dies_at=60.0)
+    lost_at, reason = watched(server, 2.4)
+    assert server.asked > 20
     assert 61 < lost_at < 63
     assert reason.startswith("nothing has come from the server for 2.")
+
+
+def test_a_server_that_is_busy_for_eight_seconds_lives() -> None:
+    lost_at, reason = watched(SilentServer(60.0, revives_at=68.0, closed_at=200.0), 10.0)
+    assert (round(lost_at), reason) == (200, "the server is gone: its port is closed")
+
+
+def test_a_server_that_is_dead_is_given_up_when_the_user_says() -> None:
+    assert watched(SilentServer(dies_at=60.0), 10.0)[0] == pytest.approx(70, abs=1)
+    assert watched(SilentServer(dies_at=60.0), 30.0)[0] == pytest.approx(90, abs=1)
+
+
+def test_where_the_network_says_that_nobody_is_there_nobody_waits() -> None:
+    lost_at, reason = watched(SilentServer(dies_at=60.0, closed_at=61.0), 30.0)
+    assert lost_at == pytest.approx(61, abs=1)
+    assert reason == "the server is gone: its port is closed"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
     from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 
+_LATE_S = 1.0
+
 
 class OpenAIDialect:
     """See `Dialect`."""
@@ -87,7 +89,8 @@ class OpenAIDialect:
             self._account,
             self._session,
             ephemeral=self._options.ephemeral or azure,
-            timeout_s=self._options.connect_timeout_s,
+            # An answer that comes too late still names a call that must be hung up.
+            timeout_s=self._options.connect_timeout_s + _LATE_S,
             mask=self._mask,
             log=self._log,
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HANG_UP_S = 1.5
 _TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_NO_HANGUP = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _CALL_ID = re.compile(r"[\w-]{1,128}", re.ASCII)
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
@@ -102,14 +103,14 @@ class RealtimeSignaling:
 
     async def hang_up(self, call_id: str) -> None:
         """End the call at the server too, so that it does not wait for us to vanish."""
+        call = f"/realtime/calls/{call_id}"
         try:
-            await self._post(
-                f"/realtime/calls/{call_id}/hangup", "", self._own_key(), timeout_s=_HANG_UP_S
-            )
+            await self._post(f"{call}/hangup", "", self._own_key(), timeout_s=_HANG_UP_S)
         except (CallRefused, EnvironmentProblem) as error:
-            self._log.debug(
-                "hanging up %s: %s", call_id, error
-            )  # the call ends with its media anyway
+            # The call ends with its media anyway.
+            self._log.debug("hanging up %s: %s", call_id, error)
+            if isinstance(error, CallRefused) and error.status in _NO_HANGUP:
+                await self._delete(call)
 
     async def socket(self) -> SocketRequest:
         """Return what opens `…/realtime?model=`; see `Signaling.socket`."""
@@ -174,6 +175,22 @@ class RealtimeSignaling:
                 status=reply.status,
             )
         return key
+
+    async def _delete(self, path: str) -> None:
+        """End a call as servers want it that have no `hangup`: by its address."""
+        import aiohttp
+
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=_HANG_UP_S),
+                    trust_env=not is_loopback(self._account.hostname),
+                ) as client,
+                client.delete(self._account.base_url + path, headers=self._own_key()) as response,
+            ):
+                self._log.debug("%s: deleted (HTTP %d)", path, response.status)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._log.debug("%s: not deleted: %r", path, error)
 
     def _own_key(self) -> dict[str, str]:
         key = self._account.key.get_secret_value()

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from aiortc import (
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
@@ -21,10 +22,12 @@ from aiortc.exceptions import InvalidStateError
 
 from rtpipe import NotConnected, StageError
 from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
+from rtpipe_plugins.peers.realtime.transports.silence import DEAD_AFTER_S
 from rtpipe_plugins.peers.realtime.transports.transport import unless_lost
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import FarEnd, watch
 from rtpipe_webrtc import closing as peer_connection
+from rtpipe_webrtc.datagrams import guard_datagrams, release_idle_sockets, shield, traffic
 from rtpipe_webrtc.options import JitterOptions, OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.packet_tap import asking_for_fec, opus_payload_types, tap_packets
@@ -58,6 +61,7 @@ class WebRtcConnection:
         log: The stage's.
         jitter: How what comes is put in order.
         opus: How what is sent is encoded.
+        dead_after_s: For how long nothing may come before the far end is taken for dead (s).
     """
 
     def __init__(
@@ -70,14 +74,20 @@ class WebRtcConnection:
         *,
         jitter: JitterOptions | None = None,
         opus: OpusOptions | None = None,
+        dead_after_s: float = DEAD_AFTER_S,
     ) -> None:
         servers = [_ice_server(server) for server in ice_servers]
+        guard_datagrams()
         # Without a list aiortc asks Google's STUN server, which costs 5 s where it is unreachable.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        # Without a bundle it binds sockets for audio and for events.
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
         self._on_message = on_message
         self._log = log
         self._jitter = jitter or JitterOptions()
         self._opus = opus or OpusOptions()
+        self._dead_after_s = dead_after_s
         self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
         self._tasks = CallTasks(self.lose)
@@ -93,6 +103,7 @@ class WebRtcConnection:
         self._channel.on("open", self._opened.set)
         self._channel.on("message", self._on_text)
         self._channel.on("close", self._on_channel_closed)
+        shield(self._connection)
 
     async def offer(self) -> str:
         """Return our half of the connection, all candidates in it."""
@@ -125,6 +136,7 @@ class WebRtcConnection:
         """
         await unless_lost(self.lost, self._opened)
         self._tasks.spawn(self._watch())
+        self._tasks.spawn(release_idle_sockets(self._connection))
 
     def transmit(self, text: str) -> None:
         """Send an event; see `Transport.transmit`."""
@@ -139,7 +151,8 @@ class WebRtcConnection:
 
     async def statistics(self) -> MediaStatistics:
         """Return how the media fare."""
-        return media_statistics(await self._connection.getStats(), self.incoming.buffer)
+        report = await self._connection.getStats()
+        return media_statistics(report, self.incoming.buffer, self._junk)
 
     def lose(self, why: BaseException) -> None:
         """End the call; the first reason counts."""
@@ -148,11 +161,17 @@ class WebRtcConnection:
 
     async def close(self) -> None:
         """Let go of the connection, its tasks and its threads; may be called again."""
-        self._closing = True
+        first, self._closing = not self._closing, True
         self.outgoing.stop()
         await peer_connection.close(self._connection)
         self.incoming.received.close()
         await self._tasks.close()
+        if first and self._junk:
+            self._log.warning("%d datagrams did not belong to the call: dropped", self._junk)
+
+    @property
+    def _junk(self) -> int:
+        return sum(one.junk for one in traffic(self._connection))
 
     def _prefer_opus(self, sender: RTCRtpSender) -> None:
         """Have aiortc send Opus wherever the far end takes it: it sends the first codec of both."""
@@ -198,7 +217,7 @@ class WebRtcConnection:
             self.lose(error)
 
     async def _watch(self) -> None:
-        self.lose(await watch(FarEnd(self._connection)))
+        self.lose(await watch(FarEnd(self._connection), self._dead_after_s))
 
 
 def _ice_server(server: IceServer) -> RTCIceServer:

@@ -1,4 +1,8 @@
-"""Liveness: a far end that died without a word is noticed, which takes ICE half a minute."""
+"""Liveness: a far end that died without a word is noticed, and one that is only slow is not lost.
+
+Whatever it sends is a sign of life: RTP, RTCP, events, its answers to our questions by STUN
+(consent, RFC 7675). aiortc's own check takes half a minute.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rtpipe import NotConnected
+from rtpipe_plugins.peers.realtime.transports.silence import Silence
+from rtpipe_webrtc.datagrams import ask_for_icmp, traffic
 
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
 
 LOOK_S = 0.5
 _ASK_S = 1.0
-_DEAD_S = 2.4
-
-
-class Silence:
-    """For how long nothing has come, by looks at a counter. Times are seconds of one clock."""
-
-    def __init__(self) -> None:
-        self._seen = -1
-        self._since = 0.0
-        self._looked_at: float | None = None
-
-    def look(self, now: float, received: int) -> float:
-        """Return for how long the counter has stood at `received`.
-
-        Where we ourselves did not look for long (a stalled machine, a stopped process) the count
-        begins again: what came meanwhile may still wait in the socket.
-        """
-        stalled = self._looked_at is None or now - self._looked_at > 2 * LOOK_S
-        self._looked_at = now
-        if stalled or received != self._seen:
-            self._seen = received
-            self._since = now
-        return now - self._since
 
 
 class FarEnd:
@@ -46,14 +29,18 @@ class FarEnd:
 
     def __init__(self, connection: RTCPeerConnection) -> None:
         self._connection = connection
+        ask_for_icmp(connection)
 
-    async def received(self) -> int:
-        """Return how many packets have come: RTP, RTCP, events."""
-        report = await self._connection.getStats()
-        return sum(s.packetsReceived for s in report.values() if s.type == "transport")
+    def received(self) -> int:
+        """Return how many datagrams of its have come: RTP, RTCP, events, STUN."""
+        return sum(one.received for one in traffic(self._connection))
 
-    async def answers(self) -> bool:
-        """Ask by STUN whether it is there; returns within half a second."""
+    def gone(self) -> str | None:
+        """Return why it is gone for good, where the network has said so."""
+        return next((one.gone for one in traffic(self._connection) if one.gone), None)
+
+    async def ask(self) -> None:
+        """Ask by STUN whether it is there; returns within half a second, answered or not."""
         from aioice.stun import TransactionError
 
         assert self._connection.sctp is not None  # there is a data channel in every offer
@@ -67,22 +54,22 @@ class FarEnd:
                 )
             except TransactionError:
                 continue
-            return True
-        return False
 
 
-async def watch(far_end: FarEnd) -> NotConnected:
-    """Return, as the reason, when the far end has been silent for 2.4 s.
+async def watch(far_end: FarEnd, dead_after_s: float) -> NotConnected:
+    """Return, as the reason, when the far end is gone or has been silent for `dead_after_s`.
 
     A server that says nothing between answers may send RTCP only every few seconds. So after a
     second of silence it is asked: what answers is alive.
     """
     loop = asyncio.get_running_loop()
-    silence, answers, silent_s = Silence(), 0, 0.0
-    while silent_s < _DEAD_S:
+    silence, silent_s = Silence(LOOK_S), 0.0
+    while silent_s < dead_after_s:
         began_at = loop.time()
         if silent_s >= _ASK_S:
-            answers += await far_end.answers()
+            await far_end.ask()
         await asyncio.sleep(began_at + LOOK_S - loop.time())
-        silent_s = silence.look(loop.time(), await far_end.received() + answers)
+        silent_s = silence.look(loop.time(), far_end.received())
+        if silent_s >= LOOK_S and (gone := far_end.gone()) is not None:
+            return NotConnected(f"the server is gone: {gone}")
     return NotConnected(f"nothing has come from the server for {silent_s:.1f} s")

@@ -15,7 +15,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 from av import AudioFrame
 
 from rtpipe import audio
-from rtpipe_webrtc.loopback import loopback_only
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ async def call_oneself() -> Loopback:
     arriving: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
     far.on("track", arriving.set_result)
     try:
-        with loopback_only():
+        with gathering(Hosts.LOOPBACK):
             near.addTrack(_Tone())
             await near.setLocalDescription(await near.createOffer())
             await far.setRemoteDescription(near.localDescription)

@@ -6,12 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rtpipe_plugins.peers.realtime.transports.transport import Placed
+from rtpipe_webrtc.loopback import gathering
 
 if TYPE_CHECKING:
-    from rtpipe_plugins.peers.realtime.dialects.dialect import Signaling
+    from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer, Signaling
     from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
     from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
+    from rtpipe_webrtc.loopback import Hosts
     from rtpipe_webrtc.statistics import MediaStatistics
+
+_LATE_ANSWER_S = 1.0
 
 
 class WebRtcTransport:
@@ -20,13 +24,15 @@ class WebRtcTransport:
     Args:
         connection: Still without an offer.
         signaling: Carries the offer to the server.
+        hosts: Where sockets are bound.
     """
 
-    def __init__(self, connection: WebRtcConnection, signaling: Signaling) -> None:
+    def __init__(self, connection: WebRtcConnection, signaling: Signaling, hosts: Hosts) -> None:
         self._connection = connection
         self._signaling = signaling
-        self._call_id: str | None = None
+        self._hosts = hosts
         self._offering: asyncio.Task[str] | None = None
+        self._placing: asyncio.Task[SdpAnswer] | None = None
         self.step = ""
 
     @property
@@ -47,12 +53,13 @@ class WebRtcTransport:
     async def connect(self) -> Placed:
         """See `Transport.connect`."""
         self.step = "gathering our addresses"
-        self._offering = asyncio.create_task(self._connection.offer())
+        with gathering(self._hosts):
+            self._offering = asyncio.create_task(self._connection.offer())
         offer = await asyncio.shield(self._offering)
         self.step = "waiting for the answer to our offer"
-        answer = await self._signaling.place(offer)
+        self._placing = asyncio.create_task(self._signaling.place(offer))
+        answer = await asyncio.shield(self._placing)
         answered_at = asyncio.get_running_loop().time()
-        self._call_id = answer.call_id
         self.step = "connecting the media"
         await self._connection.accept(answer)
         await self._connection.opened()
@@ -74,8 +81,18 @@ class WebRtcTransport:
 
     async def hang_up(self) -> None:
         """See `Transport.hang_up`."""
-        if self._call_id is not None and not self._connection.lost.done():
-            await self._signaling.hang_up(self._call_id)
+        placing, self._placing = self._placing, None
+        if placing is None:
+            return
+        # An answer that is on its way tells which call the server has begun.
+        await asyncio.wait([placing], timeout=_LATE_ANSWER_S)
+        if not placing.done():
+            placing.cancel()
+            await asyncio.wait([placing])
+        if placing.cancelled() or placing.exception() is not None:
+            return
+        if (call_id := placing.result().call_id) is not None:
+            await self._signaling.hang_up(call_id)
 
     async def close(self) -> None:
         """See `Transport.close`."""

@@ -14,6 +14,7 @@ from aiohttp import WSMsgType
 from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
+from rtpipe_plugins.peers.realtime.transports.silence import DEAD_AFTER_S, Silence
 from rtpipe_plugins.peers.realtime.transports.transport import Placed
 from rtpipe_plugins.peers.realtime.transports.websocket.audio import IncomingAudio, OutgoingAudio
 from rtpipe_plugins.peers.realtime.transports.websocket.send_queue import SendQueue
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.transports.websocket.connection import Connection, Opener
     from rtpipe_webrtc.pace import Pace
 
-_WATCH_S = 1.0
-_SILENT_WATCHES = 3
+_PING_S = 1.0
+_HANG_UP_S = 1.5
 
 
 class WebSocketTransport:
@@ -41,6 +42,7 @@ class WebSocketTransport:
         on_message: Called with each message of the server's, and what `media_server` adds to them.
         clock: Paces the audio.
         log: The stage's.
+        dead_after_s: For how long nothing may come before the far end is taken for dead (s).
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class WebSocketTransport:
         *,
         clock: Pace,
         log: Logger,
+        dead_after_s: float = DEAD_AFTER_S,
     ) -> None:
         self._opener = opener
         self._signaling = signaling
@@ -63,7 +66,8 @@ class WebSocketTransport:
         self._waiting = asyncio.Event()
         self._socket: Connection | None = None
         self._tasks = CallTasks(self._failed)
-        self._silent = 0
+        self._dead_after_s = dead_after_s
+        self._received = 0
         self._closing = False
         self.step = ""
         """See `Transport.step`."""
@@ -102,8 +106,10 @@ class WebSocketTransport:
     async def hang_up(self) -> None:
         """See `Transport.hang_up`."""
         self._closing = True
-        if self._socket is not None and not self.lost.done():
-            await self._socket.close()
+        if self._socket is not None and not self._socket.closed:
+            with suppress(TimeoutError):  # where the network takes nothing more
+                async with asyncio.timeout(_HANG_UP_S):
+                    await self._socket.close()
 
     async def close(self) -> None:
         """See `Transport.close`."""
@@ -137,7 +143,7 @@ class WebSocketTransport:
         """Take what the server sends until it ends the call."""
         while True:
             message = await socket.receive()
-            self._silent = 0
+            self._received += 1
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
                     self._do(self._media_server.arrived(message.data))
@@ -160,13 +166,15 @@ class WebSocketTransport:
 
     async def _watch(self, socket: Connection) -> None:
         """Notice a server that has died without a word; TCP takes minutes."""
-        while self._silent < _SILENT_WATCHES:
-            self._silent += 1
+        loop = asyncio.get_running_loop()
+        silence, silent_s = Silence(_PING_S), 0.0
+        while silent_s < self._dead_after_s:
             with suppress(TimeoutError):  # a ping waits where the network takes nothing more
-                async with asyncio.timeout(_WATCH_S):
+                async with asyncio.timeout(_PING_S):
                     await socket.ping()
                     await asyncio.Event().wait()
-        self.lose(NotConnected(f"nothing has come from the server for {_SILENT_WATCHES} s"))
+            silent_s = silence.look(loop.time(), self._received)
+        self.lose(NotConnected(f"nothing has come from the server for {silent_s:.1f} s"))
 
     async def _play(self) -> None:
         """Move 20 ms of audio each way, every 20 ms."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.peers.realtime.visiting import Visit
-from rtpipe import NotConnected
+from rtpipe import EnvironmentProblem, NotConnected
 from rtpipe_plugins.peers.realtime.errors import CallRefused
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ async def test_a_closed_channel_ends_the_call_with_its_reason(
             call.stage.say("Hello?")
     (bye,) = published.of("realtime.disconnected")
     assert bye.payload() == {"reason": "the server has closed the event channel"}
-    assert not [path for path, _, _ in answerer.requests if path.endswith("hangup")]
+    assert hung_up(answerer) == ["rtc_test_1"], "its audio would go on"
 
 
 async def test_a_server_that_leaves_ends_the_call(answerer: Any, visit: Any) -> None:
@@ -39,16 +39,45 @@ async def test_a_server_that_leaves_ends_the_call(answerer: Any, visit: Any) -> 
             await call.over()
 
 
-async def test_a_server_that_dies_without_a_word_is_noticed(answerer: Any, visit: Any) -> None:
-    async with visit(reconnect=False) as call:
+async def test_a_server_that_falls_silent_is_noticed_when_the_user_says(
+    answerer: Any, visit: Any
+) -> None:
+    async with visit(reconnect=False, dead_after_s=2.4) as call:
         await call.begin()
-
         for protocol in answerer.call.sctp.transport.transport._connection._protocols:
-            protocol.transport.abort()  # no RTP, no RTCP, no answer to STUN, and no goodbye
-        killed_at = asyncio.get_running_loop().time()
+            protocol.datagram_received = lambda *_: None
+            protocol.transport.sendto = lambda *_: None
+        silent_at = asyncio.get_running_loop().time()
         with pytest.raises(NotConnected, match="nothing has come"):
             await call.over(timeout_s=20)
-        assert asyncio.get_running_loop().time() - killed_at < 5
+        assert asyncio.get_running_loop().time() - silent_at < 5
+    assert hung_up(answerer) == ["rtc_test_1"]
+
+
+async def test_a_server_that_dies_without_a_word_is_noticed_by_icmp(
+    answerer: Any, visit: Any
+) -> None:
+    async with visit(reconnect=False, dead_after_s=3600) as call:
+        await call.begin()
+        for protocol in answerer.call.sctp.transport.transport._connection._protocols:
+            protocol.transport.abort()  # no RTP, no RTCP, no answer to STUN, and no goodbye
+        with pytest.raises(NotConnected, match="the server is gone: its port is closed"):
+            await call.over(timeout_s=20)
+
+
+async def test_a_server_without_hangup_is_told_by_delete(answerer: Any, visit: Any) -> None:
+    answerer.knows_hangup = False
+    async with visit() as call:
+        await call.begin()
+    assert answerer.deleted == ["/v1/realtime/calls/rtc_test_1"]
+
+
+async def test_a_call_that_is_answered_too_late_is_hung_up_too(answerer: Any, visit: Any) -> None:
+    answerer.answer_delay_s = 1.0
+    async with visit(connect_timeout_s=0.6) as call:
+        with pytest.raises(EnvironmentProblem, match=r"within 0\.6 s: waiting for the answer"):
+            await call.begin()
+        assert hung_up(answerer) == ["rtc_test_1"]
 
 
 async def test_an_end_for_good_is_raised_as_such(answerer: Any, visit: Any) -> None:
@@ -110,6 +139,12 @@ async def test_nothing_is_left_of_a_call(make_answerer: Any, ctx: Any, patient_l
     assert open_files() <= files
     left_running = set(threading.enumerate()) - threads
     assert not [t for t in left_running if not t.name.startswith("asyncio_")]  # the loop's own pool
+
+
+def hung_up(answerer: Any) -> list[str]:
+    """Return which calls were hung up."""
+    paths = [path for path, _, _ in answerer.requests if path.endswith("/hangup")]
+    return [path.split("/")[-2] for path in paths]
 
 
 def open_files() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.junk import JUNK, send_junk, udp_sockets
 from helpers.sound import fill, tone
 from rtpipe import audio
 
@@ -84,3 +85,26 @@ async def test_how_the_media_fare_is_told(
     assert measured["packets_received"] > 20
     assert 0 <= measured["target_ms"] <= 200
     assert measured["remote_lost"] == 0
+
+
+async def test_junk_on_the_wire_costs_no_call_and_is_shown(
+    answerer: Any,
+    visit: Any,
+    published: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("rtpipe_plugins.peers.realtime.stage._MEASURE_S", 0.5)
+    async with visit(reconnect=False) as call:
+        await call.begin()
+        for _ in range(3):
+            send_junk(udp_sockets())
+            await asyncio.sleep(0.2)
+        answerer.send({"type": "response.novel"})
+        measured = (await published.wait_for("realtime.media_measured", 3)).payload()
+        assert measured["junk_packets"] >= len(JUNK)
+        assert f"junk {measured['junk_packets']}" in call.stage.gauge()
+        call.stage.text("Is anybody there?")
+        await answerer.received("conversation.item.create")
+        assert not published.of("realtime.disconnected")
+    assert "datagrams did not belong to the call: dropped" in caplog.text

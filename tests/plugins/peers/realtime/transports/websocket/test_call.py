@@ -281,7 +281,7 @@ async def test_a_lost_call_is_called_again(server: Server, visit: Any, published
 
 @pytest.mark.slow
 async def test_a_dead_server_is_noticed(server: Server, visit: Any) -> None:
-    async with visit() as call:
+    async with visit(dead_after_s=2) as call:
         await call.begin()
         assert server.socket is not None
         server.socket._req.transport.pause_reading()  # it answers no ping any more

@@ -67,7 +67,7 @@ class Key:
         return SocketRequest("http://127.0.0.1:9", {})
 
 
-def called(socket: Socket, test: Any) -> None:
+def called(socket: Socket, test: Any, **options: Any) -> None:
     """Run `test(call)` in virtual time, in a call over `socket`."""
 
     async def run() -> None:
@@ -80,6 +80,7 @@ def called(socket: Socket, test: Any) -> None:
             lambda _: None,
             clock=Clock(),
             log=LOG,
+            **options,
         )
         await call.connect()
         await test(call)
@@ -95,8 +96,49 @@ def test_a_server_that_is_only_silent_lives_until_it_does_not_answer() -> None:
         await asyncio.sleep(600)
         assert not call.lost.done()
         socket.alive = False
-        await asyncio.sleep(5)
-        assert "nothing has come" in str(call.lost.result())
+        await asyncio.sleep(8)
+        assert not call.lost.done(), "it is busy"
+        await asyncio.sleep(4)
+        assert "nothing has come from the server for 10." in str(call.lost.result())
+
+    called(socket, test)
+
+
+def test_a_server_that_was_busy_for_eight_seconds_lives_on() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        for _ in range(5):
+            socket.alive = False
+            await asyncio.sleep(8)
+            socket.alive = True
+            await asyncio.sleep(3)
+        assert not call.lost.done()
+
+    called(socket, test)
+
+
+def test_whoever_does_not_want_to_wait_says_so() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        await asyncio.sleep(60)
+        socket.alive = False
+        await asyncio.sleep(3.1)
+        assert "nothing has come from the server for 2." in str(call.lost.result())
+
+    called(socket, test, dead_after_s=2.0)
+
+
+def test_a_call_that_is_lost_is_hung_up_all_the_same() -> None:
+    socket = Socket()
+
+    async def test(call: WebSocketTransport) -> None:
+        socket.alive = False
+        await asyncio.sleep(20)
+        assert call.lost.done()
+        await call.hang_up()
+        assert socket.closed
 
     called(socket, test)
 
