@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _IN, _OUT = "in", "out"
 _AS_MANY_INPUTS_AS_TOLD = 1  # AVFILTER_FLAG_DYNAMIC_INPUTS
 _AS_MANY_OUTPUTS_AS_TOLD = 2  # AVFILTER_FLAG_DYNAMIC_OUTPUTS
+_MOST_FILTERS = 500  # of a graph: each takes 4 KB, more than anybody needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def parse(text: str) -> list[list[FilterStep]]:
             raise ValueError(f"a filter's name is missing {reader.place()}")
         args = reader.word("[],;") if reader.took("=") else ""
         chains[-1].append(FilterStep(name.partition("@")[0], args, inputs, reader.labels()))
+        if sum(map(len, chains)) > _MOST_FILTERS:
+            raise ValueError(f"a filtergraph holds {_MOST_FILTERS} filters at most")
         if reader.took(";"):
             chains.append([])
         elif not reader.took(","):
