@@ -164,7 +164,7 @@ class ChildProcess:
             self._signal(signal.SIGKILL)
             transport, self._transport = self._transport, None
             self._pipes.cut()
-            # Also where this is cancelled: one that ends after the loop has asyncio print a warning.
+            # Also where this is cancelled: of one that outlives the loop asyncio prints a warning.
             await self._ended()
             await self._listening
             if transport.get_returncode() is not None:
