@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.specimens import mistakes, stages, understood
+from helpers.specimens import mistakes, registry, stages, understood
 from rtpipe.errors import ConfigError
 from rtpipe.language.loading import load
 
@@ -119,6 +119,6 @@ def test_nothing_is_written_to_a_file_of_the_pipeline(tmp_path: Path, written: s
         f"events: [{{jsonl: {written}}}]\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load([path])
+        load([path], registry=registry(), env={})
     (found,) = caught.value.diagnostics
     assert (found.code, found.span and found.span.line) == ("E114", 4)
