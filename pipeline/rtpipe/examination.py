@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options, Stage
 
 _MOST_NAMES = 1000
+_MOST_NEAR = 10
 _PLAIN = re.compile(r"[\w.+-]+")
 """A name that may stand in YAML as it is, quoted or not."""
 
@@ -141,13 +142,21 @@ def missing_file(path: Path, option: str, *, status: Status = "wrong") -> Iterat
 
 
 def _namesake(path: Path) -> str:
-    """Return the name of the file beside it that has nearly the same, or ""."""
+    """Return the name of the file beside it that has nearly the same, or "".
+
+    Endings that are the same make no two names alike.
+    """
     try:
         with os.scandir(path.parent) as entries:
             names = [each.name for each in islice(entries, _MOST_NAMES) if each.is_file()]
     except OSError:
         return ""
-    return next(iter(get_close_matches(path.name, filter(_PLAIN.fullmatch, names), 1)), "")
+    near = (
+        name
+        for name in get_close_matches(path.name, filter(_PLAIN.fullmatch, names), _MOST_NEAR)
+        if get_close_matches(path.stem, [Path(name).stem])
+    )
+    return next(near, "")
 
 
 def missing_folder(path: Path, option: str) -> Iterator[Finding]:
@@ -169,7 +178,7 @@ def missing_command(program: str, option: str, *, needed: bool = True) -> Iterat
     """
     if shutil.which(program) is not None:
         return
-    if Path(program).is_file():
+    if os.path.isfile(program):  # noqa: PTH113 - that of Path raises for a name too long
         message, help = f"{program!r} may not be run", f"chmod +x {program}"
     elif os.sep in program:
         message = f"there is no command {program!r}"

@@ -25,11 +25,22 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
+_LONGEST_NAME = 255
+"""Bytes of one name in a path, on every common file system."""
+_LONGEST_PATH = 4095
+"""Bytes of a path that Linux takes."""
+
+
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
-    if folder is None:
-        return path
-    return Path(folder, os.path.expanduser(path))  # noqa: PTH111 - that of Path raises
+    if folder is not None:
+        path = Path(folder, os.path.expanduser(path))  # noqa: PTH111 - that of Path raises
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"a name in a path has {_LONGEST_NAME} bytes at most, not {longest}")
+    if (length := len(os.fsencode(path))) > _LONGEST_PATH:
+        raise ValueError(f"a path has {_LONGEST_PATH} bytes at most, not {length}")
+    return path
 
 
 InputPath: TypeAlias = Annotated[Path, AfterValidator(_beside_the_file), "input"]

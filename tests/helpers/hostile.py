@@ -241,6 +241,9 @@ def growths() -> dict[str, str]:
         "files that are written": _file("  - {file_sink: a.wav, from: tone}\n" * 1900),
         "unknown kinds": _file(_many(9000, "  - gian<i>\n")),
         "unknown options": _file(_many(2400, "  - tone: {frequency_hx<i>: 1}\n")),
+        "unknown options of one stage": _file(f"  - tone: {{{_many(4900, 'x<i>: 1', ', ')}}}\n"),
+        "filters of one graph": _file(f"  - filter: '{'volume=1,' * 40_000}volume=1'\n"),
+        "ends of one filter": _file("  - filter: asplit=outputs=20000000\n"),
         "options out of range": _file("  - tone: {frequency_hz: -1}\n" * 2400),
         "keys beside a kind": _file(f"  - {{gain: {{}}, {_many(4500, 'k<i>: 1', ', ')}}}\n"),
         "one loop": _file(loop.replace("<i>", "last") + _many(1300, loop), more="")

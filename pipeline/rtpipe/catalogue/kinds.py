@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rtpipe.catalogue.records import PluginRecord
-    from rtpipe.stage import Stage
+    from rtpipe.stage import Options, Stage
 
 StageType: TypeAlias = "type[Stage[Any]]"
 
@@ -139,6 +139,28 @@ def check_class(stage: StageType) -> None:
         raise PluginError(f"the options of {stage.__name__} are no rtpipe.Options model")
     if getattr(stage, "kind", None) in RESERVED:
         raise PluginError(f"{stage.__name__}.kind is `{stage.kind}`, a reserved word of the file")
+
+
+def check_defaults(options_type: type[Options]) -> None:
+    """Check what options are where the file does not say it; pydantic takes any default.
+
+    Raises:
+        PluginError: One is of another type than its option.
+    """
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticUserError
+
+    for name, field in options_type.model_fields.items():
+        if field.annotation is None or field.is_required() or field.default_factory is not None:
+            continue
+        try:
+            TypeAdapter(field.annotation).validate_python(field.default, strict=True)
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]["msg"]
+            told = f"the default of {options_type.__name__}.{name} is {field.default!r}: {said}"
+            raise PluginError(told) from None
+        except PydanticUserError:  # a type of the plugin's own, which only the whole model knows
+            continue
 
 
 def _family(stage_type: StageType) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import re
 import site
@@ -23,7 +24,7 @@ import pluggy
 
 from rtpipe import hookspecs
 from rtpipe.catalogue.claims import checked_options, checked_sections
-from rtpipe.catalogue.kinds import Kinds, check_class
+from rtpipe.catalogue.kinds import Kinds, check_class, check_defaults
 from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
 from rtpipe.catalogue.trust import Trust
 from rtpipe.errors import PluginError, RtpipeError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "rtpipe"
 
+_HOOK = re.compile(r"rtpipe_")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -217,6 +219,7 @@ class Registry:
             self._add_stages(plugin, record)
             self.sections |= sections
             self._section_owners |= dict.fromkeys(sections, origin)
+            record.fault = record.fault or _unmarked(plugin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; recorded
             record.fault = fault_of(error, plugin)
             if plugin is not None and self._manager.is_registered(plugin):
@@ -248,6 +251,18 @@ class Registry:
             record.fault = PluginFault(f"another plugin already has the kind {theirs}")
 
 
+def _unmarked(plugin: object) -> PluginFault | None:
+    """Return what is wrong with a plugin of which a function is called like a hook and is none."""
+    for name in filter(_HOOK.match, vars(hookspecs)):
+        given = getattr(plugin, name, None)
+        marks = (f"{hookspecs.PROJECT}_impl", f"{hookspecs.PROJECT}_spec")
+        if inspect.isroutine(given) and not any(hasattr(given, mark) for mark in marks):
+            code = inspect.unwrap(given).__code__
+            message = f"`{name}` has no `@hookimpl` above it, so that nobody calls it"
+            return PluginFault(message, Path(code.co_filename), code.co_firstlineno)
+    return None
+
+
 def _check(stage: StageType | LazyKind) -> None:
     """Raise PluginError for what is no stage or has an impossible kind."""
     if isinstance(stage, LazyKind):
@@ -258,6 +273,7 @@ def _check(stage: StageType | LazyKind) -> None:
             raise PluginError(f"{name}.target is {stage.target!r}; write `module:Class`")
     else:
         check_class(stage)
+        check_defaults(stage.options_type)
         name = stage.__name__
     kind = getattr(stage, "kind", None)
     if not isinstance(kind, str) or not kind.isidentifier():

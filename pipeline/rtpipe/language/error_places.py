@@ -9,6 +9,8 @@ from rtpipe.catalogue import fields
 from rtpipe.language.nodes import ListNode, MapNode, Node
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
@@ -22,7 +24,7 @@ ValuePath: TypeAlias = "tuple[str | int, ...]"
 class ErrorPlace:
     """Where a pydantic error points: the node, its option's dotted name, what it should be.
 
-    `beside` has the keys of the mapping that it stands in.
+    `around` is the mapping that it stands in.
     """
 
     node: Node
@@ -32,7 +34,7 @@ class ErrorPlace:
     wanted: Any
     outer: Any
     path: ValuePath
-    beside: tuple[str, ...]
+    around: MapNode | None
     branch: str = ""
     branching: Node | None = None
 
@@ -40,6 +42,11 @@ class ErrorPlace:
     def span(self) -> Span:
         """The node's."""
         return self.node.span
+
+    @property
+    def beside(self) -> Collection[str]:
+        """The keys of the mapping that it stands in."""
+        return () if self.around is None else self.around.entries.keys()
 
 
 def place_of(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> ErrorPlace:
@@ -49,14 +56,14 @@ def place_of(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> Er
     outer: Any = model
     key_span: Span | None = None
     path: list[str | int] = []
-    beside: tuple[str, ...] = ()
+    around: MapNode | None = None
     branch, branching = "", None
     loc = details["loc"]
     for index, step in enumerate(loc):
         entry = node.entries.get(str(step)) if isinstance(node, MapNode) else None
         if entry is not None:
             assert isinstance(node, MapNode)
-            beside = tuple(node.entries)
+            around = node
             outer, wanted = wanted, fields.inside(wanted, str(step))
             node, key_span = entry.value, entry.key_span
             path.append(str(step))
@@ -70,5 +77,5 @@ def place_of(root: MapNode, model: type[BaseModel], details: ErrorDetails) -> Er
     names = [str(step) for step in path]
     name, above = ".".join(names), ".".join(names[:-1])
     return ErrorPlace(
-        node, key_span, name, above, wanted, outer, tuple(path), beside, branch, branching
+        node, key_span, name, above, wanted, outer, tuple(path), around, branch, branching
     )

@@ -39,18 +39,33 @@ def check_holders(
     """Report two stages that want one device or one file for themselves, or write what one reads.
 
     A file is the same under all its names: links, `..`, another case where the disk knows none.
+    The pipeline's own files are read, too.
     """
+    own = {_identity(f"{_FILE}{path.absolute()}") for path in findings.sources}
     subscribers = [route.subscriber for route in routes if route.subscriber is not None]
     holders: dict[object, list[_Holder]] = {}
     for stage in (member for each in [*stages, *subscribers] for member in each.chain):
         for name, use in _uses(stage).items():
-            held = holders.setdefault(_identity(name), [])
+            identity = _identity(name)
+            if use is not _Use.READ and identity in own:
+                _report_own(stage, name, findings)
+            held = holders.setdefault(identity, [])
             for first, theirs in held:
                 if first.id != stage.id and (use is not theirs or use is _Use.ALONE):
                     _report((first, theirs), (stage, use), name, findings)
                     break
             if sum(theirs is use for _, theirs in held) < 2:  # a third collides as the first do
                 held.append((stage, use))
+
+
+def _report_own(stage: StageSpec, name: str, findings: Findings) -> None:
+    findings.error(
+        "E114",
+        f"`{stage.id}` would write to the pipeline's own {name}",
+        stage.span,
+        label="would write to it",
+        help=f"give `{stage.id}` another file",
+    )
 
 
 def _report(first: _Holder, second: _Holder, name: str, findings: Findings) -> None:

@@ -312,6 +312,7 @@ class _Builder:
         assert isinstance(start, MappingStartEvent)
         entries: dict[str, Entry] = {}
         last: Entry | None = None
+        cut: list[tuple[str, Span]] = []  # keys without a colon: a value that commas cut up
         self._enter(start)
         while not isinstance(event := next(events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
@@ -328,8 +329,9 @@ class _Builder:
             value_event = next(events)
             value = self._node(value_event, events, depth + 1)
             if start.flow_style and self._lacks_value(event, value_event):
-                self._findings.add(name_comma(key, span, last))
+                cut.append((key, span))
                 continue
+            self._tell_commas(cut, last)
             last = Entry(key, span, value)
             if key in entries:
                 first = Related(entries[key].key_span, "first here")
@@ -343,6 +345,7 @@ class _Builder:
                 )
                 continue
             entries[key] = last
+        self._tell_commas(cut, last)
         self._leave(start)
         return MapNode(entries, self._of(start, event))
 
@@ -353,6 +356,14 @@ class _Builder:
     def _leave(self, start: Any) -> None:
         if start.flow_style:
             self._open.pop()
+
+    def _tell_commas(self, cut: list[tuple[str, Span]], before: Entry | None) -> None:
+        if before is not None and cut:
+            self._findings.add(name_comma(cut, before))
+        elif before is None:
+            for each in cut:
+                self._findings.add(name_comma([each], None))
+        cut.clear()
 
     def _lacks_value(self, key: Any, value: Any) -> bool:
         """Whether a comma in `{}` left a key without its colon."""

@@ -30,6 +30,8 @@ _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
 _CLOSE_DASH = re.compile(r"(\s*)-([A-Za-z_][\w-]*\s*(:(\s.*)?)?)")
 _ANOTHER_DASH = re.compile(r"\s-[A-Za-z_]")
+_TAKE_LISTS = frozenset({"from", "match", "do"})
+"""Keys whose value may be a list of names."""
 _KEY_BEFORE = re.compile(r"([\w.-]+):\s*$")
 
 
@@ -169,13 +171,22 @@ def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: P
     return _must_quote(text, column, line, place, fallback=f"*{name}")
 
 
-def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
-    """Return what is wrong with a key without a colon in `{}`: mostly an unquoted comma."""
+def name_comma(cut: Sequence[tuple[str, Span]], before: Entry | None) -> Diagnostic:
+    """Return what is wrong with keys without a colon in `{}`: mostly unquoted commas.
+
+    Args:
+        cut: The keys, one behind the other.
+        before: What stands before them.
+    """
+    key, span = cut[-1]
     if before is not None and isinstance(before.value, ScalarNode) and before.value.raw:
-        whole = f"{before.value.raw},{key}"
-        number = before.value.raw.lstrip("-+").isdigit() and key.isdigit()
-        written = f"{before.value.raw}.{key}" if number else quoted(whole)
-        words = "a number has a point" if number else "quote it"
+        parts = [before.value.raw, *(each for each, _ in cut)]
+        if before.key in _TAKE_LISTS:
+            words, written = "write a list", f"[{', '.join(parts)}]"
+        elif len(parts) == 2 and parts[0].lstrip("-+").isdigit() and key.isdigit():
+            words, written = "a number has a point", ".".join(parts)
+        else:
+            words, written = "quote it", quoted(",".join(parts))
         help = f"{words}: `{{{before.key}: {written}}}`"
         start = before.value.span
         same_line = start.line == span.line
@@ -184,7 +195,7 @@ def name_comma(key: str, span: Span, before: Entry | None) -> Diagnostic:
             "E011",
             "a comma ends a value inside `{}`",
             Span(start.path, start.line, start.column, length),
-            "read as two values",
+            f"read as {'two' if len(parts) == 2 else len(parts)} values",
             Remedy(help, written, fill=False) if same_line else help,
         )
     return Diagnostic(

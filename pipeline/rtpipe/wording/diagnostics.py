@@ -15,7 +15,7 @@ from rtpipe.errors import ConfigError
 from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 MOST_FOUND = 100
 """Errors after which a pipeline is not read on, and warnings that are kept."""
@@ -232,6 +232,11 @@ class Findings:
     def add_source(self, path: Path, text: str) -> None:
         """Remember a text that diagnostics may quote."""
         self._lines[path] = split_lines(text)
+
+    @property
+    def sources(self) -> Collection[Path]:
+        """The files whose texts may be quoted."""
+        return self._lines.keys()
 
     def line(self, span: Span) -> str:
         """Return the line of text that `span` is in; "" where the text is not known."""

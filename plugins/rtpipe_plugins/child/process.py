@@ -164,10 +164,11 @@ class ChildProcess:
             self._signal(signal.SIGKILL)
             transport, self._transport = self._transport, None
             self._pipes.cut()
-        await self._ended()
-        await self._listening
-        if transport.get_returncode() is not None:
-            transport.close()
+            # Also where this is cancelled: of one that outlives the loop asyncio prints a warning.
+            await self._ended()
+            await self._listening
+            if transport.get_returncode() is not None:
+                transport.close()
 
     async def _ended(self) -> None:
         """Wait for its end, but not for one that the kernel holds, or that is another user's."""

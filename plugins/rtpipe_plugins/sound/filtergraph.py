@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 _IN, _OUT = "in", "out"
 _AS_MANY_INPUTS_AS_TOLD = 1  # AVFILTER_FLAG_DYNAMIC_INPUTS
 _AS_MANY_OUTPUTS_AS_TOLD = 2  # AVFILTER_FLAG_DYNAMIC_OUTPUTS
+_REACHING = {
+    "ametadata", "amovie", "arnndn", "asendcmd", "asr", "ass", "azmq", "cellauto", "drawtext",
+    "fieldhint", "ladspa", "life", "lut1d", "lut3d", "lv2", "metadata", "movie", "psnr",
+    "removelogo", "sendcmd", "sofalizer", "ssim", "subtitles", "vmafmotion", "whisper", "zmq",
+}  # fmt: skip
+"""Filters that open files, libraries or the network as soon as they are made."""
+_NAMES_A_FILE = re.compile(r"(^|:)\s*\w*(address|destination|file|model|plugin|sofa|url)\w*\s*=")
+_COUNTED = {"ainterleave", "amerge", "amix", "asplit", "concat", "interleave", "join", "split"}
+"""Filters whose first option says how many inputs or outputs they have."""
+_COUNT = re.compile(r"(?:nb_)?(?:inputs|outputs)|[nva]")
+_MOST_ENDS = 64  # inputs or outputs of one filter, which FFmpeg makes at once however many
+_MOST_FILTERS = 500  # of a graph: each takes 4 KB, more than anybody needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,8 @@ def parse(text: str) -> list[list[FilterStep]]:
             raise ValueError(f"a filter's name is missing {reader.place()}")
         args = reader.word("[],;") if reader.took("=") else ""
         chains[-1].append(FilterStep(name.partition("@")[0], args, inputs, reader.labels()))
+        if sum(map(len, chains)) > _MOST_FILTERS:
+            raise ValueError(f"a filtergraph holds {_MOST_FILTERS} filters at most")
         if reader.took(";"):
             chains.append([])
         elif not reader.took(","):
@@ -68,12 +83,34 @@ def parse(text: str) -> list[list[FilterStep]]:
 
 
 def check(text: str) -> None:
-    """See that a graph can be built, as far as that does not depend on the audio's format.
+    """See that a graph can be built, as far as that depends on nothing but the text.
+
+    A graph that reaches beyond it, for a file or a server, is built when it is run: who looks at a
+    pipeline reads and writes nothing that the pipeline names.
 
     Raises:
         ValueError: It cannot.
     """
-    _Built(text, CANONICAL)
+    steps = [step for chain in parse(text) for step in chain]
+    for step in steps:
+        _check_step(step)
+    if not any(step.name in _REACHING or _NAMES_A_FILE.search(step.args) for step in steps):
+        _Built(text, CANONICAL)
+
+
+def _check_step(step: FilterStep) -> None:
+    try:
+        filter = Filter(step.name)
+    except ValueError:
+        raise ValueError(f"FFmpeg has no filter `{step.name}`") from None
+    if not filter.flags & (_AS_MANY_INPUTS_AS_TOLD | _AS_MANY_OUTPUTS_AS_TOLD):
+        return
+    for place, option in enumerate(step.args.split(":")):
+        name, named, value = option.rpartition("=")
+        counts = _COUNT.fullmatch(name.strip()) if named else not place and step.name in _COUNTED
+        count = value.strip()
+        if counts and count and not (count.isdecimal() and int(count) <= _MOST_ENDS):
+            raise ValueError(f"`{step}`: a filter has {_MOST_ENDS} inputs and outputs at most")
 
 
 class Filtergraph:
@@ -143,8 +180,6 @@ def _added(graph: Graph, step: FilterStep) -> FilterContext:
         return graph.add(step.name, step.args or None)
     except FFmpegError as error:
         raise ValueError(f"`{step}` is refused: {reason_of(error)}") from None
-    except ValueError:
-        raise ValueError(f"FFmpeg has no filter `{step.name}`") from None
 
 
 def _link(

@@ -274,3 +274,49 @@ def test_a_module_that_could_not_be_imported_is_not_left_behind(tmp_path: Path) 
     (tmp_path / "halfway.py").write_text("raise OSError\n")
     assert Registry().add_path(tmp_path / "halfway.py").error == "OSError"
     assert not any("halfway" in name for name in sys.modules)
+
+
+def test_a_function_called_like_a_hook_without_its_mark_is_told_with_its_line(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tremolo.py"
+    path.write_text(TREMOLO.replace("@hookimpl\n", ""))
+    record = Registry().add_path(path)
+    fault = record.fault
+    assert fault is not None
+    assert "`rtpipe_stages` has no `@hookimpl`" in fault.message
+    assert fault.path == path
+    assert path.read_text().splitlines()[(fault.line or 0) - 1] == "def rtpipe_stages():"
+
+
+def test_what_else_a_plugin_has_works_on_beside_a_function_without_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "tremolo.py"
+    path.write_text(f"{TREMOLO}\n\ndef rtpipe_commands():\n    return []\n")
+    found = Registry()
+    assert "`rtpipe_commands`" in (found.add_path(path).error or "")
+    assert list(found.kinds) == ["tremolo"]
+
+
+@pytest.mark.parametrize("default", ['"three"', "None", "[5.0]"])
+def test_a_default_of_another_type_is_a_fault_of_its_plugin(tmp_path: Path, default: str) -> None:
+    path = tmp_path / "tremolo.py"
+    path.write_text(TREMOLO.replace("5.0", default))
+    found = Registry()
+    assert "the default of TremoloOptions.hz is" in (found.add_path(path).error or "")
+    assert not list(found.kinds)
+
+
+def test_defaults_of_all_sorts_are_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "tremolo.py"
+    fields = (
+        "hz: float = 5\n    path: InputPath | None = None\n    words: tuple[str, ...] = ()\n"
+        "    shape: Literal['sine', 'saw'] = 'sine'\n    more: dict[str, Any] = {}\n"
+        "    depth: Annotated[int, Field(gt=0)] = 3\n    file: OutputPath = Path('a.wav')\n"
+    )
+    text = TREMOLO.replace("hz: float = 5.0\n", fields)
+    imports = (
+        "from pathlib import Path\nfrom typing import Annotated, Any, Literal\n"
+        "from pydantic import Field\nfrom rtpipe import InputPath, OutputPath\n"
+    )
+    path.write_text(imports + text)
+    assert Registry().add_path(path).error is None

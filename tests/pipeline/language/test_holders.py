@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.specimens import mistakes, stages, understood
+from helpers.specimens import mistakes, registry, stages, understood
+from rtpipe.errors import ConfigError
+from rtpipe.language.loading import load
 
 ALIASES = ("the same", "dot", "folder and back", "hard", "link", "chain", "linked folder")
 _number = count()
@@ -105,3 +107,18 @@ def test_one_file_may_be_read_twice_and_a_device_be_written_twice(tmp_path: Path
         f"  - file: {path}\n    id: again\n  - file_sink: {tmp_path / 'null'}\n    id: second\n"
     )
     understood(stages(text))
+
+
+@pytest.mark.parametrize("written", ["desk.yaml", "shared.yaml", "link.jsonl"])
+def test_nothing_is_written_to_a_file_of_the_pipeline(tmp_path: Path, written: str) -> None:
+    (tmp_path / "link.jsonl").symlink_to("desk.yaml")
+    (tmp_path / "shared.yaml").write_text("vars: {a: b}\n")
+    path = tmp_path / "desk.yaml"
+    path.write_text(
+        "version: 1\ninclude: [shared.yaml]\nstages: [tone, blackhole]\n"
+        f"events: [{{jsonl: {written}}}]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load([path], registry=registry(), env={})
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.span and found.span.line) == ("E114", 4)

@@ -1,5 +1,8 @@
 """filter: FFmpeg's filtergraphs, with honest times, whole to the end, refused in clear words."""
 
+import os
+import socket
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,3 +153,65 @@ def test_the_language_is_ffmpegs() -> None:
         [FilterStep("a", "1:b, c", ("in",)), FilterStep("d", "e,f", (), ("out",))],
         [FilterStep("g", "")],
     ]
+
+
+REACHING = [
+    "ametadata=mode=print:file={path}",
+    "ametadata=print:::::{path}",
+    "asendcmd=f={path}",
+    "arnndn=m={path}",
+    "amovie={path}[m];[in][m]amix",
+    "firequalizer=dumpfile={path}",
+    "volume=1,ametadata@x=mode=print:file={path},volume=1",
+]
+
+
+@pytest.mark.parametrize("graph", REACHING)
+def test_to_look_at_a_graph_opens_no_file_that_it_names(graph: str, tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("precious")
+    text = graph.format(path=path)
+    FilterOptions(graph=text)
+    assert path.read_text() == "precious"
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)  # to open it would hang
+    FilterOptions(graph=graph.format(path=fifo))
+
+
+def test_to_look_at_a_graph_connects_to_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        port = server.getsockname()[1]
+        FilterOptions(graph=rf"amovie=http\\://127.0.0.1\\:{port}/x[m];[in][m]amix")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_what_a_graph_names_is_opened_when_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "told.txt"
+    filtered(f"ametadata=mode=print:file={path}", list(tone(seconds=0.1)))
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        "asplit=2000000000",
+        "asplit=outputs=1e9",
+        "amix=inputs=100*100",
+        "concat=n=1000:v=0:a=1",
+        "ainterleave= nb_inputs = 65",
+        "asplit=outputs='99'",
+    ],
+)
+def test_a_filter_has_no_more_ends_than_anybody_needs(graph: str) -> None:
+    with pytest.raises(ValidationError, match="64 inputs and outputs at most"):
+        FilterOptions(graph=graph)
+
+
+def test_numbers_that_count_no_ends_are_as_large_as_they_like() -> None:
+    for graph in (
+        "acrossover=split=1500 8000[a][b][c];[a][b][c]amix=inputs=3",
+        "asplit=2[a],[a]amix",
+    ):
+        FilterOptions(graph=graph)
