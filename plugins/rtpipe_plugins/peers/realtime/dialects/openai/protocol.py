@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import UserSpeaks
+from rtpipe_plugins.peers.realtime.dialects.openai.beta import ga_name
 from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands, OwnItems
 from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
 from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
@@ -45,6 +46,8 @@ class RealtimeProtocol:
         tools: Names of the functions that are run here.
         false_interruptions: Where the model is to pause at a noise, and not to stop. The session
             must leave both interrupting and answering to us.
+        audio_in_events: Whether the audio travels in the events, and not beside them: then it is in
+            the session's format, and what was thrown away is no longer under way.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class RealtimeProtocol:
         log: Logger,
         tools: Collection[str] = (),
         false_interruptions: FalseInterruptions | None = None,
+        audio_in_events: bool = False,
     ) -> None:
         self._mask = mask
         self._log = log
@@ -67,10 +71,19 @@ class RealtimeProtocol:
         self._functions = FunctionCalls(tools)
         self._requests = ResponseRequests(self._commands, self._session, self._responses)
         self._interruption = Interruption(
-            self._commands, self._requests, self._responses, self._functions, false_interruptions
+            self._commands,
+            self._requests,
+            self._responses,
+            self._functions,
+            false_interruptions,
+            in_flight=not audio_in_events,
         )
         self._session_events = SessionEvents(
-            self._commands, self._session, self._detection, self._requests
+            self._commands,
+            self._session,
+            self._detection,
+            self._requests,
+            reads_audio=audio_in_events,
         )
         visitor = VisitorEvents(self._detection, self._interruption, self._requests)
         model = ModelEvents(
@@ -141,7 +154,7 @@ class RealtimeProtocol:
         if type.partition(".")[0] not in SERVER_NAMESPACES:
             return self._ignored(f"`{type}`, which is no event of its own")
         outputs: list[Output] = [server_event(event)]
-        react = self._reactions.get(type)
+        react = self._reactions.get(ga_name(type))
         if react is not None:
             outputs += react(event)
         return [output for output in outputs if not self._items.repeats(output)]
@@ -231,7 +244,7 @@ class RealtimeProtocol:
 
     def update(self, session: Mapping[str, Any]) -> list[Output]:
         """See `Conversation.update`."""
-        return [self._commands.make("session.update", session={**session, "type": "realtime"})]
+        return [self._session_events.update(session)]
 
     def replay(self, items: Sequence[Item]) -> list[Output]:
         """See `Conversation.replay`."""

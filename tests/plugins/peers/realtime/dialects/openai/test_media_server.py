@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plugins.peers.realtime.dialects.openai.talk import LOG
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.media_server import BLOCK, RealtimeMediaServer
 from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
@@ -22,7 +23,7 @@ class Call:
 
     def __init__(self) -> None:
         self.loudspeaker = LoudspeakerPosition()
-        self.playout = RealtimeMediaServer(self.loudspeaker)
+        self.playout = RealtimeMediaServer(self.loudspeaker, LOG)
         self.told: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
         self.now = 0.0
