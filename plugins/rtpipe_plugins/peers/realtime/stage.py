@@ -88,7 +88,7 @@ class Realtime(Peer[RealtimeOptions]):
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
         )
         self._meter = LatencyMeter(ctx)
-        self._turns = TurnTaking(ctx, self._loudspeaker)
+        self._turns = TurnTaking(ctx, self._loudspeaker, self._fell_silent)
         self._manager = CallManager(options, ctx, self._factory, self._meter.metered, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
@@ -274,6 +274,10 @@ class Realtime(Peer[RealtimeOptions]):
         if call is self._manager.call:
             with suppress(NotConnected):  # the next call is told what was said, and asks again
                 call.carry_out(call.conversation.answer(call_id, output))
+
+    def _fell_silent(self, response_id: str) -> None:
+        with suppress(NotConnected):  # the call is over, and with it what was said in it
+            self._manager.carry_out(lambda conversation: conversation.fell_silent(response_id))
 
     def _interrupt(self, _event: Event) -> None:
         with suppress(NotConnected):  # whoever published the event must not suffer for it

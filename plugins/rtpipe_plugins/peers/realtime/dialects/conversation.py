@@ -175,6 +175,10 @@ class Conversation(Protocol):
         """So much of the model's audio has come, audible or not."""
         ...
 
+    def fell_silent(self, response_id: str) -> list[Output]:
+        """Nothing is heard any more of an answer that was generated; see `AnswerEnds.told`."""
+        ...
+
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:
         """Return what may be heard now that `frame` has come: nothing of a broken-off answer.
 

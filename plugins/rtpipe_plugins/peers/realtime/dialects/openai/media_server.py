@@ -20,6 +20,7 @@ from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.beta import ga_name, nested
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.responses import has_audio
 from rtpipe_plugins.peers.realtime.dialects.openai.wire_format import (
     PLAIN,
     RATE,
@@ -103,6 +104,8 @@ class RealtimeMediaServer:
         self._playing: str | None = None
         self._unfinished: Recent[str, bool] = Recent(_REMEMBERED)  # whether of the conversation
         self._dropped: Recent[str, None] = Recent(_REMEMBERED)
+        self._sounded: Recent[str, bool] = Recent(_REMEMBERED)
+        """The responses that are said to have sound, and whether any has come."""
         self._interruptible = True
         self._said = 0
         self._sound_at: float | None = None
@@ -139,11 +142,7 @@ class RealtimeMediaServer:
                 in_band = response.get("conversation_id", "") is not None
                 self._unfinished[text_of(response, "id")] = in_band
             case "response.done":
-                response_id = text_of(object_of(event, "response"), "id")
-                self._unfinished.pop(response_id, None)
-                for part in self._parts:
-                    if part.response_id == response_id:
-                        self._finish(part)
+                steps += self._generated(object_of(event, "response"))
             case "session.created" | "session.updated":
                 self._set_session(nested(object_of(event, "session")))
             case "input_audio_buffer.speech_started" if self._interruptible:
@@ -236,6 +235,7 @@ class RealtimeMediaServer:
                 self._keep(part, part.decoder.finish())
                 part.decoder = Decoder(wire)
             self._keep(part, part.decoder.take(data))
+            self._sounded[response_id] = True
         return {**rest, "audio_ms": round(audio_ms, 1)}
 
     def _say_format(self, wire: WireFormat) -> None:
@@ -253,7 +253,18 @@ class RealtimeMediaServer:
         part.waiting += kept
         part.received += len(kept)
 
+    def _generated(self, response: Mapping[str, Any]) -> list[Step]:
+        """A response is complete; one whose sound never came is over with it."""
+        id = text_of(response, "id")
+        self._unfinished.pop(id, None)
+        for part in self._parts:
+            if part.response_id == id:
+                self._finish(part)
+        missing = not self._sounded.get(id, not has_audio(response)) and id not in self._dropped
+        return [self._tell("stopped", id)] if missing else []
+
     def _complete(self, key: tuple[str, tuple[str, int]]) -> None:
+        self._sounded.setdefault(key[0], False)
         for part in self._parts:
             if part.key == key:
                 self._finish(part)

@@ -238,6 +238,10 @@ class RealtimeProtocol:
         """See `Conversation.elapsed`."""
         return self._interruption.elapsed(ms)
 
+    def fell_silent(self, response_id: str) -> list[Output]:
+        """See `Conversation.fell_silent`."""
+        return list(self._responses.fell_silent(response_id))
+
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:
         """See `Conversation.listen`."""
         return self._interruption.listen(frame)

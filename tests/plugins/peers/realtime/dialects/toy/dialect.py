@@ -209,6 +209,9 @@ class ToyConversation:
     def elapsed(self, ms: float) -> list[Output]:
         return []
 
+    def fell_silent(self, response_id: str) -> list[Output]:
+        return []
+
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:
         audio.meta(frame).extra["response_id"] = self._voice
         return [] if self._voice is None else [frame]

@@ -77,7 +77,7 @@ def called(socket: Socket, test: Any) -> None:
         call = WebSocketTransport(
             handshake,
             key,
-            RealtimeMediaServer(LoudspeakerPosition()),
+            RealtimeMediaServer(LoudspeakerPosition(), LOG),
             lambda _: None,
             clock=Clock(),
             log=LOG,
