@@ -130,6 +130,9 @@ class RealtimeOptions(Options):
     connect_timeout_s: float = Field(default=10.0, gt=0)
     """How long setting up the call may take, from the offer to the session. Whatever may pass (429,
     5xx, no connection) is tried again meanwhile."""
+    patience_s: float = Field(default=45.0, gt=0)
+    """At the end of the input: how long nothing may come of an answer that the server works on. One
+    that shows no sign of work has 20 s at the most. What is given up fails with exit code 75."""
     reconnect: Reconnect | Literal[False] = Reconnect()
     """How a lost call is called again; `false`: the stage fails with it, and `on_error` decides."""
     roll_over: RollOver | Literal[False] = RollOver()

@@ -135,6 +135,7 @@ class Realtime(Peer[RealtimeOptions]):
             CallRefused: The server has ended the conversation for good.
             EnvironmentProblem: No other call could be had.
             BudgetSpent: The conversation has cost enough.
+            AnswerGivenUp: The last answer has not come.
         """
         if self.options.greeting:
             with suppress(NotConnected):  # lost while others opened; the next call goes on

@@ -124,6 +124,16 @@ class RealtimeProtocol:
         return not (owed or self._responses.busy)
 
     @property
+    def answering(self) -> bool:
+        """See `Conversation.answering`."""
+        return self._detection.answer_owed or self._responses.busy
+
+    @property
+    def awaits_us(self) -> bool:
+        """See `Conversation.awaits_us`."""
+        return self._functions.pending
+
+    @property
     def transcribing(self) -> bool:
         """See `Conversation.transcribing`."""
         return self._detection.transcribing

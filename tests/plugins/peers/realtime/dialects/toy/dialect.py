@@ -138,6 +138,14 @@ class ToyConversation:
         self.expires_at: float | None = None
 
     @property
+    def answering(self) -> bool:
+        return not self.idle
+
+    @property
+    def awaits_us(self) -> bool:
+        return False
+
+    @property
     def idle(self) -> bool:
         return self._playing is None and not self._owed
 

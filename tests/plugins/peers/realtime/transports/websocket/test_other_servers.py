@@ -1,4 +1,4 @@
-"""Servers that keep a format of their own, speak as the beta did, or send an answer in one piece."""
+"""Servers with a format of their own, that speak as the beta did, or send an answer at once."""
 
 from __future__ import annotations
 
