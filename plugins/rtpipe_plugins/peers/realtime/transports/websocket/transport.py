@@ -106,7 +106,7 @@ class WebSocketTransport:
     async def hang_up(self) -> None:
         """See `Transport.hang_up`."""
         self._closing = True
-        if self._socket is not None and not self.lost.done():
+        if self._socket is not None and not self._socket.closed:
             await self._socket.close()
 
     async def close(self) -> None:
