@@ -190,6 +190,21 @@ class RealtimeMedia(MediaStatistics, Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RealtimeNoiseLimited(Event):
+    """What comes from the server is noise near full scale, as no voice is; told once."""
+
+    importance = Importance.WARNING
+    type: str = "realtime.noise_limited"
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return (
+            "what comes from the server is noise at full scale, and is turned down: is it in the "
+            "format that the server shows?"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserTranscript(Event):
     """What the visitor said in one turn, or typed."""
 
@@ -282,6 +297,7 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     RealtimeDisconnected,
     RealtimeLost,
     RealtimeMedia,
+    RealtimeNoiseLimited,
     RealtimeReconnecting,
     RealtimeRolledOver,
     RealtimeBudgetSpent,

@@ -34,10 +34,11 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import (
     Interrupted,
     UserSpeaks,
 )
-from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia
+from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia, RealtimeNoiseLimited
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
+from rtpipe_plugins.peers.realtime.noise_guard import NoiseGuard
 from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
@@ -47,7 +48,7 @@ from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
 
@@ -83,6 +84,8 @@ class Realtime(Peer[RealtimeOptions]):
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._gauge = ""
+        self._noise = NoiseGuard()
+        self._noise_told = False
         self._loudspeaker = LoudspeakerPosition()
         self._factory = CallFactory(
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
@@ -154,11 +157,19 @@ class Realtime(Peer[RealtimeOptions]):
         conversation, incoming = call.conversation, call.transport.incoming
         async for frame in incoming.received:
             call.carry_out(conversation.elapsed(audio.duration_ms(frame)))
-            for heard in conversation.listen(frame):
+            for passed in conversation.listen(frame):
+                heard = self._guard(passed)
                 self._meter.arrived(heard, incoming.kept_s)
                 self._turns.given_out(heard)
                 timeline.place(heard)
                 await send(heard)
+
+    def _guard(self, frame: AudioFrame) -> AudioFrame:
+        heard = self._noise.take(frame)
+        if heard is not frame and not self._noise_told:
+            self._noise_told = True
+            self.ctx.publish(RealtimeNoiseLimited())
+        return heard
 
     async def _measure(self) -> None:
         """Tell from time to time how the media fare."""
@@ -177,6 +188,12 @@ class Realtime(Peer[RealtimeOptions]):
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
         self._meter.end()
+        if self._noise.limited_ms:
+            self.ctx.log.warning(
+                "%.0f ms of what came from the server were turned down as noise",
+                self._noise.limited_ms,
+            )
+            self._noise = NoiseGuard()
         try:
             await self._manager.close()
         finally:

@@ -297,6 +297,22 @@ async def test_an_answer_that_never_comes_is_given_up_and_said(
     assert bye.reason == given_up.line()
 
 
+async def test_noise_at_full_scale_is_turned_down_and_said_once(
+    server: Server, visit: Any, published: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = np.random.default_rng(1).integers(-32768, 32768, 2400).astype(np.int16)
+    async with visit() as call:
+        await call.begin()
+        await server.speak(noise)
+        await server.speak(noise, "resp_2")
+        await published.wait_for("output_audio_buffer.stopped", 2)
+        await published.wait_for("realtime.noise_limited")
+    (limited,) = published.of("realtime.noise_limited")
+    assert "noise" in limited.line()
+    assert "turned down as noise" in caplog.text
+    assert np.abs(call.pcm()[2000:].astype(np.int32)).max() < 32767 / 8
+
+
 async def test_a_format_that_cannot_be_played_ends_a_call_that_stands(
     server: Server, visit: Any
 ) -> None:
