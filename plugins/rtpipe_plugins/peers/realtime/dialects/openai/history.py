@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_plugins.peers.realtime.dialects.openai.beta import ga_name
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, objects_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

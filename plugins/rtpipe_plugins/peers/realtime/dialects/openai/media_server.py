@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
-from rtpipe_plugins.peers.realtime.dialects.openai.beta import ga_name, nested
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import has_audio
-from rtpipe_plugins.peers.realtime.dialects.openai.wire_format import (
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name, nested
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
     PLAIN,
     RATE,
     Decoder,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import UserSpeaks
-from rtpipe_plugins.peers.realtime.dialects.openai.beta import ga_name
 from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands, OwnItems
 from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
 from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
@@ -24,6 +23,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
     SERVER_NAMESPACES,
     server_event,
 )
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

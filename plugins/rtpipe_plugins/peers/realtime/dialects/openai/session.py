@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.dialects.conversation import Ended
-from rtpipe_plugins.peers.realtime.dialects.openai.beta import flat, is_flat, nested
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     difference,
     object_of,
     text_of,
 )
-from rtpipe_plugins.peers.realtime.dialects.openai.wire_format import (
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import flat, is_flat, nested
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
     Direction,
     UnknownFormat,
     shown_format,

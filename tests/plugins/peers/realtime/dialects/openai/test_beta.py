@@ -6,8 +6,8 @@ from typing import Any
 
 from plugins.peers.realtime.dialects.openai.talk import LOG, created
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Ended
-from rtpipe_plugins.peers.realtime.dialects.openai.beta import flat, nested
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import flat, nested
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript, UserTranscript
 
 PCM = {"type": "audio/pcm", "rate": 24_000}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
-from rtpipe_plugins.peers.realtime.dialects.openai.wire_format import (
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
     PLAIN,
     RATE,
     Decoder,
