@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rtpipe_realtime_server.calls.call import WebRtcCall
 from rtpipe_realtime_server.calls.driver import Driver
 from rtpipe_realtime_server.calls.websocket import converse
+from rtpipe_realtime_server.faults.knobs import AUDIO_FORMATS
 from rtpipe_realtime_server.session.ids import random_text
 from rtpipe_realtime_server.session.rejection import Rejected
 
@@ -90,6 +91,8 @@ class Calls:
     async def converse(self, ws: web.WebSocketResponse | MemorySocket, session: Session) -> None:
         """Hold a session on a WebSocket until it ends."""
         faults = self._injector.for_call(most_bytes=None)
+        if faults.knobs.audio_format is not None:
+            session.keep_format(AUDIO_FORMATS[faults.knobs.audio_format])
         driver = self._driver(f"session {session.id}", session, faults, media=False)
         self._connected.add(driver)
         try:

@@ -111,6 +111,10 @@ class Driver:
         self._note(f"{self.name} is open")
         self.run(self.protocol.open)
 
+    def receive(self, message: str | bytes) -> None:
+        """Take a message of the client's."""
+        self.run(lambda: self.protocol.receive(self._faults.events.received(message)))
+
     def run(self, step: Callable[[], object]) -> None:
         """Take a step of the protocol, and pass on what comes of it; never raises."""
         # Everything that touches the protocol runs in a callback of aiortc or of the loop, and

@@ -82,7 +82,7 @@ class Socket:
                 self._cut_off()
 
     def _receive(self, message: str | bytes) -> None:
-        self._driver.run(lambda: self._driver.protocol.receive(message))
+        self._driver.receive(message)
 
     async def _send_all(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ _KEYS = {
     "output_modalities": "modalities",
     "max_output_tokens": "max_response_output_tokens",
 }
+_PLACES = {
+    "input_audio_format": ("audio", "input", "format"),
+    "input_audio_transcription": ("audio", "input", "transcription"),
+    "turn_detection": ("audio", "input", "turn_detection"),
+    "output_audio_format": ("audio", "output", "format"),
+    "voice": ("audio", "output", "voice"),
+    "speed": ("audio", "output", "speed"),
+}
+_FORMATS = {"pcm16": {"type": "audio/pcm", "rate": 24000}}
 
 
 def as_in_beta(event: Event) -> Event:
@@ -30,6 +40,26 @@ def as_in_beta(event: Event) -> Event:
     if "session" in event:
         changed["session"] = _flattened(event["session"])
     return {**changed, "type": kind}
+
+
+def from_beta(message: str | bytes) -> str | bytes:
+    """Return a client's message with the session as it is now, if it has that of the beta."""
+    try:
+        event = json.loads(message)
+        session = event["session"]
+        flat = isinstance(session, dict) and "audio" not in session
+    except (ValueError, TypeError, KeyError):
+        return message
+    if event.get("type") != "session.update" or not flat:
+        return message
+    nested: dict[str, Any] = {"type": "realtime"}
+    for key, value in session.items():
+        *outer, last = _PLACES.get(key, (key,))
+        inside = nested
+        for name in outer:
+            inside = inside.setdefault(name, {})
+        inside[last] = _FORMATS.get(value, value) if last == "format" else value
+    return json.dumps({**event, "session": nested})
 
 
 def _renamed(value: Any) -> Any:

@@ -6,12 +6,13 @@ is late is marked so.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from rtpipe_realtime_server.faults.beta import as_in_beta
+from rtpipe_realtime_server.faults.beta import as_in_beta, from_beta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -99,10 +100,15 @@ class EventFaults:
         self._broken = itertools.cycle(_NO_JSON_OBJECTS)
         self._reports: dict[str, Report] = {}
         self._held: list[Event] = []
+        self._sound: dict[str, list[str]] = {}
 
     def report(self, item_id: str, how: Report) -> None:
         """Let the words of a user's item come late, or not at all."""
         self._reports[item_id] = how
+
+    def received(self, message: str | bytes) -> str | bytes:
+        """Return a client's message as the protocol can read it."""
+        return from_beta(message) if self._faults.beta_names else message
 
     def apply(self, outputs: Sequence[Output]) -> list[FaultyOutput]:
         """Return what is to be done in place of `outputs`."""
@@ -120,6 +126,13 @@ class EventFaults:
         first_one = kind == "session.created"
         if faults.beta_names and kind == "conversation.item.done":
             return
+        if faults.no_output_audio_buffer and kind.startswith("output_audio_buffer."):
+            return
+        if faults.one_delta and kind == "response.output_audio.delta":
+            self._sound.setdefault(event["item_id"], []).append(event["delta"])
+            return
+        if kind == "response.output_audio.done" and event["item_id"] in self._sound:
+            yield from self._sendings(self._changed(self._whole_sound(event)))
         if not (first_one and faults.no_session_created):
             yield from self._sendings(self._changed(event))
         if first_one and faults.huge_event_kb:
@@ -221,6 +234,14 @@ class EventFaults:
         room = length if self._most_bytes is None else min(length, self._most_bytes)
         session["instructions"] = "x" * max(0, room - len(json.dumps(event)))
         return event
+
+    def _whole_sound(self, done: Event) -> Event:
+        """Return the one event with all of the audio that `done` ends."""
+        pieces = self._sound.pop(done["item_id"])
+        whole = b"".join(base64.b64decode(piece) for piece in pieces)
+        delta = base64.b64encode(whole).decode()
+        event_id = self._new_id("event")
+        return {**done, "type": "response.output_audio.delta", "event_id": event_id, "delta": delta}
 
     def _limits(self) -> Event:
         """Return an event of a known type that changes nothing."""

@@ -29,6 +29,14 @@ def _off() -> Any:
     return _alone(True, default=False)  # noqa: FBT003 - the value of a knob
 
 
+AUDIO_FORMATS: dict[str, dict[str, Any]] = {
+    "pcm_16k": {"type": "audio/pcm", "rate": 16000},
+    "pcmu": {"type": "audio/pcmu"},
+    "pcma": {"type": "audio/pcma"},
+    "opus": {"type": "audio/opus"},
+}
+"""What a session shows for each value of `audio_format`."""
+
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
@@ -74,7 +82,14 @@ class Faults(Options):
     null_usage: bool = _off()
     """`usage` is null in `response.done`."""
     beta_names: bool = _off()
-    """Events have the names of the beta API: `response.audio_transcript.delta`, …"""
+    """Events and sessions are those of the beta API: `response.audio_transcript.delta`, …"""
+    no_output_audio_buffer: bool = _off()
+    """What is being played is never told: no `output_audio_buffer.*`."""
+    one_delta: bool = _off()
+    """All of an answer's audio comes in one event; over a WebSocket."""
+    audio_format: Literal["pcm_16k", "pcmu", "pcma", "opus"] | None = _alone("pcmu")
+    """The audio in events has this format, which the session shows, whatever the client asks for:
+    `pcm_16k`, `pcmu`, `pcma`, or `opus`, which is none. Over a WebSocket."""
     event_order: Literal["cleared_first", "done_first", "shuffled"] | None = _alone("shuffled")
     """What comes first of `cleared`, `truncated` and `response.done` when an answer is interrupted:
     `cleared_first`, `done_first` or `shuffled`."""

@@ -23,7 +23,8 @@ _STEPS = 16
 
 def rate_of(audio_format: Mapping[str, Any]) -> int:
     """Return the sample rate of one of the session's formats (Hz)."""
-    return 24000 if audio_format["type"] == _PCM else 8000
+    rate: int = audio_format.get("rate", 24000 if audio_format["type"] == _PCM else 8000)
+    return rate
 
 
 def decode(encoded: str, audio_format: Mapping[str, Any], path: str) -> NDArray[np.int16]:

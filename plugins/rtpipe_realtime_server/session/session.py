@@ -60,6 +60,7 @@ class Session:
             raise unsupported_value("session.type", kind, ("realtime", "transcription"))
         self.answers: bool = kind == "realtime"
         """Whether there are responses; a transcription session has none."""
+        self._own_format: dict[str, Any] | None = None
         shape = SessionShape(kind, model)
         self._rule = shape.rule
         self.effective = shape.fresh(session_id, expires_at)
@@ -76,7 +77,7 @@ class Session:
         Raises:
             Rejected: Nothing was changed.
         """
-        changed = self._merged(given)
+        changed = self._formatted(self._merged(given))
         if spoke and changed["audio"]["output"]["voice"] != self.voice:
             raise fields.voice_locked("session.audio.output.voice")
         tracing = self.effective.get("tracing")
@@ -85,6 +86,18 @@ class Session:
                 "Cannot update a session's tracing once it is enabled.", param="session.tracing"
             )
         self.effective = changed
+
+    def keep_format(self, audio_format: dict[str, Any]) -> None:
+        """Have the audio of events in this format, whatever a client asks for; a fault."""
+        self._own_format = audio_format
+        self.effective = self._formatted(self.effective)
+
+    def _formatted(self, settings: dict[str, Any]) -> dict[str, Any]:
+        if self._own_format is None:
+            return settings
+        kept = {"format": dict(self._own_format)}
+        parts = {side: {**part, **kept} for side, part in settings["audio"].items()}
+        return {**settings, "audio": parts}
 
     def _merged(self, given: Any) -> dict[str, Any]:
         mapping(None, given, "session")

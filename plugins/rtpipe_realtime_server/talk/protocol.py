@@ -74,7 +74,7 @@ class Protocol:
             on_started=self._on_started,
             on_turn=self._on_turn,
         )
-        self._appended = {rate: Resampler(rate) for rate in (8000, 24000)}
+        self._appended = {rate: Resampler(rate) for rate in (8000, 16000, 24000)}
         """What `input_audio_buffer.append` brings, by its rate."""
 
     @property

@@ -58,6 +58,9 @@ class Echo:
         if line in self.lines:
             self.lines.remove(line)
 
+    def receive(self, message: str) -> None:
+        self.run(lambda: self.protocol.receive(message))
+
     def run(self, step: Any) -> None:
         self.steps += 1
         if self.steps == 3:

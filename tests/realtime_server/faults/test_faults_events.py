@@ -149,6 +149,12 @@ def test_usage_is_null() -> None:
     assert bench.one("response.done")["response"]["usage"] is None
 
 
+def test_what_is_played_is_never_told() -> None:
+    assert "output_audio_buffer.started" in kinds_of()
+    kinds = kinds_of(no_output_audio_buffer=True)
+    assert not [kind for kind in kinds if kind.startswith("output_audio_buffer.")]
+
+
 def test_the_names_of_the_beta() -> None:
     bench = FaultyBench(Faults(beta_names=True))
     bench.converse()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 
 from realtime_server.bench import session
 from rtpipe.testing import run_virtual
@@ -117,6 +119,57 @@ async def test_broken_messages_come_between_the_events_and_the_session_goes_on()
         events = [event for event in client.events if isinstance(event["type"], str)]
         assert len(client.messages) > 2 * len(events)
         assert (await answer(client, "Hello"))["status"] == "completed"
+
+
+SPEAKING = {"sound": {"tone_hz": 440, "duration_s": 1.0}}
+
+
+def sounds(client: Client) -> list[bytes]:
+    deltas = [e["delta"] for e in client.events if e["type"] == "response.output_audio.delta"]
+    return [base64.b64decode(delta) for delta in deltas]
+
+
+async def test_the_audio_of_an_answer_comes_in_one_event() -> None:
+    async with conversation(SPEAKING, audio=True) as client:
+        await answer(client, "Hello")
+        pieces = sounds(client)
+    async with conversation(SPEAKING, audio=True, one_delta=True) as client:
+        await answer(client, "Hello")
+        assert len(pieces) > 1
+        assert sounds(client) == [b"".join(pieces)]
+        kinds = [event["type"] for event in client.events]
+        done = kinds.index("response.output_audio.done")
+        assert kinds[done - 1] == "response.output_audio.delta"
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "shown", "size"),
+    [
+        ("pcm_16k", {"type": "audio/pcm", "rate": 16_000}, 32_000),
+        ("pcmu", {"type": "audio/pcmu"}, 8000),
+        ("pcma", {"type": "audio/pcma"}, 8000),
+    ],
+)
+async def test_a_format_is_kept_whatever_is_asked_for(
+    audio_format: Any, shown: dict[str, Any], size: int
+) -> None:
+    async with conversation(SPEAKING, audio=True, audio_format=audio_format) as client:
+        pcm = {"format": {"type": "audio/pcm", "rate": 24_000}}
+        asked = {"type": "realtime", "audio": {"input": pcm, "output": pcm}}
+        await client.send("session.update", session=asked)
+        session = (await client.until("session.updated"))["session"]
+        assert session["audio"]["input"]["format"] == shown
+        assert session["audio"]["output"]["format"] == shown
+        await answer(client, "Hello")
+        assert len(b"".join(sounds(client))) == pytest.approx(size, rel=0.01)
+
+
+async def test_a_server_of_the_beta_is_asked_in_its_own_words() -> None:
+    async with conversation(audio=True, beta_names=True) as client:
+        asked = {"voice": "ash", "turn_detection": None, "output_audio_format": "pcm16"}
+        await client.send("session.update", session=asked)
+        session = (await client.until("session.updated"))["session"]
+        assert {key: session[key] for key in asked} == asked
 
 
 class Line:

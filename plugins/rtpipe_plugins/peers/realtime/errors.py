@@ -69,6 +69,12 @@ class BudgetSpent(StageError):  # noqa: N818 - what happened
     exit_code = ExitCode.NO_PERMISSION
 
 
+class AnswerGivenUp(StageError):  # noqa: N818 - what happened
+    """The visitor's last turn was not answered, by a server that was there and said nothing."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
 def worth_retrying(problem: EnvironmentProblem) -> bool:
     """Return whether the same call may succeed soon; an empty account stays empty."""
     return not (isinstance(problem, CallUnavailable) and problem.code in FATAL_CODES)

@@ -163,6 +163,23 @@ class RealtimeBudgetSpent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RealtimeAnswerGivenUp(Event):
+    """The input is over and its last answer did not come; the stage fails with exit code 75.
+
+    Attributes:
+        silent_s: For how long nothing had come of it.
+    """
+
+    importance = Importance.ERROR
+    type: str = "realtime.answer_given_up"
+    silent_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"gave up waiting for the last answer: nothing came of it for {self.silent_s:g} s"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealtimeMedia(MediaStatistics, Event):
     """How the sound of a WebRTC call fares; told every 5 s. Counts are since the call began.
 
@@ -170,6 +187,21 @@ class RealtimeMedia(MediaStatistics, Event):
     """
 
     type: str = "realtime.media_measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeNoiseLimited(Event):
+    """What comes from the server is noise near full scale, as no voice is; told once."""
+
+    importance = Importance.WARNING
+    type: str = "realtime.noise_limited"
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return (
+            "what comes from the server is noise at full scale, and is turned down: is it in the "
+            "format that the server shows?"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,10 +292,12 @@ class ToolFailed(Event):
 
 
 OWN_EVENTS: tuple[type[Event], ...] = (
+    RealtimeAnswerGivenUp,
     RealtimeConnected,
     RealtimeDisconnected,
     RealtimeLost,
     RealtimeMedia,
+    RealtimeNoiseLimited,
     RealtimeReconnecting,
     RealtimeRolledOver,
     RealtimeBudgetSpent,

@@ -140,6 +140,9 @@ class RealtimeOptions(Options):
     """So long nothing at all may come from the server before the call is taken for lost (s): no
     sound, no event, no answer to a ping. One that is only slow answers in time; where the network
     says that nobody is there, the call is lost at once."""
+    patience_s: float = Field(default=45.0, gt=0)
+    """At the end of the input: how long nothing may come of an answer that the server works on. One
+    that shows no sign of work has 20 s at the most. What is given up fails with exit code 75."""
     reconnect: Reconnect | Literal[False] = Reconnect()
     """How a lost call is called again; `false`: the stage fails with it, and `on_error` decides."""
     roll_over: RollOver | Literal[False] = RollOver()

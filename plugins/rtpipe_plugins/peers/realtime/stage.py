@@ -34,10 +34,11 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import (
     Interrupted,
     UserSpeaks,
 )
-from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia
+from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia, RealtimeNoiseLimited
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
+from rtpipe_plugins.peers.realtime.noise_guard import NoiseGuard
 from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
@@ -47,7 +48,7 @@ from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from rtpipe import Finding
+    from rtpipe import AudioFrame, Finding
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
 
@@ -83,12 +84,14 @@ class Realtime(Peer[RealtimeOptions]):
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._gauge = ""
+        self._noise = NoiseGuard()
+        self._noise_told = False
         self._loudspeaker = LoudspeakerPosition()
         self._factory = CallFactory(
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
         )
         self._meter = LatencyMeter(ctx)
-        self._turns = TurnTaking(ctx, self._loudspeaker)
+        self._turns = TurnTaking(ctx, self._loudspeaker, self._fell_silent)
         self._manager = CallManager(options, ctx, self._factory, self._meter.metered, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
@@ -135,6 +138,7 @@ class Realtime(Peer[RealtimeOptions]):
             CallRefused: The server has ended the conversation for good.
             EnvironmentProblem: No other call could be had.
             BudgetSpent: The conversation has cost enough.
+            AnswerGivenUp: The last answer has not come.
         """
         if self.options.greeting:
             with suppress(NotConnected):  # lost while others opened; the next call goes on
@@ -153,11 +157,19 @@ class Realtime(Peer[RealtimeOptions]):
         conversation, incoming = call.conversation, call.transport.incoming
         async for frame in incoming.received:
             call.carry_out(conversation.elapsed(audio.duration_ms(frame)))
-            for heard in conversation.listen(frame):
+            for passed in conversation.listen(frame):
+                heard = self._guard(passed)
                 self._meter.arrived(heard, incoming.kept_s)
                 self._turns.given_out(heard)
                 timeline.place(heard)
                 await send(heard)
+
+    def _guard(self, frame: AudioFrame) -> AudioFrame:
+        heard = self._noise.take(frame)
+        if heard is not frame and not self._noise_told:
+            self._noise_told = True
+            self.ctx.publish(RealtimeNoiseLimited())
+        return heard
 
     async def _measure(self) -> None:
         """Tell from time to time how the media fare."""
@@ -176,6 +188,12 @@ class Realtime(Peer[RealtimeOptions]):
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
         self._meter.end()
+        if self._noise.limited_ms:
+            self.ctx.log.warning(
+                "%.0f ms of what came from the server were turned down as noise",
+                self._noise.limited_ms,
+            )
+            self._noise = NoiseGuard()
         try:
             await self._manager.close()
         finally:
@@ -275,6 +293,10 @@ class Realtime(Peer[RealtimeOptions]):
         if call is self._manager.call:
             with suppress(NotConnected):  # the next call is told what was said, and asks again
                 call.carry_out(call.conversation.answer(call_id, output))
+
+    def _fell_silent(self, response_id: str) -> None:
+        with suppress(NotConnected):  # the call is over, and with it what was said in it
+            self._manager.carry_out(lambda conversation: conversation.fell_silent(response_id))
 
     def _interrupt(self, _event: Event) -> None:
         with suppress(NotConnected):  # whoever published the event must not suffer for it

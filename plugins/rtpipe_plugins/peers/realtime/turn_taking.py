@@ -19,6 +19,8 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, Turn
 from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtpipe import AudioFrame, StageContext
     from rtpipe_plugins.peers.realtime.loudspeaker_position import (
         LoudspeakerPosition,
@@ -67,11 +69,21 @@ class TurnTaking:
     Args:
         ctx: The stage's.
         loudspeaker: Knows how much of an answer has been heard.
+        on_silent: Called with an answer that was generated and has been silent for long enough to
+            be over, where the server does not say so.
     """
 
-    def __init__(self, ctx: StageContext, loudspeaker: LoudspeakerPosition) -> None:
+    def __init__(
+        self,
+        ctx: StageContext,
+        loudspeaker: LoudspeakerPosition,
+        on_silent: Callable[[str], None],
+    ) -> None:
         self._ctx = ctx
         self._loudspeaker = loudspeaker
+        self._on_silent = on_silent
+        self._unheard: dict[str, asyncio.TimerHandle] = {}
+        """Answers that were generated, and of which nothing has been heard yet."""
         self._user: str | None = None
         self._answer: _Answer | None = None
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
@@ -100,6 +112,8 @@ class TurnTaking:
                 self._stop_answer()
                 answer = self._answer = _Answer(response_id, at, at)
                 self._ctx.publish(TurnAnswerStarted(response_id=response_id))
+                if self._heard(response_id):
+                    self._answer_ends(AnswerEnds(response_id, told=False))
             answer.sound_until = self._ctx.now() + int(audible[-1] + 1) / frame.sample_rate
             answer.quiet_ms = -audio.duration_ms(frame)
         if self._answer is not None:
@@ -111,6 +125,8 @@ class TurnTaking:
     def end(self) -> None:
         """Stop every turn: the call in which they were is over."""
         self._user_stops("")
+        for response_id in list(self._unheard):
+            self._heard(response_id)
         if self._answer is not None:
             self._answer_ends(AnswerEnds(self._answer.response_id, cut=self._answer.ends is None))
             self._stop_answer()
@@ -132,7 +148,10 @@ class TurnTaking:
         answer = self._answer
         if ends.cut:
             self._over.append(ends.response_id)
+        self._heard(ends.response_id)
         if answer is None or answer.response_id != ends.response_id:
+            if not (ends.told or ends.cut):
+                self._await_sound(ends.response_id)
             return
         if ends.cut:
             handed = Handed(answer.response_id, answer.given_ms, answer.sound_at, 0.0)
@@ -145,6 +164,24 @@ class TurnTaking:
         elif answer.deadline is None:
             loop = asyncio.get_running_loop()
             answer.deadline = loop.call_later(_LONG_QUIET_MS / 1000, self._no_more_comes, answer)
+
+    def _await_sound(self, response_id: str) -> None:
+        """Give the sound of an answer that was generated as long as a pause in it."""
+        loop = asyncio.get_running_loop()
+        self._unheard[response_id] = loop.call_later(
+            _LONG_QUIET_MS / 1000, self._never_heard, response_id
+        )
+
+    def _heard(self, response_id: str) -> bool:
+        """No longer wait for the sound of an answer; returns whether it was waited for."""
+        timer = self._unheard.pop(response_id, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
+    def _never_heard(self, response_id: str) -> None:
+        self._heard(response_id)
+        self._on_silent(response_id)
 
     def _no_more_comes(self, answer: _Answer) -> None:
         """End an answer whose sound has stopped coming; where it still comes, look again."""
@@ -171,3 +208,5 @@ class TurnTaking:
                 quiet_s=round(max(self._ctx.now() - answer.sound_until, 0.0), 4),
             )
         )
+        if answer.ends is not None and not answer.ends.told:
+            self._on_silent(answer.response_id)

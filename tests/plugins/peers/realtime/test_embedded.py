@@ -103,3 +103,18 @@ async def test_a_visitor_who_speaks_again_silences_the_answer(
     assert loud[0] > cleared
     heard_s = sum(frames[n].samples for n in loud) / 48_000
     assert heard_s == pytest.approx(0.5, abs=0.06)
+
+
+async def test_an_answer_whose_end_is_not_told_is_over_when_it_has_been_silent(
+    brain: ScriptedBrain, ctx: Any, published: Any, patient_link: Any
+) -> None:
+    visitor = np.concatenate([pause(0.5), question(1.5)])
+    fault = {"no_output_audio_buffer": True}
+    pcm = await converse(ctx, patient_link, visitor, faults=fault)
+    types = [event.type for event in published.events]
+    assert not [type for type in types if type.startswith("output_audio_buffer.")]
+    (assistant,) = published.of("transcript.assistant")
+    assert not assistant.interrupted
+    assert types.index("transcript.assistant") > types.index("turn.answer_stopped")
+    assert not published.of("realtime.answer_given_up")
+    assert np.abs(pcm).max() > 4000

@@ -33,7 +33,8 @@ class Call:
         bus.subscribe("*", self.events.append)
         self.ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe)
         self.loudspeaker = LoudspeakerPosition()
-        self.turns = TurnTaking(self.ctx, self.loudspeaker)
+        self.silent: list[str] = []
+        self.turns = TurnTaking(self.ctx, self.loudspeaker, self.silent.append)
 
     async def speak(self, seconds: float, response_id: str = "resp_1", peak: int = 8000) -> None:
         """Give out an answer's frames at the pace of speech."""
@@ -95,7 +96,46 @@ def test_a_server_that_does_not_say_what_it_plays_has_ended_after_half_a_second(
         assert call.said() == ["answer_started"]
         await call.silence(0.04)
 
-    assert on_a_call(script).said() == ["answer_started", "answer_stopped"]
+    call = on_a_call(script)
+    assert call.said() == ["answer_started", "answer_stopped"]
+    assert call.silent == ["resp_1"]
+
+
+def test_an_answer_that_is_generated_before_it_is_heard_ends_half_a_second_after_its_sound() -> (
+    None
+):
+    async def script(call: Call) -> None:
+        call.turns.take(AnswerEnds("resp_1", told=False))
+        await call.silence(0.3)
+        await call.speak(0.4)
+        await call.silence(0.48)
+        assert call.silent == []
+        await call.silence(0.04)
+
+    call = on_a_call(script)
+    assert call.said() == ["answer_started", "answer_stopped"]
+    assert call.silent == ["resp_1"]
+
+
+def test_an_answer_whose_sound_never_comes_is_over_after_half_a_second_of_silence() -> None:
+    async def script(call: Call) -> None:
+        call.turns.take(AnswerEnds("resp_1", told=False))
+        await asyncio.sleep(0.49)
+        assert call.silent == []
+        await asyncio.sleep(0.02)
+
+    call = on_a_call(script)
+    assert call.said() == []
+    assert call.silent == ["resp_1"]
+
+
+def test_a_server_that_tells_the_end_is_not_second_guessed() -> None:
+    async def script(call: Call) -> None:
+        call.turns.take(AnswerEnds("resp_1", told=False))
+        call.turns.take(AnswerEnds("resp_1"))
+        await asyncio.sleep(0.6)
+
+    assert on_a_call(script).silent == []
 
 
 def test_an_answer_whose_frames_stop_coming_ends_all_the_same() -> None:

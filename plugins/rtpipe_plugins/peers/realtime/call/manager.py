@@ -12,8 +12,9 @@ from rtpipe_plugins.peers.realtime.call.hang_up import HangUp
 from rtpipe_plugins.peers.realtime.call.outage import Outage
 from rtpipe_plugins.peers.realtime.call.roll_over import SHORTEST_S, NextSession, Schedule
 from rtpipe_plugins.peers.realtime.dialects.conversation import Generated
-from rtpipe_plugins.peers.realtime.errors import BudgetSpent
+from rtpipe_plugins.peers.realtime.errors import AnswerGivenUp, BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
+    RealtimeAnswerGivenUp,
     RealtimeBudgetSpent,
     RealtimeConnected,
     RealtimeDisconnected,
@@ -98,6 +99,7 @@ class CallManager:
             CallRefused: The server has ended the conversation for good.
             EnvironmentProblem: No other call could be had.
             BudgetSpent: It has cost enough.
+            AnswerGivenUp: The last answer has not come.
         """
         call = self.call
         while call is not None:
@@ -179,7 +181,7 @@ class CallManager:
         """Let `call` serve; returns whether the conversation is over, or else goes on elsewhere."""
         forwarding = asyncio.create_task(forward)
         either: list[asyncio.Future[Any]] = [forwarding, call.lost]
-        hang_up = HangUp()
+        hang_up = HangUp(self._options.patience_s)
         try:
             while not self._over(hang_up, call):
                 await asyncio.wait(either, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -195,6 +197,7 @@ class CallManager:
             await asyncio.wait({forwarding}, timeout=_DRAIN_S)
             if forwarding.done():
                 forwarding.result()
+            self._say_given_up(hang_up)
             return True
         finally:
             forwarding.cancel()
@@ -204,18 +207,27 @@ class CallManager:
         if self._ctx.stopping:
             return True
         conversation, outgoing = call.conversation, call.transport.outgoing
-        over = outgoing.inlet_ended and hang_up.reached(
-            self._ctx.now(),
+        now = self._ctx.now()
+        return outgoing.inlet_ended and hang_up.reached(
+            now,
             idle=conversation.idle,
+            answering=conversation.answering,
             transcribing=conversation.transcribing,
             hangover_s=conversation.hangover_s,
             sent_at=outgoing.audible_at,
             heard_at=call.transport.incoming.audible_at,
-            news_at=call.news_at,
+            news_at=now if conversation.awaits_us else call.news_at,
         )
-        if over and hang_up.gave_up:
-            self._ctx.log.warning("gave up waiting for the last answer")
-        return over
+
+    def _say_given_up(self, hang_up: HangUp) -> None:
+        """Say that the last answer has not come; nothing, where it has."""
+        silent_s = hang_up.gave_up_after_s
+        if silent_s is None or self._ctx.stopping:
+            return
+        given_up = RealtimeAnswerGivenUp(silent_s=round(silent_s, 1))
+        self._reason = given_up.line()
+        self._ctx.publish(given_up)
+        raise AnswerGivenUp(self._reason, help="where the server is only slow: raise `patience_s`")
 
     def _check_budget(self, call: ActiveCall) -> None:
         reason = self._budget.hang_up(self._ctx.now(), idle=call.conversation.idle)

@@ -118,6 +118,16 @@ class Conversation(Protocol):
         ...
 
     @property
+    def answering(self) -> bool:
+        """Whether the server has shown that it works on an answer: it has the question, or more."""
+        ...
+
+    @property
+    def awaits_us(self) -> bool:
+        """Whether an answer waits for something that is done here: a function that runs."""
+        ...
+
+    @property
     def transcribing(self) -> bool:
         """Whether the words of a finished turn of the visitor's are still to come."""
         ...
@@ -173,6 +183,10 @@ class Conversation(Protocol):
 
     def elapsed(self, ms: float) -> list[Output]:
         """So much of the model's audio has come, audible or not."""
+        ...
+
+    def fell_silent(self, response_id: str) -> list[Output]:
+        """Nothing is heard any more of an answer that was generated; see `AnswerEnds.told`."""
         ...
 
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:

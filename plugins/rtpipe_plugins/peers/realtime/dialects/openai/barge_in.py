@@ -38,9 +38,15 @@ class _Gate(Enum):
 
 
 class BargeIn:
-    """Gates the model's frames: each passes once and in order, as it is or silenced."""
+    """Gates the model's frames: each passes once and in order, as it is or silenced.
 
-    def __init__(self) -> None:
+    Args:
+        in_flight: Whether some of an answer may still come after the next has been announced. Not
+            so where we play it ourselves: what was thrown away is gone.
+    """
+
+    def __init__(self, *, in_flight: bool = True) -> None:
+        self._in_flight = in_flight
         self._gate = _Gate.OPEN
         self._stale: Recent[str, None] = Recent(_REMEMBERED)
         self._speaker: str | None = None
@@ -98,7 +104,7 @@ class BargeIn:
         self._speaker = id
         if self._gate is not _Gate.SHUT:
             return
-        if self._early or self._quiet_ms >= _PAUSE_MS:
+        if self._early or self._quiet_ms >= _PAUSE_MS or not self._in_flight:
             self._gate = _Gate.OPEN
         else:
             self._gate = _Gate.DRAINING

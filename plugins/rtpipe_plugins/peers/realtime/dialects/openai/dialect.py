@@ -62,6 +62,7 @@ class OpenAIDialect:
             log=self._log,
             tools=self._options.own_tools(),
             false_interruptions=self._judge(),
+            audio_in_events=self._over_websocket,
         )
 
     def _wire_session(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class OpenAIDialect:
         """See `Dialect.media_server`."""
         from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
 
-        return RealtimeMediaServer(loudspeaker)
+        return RealtimeMediaServer(loudspeaker, self._log)
 
     def history(self) -> RealtimeHistory:
         """See `Dialect.history`."""

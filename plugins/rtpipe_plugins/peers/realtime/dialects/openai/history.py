@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, objects_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ class RealtimeHistory:
             event: Its JSON object.
             now: When it came (s).
         """
-        react = self._REACTIONS.get(text_of(event, "type"))
+        react = self._REACTIONS.get(ga_name(text_of(event, "type")))
         if react is not None:
             react(self, event, now)
 

@@ -30,6 +30,7 @@ class Interruption:
         responses: What the model is saying.
         functions: What it has called.
         judge: Tells false interruptions; None: every noise interrupts, if the server lets it.
+        in_flight: See `BargeIn`.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class Interruption:
         responses: Responses,
         functions: FunctionCalls,
         judge: FalseInterruptions | None,
+        *,
+        in_flight: bool,
     ) -> None:
         self._commands = commands
         self._requests = requests
         self._responses = responses
         self._functions = functions
         self._judge = judge
-        self.barge_in = BargeIn()
+        self.barge_in = BargeIn(in_flight=in_flight)
         """Which responses may be heard."""
 
     @property

@@ -12,16 +12,29 @@ import base64
 import binascii
 import json
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.responses import has_audio
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name, nested
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
+    PLAIN,
+    RATE,
+    Decoder,
+    Encoder,
+    UnknownFormat,
+    WireFormat,
+    shown_format,
+)
 from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from logging import Logger
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,15 +42,14 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.dialect import Step
     from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
 
-RATE = 24_000
-"""Hz of the audio in events."""
 BLOCK = 480
 """Samples in 20 ms."""
 _FORMAT = {"format": {"type": "audio/pcm", "rate": RATE}}
 WIRE_SESSION = {"audio": {"input": _FORMAT, "output": _FORMAT}}
 """What the session must be for its audio to be understood."""
 _WIDTH = 2  # bytes in a sample
-_MOST_MS = 600_000  # that wait; no model speaks for longer in one turn
+_MOST_BYTES = _WIDTH * RATE * 600
+"""Ten minutes may wait; no model speaks for longer in one turn."""
 _REMEMBERED = 64  # responses
 
 
@@ -49,11 +61,13 @@ class _Part:
     item_id: str
     content_index: int
     waiting: bytearray = field(default_factory=bytearray)
+    """PCM of 24 kHz, whatever it came in."""
     received: int = 0
-    """Bytes, those that were handed out among them."""
+    """Bytes of it, those that were handed out among them."""
     whole: bool = False
     sound_from: int | None = None
     """The sample at which the first sound of the response was handed out."""
+    decoder: Decoder = field(default_factory=lambda: Decoder(PLAIN))
 
     @property
     def key(self) -> tuple[str, tuple[str, int]]:
@@ -74,16 +88,24 @@ class RealtimeMediaServer:
 
     Args:
         loudspeaker: Knows how much of what was handed out has been heard.
+        log: The stage's.
     """
 
     rate: ClassVar[int] = RATE
 
-    def __init__(self, loudspeaker: LoudspeakerPosition) -> None:
+    def __init__(self, loudspeaker: LoudspeakerPosition, log: Logger) -> None:
         self._loudspeaker = loudspeaker
+        self._log = log
+        self._spoken_in: WireFormat | None = PLAIN
+        self._encoder = Encoder(PLAIN)
+        self._converting = False
+        self._too_much = False
         self._parts: deque[_Part] = deque()
         self._playing: str | None = None
         self._unfinished: Recent[str, bool] = Recent(_REMEMBERED)  # whether of the conversation
         self._dropped: Recent[str, None] = Recent(_REMEMBERED)
+        self._sounded: Recent[str, bool] = Recent(_REMEMBERED)
+        """The responses that are said to have sound, and whether any has come."""
         self._interruptible = True
         self._said = 0
         self._sound_at: float | None = None
@@ -98,7 +120,7 @@ class RealtimeMediaServer:
 
     def append(self, pcm: bytes) -> str:
         """See `MediaServer.append`."""
-        sound = base64.b64encode(pcm).decode()
+        sound = base64.b64encode(self._encoder.take(pcm)).decode()
         return f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
 
     def arrived(self, message: str | bytes) -> list[Step]:
@@ -108,7 +130,9 @@ class RealtimeMediaServer:
         """
         event = _event_in(message)
         steps: list[Step] = [message]
-        match text_of(event, "type"):
+        match ga_name(text_of(event, "type")):
+            case "output_audio_buffer.started" | "output_audio_buffer.stopped":
+                return []  # of a buffer that the server supposes here; we know better
             case "response.output_audio.delta":
                 return [_told(self._take(event))]
             case "response.output_audio.done":
@@ -118,12 +142,9 @@ class RealtimeMediaServer:
                 in_band = response.get("conversation_id", "") is not None
                 self._unfinished[text_of(response, "id")] = in_band
             case "response.done":
-                response_id = text_of(object_of(event, "response"), "id")
-                self._unfinished.pop(response_id, None)
-                for part in self._parts:
-                    part.whole = part.whole or part.response_id == response_id
+                steps += self._generated(object_of(event, "response"))
             case "session.created" | "session.updated":
-                self._set_interruptible(object_of(event, "session"))
+                self._set_session(nested(object_of(event, "session")))
             case "input_audio_buffer.speech_started" if self._interruptible:
                 steps += self.clear()
         return steps
@@ -150,8 +171,10 @@ class RealtimeMediaServer:
             if part.waiting and part.response_id != self._playing:
                 steps += [*self._ended(), self._started(part.response_id)]
             pcm += self._taken(part, missing, now)
-            if complete and len(part.waiting) < _WIDTH:
-                self._parts.popleft()
+            if complete and not part.waiting:
+                self._finish(part)
+                if not part.waiting:
+                    self._parts.popleft()
         if not self._parts and self._playing not in self._unfinished:
             steps += self._ended()
         return np.frombuffer(bytes(pcm.ljust(_WIDTH * BLOCK, b"\0")), np.int16), steps
@@ -198,22 +221,70 @@ class RealtimeMediaServer:
         """Queue the audio of a delta; returns the event without it."""
         key = place_of(event)
         response_id, (item_id, content_index) = key
-        pcm = _decoded(text_of(event, "delta"))
+        data = _decoded(text_of(event, "delta"))
         rest = {name: value for name, value in event.items() if name != "delta"}
-        if pcm and response_id not in self._dropped and self.waiting_ms < _MOST_MS:
+        wire = self._spoken_in
+        audio_ms = 0.0 if wire is None else len(data) * 1000 / (wire.width * wire.rate)
+        if data and wire is not None and response_id not in self._dropped:
             part = next((part for part in self._parts if part.key == key), None)
             if part is None:
-                part = _Part(response_id, item_id, content_index)
+                part = _Part(response_id, item_id, content_index, decoder=Decoder(wire))
                 self._parts.append(part)
-            part.waiting += pcm
-            part.received += len(pcm)
-        return {**rest, "audio_ms": round(_ms(pcm), 1)}
+                self._say_format(wire)
+            elif part.decoder.wire != wire:
+                self._keep(part, part.decoder.finish())
+                part.decoder = Decoder(wire)
+            self._keep(part, part.decoder.take(data))
+            self._sounded[response_id] = True
+        return {**rest, "audio_ms": round(audio_ms, 1)}
+
+    def _say_format(self, wire: WireFormat) -> None:
+        if not self._converting and not wire.plain:
+            self._converting = True
+            self._log.warning("the server speaks in %s and not as asked: it is converted", wire)
+
+    def _keep(self, part: _Part, pcm: bytes) -> None:
+        """Let `pcm` wait for its turn; what is beyond ten minutes is dropped."""
+        room = _MOST_BYTES - sum(len(each.waiting) for each in self._parts)
+        if len(pcm) > room and not self._too_much:
+            self._too_much = True
+            self._log.warning("more than ten minutes of the model's audio wait: the rest is lost")
+        kept = pcm[:room]
+        part.waiting += kept
+        part.received += len(kept)
+
+    def _generated(self, response: Mapping[str, Any]) -> list[Step]:
+        """A response is complete; one whose sound never came is over with it."""
+        id = text_of(response, "id")
+        self._unfinished.pop(id, None)
+        for part in self._parts:
+            if part.response_id == id:
+                self._finish(part)
+        missing = not self._sounded.get(id, not has_audio(response)) and id not in self._dropped
+        return [self._tell("stopped", id)] if missing else []
 
     def _complete(self, key: tuple[str, tuple[str, int]]) -> None:
+        self._sounded.setdefault(key[0], False)
         for part in self._parts:
-            part.whole = part.whole or part.key == key
+            if part.key == key:
+                self._finish(part)
 
-    def _set_interruptible(self, session: Mapping[str, Any]) -> None:
+    def _finish(self, part: _Part) -> None:
+        """Nothing more of it comes."""
+        if not part.whole:
+            part.whole = True
+            self._keep(part, part.decoder.finish())
+
+    def _set_session(self, session: Mapping[str, Any]) -> None:
+        """Take what the server shows; the conversation ends where its formats are unknown."""
+        with suppress(UnknownFormat):
+            heard_in = shown_format(session, "input")
+            if heard_in is not None and heard_in != self._encoder.wire:
+                self._encoder = Encoder(heard_in)
+        try:
+            self._spoken_in = shown_format(session, "output") or self._spoken_in
+        except UnknownFormat:
+            self._spoken_in = None
         heard = object_of(object_of(session, "audio"), "input")
         if "turn_detection" in heard:
             detection = heard["turn_detection"]

@@ -50,6 +50,8 @@ class ModelEvents:
         self._log = log
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
             "response.created": self._created,
+            "response.output_audio.delta": self._voiced,
+            "response.output_audio.done": self._voiced,
             "response.output_audio_transcript.delta": self._delta,
             "response.output_audio_transcript.done": self._words,
             "response.output_text.delta": self._delta,
@@ -72,6 +74,10 @@ class ModelEvents:
 
     def _delta(self, event: Mapping[str, Any]) -> list[Output]:
         self._responses.heard(*place_of(event), text_of(event, "delta"), whole=False)
+        return []
+
+    def _voiced(self, event: Mapping[str, Any]) -> list[Output]:
+        self._responses.voiced(text_of(event, "response_id"))
         return []
 
     def _words(self, event: Mapping[str, Any]) -> list[Output]:

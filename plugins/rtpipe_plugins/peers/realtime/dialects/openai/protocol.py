@@ -23,6 +23,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
     SERVER_NAMESPACES,
     server_event,
 )
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,6 +46,8 @@ class RealtimeProtocol:
         tools: Names of the functions that are run here.
         false_interruptions: Where the model is to pause at a noise, and not to stop. The session
             must leave both interrupting and answering to us.
+        audio_in_events: Whether the audio travels in the events, and not beside them: then it is in
+            the session's format, and what was thrown away is no longer under way.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class RealtimeProtocol:
         log: Logger,
         tools: Collection[str] = (),
         false_interruptions: FalseInterruptions | None = None,
+        audio_in_events: bool = False,
     ) -> None:
         self._mask = mask
         self._log = log
@@ -67,10 +71,19 @@ class RealtimeProtocol:
         self._functions = FunctionCalls(tools)
         self._requests = ResponseRequests(self._commands, self._session, self._responses)
         self._interruption = Interruption(
-            self._commands, self._requests, self._responses, self._functions, false_interruptions
+            self._commands,
+            self._requests,
+            self._responses,
+            self._functions,
+            false_interruptions,
+            in_flight=not audio_in_events,
         )
         self._session_events = SessionEvents(
-            self._commands, self._session, self._detection, self._requests
+            self._commands,
+            self._session,
+            self._detection,
+            self._requests,
+            reads_audio=audio_in_events,
         )
         visitor = VisitorEvents(self._detection, self._interruption, self._requests)
         model = ModelEvents(
@@ -111,6 +124,16 @@ class RealtimeProtocol:
         return not (owed or self._responses.busy)
 
     @property
+    def answering(self) -> bool:
+        """See `Conversation.answering`."""
+        return self._detection.answer_owed or self._responses.busy
+
+    @property
+    def awaits_us(self) -> bool:
+        """See `Conversation.awaits_us`."""
+        return self._functions.pending
+
+    @property
     def transcribing(self) -> bool:
         """See `Conversation.transcribing`."""
         return self._detection.transcribing
@@ -141,7 +164,7 @@ class RealtimeProtocol:
         if type.partition(".")[0] not in SERVER_NAMESPACES:
             return self._ignored(f"`{type}`, which is no event of its own")
         outputs: list[Output] = [server_event(event)]
-        react = self._reactions.get(type)
+        react = self._reactions.get(ga_name(type))
         if react is not None:
             outputs += react(event)
         return [output for output in outputs if not self._items.repeats(output)]
@@ -225,13 +248,17 @@ class RealtimeProtocol:
         """See `Conversation.elapsed`."""
         return self._interruption.elapsed(ms)
 
+    def fell_silent(self, response_id: str) -> list[Output]:
+        """See `Conversation.fell_silent`."""
+        return list(self._responses.fell_silent(response_id))
+
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:
         """See `Conversation.listen`."""
         return self._interruption.listen(frame)
 
     def update(self, session: Mapping[str, Any]) -> list[Output]:
         """See `Conversation.update`."""
-        return [self._commands.make("session.update", session={**session, "type": "realtime"})]
+        return [self._session_events.update(session)]
 
     def replay(self, items: Sequence[Item]) -> list[Output]:
         """See `Conversation.replay`."""

@@ -42,6 +42,8 @@ class Response:
     playing: Playing = Playing.NOT_YET
     spoken: dict[tuple[str, int], str] = field(default_factory=dict)
     """Text by item and content index, in the order of their appearance."""
+    voiced: bool = False
+    """Whether there is sound in it, by what was said before its end."""
     reported: bool = False
 
     @property
@@ -101,14 +103,17 @@ class Responses:
         spoken = self._known(id).spoken
         spoken[key] = text if whole else spoken.get(key, "") + text
 
+    def voiced(self, id: str) -> None:
+        """There is sound in a response."""
+        self._known(id).voiced = True
+
     def done(self, id: str, response: Mapping[str, Any]) -> Iterator[AssistantTranscript]:
         """A response has been generated, or will not be."""
         known = self._known(id)
         known.generating = False
         known.status = text_of(response, "status") or "completed"
-        audible = False
+        audible = known.voiced or has_audio(response)
         for key, part in _parts(response):
-            audible = audible or part.get("type") in {"output_audio", "audio"}
             known.spoken.setdefault(key, text_of(part, "transcript") or text_of(part, "text"))
         finished = known.status in {"completed", "incomplete"} and not known.reported
         if audible and finished and known.playing is Playing.NOT_YET:
@@ -136,6 +141,13 @@ class Responses:
         if known.playing is not Playing.CUT_OFF:
             known.playing = Playing.CUT_OFF if cut_off else Playing.OVER
         yield from self._report(known)
+
+    def fell_silent(self, id: str) -> Iterator[AssistantTranscript]:
+        """Nothing more is heard of a response that this server does not say to be playing."""
+        known = self._known(id)
+        if known.playing is Playing.AWAITED:
+            known.playing = Playing.NOT_YET
+            yield from self._report(known)
 
     def interrupted(self, ids: Iterable[str]) -> Iterator[AssistantTranscript]:
         """Nothing more of these will be heard; how much was, the server says if it played any."""
@@ -177,6 +189,11 @@ class Responses:
                     response_id=response.id,
                     interrupted=response.interrupted,
                 )
+
+
+def has_audio(response: Mapping[str, Any]) -> bool:
+    """Return whether a finished response says that there is sound in it."""
+    return any(part.get("type") in ("output_audio", "audio") for _, part in _parts(response))
 
 
 def _parts(response: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Mapping[str, Any]]]:

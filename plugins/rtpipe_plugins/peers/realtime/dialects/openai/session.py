@@ -11,12 +11,18 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     object_of,
     text_of,
 )
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import flat, is_flat, nested
+from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
+    Direction,
+    UnknownFormat,
+    shown_format,
+)
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES, CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rtpipe_plugins.peers.realtime.dialects.conversation import Output
+    from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Output
     from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
@@ -39,6 +45,8 @@ class SessionCheck:
         """Whether the server has shown its session."""
         self.over = False
         """Whether the session stands."""
+        self.flat = False
+        """Whether the server speaks as the beta did."""
         self.expires_at: float | None = None
         """See `Conversation.expires_at`."""
 
@@ -48,10 +56,11 @@ class SessionCheck:
         self.changed(session)
         if self.over or self._asked is not None:
             return {}
-        return difference(self._wanted, session) if self._given else self._wanted
+        return difference(self._wanted, nested(session)) if self._given else self._wanted
 
     def changed(self, session: Mapping[str, Any]) -> None:
         """Take what the server shows of the session at any time."""
+        self.flat = self.flat or is_flat(session)
         ends = session.get("expires_at")
         if isinstance(ends, int | float):
             self.expires_at = ends if ends > 0 else None
@@ -80,6 +89,12 @@ class SessionCheck:
         self._asked = None
 
 
+_UNREADABLE: dict[Direction, str] = {
+    "output": "the server speaks in `{}`, which cannot be played here",
+    "input": "the server listens to `{}`, which cannot be made here",
+}
+
+
 class SessionEvents:
     """Reacts to the events about the session.
 
@@ -88,6 +103,7 @@ class SessionEvents:
         session: Whether it is the one that was asked for.
         detection: Of the visitor's turns; the session has its settings.
         requests: What waits for it.
+        reads_audio: Whether the audio travels in events, in the format that the session has.
     """
 
     def __init__(
@@ -96,7 +112,11 @@ class SessionEvents:
         session: SessionCheck,
         detection: TurnDetection,
         requests: ResponseRequests,
+        *,
+        reads_audio: bool,
     ) -> None:
+        self._reads_audio = reads_audio
+        self._unreadable: dict[Direction, str] = {}
         self._commands = commands
         self._session = session
         self._detection = detection
@@ -109,25 +129,43 @@ class SessionEvents:
         """By the event's name."""
 
     def stands(self) -> list[Output]:
-        """The session is as asked for, or has to do."""
+        """The session is as asked for, or has to do: where its audio can be read."""
+        for problem in self._unreadable.values():
+            return [Ended(CallRefused(problem))]
+        if self._session.over:
+            return []
         self._session.end()
         return self._requests.due()
 
+    def update(self, session: Mapping[str, Any]) -> Command:
+        """Return the command that changes this of the session, in the server's own shape."""
+        asked = flat(session) if self._session.flat else {**session, "type": "realtime"}
+        return self._commands.make("session.update", session=asked)
+
     def _created(self, event: Mapping[str, Any]) -> list[Output]:
-        session = object_of(event, "session")
-        self._detection.session(session)
-        missing = self._session.shown(session)
+        missing = self._session.shown(self._take(event))
         if not missing:
             return [] if self._session.waiting else self.stands()
-        update = self._commands.make("session.update", session={**missing, "type": "realtime"})
+        update = self.update(missing)
         self._session.asked(str(update.data["event_id"]))
         return [update]
 
     def _updated(self, event: Mapping[str, Any]) -> list[Output]:
+        self._session.changed(self._take(event))
+        return self.stands()
+
+    def _take(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         session = object_of(event, "session")
-        self._detection.session(session)
-        self._session.changed(session)
-        return [] if self._session.over else self.stands()
+        shown = nested(session)
+        self._detection.session(shown)
+        for direction, problem in _UNREADABLE.items():
+            try:
+                if shown_format(shown, direction) is not None:
+                    self._unreadable.pop(direction, None)
+            except UnknownFormat as unknown:
+                if self._reads_audio:
+                    self._unreadable[direction] = problem.format(unknown)
+        return session
 
     def _error(self, event: Mapping[str, Any]) -> list[Output]:
         error = object_of(event, "error")

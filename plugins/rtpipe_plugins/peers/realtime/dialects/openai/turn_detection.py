@@ -46,6 +46,11 @@ class TurnDetection:
         return self._settings is not None
 
     @property
+    def answer_owed(self) -> bool:
+        """Whether the server has a turn that it is to answer by itself."""
+        return self._answer_owed
+
+    @property
     def transcribing(self) -> bool:
         """Whether words of the visitor's are still unknown."""
         return bool(self._untranscribed)

@@ -46,6 +46,7 @@ class VisitorEvents:
             "conversation.item.input_audio_transcription.delta": self._transcribing,
             "conversation.item.input_audio_transcription.failed": self._not_transcribed,
             "conversation.item.done": self._item_done,
+            "conversation.item.created": self._item_done,  # all that the beta says of it
         }
         """By the event's name."""
 

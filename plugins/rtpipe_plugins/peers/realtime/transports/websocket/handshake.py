@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.dialect import Signaling, SocketRequest
 
 _CLOSE_S = 1.0
+_MOST_BYTES = 40 * 1024 * 1024
+"""Longest message to take: ten minutes of 24 kHz in base64, some servers send an answer at once."""
 
 
 class Handshake:
@@ -57,6 +59,7 @@ class Handshake:
                 request.url,
                 headers=request.headers,
                 autoping=False,
+                max_msg_size=_MOST_BYTES,
                 # pyright does not know attrs' older decorator.
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),  # pyright: ignore[reportCallIssue]
             )

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeServerEvent
 
-from plugins.peers.realtime.dialects.openai.talk import Talk, created
+from plugins.peers.realtime.dialects.openai.talk import LOG, Talk, created
 from rtpipe.catalogue.describe import describe_events
 from rtpipe.catalogue.plugins import Registry
 from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
@@ -154,9 +154,8 @@ def test_no_server_speaks_in_our_name(name: str, body: Any, star: str, over_webs
     """Whatever a stage or the framework publishes, a server's event of that type is none."""
     fields = body if isinstance(body, dict) else {"value": body}
     message = json.dumps({**fields, "type": name.replace("*", star)})
-    steps = (
-        RealtimeMediaServer(LoudspeakerPosition()).arrived(message) if over_websocket else [message]
-    )
+    playout = RealtimeMediaServer(LoudspeakerPosition(), LOG)
+    steps = playout.arrived(message) if over_websocket else [message]
     talk = Talk()
     assert [out for step in steps for out in talk.protocol.receive(step)] == []
     assert talk.protocol.malformed == len(steps) == 1

@@ -138,6 +138,14 @@ class ToyConversation:
         self.expires_at: float | None = None
 
     @property
+    def answering(self) -> bool:
+        return not self.idle
+
+    @property
+    def awaits_us(self) -> bool:
+        return False
+
+    @property
     def idle(self) -> bool:
         return self._playing is None and not self._owed
 
@@ -207,6 +215,9 @@ class ToyConversation:
         return []
 
     def elapsed(self, ms: float) -> list[Output]:
+        return []
+
+    def fell_silent(self, response_id: str) -> list[Output]:
         return []
 
     def listen(self, frame: AudioFrame) -> list[AudioFrame]:

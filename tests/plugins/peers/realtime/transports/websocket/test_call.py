@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from helpers.sound import fill, tone
 from plugins.peers.realtime.visiting import FORGED, KEY, Visit
 from rtpipe import EnvironmentProblem, ExitCode, NotConnected, audio
-from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
+from rtpipe_plugins.peers.realtime.errors import AnswerGivenUp, CallRefused, CallUnavailable
 
 
 class Server:
@@ -247,6 +247,97 @@ async def test_a_cancelled_answer_is_silent_at_once_and_truncated(
         truncate = await server.received("conversation.item.truncate")
         assert 0 <= truncate["audio_end_ms"] < 2000
         assert not [c for c in server.commands if c["type"] == "output_audio_buffer.clear"]
+
+
+async def test_the_next_answer_keeps_its_beginning(
+    server: Server, visit: Any, published: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        await server.speak(tone(5.0)[::2])
+        await published.wait_for("turn.answer_started")
+        call.stage.cancel()
+        await server.speak(tone(0.4)[::2], "resp_2")
+        await published.wait_for("turn.answer_stopped", 2)
+        named = [f for f in call.frames if audio.meta(f).extra.get("response_id") == "resp_2"]
+        pcm = np.concatenate([audio.pcm(frame)[:, 0] for frame in named])
+        loud = np.flatnonzero(np.abs(pcm) > 500)
+        assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.4, abs=0.003)
+
+
+async def test_an_answer_that_is_said_to_have_sound_and_has_none_is_over(
+    server: Server, visit: Any, published: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        await server.speak(np.zeros(0, np.int16))
+        await published.wait_for("response.done")
+        conversation = call.stage._manager.call.conversation
+        assert conversation.idle
+
+
+async def test_an_answer_that_never_comes_is_given_up_and_said(
+    server: Server, visit: Any, published: Any
+) -> None:
+    async with visit(patience_s=0.2) as call:
+        await call.begin()
+        place = {"item_id": "item_U"}
+        await server.send("input_audio_buffer.speech_started", **place, audio_start_ms=0)
+        await server.send("input_audio_buffer.speech_stopped", **place, audio_end_ms=900)
+        await server.send("input_audio_buffer.committed", **place)
+        await published.wait_for("input_audio_buffer.committed")
+        call.inlet.close()
+        with pytest.raises(AnswerGivenUp) as raised:
+            await call.over()
+        assert raised.value.exit_code is ExitCode.TEMPORARY
+    (given_up,) = published.of("realtime.answer_given_up")
+    assert given_up.silent_s >= 0.2
+    assert "gave up" in given_up.line()
+    (bye,) = published.of("realtime.disconnected")
+    assert bye.reason == given_up.line()
+
+
+async def test_noise_at_full_scale_is_turned_down_and_said_once(
+    server: Server, visit: Any, published: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = np.random.default_rng(1).integers(-32768, 32768, 2400).astype(np.int16)
+    async with visit() as call:
+        await call.begin()
+        await server.speak(noise)
+        await server.speak(noise, "resp_2")
+        await published.wait_for("output_audio_buffer.stopped", 2)
+        await published.wait_for("realtime.noise_limited")
+    (limited,) = published.of("realtime.noise_limited")
+    assert "noise" in limited.line()
+    assert "turned down as noise" in caplog.text
+    assert np.abs(call.pcm()[2000:].astype(np.int32)).max() < 32767 / 8
+
+
+async def test_a_format_that_cannot_be_played_ends_a_call_that_stands(
+    server: Server, visit: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        opus = {"output": {"format": {"type": "audio/opus"}}}
+        await server.send("session.updated", session={"type": "realtime", "audio": opus})
+        with pytest.raises(CallRefused, match="audio/opus"):
+            await call.over()
+
+
+@pytest.mark.slow
+async def test_seventy_seconds_in_one_event_are_played_from_the_first_to_the_last(
+    server: Server, visit: Any, published: Any
+) -> None:
+    async with visit() as call:
+        await call.begin()
+        await server.speak(np.concatenate([tone(1.0)[::2], np.zeros(69 * 24_000, np.int16)]))
+        delta = await published.wait_for("response.output_audio.delta")
+        assert delta.payload()["audio_ms"] == 70_000
+        await published.wait_for("turn.answer_started")
+        playout = call.stage._manager.call.transport._media_server
+        assert playout.waiting_ms > 65_000
+        await server.send("response.created", response={"id": "resp_2", "conversation_id": "c"})
+        await published.wait_for("response.created", 2)  # the connection has survived it
 
 
 async def test_a_server_that_speaks_in_our_name_is_not_heard(

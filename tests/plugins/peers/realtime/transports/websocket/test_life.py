@@ -76,7 +76,7 @@ def called(socket: Socket, test: Any, **options: Any) -> None:
         call = WebSocketTransport(
             opener,
             key,
-            RealtimeMediaServer(LoudspeakerPosition()),
+            RealtimeMediaServer(LoudspeakerPosition(), LOG),
             lambda _: None,
             clock=Clock(),
             log=LOG,
