@@ -12,12 +12,18 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Recent
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
+    object_of,
+    objects_of,
+    text_of,
+)
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_STATUSES = {"completed", "cancelled", "incomplete", "failed"}
+_NAMELESS = "nameless_"  # of responses to which the server gives no id that can be used
 _REMEMBERED = 64  # responses; late events of older ones are as good as unknown
 
 
@@ -39,6 +45,7 @@ class Response:
     in_band: bool = True
     generating: bool = False
     status: str = ""
+    reason: str = ""
     playing: Playing = Playing.NOT_YET
     spoken: dict[tuple[str, int], str] = field(default_factory=dict)
     """Text by item and content index, in the order of their appearance."""
@@ -60,6 +67,7 @@ class Responses:
 
     def __init__(self) -> None:
         self._by_id: Recent[str, Response] = Recent(_REMEMBERED)
+        self._nameless = 0
 
     @property
     def generating(self) -> bool:
@@ -86,9 +94,37 @@ class Responses:
             or (r.generating and r.playing is not Playing.CUT_OFF)
         ]
 
+    def begun(self, id: str) -> str:
+        """Return the name of a response that begins: the server's, or else one of ours."""
+        if id:
+            return id
+        self._nameless += 1
+        return f"{_NAMELESS}{self._nameless}"
+
+    def generated_one(self, id: str) -> str:
+        """Return the response that is meant by news of the generating: the only one it can be."""
+        if id in self._by_id:
+            return id
+        running = [r.id for r in self._by_id.values() if r.generating]
+        if id:
+            running = [name for name in running if name.startswith(_NAMELESS)]
+        return running[-1] if running else self.begun(id)
+
+    def played_one(self, id: str) -> str:
+        """Return the response that is meant by news of the playing: the only one it can be."""
+        if id in self._by_id:
+            return id
+        heard = [r.id for r in self._by_id.values() if r.playing in {Playing.NOW, Playing.AWAITED}]
+        if id:
+            heard = [name for name in heard if name.startswith(_NAMELESS)]
+        return heard[-1] if heard else self.generated_one(id)
+
     def created(self, id: str, *, in_band: bool) -> Iterator[AssistantTranscript]:
         """A response has begun."""
         for earlier in list(self._by_id.values()):
+            if in_band and earlier.in_band and earlier.id != id and earlier.generating:
+                earlier.generating = False  # there is one at a time: news of its end was lost
+                yield from self._report(earlier)
             if in_band and earlier.playing is Playing.AWAITED:
                 earlier.playing = Playing.NOT_YET  # this server does not say what it plays
                 yield from self._report(earlier)
@@ -105,7 +141,7 @@ class Responses:
         """A response has been generated, or will not be."""
         known = self._known(id)
         known.generating = False
-        known.status = text_of(response, "status") or "completed"
+        known.status, known.reason = how_it_ended(response)
         audible = False
         for key, part in _parts(response):
             audible = audible or part.get("type") in {"output_audio", "audio"}
@@ -176,7 +212,22 @@ class Responses:
                     item_id=item_id,
                     response_id=response.id,
                     interrupted=response.interrupted,
+                    status=response.status or "completed",
+                    reason=response.reason,
                 )
+
+
+def how_it_ended(response: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the status of a response that is done, and the server's reason for it, if any.
+
+    A status that is none of OpenAI's is taken for `completed`: what was generated is there.
+    """
+    status = text_of(response, "status")
+    if status not in _STATUSES or status == "completed":
+        return "completed", ""
+    details = object_of(response, "status_details")
+    error = object_of(details, "error")
+    return status, text_of(details, "reason") or text_of(error, "code")
 
 
 def _parts(response: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Mapping[str, Any]]]:

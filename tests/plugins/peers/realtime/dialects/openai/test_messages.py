@@ -80,7 +80,7 @@ def test_an_unknown_event_passes_through() -> None:
 def test_what_is_no_event_is_counted_and_ignored(message: str | bytes) -> None:
     talk = Talk()
     assert talk.protocol.receive(message) == []
-    assert talk.protocol.malformed == 1
+    assert talk.protocol.invalid_events == 1
     assert talk.hear(created("r")) != []
 
 
@@ -90,7 +90,7 @@ def test_an_event_that_is_not_the_servers_is_told_of_by_name_and_once(
     talk = Talk()
     for type in ("recorder.failed", "level", "recorder.failed"):
         assert talk.hear({"type": type, "path": "x"}) == []
-    assert talk.protocol.malformed == 3
+    assert talk.protocol.invalid_events == 3
     assert [(record.levelname, record.message) for record in caplog.records] == [
         (
             "WARNING",
@@ -159,7 +159,7 @@ def test_no_server_speaks_in_our_name(name: str, body: Any, star: str, over_webs
     )
     talk = Talk()
     assert [out for step in steps for out in talk.protocol.receive(step)] == []
-    assert talk.protocol.malformed == len(steps) == 1
+    assert talk.protocol.invalid_events == len(steps) == 1
 
 
 @settings(max_examples=60, deadline=None)
