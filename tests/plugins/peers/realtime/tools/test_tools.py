@@ -81,9 +81,10 @@ def test_what_is_openais_goes_there_as_it_stands() -> None:
         "server_url": "https://example.org/mcp",
         "authorization": "tok-123456",
     }
-    made = options(function, mcp)
+    made = options({**function, "timeout_s": 60}, {**mcp, "approve": False})
     assert session_object(made)["tools"] == [function, mcp]
-    assert made.own_tools() == []
+    assert made.own_tools() == ["f"]
+    assert made.approvals() == {"shop": False}
     assert made.secrets() == ["tok-123456"]
 
 
@@ -191,6 +192,7 @@ async def test_a_function_is_called_with_what_its_hints_say(
         "call_id": "call_1",
         "name": "opening_hours",
         "arguments": {"day": "Monday", "holiday": True},
+        "answered_by": "stage",
     }
     assert returned[1].output == "2 seats in the café"
     assert returned[1].duration_ms >= 0
