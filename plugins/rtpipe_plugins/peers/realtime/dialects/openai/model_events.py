@@ -67,7 +67,7 @@ class ModelEvents:
     def _created(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")
         id, in_band = text_of(response, "id"), response.get("conversation_id", "") is not None
-        id = self._responses.begun(id)
+        id = self._responses.name(id)
         self._requests.sequencer.created(in_band=in_band)
         if in_band:
             self._detection.answered()
@@ -89,6 +89,9 @@ class ModelEvents:
     def _done(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")
         id = self._responses.generated_one(text_of(response, "id"))
+        if not self._responses.begun_before(id):  # news of its beginning was lost
+            in_band = response.get("conversation_id", "") is not None
+            self._requests.sequencer.created(in_band=in_band)
         tokens = object_of(response, "usage").get("output_tokens")
         outputs: list[Output] = [Generated(tokens)] if isinstance(tokens, int) else []
         outputs += self._responses.done(id, response)

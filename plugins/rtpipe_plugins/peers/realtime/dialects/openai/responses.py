@@ -43,6 +43,7 @@ class Response:
 
     id: str
     in_band: bool = True
+    begun: bool = False
     generating: bool = False
     status: str = ""
     reason: str = ""
@@ -94,7 +95,11 @@ class Responses:
             or (r.generating and r.playing is not Playing.CUT_OFF)
         ]
 
-    def begun(self, id: str) -> str:
+    def begun_before(self, id: str) -> bool:
+        """Whether the server has said that this response begins."""
+        return id in self._by_id and self._by_id[id].begun
+
+    def name(self, id: str) -> str:
         """Return the name of a response that begins: the server's, or else one of ours."""
         if id:
             return id
@@ -108,7 +113,7 @@ class Responses:
         running = [r.id for r in self._by_id.values() if r.generating]
         if id:
             running = [name for name in running if name.startswith(_NAMELESS)]
-        return running[-1] if running else self.begun(id)
+        return running[-1] if running else self.name(id)
 
     def played_one(self, id: str) -> str:
         """Return the response that is meant by news of the playing: the only one it can be."""
@@ -129,7 +134,7 @@ class Responses:
                 earlier.playing = Playing.NOT_YET  # this server does not say what it plays
                 yield from self._report(earlier)
         response = self._known(id)
-        response.in_band = in_band
+        response.in_band, response.begun = in_band, True
         response.generating = not response.status
 
     def heard(self, id: str, key: tuple[str, int], text: str, *, whole: bool) -> None:
@@ -145,7 +150,9 @@ class Responses:
         audible = False
         for key, part in _parts(response):
             audible = audible or part.get("type") in {"output_audio", "audio"}
-            known.spoken.setdefault(key, text_of(part, "transcript") or text_of(part, "text"))
+            words = text_of(part, "transcript") or text_of(part, "text")
+            if key not in known.spoken or (words and known.status == "completed"):
+                known.spoken[key] = words  # a delta may have been lost
         finished = known.status in {"completed", "incomplete"} and not known.reported
         if audible and finished and known.playing is Playing.NOT_YET:
             known.playing = Playing.AWAITED
