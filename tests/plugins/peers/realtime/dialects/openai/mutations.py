@@ -1,6 +1,6 @@
 """A server gone mad: recorded events, each spoilt in some way, and what must hold all the same.
 
-    PYTHONPATH=tests python -m plugins.peers.realtime.dialects.openai.mutations 1000000 [SEED]
+PYTHONPATH=tests python -m plugins.peers.realtime.dialects.openai.mutations 1000000 [SEED]
 """
 
 from __future__ import annotations
@@ -256,5 +256,6 @@ _AS_IT_TRAVELS: tuple[Callable[[str, random.Random], str | bytes], ...] = (
 if __name__ == "__main__":
     wanted = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(2**32)
-    print(f"{wanted} events, seed {seed}", flush=True)
-    print(f"none ended anything; {run(wanted, seed)} were counted as odd")
+    sys.stdout.write(f"{wanted} events, seed {seed}\n")
+    sys.stdout.flush()
+    sys.stdout.write(f"none ended anything; {run(wanted, seed)} were counted as odd\n")

@@ -14,8 +14,8 @@ from openai.types.realtime import RealtimeServerEvent
 from plugins.peers.realtime.dialects.openai.talk import Talk, created
 from rtpipe.catalogue.describe import describe_events
 from rtpipe.catalogue.plugins import Registry
-from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
 from rtpipe_plugins.peers.realtime.dialects.openai.boundary.boundary import MAX_CHARACTERS
+from rtpipe_plugins.peers.realtime.dialects.openai.media_server import RealtimeMediaServer
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import SERVER_EVENTS
 from rtpipe_plugins.peers.realtime.events import RealtimeEventInvalid, ServerEvent
 from rtpipe_plugins.peers.realtime.loudspeaker_position import LoudspeakerPosition
