@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,35 @@ async def test_what_could_not_be_used_is_counted_at_the_end(
     json.dumps(told.as_dict())
     (disconnected,) = published.of("realtime.disconnected")
     assert disconnected.invalid_events >= 1
+
+
+PIPELINE = """
+version: 1
+stages:
+  - tone: {waveform: silence, duration_s: 60, realtime: true}
+  - realtime:
+      provider: embedded
+      script: dialog.yaml
+      tools: [{type: function, name: open_door}]
+  - blackhole
+events:
+  - jsonl: events.jsonl
+  - match: pipeline.started
+    do: [realtime.text("Open the door!")]
+  - match: tool.called
+    where: {name: open_door}
+    do: ['realtime.answer_call(output={open: true}, name=open_door)']
+"""
+
+
+@pytest.mark.slow
+def test_a_route_answers_a_function(script: Path) -> None:
+    path = script.with_name("pipeline.yaml")
+    path.write_text(PIPELINE)
+    command = [sys.executable, "-m", "rtpipe", "run", path, "--until", "transcript.assistant"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    lines = script.with_name("events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [e["output"] for e in events if e["type"] == "tool.returned"] == ['{"open":true}']
+    assert [e["text"] for e in events if e["type"] == "transcript.assistant"] == ["It is open."]
+    assert not [e for e in events if e["type"] == "route.failed"]
