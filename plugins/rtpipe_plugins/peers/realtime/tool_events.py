@@ -118,6 +118,11 @@ class McpCalled(Event):
     name: str
     arguments: str
 
+    def line(self) -> str:
+        """See `Event.line`."""
+        given = f" with {self.arguments}" if self.arguments else ""
+        return f"`{self.name}` of the MCP server `{self.server_label}` runs{given}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class McpReturned(Event):
@@ -128,6 +133,10 @@ class McpReturned(Event):
     server_label: str
     name: str
     output: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"`{self.name}` of the MCP server `{self.server_label}` returned {self.output}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,15 +79,15 @@ SERVER_NAMESPACES = {type.partition(".")[0] for type in SERVER_EVENTS} | {"trans
 published as it comes; an event of another namespace would pass for one of ours on the bus."""
 
 
-def server_event(data: Mapping[str, Any], usable: Mapping[str, Any]) -> ServerEvent:
+def server_event(data: Mapping[str, Any], usable: Mapping[str, Any] | None = None) -> ServerEvent:
     """Return an event of the server, as important as it is to a person.
 
     Args:
         data: Its JSON object, with a `type`.
-        usable: The same without what cannot be used.
+        usable: The same without what cannot be used; None: nobody has looked.
     """
     name = data["type"]
-    benign = text_of(object_of(usable, "error"), "code") in BENIGN_CODES
+    benign = text_of(object_of(data if usable is None else usable, "error"), "code") in BENIGN_CODES
     kind = ServerDetail if benign else _class_of(name)
     return kind(type=name, data=data, usable=usable)
 

@@ -74,7 +74,7 @@ def test_a_call_that_failed_is_told_once_in_any_order(first: str) -> None:
         done("r"),
     )
     assert mcp(talk) == [
-        "mcp.called: mcp.called item_id=mcp_1 server_label=shop name=buy arguments={}",
+        "mcp.called: `buy` of the MCP server `shop` runs with {}",
         "mcp.failed: `buy` of the MCP server `shop` failed: sold out",
     ]
 

@@ -33,6 +33,7 @@ def test_every_recorded_event_reaches_the_bus_under_its_name(sequences: dict[str
     published = talk.said(ServerEvent)
     assert [dict(event.data) for event in published] == sent
     assert all(event.as_dict()["type"] == event.data["type"] for event in published)
+    assert talk.said(RealtimeEventInvalid) == []
 
 
 def test_the_vocabulary_is_openais() -> None:
