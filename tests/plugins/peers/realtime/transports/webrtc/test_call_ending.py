@@ -27,7 +27,8 @@ async def test_a_closed_channel_ends_the_call_with_its_reason(
         with pytest.raises(NotConnected):
             call.stage.say("Hello?")
     (bye,) = published.of("realtime.disconnected")
-    assert bye.payload() == {"reason": "the server has closed the event channel"}
+    reason = "the server has closed the event channel"
+    assert bye.payload() == {"reason": reason, "invalid_events": 0}
     assert not [path for path, _, _ in answerer.requests if path.endswith("hangup")]
 
 
