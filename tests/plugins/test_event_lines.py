@@ -42,22 +42,26 @@ ONLY_LOGGED = {
     "device.drift_measured",
     "latency.turn_measured",
     "link.flushed",
+    "mcp.called",
+    "mcp.returned",
+    "mcp.tools_listed",
     "mute_gate.closed",
     "mute_gate.opened",
     "pipeline.started",
     "playback.started",
     "playback.stopped",
     "realtime.media_measured",
+    "realtime.response_cancelled",
     "recorder.segment_started",
     "recorder.started",
     "recorder.turn_recorded",
+    "tool.called",
+    "tool.returned",
     "turn.answer_cut",
     "turn.answer_started",
     "turn.answer_stopped",
     "turn.user_started",
     "turn.user_stopped",
-    "tool.called",
-    "tool.returned",
     "vad.speech_started",
     "vad.speech_stopped",
 }
@@ -80,7 +84,8 @@ EVENTS = list(shipped())
 
 def example(event: type[Event]) -> Event:
     """Return an event whose texts have more lines than one."""
-    given = {"str": "two\nlines", "float": 1.5, "int": 2, "bool": True}
+    texts = ("two\nlines", "more")
+    given = {"str": texts[0], "float": 1.5, "int": 2, "bool": True, "tuple[str, ...]": texts}
     return event(
         **{
             field.name: given.get(f"{field.type}")
@@ -200,7 +205,8 @@ def test_trouble_reaches_the_terminal_without_a_log(
         ("response.output_audio.delta", "DETAIL"),
         ("conversation.item.added", "DETAIL"),
         ("response.done", "INFO"),
-        ("mcp_list_tools.failed", "ERROR"),
+        ("conversation.item.input_audio_transcription.failed", "ERROR"),
+        ("mcp_list_tools.failed", "DETAIL"),
         ("novel.thing", "INFO"),
     ],
 )

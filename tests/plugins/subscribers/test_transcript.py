@@ -107,6 +107,7 @@ def test_jsonl_has_an_object_for_each_turn(tmp_path: Path) -> None:
             "speaker": "user",
             "text": "Where is the café?",
             "interrupted": False,
+            "status": "completed",
         }
     ]
 

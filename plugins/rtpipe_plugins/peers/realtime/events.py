@@ -14,7 +14,7 @@ from rtpipe.events import (
     TurnUserStopped,
     plain_values,
 )
-from rtpipe_plugins.child.process import last_words
+from rtpipe_plugins.peers.realtime.tool_events import TOOL_EVENTS
 from rtpipe_webrtc.statistics import MediaStatistics
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerEvent(Event):
-    """An event of the server under its own name, its payload untouched.
+    """An event of the server under its own name, its payload as it came.
 
     Attributes:
         data: The event's JSON object.
+        usable: The same without what is of the wrong type, where a dialect has looked.
     """
 
     data: Mapping[str, Any]
+    usable: Mapping[str, Any] | None = None
 
     def payload(self) -> Mapping[str, Any]:
         """Return the server's JSON object."""
@@ -85,11 +87,17 @@ class RealtimeConnected(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RealtimeDisconnected(Event):
-    """The call is over."""
+    """The call is over.
+
+    Attributes:
+        reason: What ended it.
+        invalid_events: How many of the server's events could not be used, or only in part.
+    """
 
     importance = Importance.NOTICE
     type: str = "realtime.disconnected"
     reason: str
+    invalid_events: int = 0
 
     def line(self) -> str:
         """See `Event.line`."""
@@ -180,6 +188,99 @@ class RealtimeAnswerGivenUp(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RealtimeEventInvalid(Event):
+    """The server sent what could not be used; told the 1st, 10th, 100th time of each kind.
+
+    Attributes:
+        event: The event's name; "" where it has none.
+        problem: What is wrong with it.
+        ignored: Whether nothing of it could be used.
+        count: How often that has come in this call.
+    """
+
+    importance = Importance.WARNING
+    type: str = "realtime.event_invalid"
+    event: str
+    problem: str
+    ignored: bool
+    count: int
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        what = f"`{self.event}`" if self.event else "something"
+        how = "was ignored" if self.ignored else "was used in part"
+        again = f" ({self.count} times)" if self.count > 1 else ""
+        return f"the server sent {what} that {how}: {self.problem}{again}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeResponseCancelled(Event):
+    """The generating of an answer was broken off.
+
+    Attributes:
+        response_id: The server's name for the answer.
+        reason: `turn_detected`: the visitor spoke; `client_cancelled`: we asked for it.
+    """
+
+    type: str = "realtime.response_cancelled"
+    response_id: str
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the answer was cancelled: {_REASONS.get(self.reason, self.reason or _UNTOLD)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeResponseIncomplete(Event):
+    """An answer stops before its end.
+
+    Attributes:
+        response_id: The server's name for the answer.
+        reason: `max_output_tokens` or `content_filter`, or what else the server says.
+    """
+
+    importance = Importance.WARNING
+    type: str = "realtime.response_incomplete"
+    response_id: str
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the answer is incomplete: {_REASONS.get(self.reason, self.reason or _UNTOLD)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeResponseFailed(Event):
+    """The model could not answer.
+
+    Attributes:
+        response_id: The server's name for the answer.
+        code: The error's code; "" where the server gives none.
+        message: The server's words; "" where it has none.
+    """
+
+    importance = Importance.ERROR
+    type: str = "realtime.response_failed"
+    response_id: str
+    code: str
+    message: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"the model could not answer: {self.message or self.code or _UNTOLD}"
+
+
+_UNTOLD = "the server does not say why"
+_REASONS = {
+    "turn_detected": "the visitor spoke",
+    "client_cancelled": "we asked for it",
+    "max_output_tokens": "it reached max_output_tokens",
+    "content_filter": "the server's content filter cut it off",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealtimeMedia(MediaStatistics, Event):
     """How the sound of a WebRTC call fares; told every 5 s. Counts are since the call began.
 
@@ -226,6 +327,8 @@ class AssistantTranscript(Event):
     Attributes:
         text: All that was generated, heard or not.
         interrupted: Whether it was cut off.
+        status: How the generating ended: `completed`, `cancelled`, `incomplete` or `failed`.
+        reason: Why, as the server says: `turn_detected`, `max_output_tokens`, `content_filter`, …
     """
 
     importance = Importance.NOTICE
@@ -235,72 +338,36 @@ class AssistantTranscript(Event):
     item_id: str
     response_id: str
     interrupted: bool
+    status: str = "completed"
+    reason: str = ""
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"{self.text} (interrupted)" if self.interrupted else self.text
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolCalled(Event):
-    """A function or a command runs, because the model asked for it.
-
-    Attributes:
-        arguments: An object; the text, where what the model wrote is none.
-    """
-
-    type: str = "tool.called"
-    call_id: str
-    name: str
-    arguments: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolReturned(Event):
-    """It is done; `output` is what the model is told."""
-
-    type: str = "tool.returned"
-    call_id: str
-    name: str
-    duration_ms: float
-    output: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolFailed(Event):
-    """It failed, took too long or was broken off; the model is told why.
-
-    Attributes:
-        reason: What happened; the model is told no more.
-        stderr: The end of what a command wrote to its standard error.
-        withheld: Names of the environment variables that a command did not get; see `env`.
-    """
-
-    importance = Importance.ERROR
-    type: str = "tool.failed"
-    call_id: str
-    name: str
-    duration_ms: float
-    reason: str
-    stderr: str = ""
-    withheld: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        more = last_words(self.stderr, self.withheld)
-        return f"the tool `{self.name}` failed: {self.reason}{more}"
+        if self.interrupted:
+            return f"{self.text} (interrupted)"
+        if self.status == "completed":
+            return self.text
+        return (
+            f"{self.text} ({self.status}: {self.reason})"
+            if self.reason
+            else f"{self.text} ({self.status})"
+        )
 
 
 OWN_EVENTS: tuple[type[Event], ...] = (
     RealtimeAnswerGivenUp,
     RealtimeConnected,
     RealtimeDisconnected,
+    RealtimeEventInvalid,
     RealtimeLost,
     RealtimeMedia,
     RealtimeNoiseLimited,
     RealtimeReconnecting,
     RealtimeRolledOver,
     RealtimeBudgetSpent,
+    RealtimeResponseCancelled,
+    RealtimeResponseFailed,
+    RealtimeResponseIncomplete,
     TurnUserStarted,
     TurnUserStopped,
     TurnAnswerStarted,
@@ -308,8 +375,6 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     TurnAnswerCut,
     UserTranscript,
     AssistantTranscript,
-    ToolCalled,
-    ToolReturned,
-    ToolFailed,
+    *TOOL_EVENTS,
 )
 """What the peer says itself, beside what the server says."""

@@ -194,9 +194,14 @@ class RealtimeOptions(Options):
         return self
 
     def own_tools(self) -> list[str]:
-        """Return the names of the functions that are run here."""
+        """Return the names of the functions that are answered here."""
         own = (tool for tool in self.tools if not isinstance(tool, ServerTool))
         return [tool.called for tool in own]
+
+    def approvals(self) -> dict[str, bool]:
+        """Return which MCP servers, by their labels, are approved or denied whatever they ask."""
+        mcp = (tool for tool in self.tools if isinstance(tool, ServerTool))
+        return {tool.label: tool.approve for tool in mcp if tool.approve is not None}
 
     def secrets(self) -> list[str]:
         """Return what must not be seen in texts that come back from the server."""

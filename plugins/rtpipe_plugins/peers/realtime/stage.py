@@ -227,6 +227,44 @@ class Realtime(Peer[RealtimeOptions]):
         self._manager.carry_out(lambda conversation: conversation.image(url, text))
 
     @action
+    def create_item(self, type: str, previous_item_id: str = "", **item: Any) -> None:
+        """Put any item into the conversation; keys of OpenAI's conversation item.
+
+        It stands behind `previous_item_id`, or at the end. Nothing is answered: `respond` asks.
+        """
+        made = {"type": type, **item}
+        self._manager.carry_out(
+            lambda conversation: conversation.create_item(made, previous_item_id)
+        )
+
+    @action
+    def answer_call(self, output: Any, call_id: str = "", name: str = "") -> None:
+        """Answer a function that the model has called and that is declared as `type: function`.
+
+        `output` is what the model is told: a text, or anything that becomes JSON. The oldest call
+        that waits is answered; `name` says of which function, `call_id` which call.
+        """
+        self._toolbox.answer(output, call_id=call_id, name=name)
+
+    @action
+    def approve(self, name: str = "", approval_request_id: str = "", reason: str = "") -> None:
+        """Let a tool of an MCP server run: the oldest that waits for approval, or that `name`."""
+        self._manager.carry_out(
+            lambda conversation: conversation.decide(
+                approve=True, name=name, request_id=approval_request_id, reason=reason
+            )
+        )
+
+    @action
+    def deny(self, name: str = "", approval_request_id: str = "", reason: str = "") -> None:
+        """Do not let a tool of an MCP server run; the model is told the `reason`."""
+        self._manager.carry_out(
+            lambda conversation: conversation.decide(
+                approve=False, name=name, request_id=approval_request_id, reason=reason
+            )
+        )
+
+    @action
     def update(self, **session: Any) -> None:
         """Change the session; keys of OpenAI's session object."""
         self._manager.update(session)

@@ -70,6 +70,7 @@ class TranscriptTurn:
         speaker: user or assistant.
         text: On one line, not empty.
         interrupted: Whether it was cut off.
+        status: How the generating of an answer ended; `completed` also of what the visitor said.
     """
 
     start: float
@@ -77,6 +78,7 @@ class TranscriptTurn:
     speaker: str
     text: str
     interrupted: bool
+    status: str
 
 
 class Transcript(Subscriber[TranscriptOptions]):
@@ -152,7 +154,8 @@ class Transcript(Subscriber[TranscriptOptions]):
         span = self._hearing.span(id)
         start = max(event.at if span.start is None else span.start, self._latest)
         end = max(event.at if span.end is None else span.end, start + 0.001)
-        return TranscriptTurn(start, end, _SPEAKERS[event.type], text, interrupted)
+        status = f"{said.get('status', 'completed')}"
+        return TranscriptTurn(start, end, _SPEAKERS[event.type], text, interrupted, status)
 
     # -- in a thread -------------------------------------------------------------------------------
 
@@ -198,6 +201,7 @@ def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
         "speaker": turn.speaker,
         "text": turn.text,
         "interrupted": turn.interrupted,
+        "status": turn.status,
     }
     return json_text(said) + "\n"
 
@@ -215,7 +219,8 @@ def _on_one_line(text: str) -> str:
 
 
 def _marked(turn: TranscriptTurn) -> str:
-    return f"{turn.text} …" if turn.interrupted else turn.text
+    whole = turn.status == "completed" and not turn.interrupted
+    return turn.text if whole else f"{turn.text} …"
 
 
 def _clock(seconds: float, point: str) -> str:

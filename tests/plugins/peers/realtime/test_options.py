@@ -147,7 +147,10 @@ def test_the_mask_takes_known_secrets_and_what_looks_like_a_key() -> None:
 
 def test_tools_bring_secrets_of_their_own() -> None:
     tool = {"type": "mcp", "authorization": "one", "headers": {"X": "two", "Y": 3}}
-    assert RealtimeOptions(tools=[tool, {"type": "function"}]).secrets() == ["one", "two"]
+    assert RealtimeOptions(tools=[tool, {"type": "function", "name": "f"}]).secrets() == [
+        "one",
+        "two",
+    ]
 
 
 def test_the_stage_says_what_it_is() -> None:
@@ -155,7 +158,7 @@ def test_the_stage_says_what_it_is() -> None:
     assert Realtime.has_clock(RealtimeOptions())
     assert set(Realtime.actions()) == {
         "say", "text", "image", "respond", "cancel", "press", "release", "clear", "commit",
-        "update",
+        "update", "create_item", "answer_call", "approve", "deny",
     }  # fmt: skip
 
 

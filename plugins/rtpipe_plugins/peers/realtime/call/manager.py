@@ -135,8 +135,8 @@ class CallManager:
         match what:
             case Generated(tokens):
                 self._budget.generated(self._ctx.now(), tokens)
-            case ServerEvent(data=data):
-                self._history.take(data, self._ctx.now())
+            case ServerEvent(data=data, usable=usable):
+                self._history.take(data if usable is None else usable, self._ctx.now())
 
     def tell(self, call: ActiveCall) -> None:
         """See to it that the call knows what was said before it: somebody begins to speak."""
@@ -329,8 +329,11 @@ class CallManager:
         lost = str(call.lost.result()) if call.lost.done() else None
         self._turns.end()
         call.conclude()
+        invalid = call.conversation.invalid_events
         self._ctx.publish(
-            RealtimeDisconnected(reason=reason) if lost is None else RealtimeLost(reason=lost)
+            RealtimeDisconnected(reason=reason, invalid_events=invalid)
+            if lost is None
+            else RealtimeLost(reason=lost, invalid_events=invalid)
         )
 
     def _hang_up(self, call: ActiveCall) -> asyncio.Task[None]:

@@ -181,6 +181,24 @@ class Conversation(Protocol):
         """Give the model what a function has returned; it goes on when it has all it called."""
         ...
 
+    def create_item(self, item: Mapping[str, Any], previous_item_id: str) -> list[Output]:
+        """Put any item into the conversation, behind another one; "": at its end."""
+        ...
+
+    def decide(self, *, approve: bool, name: str, request_id: str, reason: str) -> list[Output]:
+        """Answer the oldest request for approval that waits.
+
+        Args:
+            approve: Whether the tool may run.
+            name: The tool's name; "": any.
+            request_id: The server's name for the request; "": any.
+            reason: Why, for the model; "": not told.
+
+        Raises:
+            StageError: No such request waits.
+        """
+        ...
+
     def elapsed(self, ms: float) -> list[Output]:
         """So much of the model's audio has come, audible or not."""
         ...
@@ -214,6 +232,11 @@ class Conversation(Protocol):
 
     def create(self, items: Sequence[Item]) -> list[Output]:
         """Put items into the conversation that no server has had for certain."""
+        ...
+
+    @property
+    def invalid_events(self) -> int:
+        """How many of the server's events could not be used, or only in part."""
         ...
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import (
     ConfigDict,
@@ -146,24 +146,52 @@ class CommandTool(Options):
         return _declaration(self.name, self.description, self.parameters)
 
 
-class ServerTool(Options):
-    """A tool as OpenAI's session object has it; every key goes to the server as it stands."""
+class FunctionTool(Options):
+    """A function that a program answers: a route, a page, whoever calls `answer_call`."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    """`function`: nothing here answers it. `mcp`: the server calls it itself."""
-    name: str | None = None
-    """A function's."""
+    type: Literal["function"]
+    """`function`; its other keys go to the server as they stand."""
+    name: ToolName
+    """What the model calls it."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long the answer may take; after that the model is told that it failed."""
 
     @property
-    def called(self) -> str | None:
+    def called(self) -> str:
         """What the model calls it."""
         return self.name
 
     def declaration(self) -> dict[str, Any]:
-        """Return it as it was given."""
-        return self.model_dump(exclude_unset=True)
+        """Return it as OpenAI's session object has it."""
+        return self.model_dump(exclude_unset=True, exclude={"timeout_s"})
+
+
+class ServerTool(Options):
+    """A tool as OpenAI's session object has it; every other key goes to the server as it stands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """`mcp`: the server calls it itself."""
+    approve: bool | None = None
+    """Whether to approve or deny each call of which the server asks whether it may run it; what
+    `require_approval` asks for. Default: it waits for the actions `approve` and `deny`."""
+
+    @property
+    def called(self) -> None:
+        """What the model calls it: the server knows."""
+        return
+
+    @property
+    def label(self) -> str:
+        """The MCP server's label."""
+        return str((self.model_extra or {}).get("server_label", ""))
+
+    def declaration(self) -> dict[str, Any]:
+        """Return it as OpenAI's session object has it."""
+        return self.model_dump(exclude_unset=True, exclude={"approve"})
 
 
 def _sort(tool: Any) -> str:
@@ -171,12 +199,16 @@ def _sort(tool: Any) -> str:
     given = tool if isinstance(tool, dict) else getattr(tool, "model_fields_set", ())
     if "python" in given:
         return "PythonTool"
-    return "CommandTool" if "command" in given else "ServerTool"
+    if "command" in given:
+        return "CommandTool"
+    type = tool.get("type") if isinstance(tool, dict) else getattr(tool, "type", "")
+    return "FunctionTool" if type == "function" else "ServerTool"
 
 
 Tool: TypeAlias = Annotated[
     Annotated[PythonTool, Tag("PythonTool")]
     | Annotated[CommandTool, Tag("CommandTool")]
+    | Annotated[FunctionTool, Tag("FunctionTool")]
     | Annotated[ServerTool, Tag("ServerTool")],
     Discriminator(_sort),
 ]
@@ -184,7 +216,7 @@ Tool: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model calls a function that is run here.
+    """The model calls a function, which is to be answered here.
 
     Attributes:
         call_id: Which call.

@@ -1,20 +1,26 @@
-"""Tool calls, run off the event loop and within their time."""
+"""Tool calls, run off the event loop or answered by a program, within their time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from rtpipe import RtpipeError
+from rtpipe import RtpipeError, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.thread import in_daemon_thread
-from rtpipe_plugins.peers.realtime.events import ToolCalled, ToolFailed, ToolReturned
-from rtpipe_plugins.peers.realtime.tools.declarations import CommandTool, PythonTool
+from rtpipe_plugins.peers.realtime.tool_events import ToolCalled, ToolFailed, ToolReturned
+from rtpipe_plugins.peers.realtime.tools.declarations import (
+    CommandTool,
+    FunctionTool,
+    PythonTool,
+    ServerTool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +47,16 @@ class _Failed(Exception):  # noqa: N818 - what happened
         self.withheld = () if child is None else child.withheld
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A call that a program is to answer."""
+
+    name: str
+    answer: asyncio.Future[Any]
+
+
 class Toolbox:
-    """Runs functions and commands, a few at a time.
+    """Runs functions and commands, a few at a time, and waits for what programs answer.
 
     Args:
         tools: What there is.
@@ -53,9 +67,8 @@ class Toolbox:
     def __init__(
         self, tools: Sequence[Tool], ctx: StageContext, mask: Callable[[str], str]
     ) -> None:
-        self._tools = {
-            tool.called: tool for tool in tools if isinstance(tool, PythonTool | CommandTool)
-        }
+        self._tools = {tool.called: tool for tool in tools if not isinstance(tool, ServerTool)}
+        self._waiting: dict[str, _Waiting] = {}
         self._ctx = ctx
         self._mask = mask
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -77,6 +90,24 @@ class Toolbox:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    def answer(self, output: Any, *, call_id: str = "", name: str = "") -> None:
+        """Answer the oldest call that waits for a program.
+
+        Args:
+            output: What the model is told: a text, or anything that becomes JSON.
+            call_id: Which call; "": any.
+            name: Of which function; "": any.
+
+        Raises:
+            StageError: No such call waits.
+        """
+        for id, waiting in self._waiting.items():
+            if call_id in {"", id} and name in {"", waiting.name} and not waiting.answer.done():
+                waiting.answer.set_result(output)
+                return
+        which = f"of `{name}` " if name else ""
+        raise StageError(f"no call {which}waits for an answer")
+
     async def close(self) -> None:
         """Break off what runs; a function in a thread goes on to its end, unheard."""
         running = list(self._running)
@@ -85,14 +116,23 @@ class Toolbox:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _run(self, call: ToolCall, answer: Callable[[str], None]) -> None:
-        tool = self._tools[call.name]
-        async with self._room:
+        tool = self._tools.get(call.name)
+        by_program = isinstance(tool, FunctionTool)
+        async with nullcontext() if by_program else self._room:
             began = self._ctx.now()
+            if by_program:  # before it is told of: whoever hears that may answer at once
+                answer_of_program = asyncio.get_running_loop().create_future()
+                self._waiting[call.call_id] = _Waiting(call.name, answer_of_program)
             self._ctx.publish(
-                ToolCalled(call_id=call.call_id, name=call.name, arguments=_shown(call.arguments))
+                ToolCalled(
+                    call_id=call.call_id,
+                    name=call.name,
+                    arguments=_shown(call.arguments),
+                    answered_by="program" if by_program else "stage",
+                )
             )
             try:
-                output = self._mask(await self._output(tool, call.arguments or "{}"))
+                output = self._mask(await self._output(tool, call))
             except BaseException as error:
                 failed = error if isinstance(error, _Failed) else _Failed(_unforeseen(error))
                 reason = self._mask(str(failed))
@@ -118,20 +158,31 @@ class Toolbox:
                         output=output,
                     )
                 )
+            finally:
+                self._waiting.pop(call.call_id, None)
         answer(output)
 
-    async def _output(self, tool: PythonTool | CommandTool, arguments: str) -> str:
+    async def _output(
+        self, tool: PythonTool | CommandTool | FunctionTool | None, call: ToolCall
+    ) -> str:
         """Return what a tool says.
 
         Raises:
-            _Failed: It failed, or took too long.
+            _Failed: It failed, or took too long; or there is none of that name.
         """
+        arguments = call.arguments or "{}"
+        if tool is None:
+            known = ", ".join(f"`{name}`" for name in self._tools) or "none"
+            raise _Failed(f"there is no function `{call.name[:64]}`; there are: {known}")
         try:
             if isinstance(tool, CommandTool):
                 text = await self._command(tool, arguments)
             else:
                 async with asyncio.timeout(tool.timeout_s):
-                    text = _text(await _called(tool, arguments))
+                    if isinstance(tool, FunctionTool):
+                        text = _text(await self._waiting[call.call_id].answer)
+                    else:
+                        text = _text(await _called(tool, arguments))
         except TimeoutError:
             raise _Failed(_late(tool)) from None
         except ValidationError as error:
@@ -172,7 +223,9 @@ def _unforeseen(error: BaseException) -> str:
     return "broken off" if isinstance(error, asyncio.CancelledError) else str(error)
 
 
-def _late(tool: PythonTool | CommandTool) -> str:
+def _late(tool: PythonTool | CommandTool | FunctionTool) -> str:
+    if isinstance(tool, FunctionTool):
+        return f"nobody answered within {tool.timeout_s:g} s"
     return f"it took longer than {tool.timeout_s:g} s"
 
 
@@ -203,5 +256,5 @@ def _shown(arguments: str) -> Any:
     """Return the arguments as an object, where they are one."""
     try:
         return json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

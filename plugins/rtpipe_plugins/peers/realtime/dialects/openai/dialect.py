@@ -61,6 +61,7 @@ class OpenAIDialect:
             mask=self._mask,
             log=self._log,
             tools=self._options.own_tools(),
+            approvals=self._options.approvals(),
             false_interruptions=self._judge(),
             audio_in_events=self._over_websocket,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, objects_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.responses import how_it_ended
 from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
@@ -38,16 +39,18 @@ class _Item:
     heard_ms: float | None = None
     """How much of the model's sound the visitor heard; None: all of it."""
     response_id: str = ""
+    broken_off: bool = False
+    """Whether the model did not come to its end."""
 
     @property
     def heard(self) -> str:
         """The words that the visitor has heard."""
         words = self.words.strip()
         if self.heard_ms is None:
-            return words
+            return f"{words} …" if self.broken_off and words else words
         limit = int(self.heard_ms / 1000 * _CHARACTERS_PER_S)
         if limit >= len(words):
-            return words
+            return f"{words} …" if self.broken_off and words else words
         whole = words[: limit + 1].rpartition(" ")[0]
         return f"{whole} …" if whole else ""
 
@@ -169,6 +172,14 @@ class RealtimeHistory:
         if item is not None and isinstance(heard_ms, int | float):
             item.heard_ms = heard_ms
 
+    def _response_done(self, event: Mapping[str, Any], _now: float) -> None:
+        response = object_of(event, "response")
+        status, _ = how_it_ended(response)
+        for given in objects_of(response, "output"):
+            item = self._found(text_of(given, "id"))
+            if item is not None and item.role == "assistant":
+                item.broken_off = status != "completed"
+
     def _deleted(self, event: Mapping[str, Any], _now: float) -> None:
         self._items = [item for item in self._items if item.id != text_of(event, "item_id")]
 
@@ -189,6 +200,7 @@ class RealtimeHistory:
         "conversation.item.deleted": _deleted,
         "conversation.item.input_audio_transcription.completed": _transcribed,
         "response.output_item.added": _output_item,
+        "response.done": _response_done,
         "response.output_audio_transcript.delta": _delta,
         "response.output_text.delta": _delta,
         "output_audio_buffer.started": _plays,

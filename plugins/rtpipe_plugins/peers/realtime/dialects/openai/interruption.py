@@ -15,9 +15,9 @@ if TYPE_CHECKING:
         FalseInterruptions,
         Ruling,
     )
-    from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
+    from rtpipe_plugins.peers.realtime.dialects.openai.tool_calls.functions import FunctionCalls
     from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rtpipe import Recent, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
+from rtpipe_plugins.peers.realtime.dialects.openai.boundary.decoding import decoded
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import has_audio
 from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name, nested
@@ -128,7 +129,7 @@ class RealtimeMediaServer:
 
         Audio is taken out of it: `audio_ms`, its length, stands in the place of `delta`.
         """
-        event = _event_in(message)
+        event = decoded(message) or {}
         steps: list[Step] = [message]
         match ga_name(text_of(event, "type")):
             case "output_audio_buffer.started" | "output_audio_buffer.stopped":
@@ -326,15 +327,6 @@ def _ms(pcm: bytes | bytearray) -> float:
 
 def _told(event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-
-
-def _event_in(message: str | bytes) -> Mapping[str, Any]:
-    """Return the event in `message`; an empty one where there is none."""
-    try:
-        event = json.loads(message) if isinstance(message, str) else None
-    except (ValueError, RecursionError):
-        event = None
-    return event if isinstance(event, dict) else {}
 
 
 def _decoded(text: str) -> bytes:

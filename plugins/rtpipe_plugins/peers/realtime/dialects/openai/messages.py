@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_CHARACTERS = 1_048_576
-"""What is longer is not read: no event of a spoken conversation comes near it."""
-
 _HUGE = 1e15  # Python's integers know no bounds, its floats do
-_TYPE = re.compile(r"[\w.-]{1,128}", re.ASCII)
-
-
-def parsed(message: str) -> dict[str, Any] | None:
-    """Return the event in `message`; None for anything else that a server may send."""
-    if len(message) > MAX_CHARACTERS:
-        return None
-    try:
-        event = json.loads(message, parse_constant=_refuse, parse_float=_finite)
-        if "\\u" in message:  # half a surrogate pair is a string that nobody can write down
-            json.dumps(event, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(event, dict):
-        return None
-    return event if _TYPE.fullmatch(text_of(event, "type")) else None
 
 
 def text_of(values: Mapping[str, Any], key: str) -> str:
@@ -92,14 +70,3 @@ def _says(shown: Any, value: Any) -> bool:
             and all(_says(one, other) for one, other in zip(shown, value, strict=True))
         )
     return bool(shown == value)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text} is too large")
-    return number

@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerBegins, AnswerEnds, Generated
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.responses import how_it_ended
 from rtpipe_plugins.peers.realtime.dialects.openai.session import fatal
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES
+from rtpipe_plugins.peers.realtime.events import (
+    RealtimeResponseCancelled,
+    RealtimeResponseFailed,
+    RealtimeResponseIncomplete,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from logging import Logger
 
+    from rtpipe import Event
     from rtpipe_plugins.peers.realtime.dialects.conversation import Output
-    from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
     from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
+    from rtpipe_plugins.peers.realtime.dialects.openai.tool_calls.functions import FunctionCalls
     from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
 
@@ -30,7 +36,6 @@ class ModelEvents:
         interruption: What of it may be heard.
         functions: What it calls.
         detection: Whether the visitor awaits an answer.
-        log: The stage's.
     """
 
     def __init__(
@@ -40,14 +45,12 @@ class ModelEvents:
         interruption: Interruption,
         functions: FunctionCalls,
         detection: TurnDetection,
-        log: Logger,
     ) -> None:
         self._responses = responses
         self._requests = requests
         self._interruption = interruption
         self._functions = functions
         self._detection = detection
-        self._log = log
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
             "response.created": self._created,
             "response.output_audio.delta": self._voiced,
@@ -65,15 +68,18 @@ class ModelEvents:
 
     def _created(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")
-        in_band = response.get("conversation_id", "") is not None
+        id, in_band = text_of(response, "id"), response.get("conversation_id", "") is not None
+        id = self._responses.name(id)
         self._requests.sequencer.created(in_band=in_band)
         if in_band:
             self._detection.answered()
-            self._interruption.barge_in.created(text_of(response, "id"))
-        return list(self._responses.created(text_of(response, "id"), in_band=in_band))
+            self._interruption.barge_in.created(id)
+        return list(self._responses.created(id, in_band=in_band))
 
     def _delta(self, event: Mapping[str, Any]) -> list[Output]:
-        self._responses.heard(*place_of(event), text_of(event, "delta"), whole=False)
+        id, place = place_of(event)
+        id = self._responses.generated_one(id)
+        self._responses.heard(id, place, text_of(event, "delta"), whole=False)
         return []
 
     def _voiced(self, event: Mapping[str, Any]) -> list[Output]:
@@ -81,29 +87,34 @@ class ModelEvents:
         return []
 
     def _words(self, event: Mapping[str, Any]) -> list[Output]:
+        id, place = place_of(event)
         words = text_of(event, "transcript") or text_of(event, "text")
-        self._responses.heard(*place_of(event), words, whole=True)
+        self._responses.heard(self._responses.generated_one(id), place, words, whole=True)
         return []
 
     def _done(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")
-        id, tokens = text_of(response, "id"), object_of(response, "usage").get("output_tokens")
+        id = self._responses.generated_one(text_of(response, "id"))
+        if not self._responses.begun_before(id):  # news of its beginning was lost
+            in_band = response.get("conversation_id", "") is not None
+            self._requests.sequencer.created(in_band=in_band)
+        tokens = object_of(response, "usage").get("output_tokens")
         outputs: list[Output] = [Generated(tokens)] if isinstance(tokens, int) else []
         outputs += self._responses.done(id, response)
-        failure = object_of(object_of(response, "status_details"), "error")
-        if failure:
-            code, message = text_of(failure, "code"), text_of(failure, "message")
-            if code in FATAL_CODES:
-                return [*outputs, fatal(code, message)]
-            self._log.warning("the model could not answer: %s", message or code)
+        status, reason = how_it_ended(response)
+        outputs += _told(id, status, reason, response)
+        if status == "failed" and reason in FATAL_CODES:
+            failure = object_of(object_of(response, "status_details"), "error")
+            return [*outputs, fatal(reason, text_of(failure, "message"))]
         if not self._interruption.barge_in.announces:
             outputs.append(AnswerEnds(id, told=False))
-        interrupted = self._interruption.barge_in.interrupted(id)
-        outputs += self._functions.asked(response, interrupted=interrupted)
+        if status == "completed":
+            interrupted = self._interruption.barge_in.interrupted(id)
+            outputs += self._functions.asked(response, interrupted=interrupted)
         return [*outputs, *self._requests.due()]
 
     def _playing(self, event: Mapping[str, Any]) -> list[Output]:
-        id = text_of(event, "response_id")
+        id = self._responses.played_one(text_of(event, "response_id"))
         begins: list[Output] = []
         if self._responses.may_start(id):
             self._interruption.barge_in.started(id)
@@ -111,10 +122,24 @@ class ModelEvents:
         return [*begins, *self._responses.started(id)]
 
     def _played(self, event: Mapping[str, Any]) -> list[Output]:
-        id = text_of(event, "response_id")
+        id = self._responses.played_one(text_of(event, "response_id"))
         return [AnswerEnds(id), *self._responses.ended(id, cut_off=False)]
 
     def _cut_off(self, event: Mapping[str, Any]) -> list[Output]:
-        id, audible = text_of(event, "response_id"), self._interruption.audible
-        cut_off = self._interruption.cut_off([id]) if id in audible else []
+        id = self._responses.played_one(text_of(event, "response_id"))
+        cut_off = self._interruption.cut_off([id]) if id in self._interruption.audible else []
         return [*cut_off, AnswerEnds(id, cut=True), *self._responses.ended(id, cut_off=True)]
+
+
+def _told(id: str, status: str, reason: str, response: Mapping[str, Any]) -> list[Event]:
+    """Return what there is to tell of an answer that did not reach its end."""
+    match status:
+        case "cancelled":
+            return [RealtimeResponseCancelled(response_id=id, reason=reason)]
+        case "incomplete":
+            return [RealtimeResponseIncomplete(response_id=id, reason=reason)]
+        case "failed":
+            error = object_of(object_of(response, "status_details"), "error")
+            message = text_of(error, "message")
+            return [RealtimeResponseFailed(response_id=id, code=reason, message=message)]
+    return []

@@ -9,20 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import UserSpeaks
-from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands, OwnItems
-from rtpipe_plugins.peers.realtime.dialects.openai.function_calls import FunctionCalls
+from rtpipe_plugins.peers.realtime.dialects.openai.boundary.boundary import Boundary
+from rtpipe_plugins.peers.realtime.dialects.openai.commands import (
+    Commands,
+    OpenRequests,
+    OwnItems,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.interruption import Interruption
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import parsed
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of
 from rtpipe_plugins.peers.realtime.dialects.openai.model_events import ModelEvents
 from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
 from rtpipe_plugins.peers.realtime.dialects.openai.session import SessionCheck, SessionEvents
+from rtpipe_plugins.peers.realtime.dialects.openai.tool_calls.functions import FunctionCalls
+from rtpipe_plugins.peers.realtime.dialects.openai.tool_calls.mcp import McpTools
 from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 from rtpipe_plugins.peers.realtime.dialects.openai.visitor_events import VisitorEvents
-from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import (
-    SERVER_NAMESPACES,
-    server_event,
-)
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import server_event
 from rtpipe_plugins.peers.realtime.dialects.openai.wire.beta import ga_name
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ class RealtimeProtocol:
             server's answer differs; if not, all of it is sent once the session is there.
         mask: Takes secrets out of what the server says.
         log: The stage's.
-        tools: Names of the functions that are run here.
+        tools: Names of the functions that are answered here.
+        approvals: What requests of MCP servers for approval are answered at once, by their labels.
         false_interruptions: Where the model is to pause at a noise, and not to stop. The session
             must leave both interrupting and answering to us.
         audio_in_events: Whether the audio travels in the events, and not beside them: then it is in
@@ -58,17 +62,21 @@ class RealtimeProtocol:
         mask: Callable[[str], str],
         log: Logger,
         tools: Collection[str] = (),
+        approvals: Mapping[str, bool] | None = None,
         false_interruptions: FalseInterruptions | None = None,
         audio_in_events: bool = False,
     ) -> None:
-        self._mask = mask
         self._log = log
+        self._boundary = Boundary(mask)
         self._commands = Commands()
         self._session = SessionCheck(wanted, given=given)
         self._items = OwnItems()
+        self._open_requests = OpenRequests()
         self._detection = TurnDetection(wanted)
         self._responses = Responses()
         self._functions = FunctionCalls(tools)
+        self._functions.declared(wanted)
+        self._mcp = McpTools(self._commands, approvals or {})
         self._requests = ResponseRequests(self._commands, self._session, self._responses)
         self._interruption = Interruption(
             self._commands,
@@ -83,6 +91,8 @@ class RealtimeProtocol:
             self._session,
             self._detection,
             self._requests,
+            self._items,
+            self._open_requests,
             reads_audio=audio_in_events,
         )
         visitor = VisitorEvents(self._detection, self._interruption, self._requests)
@@ -92,15 +102,11 @@ class RealtimeProtocol:
             self._interruption,
             self._functions,
             self._detection,
-            log,
         )
-        self._reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
-            **self._session_events.reactions,
-            **visitor.reactions,
-            **model.reactions,
-        }
-        self.malformed = 0
-        """Messages that were no events of the server's."""
+        self._reactions: dict[str, list[Callable[[Mapping[str, Any]], list[Output]]]] = {}
+        for part in (self._session_events, visitor, model, self._mcp):
+            for type, react in part.reactions.items():
+                self._reactions.setdefault(type, []).append(react)
 
     @property
     def announced(self) -> bool:
@@ -149,6 +155,11 @@ class RealtimeProtocol:
         return self._detection.hangover_s
 
     @property
+    def invalid_events(self) -> int:
+        """See `Conversation.invalid_events`."""
+        return self._boundary.invalid.count
+
+    @property
     def unconfirmed(self) -> list[Item]:
         """See `Conversation.unconfirmed`."""
         return self._items.unconfirmed
@@ -157,23 +168,19 @@ class RealtimeProtocol:
 
     def receive(self, message: str | bytes) -> list[Output]:
         """See `Conversation.receive`."""
-        event = parsed(self._mask(message)) if isinstance(message, str) else None
+        event, told = self._boundary.admit(message)
         if event is None:
-            return self._ignored("something that is not an event")
-        type = event["type"]
-        if type.partition(".")[0] not in SERVER_NAMESPACES:
-            return self._ignored(f"`{type}`, which is no event of its own")
-        outputs: list[Output] = [server_event(event)]
-        react = self._reactions.get(ga_name(type))
-        if react is not None:
-            outputs += react(event)
+            return [*told]
+        outputs: list[Output] = [server_event(event.data, event.usable), *told]
+        self._functions.declared(object_of(event.usable, "session"))
+        for react in self._reactions.get(ga_name(event.type), ()):
+            try:
+                outputs += react(event.usable)
+            except Exception as error:  # noqa: BLE001 - no event of a server's may end a call
+                self._log.debug("in `%s` of the server's", event.type, exc_info=True)
+                outputs += self._boundary.invalid.note(event.type, [f"{type(error).__name__}"])
+        self._open_requests.take(event.usable)
         return [output for output in outputs if not self._items.repeats(output)]
-
-    def _ignored(self, what: str) -> list[Output]:
-        self.malformed += 1
-        if self.malformed == 1:
-            self._log.warning("the server sent %s; it was ignored", what)
-        return []
 
     def give_up_waiting(self) -> list[Output]:
         """See `Conversation.give_up_waiting`."""
@@ -199,6 +206,7 @@ class RealtimeProtocol:
 
     def respond(self, response: Mapping[str, Any]) -> list[Output]:
         """See `Conversation.respond`."""
+        self._functions.declared(response)
         return self._requests.want(response)
 
     def interrupt(self) -> list[Output]:
@@ -244,6 +252,14 @@ class RealtimeProtocol:
         ]
         return [*items, *self.respond({})] if goes_on else items
 
+    def create_item(self, item: Mapping[str, Any], previous_item_id: str) -> list[Output]:
+        """See `Conversation.create_item`."""
+        return [self._commands.item(item, previous_item_id)]
+
+    def decide(self, *, approve: bool, name: str, request_id: str, reason: str) -> list[Output]:
+        """See `Conversation.decide`."""
+        return self._mcp.decide(approve=approve, name=name, request_id=request_id, reason=reason)
+
     def elapsed(self, ms: float) -> list[Output]:
         """See `Conversation.elapsed`."""
         return self._interruption.elapsed(ms)
@@ -271,6 +287,7 @@ class RealtimeProtocol:
     def sent(self, command: Command) -> None:
         """See `Conversation.sent`."""
         self._items.sent(command)
+        self._open_requests.sent(command)
 
     def unsent(self, commands: Sequence[Command]) -> None:
         """See `Conversation.unsent`."""

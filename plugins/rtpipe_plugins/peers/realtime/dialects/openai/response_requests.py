@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Recent
+from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import ALREADY_ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rtpipe_plugins.peers.realtime.dialects.openai.responses import Responses
     from rtpipe_plugins.peers.realtime.dialects.openai.session import SessionCheck
 
-ALREADY_ACTIVE = "conversation_already_has_active_response"
 _TRIES = 3
 _REMEMBERED = 16
 

@@ -12,12 +12,18 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Recent
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import objects_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
+    object_of,
+    objects_of,
+    text_of,
+)
 from rtpipe_plugins.peers.realtime.events import AssistantTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_STATUSES = {"completed", "cancelled", "incomplete", "failed"}
+_NAMELESS = "nameless_"  # of responses to which the server gives no id that can be used
 _REMEMBERED = 64  # responses; late events of older ones are as good as unknown
 
 
@@ -37,8 +43,10 @@ class Response:
 
     id: str
     in_band: bool = True
+    begun: bool = False
     generating: bool = False
     status: str = ""
+    reason: str = ""
     playing: Playing = Playing.NOT_YET
     spoken: dict[tuple[str, int], str] = field(default_factory=dict)
     """Text by item and content index, in the order of their appearance."""
@@ -62,6 +70,7 @@ class Responses:
 
     def __init__(self) -> None:
         self._by_id: Recent[str, Response] = Recent(_REMEMBERED)
+        self._nameless = 0
 
     @property
     def generating(self) -> bool:
@@ -88,14 +97,46 @@ class Responses:
             or (r.generating and r.playing is not Playing.CUT_OFF)
         ]
 
+    def begun_before(self, id: str) -> bool:
+        """Whether the server has said that this response begins."""
+        return id in self._by_id and self._by_id[id].begun
+
+    def name(self, id: str) -> str:
+        """Return the name of a response that begins: the server's, or else one of ours."""
+        if id:
+            return id
+        self._nameless += 1
+        return f"{_NAMELESS}{self._nameless}"
+
+    def generated_one(self, id: str) -> str:
+        """Return the response that is meant by news of the generating: the only one it can be."""
+        if id in self._by_id:
+            return id
+        running = [r.id for r in self._by_id.values() if r.generating]
+        if id:
+            running = [name for name in running if name.startswith(_NAMELESS)]
+        return running[-1] if running else self.name(id)
+
+    def played_one(self, id: str) -> str:
+        """Return the response that is meant by news of the playing: the only one it can be."""
+        if id in self._by_id:
+            return id
+        heard = [r.id for r in self._by_id.values() if r.playing in {Playing.NOW, Playing.AWAITED}]
+        if id:
+            heard = [name for name in heard if name.startswith(_NAMELESS)]
+        return heard[-1] if heard else self.generated_one(id)
+
     def created(self, id: str, *, in_band: bool) -> Iterator[AssistantTranscript]:
         """A response has begun."""
         for earlier in list(self._by_id.values()):
+            if in_band and earlier.in_band and earlier.id != id and earlier.generating:
+                earlier.generating = False  # there is one at a time: news of its end was lost
+                yield from self._report(earlier)
             if in_band and earlier.playing is Playing.AWAITED:
                 earlier.playing = Playing.NOT_YET  # this server does not say what it plays
                 yield from self._report(earlier)
         response = self._known(id)
-        response.in_band = in_band
+        response.in_band, response.begun = in_band, True
         response.generating = not response.status
 
     def heard(self, id: str, key: tuple[str, int], text: str, *, whole: bool) -> None:
@@ -111,10 +152,12 @@ class Responses:
         """A response has been generated, or will not be."""
         known = self._known(id)
         known.generating = False
-        known.status = text_of(response, "status") or "completed"
+        known.status, known.reason = how_it_ended(response)
         audible = known.voiced or has_audio(response)
         for key, part in _parts(response):
-            known.spoken.setdefault(key, text_of(part, "transcript") or text_of(part, "text"))
+            words = text_of(part, "transcript") or text_of(part, "text")
+            if key not in known.spoken or (words and known.status == "completed"):
+                known.spoken[key] = words  # a delta may have been lost
         finished = known.status in {"completed", "incomplete"} and not known.reported
         if audible and finished and known.playing is Playing.NOT_YET:
             known.playing = Playing.AWAITED
@@ -188,12 +231,27 @@ class Responses:
                     item_id=item_id,
                     response_id=response.id,
                     interrupted=response.interrupted,
+                    status=response.status or "completed",
+                    reason=response.reason,
                 )
 
 
 def has_audio(response: Mapping[str, Any]) -> bool:
     """Return whether a finished response says that there is sound in it."""
-    return any(part.get("type") in ("output_audio", "audio") for _, part in _parts(response))
+    return any(text_of(part, "type") in {"output_audio", "audio"} for _, part in _parts(response))
+
+
+def how_it_ended(response: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the status of a response that is done, and the server's reason for it, if any.
+
+    A status that is none of OpenAI's is taken for `completed`: what was generated is there.
+    """
+    status = text_of(response, "status")
+    if status not in _STATUSES or status == "completed":
+        return "completed", ""
+    details = object_of(response, "status_details")
+    error = object_of(details, "error")
+    return status, text_of(details, "reason") or text_of(error, "code")
 
 
 def _parts(response: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Mapping[str, Any]]]:

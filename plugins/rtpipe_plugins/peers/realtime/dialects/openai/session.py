@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rtpipe_plugins.peers.realtime.dialects.conversation import Command, Output
-    from rtpipe_plugins.peers.realtime.dialects.openai.commands import Commands
+    from rtpipe_plugins.peers.realtime.dialects.openai.commands import (
+        Commands,
+        OpenRequests,
+        OwnItems,
+    )
     from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ResponseRequests
     from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 
@@ -103,6 +107,8 @@ class SessionEvents:
         session: Whether it is the one that was asked for.
         detection: Of the visitor's turns; the session has its settings.
         requests: What waits for it.
+        items: What of ours is in the conversation.
+        open_requests: What an error may be about.
         reads_audio: Whether the audio travels in events, in the format that the session has.
     """
 
@@ -112,6 +118,8 @@ class SessionEvents:
         session: SessionCheck,
         detection: TurnDetection,
         requests: ResponseRequests,
+        items: OwnItems,
+        open_requests: OpenRequests,
         *,
         reads_audio: bool,
     ) -> None:
@@ -119,6 +127,8 @@ class SessionEvents:
         self._unreadable: dict[Direction, str] = {}
         self._commands = commands
         self._session = session
+        self._items = items
+        self._open_requests = open_requests
         self._detection = detection
         self._requests = requests
         self.reactions: Mapping[str, Callable[[Mapping[str, Any]], list[Output]]] = {
@@ -168,18 +178,20 @@ class SessionEvents:
         return session
 
     def _error(self, event: Mapping[str, Any]) -> list[Output]:
-        error = object_of(event, "error")
+        error = object_of(event, "error") or event  # some servers send it without an envelope
         code, message = text_of(error, "code"), text_of(error, "message")
-        cause = text_of(error, "event_id")
+        cause = self._open_requests.refused(error)
         if code == "session_expired":
             return [Ended(NotConnected(f"the session has expired: {message}"))]
         if code in FATAL_CODES:
             return [fatal(code, message)]
         self._detection.refused(cause)
+        self._items.refused(cause)
         if self._requests.sequencer.refused(cause, code):
             return self._requests.due()
         if self._session.refused(cause):
-            if self._session.survives:
+            its_own_fault = text_of(error, "type") == "server_error"
+            if self._session.survives or its_own_fault:
                 return self.stands()
             problem = CallRefused(f"the server refuses the session: {message}", code=code or None)
             return [Ended(problem)]

@@ -131,7 +131,7 @@ class TurnDetection:
             ask = self._own_commits.pop(next(iter(self._own_commits)))
         else:
             self._answer_owed = self._answers_by_itself
-        awaited = self._transcribes and item_id not in self._heard
+        awaited = self._transcribes and bool(item_id) and item_id not in self._heard
         if awaited and len(self._untranscribed) < _REMEMBERED:
             self._untranscribed.add(item_id)
         return ask
@@ -150,8 +150,10 @@ class TurnDetection:
 
     def transcribed(self, item_id: str) -> bool:
         """The words of `item_id` are known, or will not be; returns whether that is news."""
+        if not item_id and len(self._untranscribed) == 1:
+            (item_id,) = self._untranscribed  # nobody else's words are awaited
         self._untranscribed.discard(item_id)
-        fresh = item_id not in self._heard
+        fresh = not item_id or item_id not in self._heard
         self._heard[item_id] = None
         return fresh
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import Pattern
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
-from rtpipe_plugins.peers.realtime.dialects.openai.response_requests import ALREADY_ACTIVE
 from rtpipe_plugins.peers.realtime.events import ServerDetail, ServerEvent, ServerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ALREADY_ACTIVE = "conversation_already_has_active_response"
 BENIGN_CODES = {
     ALREADY_ACTIVE,
     "response_cancel_not_active",
@@ -20,6 +20,8 @@ BENIGN_CODES = {
 }
 """Errors that are races, which everybody loses now and then."""
 _FAILURES = Pattern(("error", "*.failed"))
+_TOLD = Pattern(("mcp_list_tools.*", "response.mcp_call.*"))
+"""What events of ours tell in words."""
 _DETAILS = Pattern(("*.delta", "rate_limits.updated", "conversation.*", "response.*.*"))
 
 SERVER_EVENTS = (
@@ -77,21 +79,23 @@ SERVER_NAMESPACES = {type.partition(".")[0] for type in SERVER_EVENTS} | {"trans
 published as it comes; an event of another namespace would pass for one of ours on the bus."""
 
 
-def server_event(data: Mapping[str, Any]) -> ServerEvent:
+def server_event(data: Mapping[str, Any], usable: Mapping[str, Any] | None = None) -> ServerEvent:
     """Return an event of the server, as important as it is to a person.
 
     Args:
         data: Its JSON object, with a `type`.
+        usable: The same without what cannot be used; None: nobody has looked.
     """
     name = data["type"]
-    benign = text_of(object_of(data, "error"), "code") in BENIGN_CODES
-    return (ServerDetail if benign else _class_of(name))(type=name, data=data)
+    benign = text_of(object_of(data if usable is None else usable, "error"), "code") in BENIGN_CODES
+    kind = ServerDetail if benign else _class_of(name)
+    return kind(type=name, data=data, usable=usable)
 
 
 def _class_of(name: str) -> type[ServerEvent]:
-    if _FAILURES.matches(name):
+    if _FAILURES.matches(name) and not _TOLD.matches(name):
         return ServerFailure
-    return ServerDetail if _DETAILS.matches(name) else ServerEvent
+    return ServerDetail if _TOLD.matches(name) or _DETAILS.matches(name) else ServerEvent
 
 
 def _documented(name: str) -> type[ServerEvent]:

@@ -27,8 +27,8 @@ CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 class Talk:
     """A protocol in a session that stands, and all that it has put out."""
 
-    def __init__(self, *, given: bool = True, established: bool = True) -> None:
-        self.protocol = RealtimeProtocol(WANTED, given=given, mask=str, log=LOG)
+    def __init__(self, *, given: bool = True, established: bool = True, **more: Any) -> None:
+        self.protocol = RealtimeProtocol(WANTED, given=given, mask=str, log=LOG, **more)
         self.outputs: list[Any] = []
         if established:
             self.take(self.protocol.give_up_waiting())
@@ -37,6 +37,7 @@ class Talk:
         for output in outputs:
             if isinstance(output, Command):  # whatever is sent must be what OpenAI accepts
                 CLIENT_EVENT.validate_json(output.text(), strict=True)
+                self.protocol.sent(output)
         self.outputs += outputs
         return outputs
 

@@ -126,8 +126,26 @@ def test_a_call_is_made_once_however_often_it_is_told() -> None:
 
 def test_calls_of_other_peoples_functions_are_left_to_them() -> None:
     talk = Talk("f")
+    tools = [{"type": "function", "name": name} for name in ("f", "theirs")]
+    talk.hear({"type": "session.updated", "session": {"tools": tools}})
     talk.hear(created("a"), done("a", call(1, "theirs"), call(2)))
     assert [asked.name for asked in talk.asked()] == ["f"]
+
+
+def test_a_function_that_nobody_declared_is_answered_here() -> None:
+    talk = Talk("f")
+    strange = {**call(2), "name": ["f"]}
+    talk.hear(created("a"), done("a", call(1, "made_up"), strange))
+    assert [asked.name for asked in talk.asked()] == ["made_up", ""]
+    talk.answer("call_1", "no")
+    talk.answer("call_2", "no")
+    assert talk.sent() == ["no", "no", "response.create"]
+
+
+def test_arguments_may_come_as_an_object() -> None:
+    talk = Talk("f")
+    talk.hear(created("a"), done("a", {**call(1), "arguments": {"day": "Monday"}}))
+    assert [asked.arguments for asked in talk.asked()] == ['{"day": "Monday"}']
 
 
 def test_a_broken_off_answer_calls_nothing() -> None:

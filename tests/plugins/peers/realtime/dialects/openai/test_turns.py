@@ -80,6 +80,12 @@ def test_a_typed_turn_is_a_transcript_too(sequences: dict[str, Any]) -> None:
 
 def test_a_function_call_leaves_nothing_open(sequences: dict[str, Any]) -> None:
     talk = Talk()
+    done = [
+        e["event"] for e in sequences["6_function_call"] if e["event"]["type"] == "response.done"
+    ]
+    called = {i["name"] for e in done for i in e["response"]["output"] if "name" in i}
+    tools = [{"type": "function", "name": name} for name in called]
+    talk.hear({"type": "session.updated", "session": {"tools": tools}})
     talk.hear_all(sequences["6_function_call"])
     assert talk.protocol.idle
 

@@ -127,6 +127,7 @@ class ToyConversation:
     announced = False
     transcribing = False
     hangover_s = 0.1
+    invalid_events = 0
 
     def __init__(self, role: Mapping[str, Any]) -> None:
         self._role = role
@@ -212,6 +213,12 @@ class ToyConversation:
         return [UserSpeaks(speaking=False)]
 
     def answer(self, call_id: str, output: str) -> list[Output]:
+        return []
+
+    def create_item(self, item: Mapping[str, Any], previous_item_id: str) -> list[Output]:
+        return []
+
+    def decide(self, *, approve: bool, name: str, request_id: str, reason: str) -> list[Output]:
         return []
 
     def elapsed(self, ms: float) -> list[Output]:

@@ -77,7 +77,7 @@ async def test_rubbish_and_floods_do_not_end_a_call(
         answerer.send({"type": "response.done", "response": None})
         await published.wait_for("response.done")
         assert [event.data["n"] for event in published.of("response.novel")] == list(range(2000))
-        assert call.stage._manager.call.conversation.malformed == 5
+        assert call.stage._manager.call.conversation.invalid_events == 5
         assert not call._talking.done()
 
 
@@ -91,7 +91,7 @@ async def test_a_server_that_speaks_in_our_name_is_not_heard(
         answerer.send({"type": "response.done", "response": None})
         await published.wait_for("response.done")
         assert [event for type in FORGED for event in published.of(type)] == []
-        assert call.stage._manager.call.conversation.malformed == len(FORGED)
+        assert call.stage._manager.call.conversation.invalid_events == len(FORGED)
         assert not call._talking.done()
 
 

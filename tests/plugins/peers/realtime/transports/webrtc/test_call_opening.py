@@ -44,7 +44,7 @@ async def test_a_call_is_placed_announced_and_hung_up(
         "/v1/realtime/calls/rtc_test_1/hangup",
     ]
     (bye,) = published.of("realtime.disconnected")
-    assert bye.payload() == {"reason": "we hung up"}
+    assert bye.payload() == {"reason": "we hung up", "invalid_events": 0}
 
 
 async def test_an_ephemeral_call_carries_the_session_in_its_key(answerer: Any, visit: Any) -> None:

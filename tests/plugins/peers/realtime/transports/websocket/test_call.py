@@ -350,7 +350,7 @@ async def test_a_server_that_speaks_in_our_name_is_not_heard(
         await server.send("response.done", response=None)
         await published.wait_for("response.done")
         assert [event for type in FORGED for event in published.of(type)] == []
-        assert call.stage._manager.call.conversation.malformed == len(FORGED)
+        assert call.stage._manager.call.conversation.invalid_events == len(FORGED)
 
 
 async def test_a_server_that_hangs_up_is_named(server: Server, visit: Any) -> None:

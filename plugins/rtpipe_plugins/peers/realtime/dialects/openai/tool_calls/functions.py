@@ -28,11 +28,13 @@ class FunctionCalls:
     """The calls that have no output yet.
 
     Args:
-        names: The functions that are run here; calls of others are somebody else's business.
+        names: The functions that are answered here. One that the session declares beside them is
+            somebody else's business; one that nobody declared is answered here, with an error.
     """
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(names)
+        self._others: set[str] = set()
         self._batches: list[_Batch] = []
         self._outputs: dict[str, str] = {}
         self._seen: Recent[str, None] = Recent(_REMEMBERED)
@@ -42,17 +44,21 @@ class FunctionCalls:
         """Whether the model waits for an output."""
         return bool(self._batches)
 
+    def declared(self, session: Mapping[str, Any]) -> None:
+        """Take the tools of a session, or of one response, as far as they are functions."""
+        for tool in objects_of(session, "tools"):
+            if (name := text_of(tool, "name")) and name not in self._names:
+                self._others.add(name)
+
     def asked(self, response: Mapping[str, Any], *, interrupted: bool) -> list[ToolCall]:
-        """Return what a finished response asks for; one that was `interrupted` is not gone on with.
+        """Return what a completed response asks for; after an `interrupted` one nobody goes on.
 
         Only now: an answer that is cut off ends its calls too, with half of their arguments.
         """
-        if text_of(response, "status") != "completed":
-            return []
         calls = [
             ToolCall(text_of(item, "call_id"), text_of(item, "name"), text_of(item, "arguments"))
             for item in objects_of(response, "output")
-            if item.get("type") == "function_call" and item.get("name") in self._names
+            if item.get("type") == "function_call" and text_of(item, "name") not in self._others
         ]
         fresh = [call for call in calls if call.call_id and self._is_news(call.call_id)]
         if fresh:

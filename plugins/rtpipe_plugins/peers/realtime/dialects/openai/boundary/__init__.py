@@ -1,0 +1,1 @@
+"""The boundary: where what a server sends is decoded and checked, once. For this dialect."""
