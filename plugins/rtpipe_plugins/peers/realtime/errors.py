@@ -114,6 +114,10 @@ class CallUnavailable(EnvironmentProblem):
         self.retry_after_s = retry_after_s
 
 
+class NoRoute(EnvironmentProblem):
+    """The media of a call have no way between the server and here; waiting makes none."""
+
+
 class BudgetSpent(StageError):  # noqa: N818 - what happened
     """The conversation has cost what it may cost: nobody but its owner should begin it anew."""
 
