@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DIRECTIONS = {"sendrecv", "sendonly", "recvonly", "inactive"}
 _CANDIDATE = re.compile(r"(a=candidate:\S+ (\d+) (\S+) \d+ )(\S+)( \d+ typ \S+.*)")
 _RESOLVE_S = 1.0
+_MOST_NAMES = 8
 _WEBSOCKET_HELP = "`transport: websocket` needs no addresses but base_url"
 
 
@@ -96,9 +97,10 @@ class Answer:
         lines = [line for section in self._media for line in section.lines]
         found = [match for line in lines if (match := _CANDIDATE.match(line))]
         udp = [match for match in found if match[2] == "1" and match[3].lower() == "udp"]
-        names = sorted({match[4] for match in udp if not _is_address(match[4])})
+        unknown = sorted({match[4] for match in udp if not _is_address(match[4])})
+        names = unknown[:_MOST_NAMES]
         addresses = await asyncio.gather(*(resolve(name) for name in names))
-        known = dict(zip(names, addresses, strict=True))
+        known = dict.fromkeys(unknown) | dict(zip(names, addresses, strict=True))
         reachable = [match for match in udp if known.get(match[4], match[4])]
         if not reachable:
             raise _no_route(names, any_named=bool(found))
@@ -169,9 +171,12 @@ async def resolved(name: str) -> str | None:
 
 async def _resolved_by_mdns(name: str) -> str | None:
     from aioice.mdns import create_mdns_protocol
+    from dns.exception import DNSException
 
     protocol = await create_mdns_protocol()
     try:
         return await protocol.resolve(name, timeout=_RESOLVE_S)
+    except DNSException:  # it cannot be a name
+        return None
     finally:
         await protocol.close()
