@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ATTEMPT_S = 0.5
 """An attempt with less time would end without an answer, and hide what the server has said."""
 _MEDIA = "connecting the media"
-_UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall?"
+_UDP_HELP = "WebRTC needs UDP: is it blocked by a firewall? `transport: websocket` needs none"
 
 
 class CallFactory:

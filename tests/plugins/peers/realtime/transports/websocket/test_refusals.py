@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
+from helpers.fake_clock import FakeClock
 from plugins.peers.realtime.visiting import Visit
 from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe_plugins.peers.realtime.errors import CallRefused
+from rtpipe_plugins.peers.realtime.transports.websocket.audio import OutgoingAudio
 
 Script = Callable[[web.WebSocketResponse], Awaitable[Any]]
 
@@ -162,3 +164,11 @@ async def test_json_in_binary_messages_is_heard(server: Server, visit: Any) -> N
     server.begin = in_binary
     async with visit() as call:
         await call.stage.open()
+
+
+def test_no_audio_is_sent_before_the_session_stands(patient_link: Any) -> None:
+    """A server that has not been told the format would answer each piece with an error."""
+    outgoing = OutgoingAudio(FakeClock(), 24_000)
+    assert list(outgoing.chunks()) == []
+    outgoing.attach(patient_link)
+    assert [ms for _ in range(3) for _, ms in outgoing.chunks()]
