@@ -41,7 +41,7 @@ class Said(NamedTuple):
         message: Its words, on one line, at most 300 characters.
         code: The code of the error, as `model_not_found`.
         type: Its kind, as `invalid_request_error`.
-        param: What the error is about, as `session.model`.
+        param: What of the request the error is about, as `voice`.
     """
 
     message: str = ""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _WATCH_S = 1.0
 _SILENT_WATCHES = 3
+_HANG_UP_S = 1.5
 
 
 class WebSocketTransport:
@@ -106,8 +107,10 @@ class WebSocketTransport:
     async def hang_up(self) -> None:
         """See `Transport.hang_up`."""
         self._closing = True
-        if self._socket is not None and not self.lost.done():
-            await self._socket.close()
+        if self._socket is not None and not self._socket.closed:
+            with suppress(TimeoutError):  # where the network takes nothing more
+                async with asyncio.timeout(_HANG_UP_S):
+                    await self._socket.close()
 
     async def close(self) -> None:
         """See `Transport.close`."""
