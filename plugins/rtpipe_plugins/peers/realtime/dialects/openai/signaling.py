@@ -271,9 +271,8 @@ class RealtimeSignaling:
     def _meaning(self, status: int, said: Said) -> tuple[str, ExitCode, str | None]:
         """Return what a refusal is about, what it ends with, and what can be done."""
         model, denied = self._session["model"], {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        about_model = status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND} and (
-            model in said.message
-        )
+        named = re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w-])", said.message)
+        about_model = named is not None and status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         proxy = proxy_for(self._account)
         if said.code in MODEL_CODES or about_model:
             help = f"check `model`; {self._account.base_url}/models lists what a key may use"

@@ -263,6 +263,14 @@ async def test_a_model_that_is_not_there_is_no_matter_of_the_key(
     assert "api_key" not in str(raised.value.help)
 
 
+@pytest.mark.parametrize("words", ["no such page: /v1/gpt-realtime-2.1-mini", "not found", ""])
+async def test_a_wrong_address_is_no_matter_of_the_model(server: Server, words: str) -> None:
+    server.reply("calls", 404, words)
+    with pytest.raises(CallRefused, match="refuses the call") as raised:
+        await server.signaling().place(OFFER)
+    assert "base_url" in str(raised.value.help)
+
+
 async def test_a_wish_to_be_left_alone_is_said(server: Server) -> None:
     server.reply("calls", 429, "{}", **{"Retry-After": "3600"})
     with pytest.raises(CallUnavailable, match=r"wants no call for 3600 s$"):
