@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000\b[^\r\n]*", re.MULTILINE | re.IGNORECASE)
+_MAPPED = re.compile(r"^a=rtpmap:(\d+) ", re.MULTILINE)
 
 
 class PacketHandler(Protocol):
@@ -79,6 +80,11 @@ def tap_packets(
 def opus_payload_types(sdp: str) -> frozenset[int]:
     """Return the payload types that a description calls Opus."""
     return frozenset(int(number) for number in _OPUS.findall(sdp))
+
+
+def payload_types(sdp: str) -> frozenset[int]:
+    """Return the payload types that a description gives a meaning."""
+    return frozenset(int(number) for number in _MAPPED.findall(sdp))
 
 
 def asking_for_fec(sdp: str) -> str:

@@ -20,6 +20,7 @@ from rtpipe_plugins.commands.doctor import command as doctor
 from rtpipe_plugins.commands.doctor import sound as doctor_sound
 from rtpipe_plugins.commands.doctor.sound import CapturedSound, chirp, judged, round_trip
 from rtpipe_plugins.peers.realtime import examination
+from rtpipe_plugins.peers.realtime.account import Account
 from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc import self_test as doctor_loopback
 from rtpipe_plugins.peers.realtime.transports.webrtc.self_test import (
@@ -193,9 +194,10 @@ async def test_a_server_that_answers_anything_is_there() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    there = await examination.reachable(url)
+    account = Account("openai", url, SecretStr("sk-canary-0123456789"))
+    there = await examination.reachable(account)
     await runner.cleanup()
-    gone = await examination.reachable(url)
+    gone = await examination.reachable(account)
     assert (there.status, there.message) == ("ok", f"{url} answers (401)")
     assert (gone.status, gone.needed) == ("missing", True)
     assert "HTTPS_PROXY" in (gone.help or "")

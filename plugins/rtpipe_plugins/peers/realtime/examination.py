@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rtpipe import Finding, Ineffective, RtpipeError
 from rtpipe.examination import missing_command
 from rtpipe_plugins.child.source import missing_function
+from rtpipe_plugins.network.addresses import shown
 from rtpipe_plugins.peers.realtime.account import account_of
 from rtpipe_plugins.peers.realtime.dialects.choice import examine_dialect
 from rtpipe_plugins.peers.realtime.embedded import examine_embedded, speech
@@ -81,7 +82,7 @@ async def probe(options: RealtimeOptions) -> AsyncIterator[Finding]:
         key, found = account(options, os.environ)
         yield key
         if found is not None:
-            yield await reachable(found.base_url)
+            yield await reachable(found)
             host = found.hostname
     yield udp(host)
     yield speech(options.model_path)
@@ -99,21 +100,22 @@ def account(
     return Finding("ok", f"set, for {found.host}", "api_key", name="key"), found
 
 
-async def reachable(url: str) -> Finding:
+async def reachable(account: Account) -> Finding:
     """Ask the server for anything, without the key: any answer will do."""
     import aiohttp
 
-    remedy = "look at the network, HTTPS_PROXY and the address; or `provider: embedded`"
-    limit = aiohttp.ClientTimeout(total=_NETWORK_S)
+    from rtpipe_plugins.peers.realtime.http_client import heeds_proxies, unreachable
+
+    url, limit = account.base_url, aiohttp.ClientTimeout(total=_NETWORK_S)
     try:
         async with (
-            aiohttp.ClientSession(timeout=limit, trust_env=True) as client,
+            aiohttp.ClientSession(timeout=limit, trust_env=heeds_proxies(account)) as client,
             client.get(f"{url}/models", allow_redirects=False) as answer,
         ):
             return Finding("ok", f"{url} answers ({answer.status})", name="server")
     except (aiohttp.ClientError, OSError) as error:
-        reason = str(error) or f"no answer within {_NETWORK_S:g} s"
-        return Finding("missing", f"{url}: {reason}", help=remedy, name="server")
+        why = unreachable(account, error, shown, _NETWORK_S)
+        return Finding("missing", f"{url}: {why.message}", help=why.help, name="server")
 
 
 def udp(host: str | None) -> Finding:

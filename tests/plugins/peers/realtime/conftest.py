@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ SESSION = {
 class Answerer:
     """Takes calls; in the newest says what the test tells it to and echoes audio when asked to.
 
-    `refusals` are status and headers of what it answers instead, to as many calls.
+    `refusals` are status and headers of what it answers instead, to as many calls. `read_as` and
+    `written_as` change what it reads of an offer and writes of an answer; `reads_sessions`: it
+    takes `multipart/form-data`, not only SDP alone; `own_channel`: it opens the data channel and
+    hears nothing of ours; `binary`: its messages are.
     """
 
     def __init__(self) -> None:
@@ -98,6 +102,11 @@ class Answerer:
         self.knows_hangup = True
         self.answer_delay_s = 0.0
         self.deleted: list[str] = []
+        self.read_as: Callable[[str], str] = str
+        self.written_as: Callable[[str], str] = str
+        self.reads_sessions = True
+        self.own_channel = False
+        self.binary = False
         self.channel: Any = None
         self.base_url = ""
         self._runner: Any = None
@@ -126,7 +135,8 @@ class Answerer:
         await self._runner.cleanup()
 
     def send(self, event: dict[str, Any]) -> None:
-        self.channel.send(json.dumps(event))
+        text = json.dumps(event)
+        self.channel.send(text.encode() if self.binary else text)
 
     async def received(self, type: str, count: int = 1, timeout_s: float = 20.0) -> dict[str, Any]:
         def found() -> list[dict[str, Any]]:
@@ -161,6 +171,8 @@ class Answerer:
 
         body = await request.read()
         self.requests.append((request.path, dict(request.headers), body))
+        if request.content_type != "application/sdp" and not self.reads_sessions:
+            return self._web.Response(status=415, text="Send the SDP alone.")
         self.offer = body[body.index(b"v=0") :].decode().split("\r\n--")[0] + "\r\n"
         if self.refusals:
             status, headers = self.refusals.pop(0)
@@ -170,13 +182,18 @@ class Answerer:
         self.track = _echo_track()
         call.addTrack(self.track)
         call.on("track", self._on_track)
-        call.on("datachannel", self._on_channel)
-        await call.setRemoteDescription(RTCSessionDescription(sdp=self.offer, type="offer"))
+        if self.own_channel:
+            channel = call.createDataChannel("events")
+            channel.on("open", lambda: self._on_channel(channel))
+        else:
+            call.on("datachannel", self._on_channel)
+        offer = RTCSessionDescription(sdp=self.read_as(self.offer), type="offer")
+        await call.setRemoteDescription(offer)
         await call.setLocalDescription(await call.createAnswer())
         await asyncio.sleep(self.answer_delay_s)
         return self._web.Response(
             status=201,
-            text=call.localDescription.sdp,
+            text=self.written_as(call.localDescription.sdp),
             headers={"Location": f"/v1/realtime/calls/rtc_test_{len(self.calls)}"},
         )
 

@@ -17,7 +17,7 @@ class Talk:
     """A protocol in a session without turn detection, and all that it has put out."""
 
     def __init__(self) -> None:
-        self.protocol = RealtimeProtocol(MANUAL, given=True, mask=str, log=LOG)
+        self.protocol = RealtimeProtocol(MANUAL, given=lambda: True, mask=str, log=LOG)
         self.outputs: list[Any] = self.protocol.give_up_waiting()
 
     def press(self) -> None:

@@ -11,7 +11,7 @@ from rtpipe_plugins.peers.realtime.account import Account, Mask, account_of
 from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
 from rtpipe_plugins.peers.realtime.dialects.choice import dialect_for
 from rtpipe_plugins.peers.realtime.embedded import EmbeddedServer
-from rtpipe_plugins.peers.realtime.errors import wanted_pause_s, worth_retrying
+from rtpipe_plugins.peers.realtime.errors import NoRoute, wanted_pause_s, worth_retrying
 from rtpipe_plugins.peers.realtime.options import Reconnect
 from rtpipe_webrtc.loopback import Hosts, is_loopback
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _ATTEMPT_S = 0.5
 """An attempt with less time would end without an answer, and hide what the server has said."""
 _HELP = {
-    "connecting the media": "WebRTC needs UDP: is it blocked by a firewall?",
+    "connecting the media": "WebRTC needs UDP: is it blocked by a firewall? "
+    "`transport: websocket` needs none",
     "waiting for the answer to our offer": "is it the right address, and is the network up?",
 }
 """By what the call was waiting for."""
@@ -101,7 +102,8 @@ class CallFactory:
             except EnvironmentProblem as problem:
                 pause_s = backoff.pause_s(failures, wanted_pause_s(problem))
                 left_s = ends_at - self._clock.now() - pause_s
-                if not worth_retrying(problem) or left_s < _ATTEMPT_S:
+                lasting = isinstance(problem, NoRoute) or not worth_retrying(problem)
+                if lasting or left_s < _ATTEMPT_S:
                     raise
                 self._log.info("%s; trying again", problem.message)
             failures += 1

@@ -160,3 +160,13 @@ async def unless_lost(lost: asyncio.Future[BaseException], event: asyncio.Event)
         waiting.cancel()
     if lost.done():
         raise lost.result()
+
+
+def text_in(message: str | bytes) -> str | bytes:
+    """Return the text of a message that came as binary, as some servers send all of theirs."""
+    if isinstance(message, str):
+        return message
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        return message

@@ -69,6 +69,6 @@ def test_a_picture_with_a_question_is_answered() -> None:
 
 def _protocol() -> RealtimeProtocol:
     log = logging.getLogger("rtpipe.stage.realtime")
-    protocol = RealtimeProtocol({}, given=True, mask=str, log=log)
+    protocol = RealtimeProtocol({}, given=lambda: True, mask=str, log=log)
     protocol.give_up_waiting()
     return protocol

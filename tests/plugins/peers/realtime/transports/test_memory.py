@@ -77,8 +77,9 @@ VISITOR = "file: {path: visitor.wav, realtime: true}"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Give a folder with a visitor who asks two questions and waits for the answers."""
-    ask = np.concatenate([joined(speech_like(seconds=1.2)), np.zeros((96_000, 1), np.int16)])
-    write_wav(tmp_path / "visitor.wav", np.concatenate([ask, ask]))
+    quiet = np.zeros((96_000, 1), np.int16)
+    ask = np.concatenate([joined(speech_like(seconds=1.2)), quiet])
+    write_wav(tmp_path / "visitor.wav", np.concatenate([quiet[:24_000], ask, ask]))
     return tmp_path
 
 
@@ -98,9 +99,9 @@ def test_two_turns_are_heard_and_every_run_is_the_same(folder: Path) -> None:
 
 
 def test_a_lost_call_is_placed_again_and_the_conversation_goes_on(folder: Path) -> None:
-    options = ", faults: {hang_up_s: 2.8}, reconnect: {initial_s: 0.01}"
+    options = ", faults: {hang_up_s: 3.2}, reconnect: {initial_s: 0.01}"
     run = call(folder, visitor=VISITOR, options=options)
-    assert [round(event.at, 1) for event in run.of("realtime.reconnecting")] == [2.8, 5.6]
+    assert [round(event.at, 1) for event in run.of("realtime.reconnecting")] == [3.2, 6.4]
     assert len(run.of("realtime.connected")) == 3
     assert [event.text for event in run.of("transcript.assistant")][-1] == "You are welcome."
 

@@ -36,6 +36,7 @@ class OpenAIDialect:
 
     def __init__(self, options: RealtimeOptions, account: Account, log: Logger) -> None:
         from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_object
+        from rtpipe_plugins.peers.realtime.dialects.openai.signaling import OfferForm
 
         self._options = options
         self._account = account
@@ -43,6 +44,7 @@ class OpenAIDialect:
         self._session = session_object(options)
         self._mask = Mask([account.key.get_secret_value(), *options.secrets()])
         self._over_websocket = options.transport != "webrtc"
+        self._form = OfferForm(account)
 
     @staticmethod
     def examine(options: RealtimeOptions) -> Iterable[Examined]:
@@ -57,7 +59,7 @@ class OpenAIDialect:
 
         return RealtimeProtocol(
             self._wire_session() if self._over_websocket else self._session,
-            given=not (self._over_websocket or self._account.has_ephemeral_key),
+            given=self._session_given,
             mask=self._mask,
             log=self._log,
             tools=self._options.own_tools(),
@@ -65,6 +67,11 @@ class OpenAIDialect:
             false_interruptions=self._judge(),
             audio_in_events=self._over_websocket,
         )
+
+    def _session_given(self) -> bool:
+        """Return whether the server of a call that has just been placed has had the session."""
+        asked_later = self._over_websocket or self._account.has_ephemeral_key
+        return not (asked_later or self._form.plain)
 
     def _wire_session(self) -> dict[str, Any]:
         from rtpipe_plugins.peers.realtime.dialects.openai.media_server import WIRE_SESSION
@@ -90,6 +97,7 @@ class OpenAIDialect:
         return RealtimeSignaling(
             self._account,
             self._session,
+            self._form,
             ephemeral=self._options.ephemeral or azure,
             # An answer that comes too late still names a call that must be hung up.
             timeout_s=self._options.connect_timeout_s + _LATE_S,

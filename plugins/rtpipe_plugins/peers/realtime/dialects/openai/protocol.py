@@ -42,8 +42,9 @@ class RealtimeProtocol:
 
     Args:
         wanted: The session object that was asked for.
-        given: Whether the server has had it with the offer. If so it is sent again only where the
-            server's answer differs; if not, all of it is sent once the session is there.
+        given: Says, once the call is placed, whether the server has had it with the offer. If so
+            it is sent again only where the server's answer differs; if not, all of it is sent once
+            the session is there.
         mask: Takes secrets out of what the server says.
         log: The stage's.
         tools: Names of the functions that are answered here.
@@ -58,7 +59,7 @@ class RealtimeProtocol:
         self,
         wanted: Mapping[str, Any],
         *,
-        given: bool,
+        given: Callable[[], bool],
         mask: Callable[[str], str],
         log: Logger,
         tools: Collection[str] = (),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import NotConnected
+from rtpipe import ExitCode, NotConnected
+from rtpipe.errors import on_one_line
 from rtpipe_plugins.peers.realtime.dialects.conversation import Ended
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     difference,
@@ -17,7 +18,12 @@ from rtpipe_plugins.peers.realtime.dialects.openai.wire.formats import (
     UnknownFormat,
     shown_format,
 )
-from rtpipe_plugins.peers.realtime.errors import FATAL_CODES, CallRefused
+from rtpipe_plugins.peers.realtime.errors import (
+    FATAL_CODES,
+    MODEL_CODES,
+    CallRefused,
+    permanent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,11 +43,11 @@ class SessionCheck:
 
     Args:
         wanted: The session object.
-        given: Whether the server has had it with the offer; then only what it shows differently is
-            asked for again.
+        given: Says, once the call is placed, whether the server has had it with the offer; then
+            only what it shows differently is asked for again.
     """
 
-    def __init__(self, wanted: Mapping[str, Any], *, given: bool) -> None:
+    def __init__(self, wanted: Mapping[str, Any], *, given: Callable[[], bool]) -> None:
         self._wanted = {key: value for key, value in wanted.items() if key != "model"}
         self._given = given
         self._asked: str | None = None
@@ -60,7 +66,7 @@ class SessionCheck:
         self.changed(session)
         if self.over or self._asked is not None:
             return {}
-        return difference(self._wanted, nested(session)) if self._given else self._wanted
+        return difference(self._wanted, nested(session)) if self._given() else self._wanted
 
     def changed(self, session: Mapping[str, Any]) -> None:
         """Take what the server shows of the session at any time."""
@@ -85,7 +91,7 @@ class SessionCheck:
     @property
     def survives(self) -> bool:
         """Whether a refused update leaves a session: the server took the same one before."""
-        return self._given
+        return self._given()
 
     def end(self) -> None:
         """The session stands, or has to do."""
@@ -183,8 +189,9 @@ class SessionEvents:
         cause = self._open_requests.refused(error)
         if code == "session_expired":
             return [Ended(NotConnected(f"the session has expired: {message}"))]
-        if code in FATAL_CODES:
-            return [fatal(code, message)]
+        exit_code = self._permanent(code, text_of(error, "type"), message, cause)
+        if exit_code is not None:
+            return [fatal(code, message, exit_code)]
         self._detection.refused(cause)
         self._items.refused(cause)
         if self._requests.sequencer.refused(cause, code):
@@ -197,9 +204,30 @@ class SessionEvents:
             return [Ended(problem)]
         return []
 
+    def _permanent(self, code: str, type: str, message: str, cause: str) -> ExitCode | None:
+        """Return what the call ends with for an error that no further call can change."""
+        if cause:  # about a command of ours, which may be about another model
+            return None if code in MODEL_CODES else permanent(code, None)
+        if self._session.announced or self._session.over:
+            return permanent(code, type)
+        # Nothing but the call can have been refused: the server has had no command.
+        exit_code = permanent(code, type, message)
+        asked_wrong = type == "invalid_request_error"
+        return ExitCode.CONFIGURATION if exit_code is None and asked_wrong else exit_code
 
-def fatal(code: str, message: str) -> Ended:
-    """Return the end that one of `FATAL_CODES` is."""
+
+def fatal(code: str, message: str, exit_code: ExitCode | None = None) -> Ended:
+    """Return the end that an error is which no further call can change.
+
+    Args:
+        code: OpenAI's code; one of `FATAL_CODES` where there is no `exit_code`.
+        message: The server's words.
+        exit_code: What the stage ends with.
+    """
     return Ended(
-        CallRefused(f"the server ends it: {message}", code=code, exit_code=FATAL_CODES[code])
+        CallRefused(
+            f"the server ends it: {on_one_line(message, 300) or code}",
+            code=code or None,
+            exit_code=exit_code or FATAL_CODES[code],
+        )
     )

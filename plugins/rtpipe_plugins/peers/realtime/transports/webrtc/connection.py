@@ -6,6 +6,8 @@ Imports aiortc; imported only when there is a call.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiortc import (
@@ -19,18 +21,31 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
+from aiortc.mediastreams import MediaStreamError
 
 from rtpipe import NotConnected, StageError
+from rtpipe_plugins.peers.realtime.errors import CallRefused, NoRoute
 from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
 from rtpipe_plugins.peers.realtime.transports.silence import DEAD_AFTER_S
-from rtpipe_plugins.peers.realtime.transports.transport import unless_lost
+from rtpipe_plugins.peers.realtime.transports.transport import text_in, unless_lost
+from rtpipe_plugins.peers.realtime.transports.webrtc.answer import Answer, resolved
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import IncomingAudio, OutgoingTrack
 from rtpipe_plugins.peers.realtime.transports.webrtc.liveness import FarEnd, watch
 from rtpipe_webrtc import closing as peer_connection
+from rtpipe_webrtc.connecting import (
+    contain_failures,
+    has_candidates,
+    take_payload_types,
+)
 from rtpipe_webrtc.datagrams import guard_datagrams, release_idle_sockets, shield, traffic
 from rtpipe_webrtc.options import JitterOptions, OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
-from rtpipe_webrtc.packet_tap import asking_for_fec, opus_payload_types, tap_packets
+from rtpipe_webrtc.packet_tap import (
+    asking_for_fec,
+    opus_payload_types,
+    payload_types,
+    tap_packets,
+)
 from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
@@ -88,6 +103,7 @@ class WebRtcConnection:
         self._jitter = jitter or JitterOptions()
         self._opus = opus or OpusOptions()
         self._dead_after_s = dead_after_s
+        self._offered_types: frozenset[int] = frozenset()
         self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
         self._tasks = CallTasks(self.lose)
@@ -98,35 +114,60 @@ class WebRtcConnection:
         self.incoming = IncomingAudio(clock, log, self._jitter)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_state)
+        self._connection.on("datachannel", self._on_channel)
+        contain_failures(self._connection, self._on_failure)
         self._prefer_opus(self._connection.addTrack(self.outgoing))
         self._channel: RTCDataChannel = self._connection.createDataChannel(channel_label)
+        self._spoken = False
+        self._listen(self._channel)
         self._channel.on("open", self._opened.set)
-        self._channel.on("message", self._on_text)
-        self._channel.on("close", self._on_channel_closed)
         shield(self._connection)
 
     async def offer(self) -> str:
-        """Return our half of the connection, all candidates in it."""
+        """Return our half of the connection, all candidates in it.
+
+        Raises:
+            NoRoute: There are none.
+        """
         await self._connection.setLocalDescription(await self._connection.createOffer())
-        return asking_for_fec(self._connection.localDescription.sdp)
+        if not has_candidates(self._connection):
+            raise NoRoute(
+                "this machine has no network address that a call could use",
+                help="is the network up? To a server on this machine base_url says 127.0.0.1",
+            )
+        sdp = self._connection.localDescription.sdp
+        self._offered_types = opus_payload_types(sdp)
+        return asking_for_fec(sdp)
 
     async def accept(self, answer: SdpAnswer) -> None:
         """Take the far end's half.
 
         Raises:
-            StageError: It cannot be used.
+            CallRefused: No call can come of it.
+            NoRoute: It names no address that can be reached.
         """
-        description = RTCSessionDescription(sdp=answer.sdp, type="answer")
+        half = Answer(answer.sdp)
+        await half.locate(resolved)
+        description = RTCSessionDescription(sdp=str(half), type="answer")
         self._opus_types = opus_payload_types(answer.sdp)
         if self._opus_types:
-            self.outgoing.encoder = opus_encoder(self._opus)
+            if half.listens:
+                self.outgoing.encoder = opus_encoder(self._opus)
+            # What the answer gives to another codec cannot be Opus, whatever our offer said.
+            self._opus_types |= self._offered_types - payload_types(answer.sdp)
         try:
             await self._connection.setRemoteDescription(description)
         except Exception as error:
             # aiortc lets through whatever its parser meets: five unrelated types have been seen.
-            raise StageError(
+            raise CallRefused(
                 f"the server's answer cannot be used: {type(error).__name__} {error}"[:300]
             ) from error
+        take_payload_types(self._connection, "audio/opus", self._opus_types)
+        if not half.listens:
+            self._log.warning("the server does not listen (a=sendonly): nobody hears the visitor")
+            self._tasks.spawn(self._discard())
+        if not half.speaks:
+            self._log.warning("the server sends no audio (a=recvonly): no answer will be heard")
 
     async def opened(self) -> None:
         """Wait until events can be sent.
@@ -206,15 +247,40 @@ class WebRtcConnection:
         if state in {"failed", "closed"}:
             self.lose(NotConnected(f"the connection is {state}"))
 
-    def _on_channel_closed(self) -> None:
-        self.lose(NotConnected("the server has closed the event channel"))
+    def _on_failure(self, error: Exception) -> None:
+        self.lose(NotConnected(f"the connection has failed: {type(error).__name__} {error}"))
 
-    def _on_text(self, message: str | bytes) -> None:
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        """Take a channel that the server has opened, in place of ours or beside it."""
+        self._listen(channel)
+        if self._channel.readyState != "open":
+            self._channel = channel
+        self._opened.set()
+
+    def _listen(self, channel: RTCDataChannel) -> None:
+        channel.on("message", partial(self._on_text, channel))
+        channel.on("close", partial(self._on_channel_closed, channel))
+
+    def _on_channel_closed(self, channel: RTCDataChannel) -> None:
+        if channel is self._channel:
+            self.lose(NotConnected("the server has closed the event channel"))
+
+    def _on_text(self, channel: RTCDataChannel, message: str | bytes) -> None:
+        if not self._spoken:  # where the server speaks it listens, too
+            self._spoken, self._channel = True, channel
+        if channel is not self._channel:
+            return
         try:
-            self._on_message(message)
+            self._on_message(text_in(message))
         except Exception as error:  # noqa: BLE001 - nothing of ours may vanish in aiortc
             self._log.debug("in an event of the server's", exc_info=True)
             self.lose(error)
+
+    async def _discard(self) -> None:
+        """Take the visitor's audio at its pace where aiortc does not: the input must end."""
+        with suppress(MediaStreamError):
+            while True:
+                await self.outgoing.recv()
 
     async def _watch(self) -> None:
         self.lose(await watch(FarEnd(self._connection), self._dead_after_s))

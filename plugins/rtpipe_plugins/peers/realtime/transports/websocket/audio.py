@@ -24,7 +24,8 @@ _SLOTS_PER_S = 50
 class OutgoingAudio(VisitorVoice):
     """The visitor's audio as events want it; see `Outgoing`.
 
-    Silence where the inlet has nothing: a far end that gets no audio hears no end of speech.
+    Nothing before `attach`: the server may not know the format yet. Then silence where the inlet
+    has nothing: a far end that gets no audio hears no end of speech.
 
     Args:
         clock: The pipeline's time.
@@ -47,7 +48,7 @@ class OutgoingAudio(VisitorVoice):
         Raises:
             FormatError: What the inlet gives cannot be converted.
         """
-        if self._stopped:
+        if self._stopped or self._inlet is None:
             return
         frame = self._pull()
         if frame is None:

@@ -9,8 +9,12 @@ import aiohttp
 
 from rtpipe_plugins.network.http_headers import server_time_s
 from rtpipe_plugins.peers.realtime.errors import CallRefused
-from rtpipe_plugins.peers.realtime.http_client import limited_text, unreachable
-from rtpipe_webrtc.loopback import is_loopback
+from rtpipe_plugins.peers.realtime.http_client import (
+    heeds_proxies,
+    limited_text,
+    quoted,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +52,7 @@ class Handshake:
         trace.on_request_end.append(self._answered)
         return aiohttp.ClientSession(
             trace_configs=[trace],
-            trust_env=not is_loopback(self._account.hostname),  # proxies, but not to here
+            trust_env=heeds_proxies(self._account),
         )
 
     async def open(self, request: SocketRequest) -> aiohttp.ClientWebSocketResponse:
@@ -66,7 +70,7 @@ class Handshake:
         except aiohttp.WSServerHandshakeError as error:
             raise self._no_websocket(error.status) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise unreachable(self._account.host, error, self._mask) from None
+            raise unreachable(self._account, error, self._mask) from None
 
     async def close(self) -> None:
         """See `Opener.close`."""
@@ -89,12 +93,13 @@ class Handshake:
         finally:
             response.close()
         if response.ok and response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._no_websocket(response.status)
+            raise self._no_websocket(response.status, body)
         raise self._signaling.refusal(response.status, body, response.headers)
 
-    def _no_websocket(self, status: int) -> CallRefused:
+    def _no_websocket(self, status: int, body: str = "") -> CallRefused:
+        words = quoted(body, self._mask)
         return CallRefused(
-            f"{self._account.host} does not take WebSockets here (HTTP {status})",
+            f"{self._account.host} does not take WebSockets here (HTTP {status}){words}",
             status=status,
             help="is base_url the root of a Realtime API (…/v1)? `transport: webrtc` needs none",
         )

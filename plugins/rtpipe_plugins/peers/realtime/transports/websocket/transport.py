@@ -15,7 +15,7 @@ from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.transports.call_tasks import CallTasks
 from rtpipe_plugins.peers.realtime.transports.silence import DEAD_AFTER_S, Silence
-from rtpipe_plugins.peers.realtime.transports.transport import Placed
+from rtpipe_plugins.peers.realtime.transports.transport import Placed, text_in
 from rtpipe_plugins.peers.realtime.transports.websocket.audio import IncomingAudio, OutgoingAudio
 from rtpipe_plugins.peers.realtime.transports.websocket.send_queue import SendQueue
 from rtpipe_webrtc.pace import Slots
@@ -146,14 +146,14 @@ class WebSocketTransport:
             self._received += 1
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    self._do(self._media_server.arrived(message.data))
+                    self._do(self._media_server.arrived(text_in(message.data)))
                 case WSMsgType.PING:
                     await socket.pong(message.data)
                 case WSMsgType.PONG:
                     pass
                 case _:
-                    code = socket.close_code
-                    self.lose(NotConnected(f"the server has closed the WebSocket ({code})"))
+                    reason = message.extra if message.type is WSMsgType.CLOSE else None
+                    self.lose(self._signaling.closed(socket.close_code, reason or ""))
                     return
 
     async def _write(self, socket: Connection) -> None:

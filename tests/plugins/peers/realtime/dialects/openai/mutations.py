@@ -96,8 +96,13 @@ class Madhouse:
 
     def __init__(self, chance: random.Random) -> None:
         wanted = {"type": "realtime", "model": "m", "audio": {"input": {"transcription": {}}}}
+        given = chance.random() < 0.5
         self.protocol = RealtimeProtocol(
-            wanted, given=chance.random() < 0.5, mask=str, log=_LOG, tools=["get_opening_hours"]
+            wanted,
+            given=lambda: given,
+            mask=str,
+            log=_LOG,
+            tools=["get_opening_hours"],
         )
         self.media_server = RealtimeMediaServer(LoudspeakerPosition(), _LOG)
         self.history = RealtimeHistory(20)

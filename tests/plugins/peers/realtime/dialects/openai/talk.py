@@ -28,7 +28,7 @@ class Talk:
     """A protocol in a session that stands, and all that it has put out."""
 
     def __init__(self, *, given: bool = True, established: bool = True, **more: Any) -> None:
-        self.protocol = RealtimeProtocol(WANTED, given=given, mask=str, log=LOG, **more)
+        self.protocol = RealtimeProtocol(WANTED, given=lambda: given, mask=str, log=LOG, **more)
         self.outputs: list[Any] = []
         if established:
             self.take(self.protocol.give_up_waiting())

@@ -26,7 +26,7 @@ class Listening:
     def __init__(self, turn_detection: dict[str, Any] | None = None) -> None:
         detection = {"type": "server_vad"} if turn_detection is None else turn_detection
         session = {"audio": {"input": {"turn_detection": detection, "transcription": None}}}
-        self.protocol = RealtimeProtocol(session, given=True, mask=str, log=LOG)
+        self.protocol = RealtimeProtocol(session, given=lambda: True, mask=str, log=LOG)
         self.outputs: list[Any] = self.protocol.give_up_waiting()
         self.heard: list[tuple[int, int]] = []
         self._frames = 0

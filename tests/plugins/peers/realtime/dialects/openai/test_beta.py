@@ -41,7 +41,7 @@ def heard(protocol: RealtimeProtocol, *events: dict[str, Any]) -> list[Any]:
 
 
 def in_events() -> RealtimeProtocol:
-    return RealtimeProtocol(WANTED, given=False, mask=str, log=LOG, audio_in_events=True)
+    return RealtimeProtocol(WANTED, given=lambda: False, mask=str, log=LOG, audio_in_events=True)
 
 
 def test_the_two_shapes_say_the_same() -> None:

@@ -21,7 +21,7 @@ class Talk:
     """A protocol in a session that stands, and all that it has put out."""
 
     def __init__(self, *tools: str) -> None:
-        self.protocol = RealtimeProtocol({}, given=True, mask=str, log=LOG, tools=tools)
+        self.protocol = RealtimeProtocol({}, given=lambda: True, mask=str, log=LOG, tools=tools)
         self.protocol.give_up_waiting()
         self.outputs: list[Any] = []
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from plugins.peers.realtime.dialects.openai.talk import WANTED, Talk, error
+from rtpipe import ExitCode
 from rtpipe_plugins.peers.realtime.dialects.conversation import Ended
 from rtpipe_plugins.peers.realtime.errors import CallRefused
 
@@ -75,3 +76,48 @@ def test_a_request_made_before_the_session_stands_waits_for_it() -> None:
     assert talk.take(talk.protocol.say("Hello")) == []
     talk.hear(shown())
     assert [command["type"] for command in talk.commands()] == ["response.create"]
+
+
+def refused_before(**fields: Any) -> Any:
+    """Return the problem of a call whose server reports an error in place of a session."""
+    talk = Talk(established=False)
+    event = error("") | {"error": {"message": "Sorry.", "code": None, "event_id": None, **fields}}
+    ends = [output for output in talk.hear(event) if isinstance(output, Ended)]
+    return ends[0].problem if ends else None
+
+
+@pytest.mark.parametrize(
+    ("fields", "exit_code"),
+    [
+        ({"type": "invalid_request_error", "code": "model_not_found"}, ExitCode.CONFIGURATION),
+        ({"type": "invalid_request_error", "code": "invalid_intent"}, ExitCode.CONFIGURATION),
+        ({"type": "invalid_request_error", "code": "invalid_api_key"}, ExitCode.NO_PERMISSION),
+        ({"type": "authentication_error"}, ExitCode.NO_PERMISSION),
+        ({"message": "Invalid API key"}, ExitCode.NO_PERMISSION),
+        ({"message": "The model x does not exist"}, ExitCode.CONFIGURATION),
+        ({"type": "insufficient_quota"}, ExitCode.TEMPORARY),
+        ({"type": "server_error", "message": "All slots are in use"}, None),
+        ({}, None),
+    ],
+)
+def test_an_error_in_place_of_a_session_refuses_the_call(
+    fields: dict[str, Any], exit_code: ExitCode | None
+) -> None:
+    problem = refused_before(**fields)
+    if exit_code is None:
+        assert problem is None
+    else:
+        assert isinstance(problem, CallRefused)
+        assert problem.exit_code is exit_code
+        assert fields.get("message", "Sorry.") in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [("model_not_found", "rtpipe_1"), ("invalid_value", ""), ("", "")]
+)
+def test_an_error_in_a_session_that_stands_is_no_end(code: str, cause: str) -> None:
+    talk = Talk(established=False)
+    talk.hear(shown())
+    event = error(code, cause)
+    event["error"]["type"] = "invalid_request_error"
+    assert not any(isinstance(output, Ended) for output in talk.hear(event))

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from rtpipe import EnvironmentProblem, ExitCode
+from rtpipe import EnvironmentProblem, ExitCode, NotConnected
 from rtpipe_plugins.peers.realtime.account import Account, Mask
-from rtpipe_plugins.peers.realtime.dialects.openai.signaling import RealtimeSignaling
+from rtpipe_plugins.peers.realtime.dialects.openai.signaling import OfferForm, RealtimeSignaling
 from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -30,6 +30,7 @@ class Server:
         self.requests: list[tuple[web.Request, bytes]] = []
         self.replies: dict[str, Any] = {}
         self.base_url = ""
+        self.form: OfferForm | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request, await request.read()))
@@ -49,7 +50,15 @@ class Server:
     def signaling(self, key: str = KEY, provider: str = "openai", **options: Any) -> Any:
         account = Account(provider, self.base_url, SecretStr(key))
         settings = {"ephemeral": False, "timeout_s": 10.0} | options
-        return RealtimeSignaling(account, SESSION, mask=Mask([key]), log=LOG, **settings)
+        self.form = self.form or OfferForm(account)
+        return RealtimeSignaling(account, SESSION, self.form, mask=Mask([key]), log=LOG, **settings)
+
+
+def signaling_with(account: Account) -> RealtimeSignaling:
+    form = OfferForm(account)
+    return RealtimeSignaling(
+        account, SESSION, form, ephemeral=False, timeout_s=5, mask=str, log=LOG
+    )
 
 
 @pytest.fixture
@@ -184,30 +193,212 @@ async def test_a_key_that_has_expired_is_named(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["<html>Bad gateway</html>", "", "[1]", '{"error": "text"}', '{"error": {"code": {}}}'],
+    ("body", "words"),
+    [
+        ("<html>Bad gateway</html>", ": Bad gateway"),
+        ("upstream is gone", ": upstream is gone"),
+        ("", ""),
+        ("[1]", ""),
+        ('{"error": "text"}', ": text"),
+        ('{"detail": "no slot is free"}', ": no slot is free"),
+        ('{"error": {"code": {}}}', ""),
+    ],
 )
-async def test_an_error_without_an_envelope_is_still_one(server: Server, body: str) -> None:
+async def test_an_error_is_quoted_whatever_its_shape(server: Server, body: str, words: str) -> None:
     server.reply("calls", 502, body)
     with pytest.raises(CallUnavailable) as raised:
         await server.signaling().place(OFFER)
     assert (raised.value.status, raised.value.code) == (502, None)
-    assert str(raised.value).endswith("(HTTP 502)")
+    assert str(raised.value).endswith(f"(HTTP 502){words}")
+
+
+async def test_the_key_is_not_quoted_where_the_words_are_cut(server: Server) -> None:
+    server.reply("calls", 500, "x" * 290 + " " + KEY)
+    with pytest.raises(CallUnavailable) as raised:
+        await server.signaling().place(OFFER)
+    assert "canary" not in str(raised.value)
+
+
+async def test_an_error_whose_body_breaks_off_is_still_one(server: Server) -> None:
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=401, headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"Your key is old")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    server.replies["/v1/realtime/calls"] = break_off
+    with pytest.raises(CallRefused, match=r"HTTP 401\): Your key is old"):
+        await server.signaling().place(OFFER)
+
+
+async def test_an_error_in_another_alphabet_is_read(server: Server) -> None:
+    async def latin(_: web.Request) -> web.Response:
+        kind = {"Content-Type": "text/plain; charset=iso-8859-1"}
+        return web.Response(status=422, body="Schlüssel fehlt".encode("latin-1"), headers=kind)
+
+    server.replies["/v1/realtime/calls"] = latin
+    with pytest.raises(CallRefused, match="Schlüssel fehlt"):
+        await server.signaling().place(OFFER)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"error": {"message": "Not for this project.", "code": "model_not_found"}}),
+        (403, {"error": {"message": "No access to model `gpt-realtime-2.1`", "code": None}}),
+        (404, {"error": {"message": "The model `gpt-realtime-2.1` does not exist"}}),
+        (404, {"detail": "unknown model gpt-realtime-2.1"}),
+    ],
+)
+async def test_a_model_that_is_not_there_is_no_matter_of_the_key(
+    server: Server, status: int, body: dict[str, Any]
+) -> None:
+    server.reply("calls", status, json.dumps(body))
+    with pytest.raises(CallRefused, match=r"no model gpt-realtime-2\.1 for this key") as raised:
+        await server.signaling().place(OFFER)
+    assert raised.value.exit_code is ExitCode.CONFIGURATION
+    assert "`model`" in str(raised.value.help)
+    assert "api_key" not in str(raised.value.help)
+
+
+@pytest.mark.parametrize("words", ["no such page: /v1/gpt-realtime-2.1-mini", "not found", ""])
+async def test_a_wrong_address_is_no_matter_of_the_model(server: Server, words: str) -> None:
+    server.reply("calls", 404, words)
+    with pytest.raises(CallRefused, match="refuses the call") as raised:
+        await server.signaling().place(OFFER)
+    assert "base_url" in str(raised.value.help)
+
+
+async def test_a_wish_to_be_left_alone_is_said(server: Server) -> None:
+    server.reply("calls", 429, "{}", **{"Retry-After": "3600"})
+    with pytest.raises(CallUnavailable, match=r"wants no call for 3600 s$"):
+        await server.signaling().place(OFFER)
+
+
+# -- a server that takes SDP alone ---------------------------------------------------------------
+
+
+def takes_sdp_alone(server: Server, status: int, words: str = "") -> None:
+    async def respond(request: web.Request) -> web.Response:
+        if request.content_type != "application/sdp":
+            return web.Response(status=status, text=words)
+        return web.Response(status=201, text=ANSWER)
+
+    server.replies["/v1/realtime/calls"] = respond
+
+
+def forms_of(server: Server) -> list[str]:
+    return [request.content_type for request, _ in server.requests]
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+async def test_an_offer_that_is_not_read_is_placed_alone_and_that_is_remembered(
+    server: Server, status: int
+) -> None:
+    takes_sdp_alone(server, status, "Content-Type must be application/sdp")
+    assert (await server.signaling().place(OFFER)).sdp == ANSWER
+    assert (await server.signaling().place(OFFER)).sdp == ANSWER
+    assert forms_of(server) == ["multipart/form-data", "application/sdp", "application/sdp"]
+    request, body = server.requests[-1]
+    assert (request.query["model"], body) == ("gpt-realtime-2.1", OFFER.encode())
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert server.form is not None
+    assert server.form.plain
+
+
+async def test_a_server_that_reads_both_is_not_asked_for_the_other_form(server: Server) -> None:
+    server.reply("calls")
+    await server.signaling().place(OFFER)
+    takes_sdp_alone(server, 400, "no such voice")
+    with pytest.raises(CallRefused, match="no such voice"):
+        await server.signaling().place(OFFER)
+    assert forms_of(server) == ["multipart/form-data"] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "m", "code": None, "param": "session.audio.output.voice"},
+        {"message": "m", "code": "model_not_found"},
+        {"message": "m", "code": "invalid_offer"},
+    ],
+)
+async def test_a_server_that_names_what_it_refuses_has_read_it(
+    server: Server, error: dict[str, Any]
+) -> None:
+    takes_sdp_alone(server, 400, json.dumps({"error": error}))
+    with pytest.raises(CallRefused):
+        await server.signaling().place(OFFER)
+    assert forms_of(server) == ["multipart/form-data"]
+
+
+@pytest.mark.parametrize(
+    ("together", "alone", "words"),
+    [
+        ((415, "not this"), (400, "no audio"), r"\(HTTP 400\): no audio$"),
+        ((400, "no audio"), (415, "not this"), r"\(HTTP 400\): no audio$"),
+        ((400, "no audio"), (401, "who?"), r"\(HTTP 400\): no audio$"),
+        ((422, "no audio"), (422, "no audio"), r"\(HTTP 422\): no audio$"),
+        (
+            (422, "sdp is missing"),
+            (400, "no audio"),
+            r"\(HTTP 422\): sdp is missing; as SDP alone it refuses the call \(HTTP 400\): no a",
+        ),
+    ],
+)
+async def test_of_two_refusals_the_one_that_matters_is_told(
+    server: Server, together: tuple[int, str], alone: tuple[int, str], words: str
+) -> None:
+    async def respond(request: web.Request) -> web.Response:
+        status, text = alone if request.content_type == "application/sdp" else together
+        return web.Response(status=status, text=text)
+
+    server.replies["/v1/realtime/calls"] = respond
+    with pytest.raises(CallRefused, match=words):
+        await server.signaling().place(OFFER)
+
+
+async def test_a_server_that_is_full_in_the_other_form_is_asked_again_later(
+    server: Server,
+) -> None:
+    async def respond(request: web.Request) -> web.Response:
+        return web.Response(status=503 if request.content_type == "application/sdp" else 415)
+
+    server.replies["/v1/realtime/calls"] = respond
+    with pytest.raises(CallUnavailable):
+        await server.signaling().place(OFFER)
 
 
 async def test_a_redirect_is_not_followed_and_is_no_call(server: Server) -> None:
     server.reply("calls", 302, "", Location="/v1/elsewhere/rtc_1")
-    with pytest.raises(CallRefused, match="elsewhere") as raised:
+    with pytest.raises(CallRefused, match=r"HTTP 302, to /v1/elsewhere/rtc_1\)") as raised:
         await server.signaling().place(OFFER)
     assert raised.value.status == 302
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("body", ["", "<html></html>", '{"sdp": "v=0"}'])
-async def test_an_answer_that_is_no_sdp(server: Server, body: str) -> None:
-    server.reply("calls", 201, body)
-    with pytest.raises(CallRefused, match="not SDP"):
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (201, "", "nothing"),
+        (204, "", "HTTP 204"),
+        (200, "<html>Sign in</html>", "not SDP: Sign in"),
+        (201, '{"sdp": "v=0"}', "not SDP"),
+    ],
+)
+async def test_an_answer_that_is_no_sdp(server: Server, status: int, body: str, words: str) -> None:
+    server.reply("calls", status, body)
+    with pytest.raises(CallRefused, match="not SDP") as raised:
         await server.signaling().place(OFFER)
+    assert words in str(raised.value)
+    assert "elsewhere" not in str(raised.value)
+
+
+async def test_white_space_around_an_answer_is_nothing(server: Server) -> None:
+    server.reply("calls", 200, f"\ufeff\r\n{ANSWER}")
+    assert (await server.signaling().place(OFFER)).sdp == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -287,7 +478,7 @@ async def test_a_slow_server_does_not_hold_the_loop_and_is_given_up(server: Serv
 )
 async def test_nobody_there(url: str, why: str) -> None:
     account = Account("openai", url, SecretStr(KEY))
-    signaling = RealtimeSignaling(account, SESSION, ephemeral=False, timeout_s=5, mask=str, log=LOG)
+    signaling = signaling_with(account)
     with pytest.raises(EnvironmentProblem, match=why) as raised:
         await signaling.place(OFFER)
     assert raised.value.exit_code is ExitCode.UNAVAILABLE
@@ -297,7 +488,7 @@ async def test_nobody_there(url: str, why: str) -> None:
 async def test_a_server_without_tls_is_not_mistaken_for_a_lack_of_rights(server: Server) -> None:
     url = server.base_url.replace("http:", "https:")
     account = Account("openai", url, SecretStr(KEY))
-    signaling = RealtimeSignaling(account, SESSION, ephemeral=False, timeout_s=5, mask=str, log=LOG)
+    signaling = signaling_with(account)
     with pytest.raises(EnvironmentProblem, match=r"(?i)ssl"):
         await signaling.place(OFFER)
 
@@ -327,3 +518,54 @@ async def test_hanging_up_never_fails(server: Server, caplog: pytest.LogCaptureF
     await server.signaling().hang_up("rtc_1")
     assert "rtc_1" in caplog.text
     assert KEY not in caplog.text
+
+
+# -- how a WebSocket is closed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "exit_code"),
+    [
+        (4000, "invalid_request_error.invalid_intent", ExitCode.CONFIGURATION),
+        (4000, "invalid_request_error.model_not_found", ExitCode.CONFIGURATION),
+        (3000, "invalid_request_error.invalid_api_key", ExitCode.NO_PERMISSION),
+        (1008, "Model must be gpt-live-1", ExitCode.CONFIGURATION),
+        (1008, "policy violation: this voice is not yours", ExitCode.CONFIGURATION),
+        (1008, "Invalid API key", ExitCode.NO_PERMISSION),
+        (1011, '{"error": {"code": "insufficient_quota"}}', ExitCode.TEMPORARY),
+        (1011, "You exceeded your current quota.", ExitCode.TEMPORARY),
+        (4401, "not you", ExitCode.NO_PERMISSION),
+        (1008, "", None),
+        (1008, "Session expired after 30 minutes", None),
+        (1008, "too many connections", None),
+        (4000, "invalid_request_error.session_expired", None),
+        (1000, "", None),
+        (1001, "Invalid API key", None),
+        (1006, "", None),
+        (1011, "internal error", None),
+        (1013, "try again later", None),
+        (4999, "nobody knows", None),
+        (None, "", None),
+    ],
+)
+def test_what_no_other_call_can_change_closes_for_good(
+    code: int | None, reason: str, exit_code: ExitCode | None
+) -> None:
+    account = Account("openai", "http://127.0.0.1:9/v1", SecretStr(KEY))
+    why = signaling_with(account).closed(code, reason)
+    assert isinstance(why, NotConnected if exit_code is None else CallRefused)
+    assert exit_code in {None, why.exit_code}
+    assert f"({code}" in str(why)
+    if not reason.startswith("{"):
+        assert reason in str(why)
+
+
+def test_the_reason_of_a_close_is_told_without_the_key() -> None:
+    account = Account("openai", "http://127.0.0.1:9/v1", SecretStr(KEY))
+    form = OfferForm(account)
+    signaling = RealtimeSignaling(
+        account, SESSION, form, ephemeral=False, timeout_s=5, mask=Mask([KEY]), log=LOG
+    )
+    why = str(signaling.closed(1008, f"not with\n{KEY}\x1b[2J"))
+    assert "canary" not in why
+    assert why.isprintable()

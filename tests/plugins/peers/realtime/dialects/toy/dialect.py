@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rtpipe import audio
+from rtpipe import NotConnected, audio
 from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
@@ -118,6 +118,9 @@ class ToySignaling:
 
     def refusal(self, status: int, body: str, headers: Mapping[str, str]) -> CallRefused:
         return CallRefused(f"the stage door stays shut: {body}", status=status)
+
+    def closed(self, code: int | None, reason: str) -> NotConnected:
+        return NotConnected(f"the curtain has fallen ({code}): {reason}")
 
 
 class ToyConversation:

@@ -148,6 +148,7 @@ def test_a_connection_that_breaks_is_a_call_that_is_lost() -> None:
 
     async def test(call: WebSocketTransport) -> None:
         socket.broken = True
+        call.transmit('{"type": "response.create"}')
         await asyncio.sleep(1)
         assert isinstance(call.lost.result(), NotConnected)
 
