@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from rtpipe_realtime_server.faults.injection import CallFaults
+    from rtpipe_realtime_server.limits import Limits
     from rtpipe_realtime_server.session.session import Session
     from rtpipe_realtime_server.talk.brain import Brain, BrainAnswer
 
 Found = TypeVar("Found")
+GOING_AWAY = 1001
+"""The close code with which a server ends a WebSocket of its own accord."""
 
 
 class ClientConnection(Protocol):
@@ -41,8 +44,13 @@ class ClientConnection(Protocol):
         """Send what is no event: a fault."""
         raise NotImplementedError
 
-    def hang_up(self, reason: str) -> None:
-        """End once everything has been sent; said twice, the first counts."""
+    def hang_up(self, reason: str, code: int = GOING_AWAY) -> None:
+        """End once everything has been sent; said twice, the first counts.
+
+        Args:
+            reason: Why, where there is a place to say it.
+            code: Close code of a WebSocket.
+        """
         raise NotImplementedError
 
 
@@ -55,6 +63,7 @@ class Driver:
         brain: Listens and speaks; shared by all sessions.
         media: The audio travels beside the events, as over WebRTC, and not in them.
         lifetime_s: How long the session lasts from now on.
+        limits: What it may hold.
         faults: What goes wrong in it.
         on_note: Takes sentences for the server's log.
     """
@@ -67,11 +76,15 @@ class Driver:
         *,
         media: bool,
         lifetime_s: float,
+        limits: Limits,
         faults: CallFaults,
         on_note: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.protocol = RealtimeProtocol(session, is_speech=SpeechDetector(), media=media)
+        self.protocol = RealtimeProtocol(
+            session, is_speech=SpeechDetector(), media=media, limits=limits
+        )
+        self._media = media
         self._brain = brain
         self._faults = faults
         self._note = on_note
@@ -104,6 +117,9 @@ class Driver:
             self._timers.append(loop.call_later(self._faults.knobs.hang_up_s, self._end, ""))
         self._note(f"{self.name} is open")
         self.run(self.protocol.open)
+        knobs = self._faults.knobs
+        if not self._media and knobs.close_code is not None and knobs.hang_up_s is None:
+            self._end("")
 
     def run(self, step: Callable[[], object]) -> None:
         """Take a step of the protocol, and pass on what comes of it; never raises."""
@@ -136,7 +152,8 @@ class Driver:
             timer.cancel()
         connections, self._connections = self._connections, []
         for connection in connections:
-            connection.hang_up(reason)
+            knobs = self._faults.knobs
+            connection.hang_up(knobs.close_reason or reason, knobs.close_code or GOING_AWAY)
 
     def _pass_on(self, outputs: list[Output]) -> None:
         for output in self._faults.events.apply(outputs):

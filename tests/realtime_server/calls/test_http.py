@@ -373,7 +373,7 @@ async def test_of_a_call_that_came_to_nothing_nothing_stays(
 def test_keys_that_nobody_asks_for_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now))
-    known = keys.Keys(None)
+    known = keys.Keys(None, most=10)
     for now in (0.0, 60.0, 60.0 + 600 + 3600):  # noqa: B007 - read by the clock
         known.make({}, 600)
     assert len(known._secrets) == 1
