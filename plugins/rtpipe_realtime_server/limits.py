@@ -21,8 +21,8 @@ class Limits(Options):
     connections: Count = 256
     """So many connections at a time. One more is answered 503, `too_many_connections`."""
     request_s: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds in which the header of a connection's first request must be here, and the body of each
-    request. What is slower is answered 408, `request_timeout`."""
+    """Seconds in which a connection's first request must have its header here, and each request its
+    body. What is slower is answered 408, `request_timeout`."""
     sessions: Count = 64
     """So many sessions at a time, calls and WebSockets together. One more is answered 503,
     `session_limit_reached`."""
@@ -33,8 +33,8 @@ class Limits(Options):
     """So many items in a conversation. One more is an error event, `conversation_limit_reached`."""
     session_mb: Annotated[float, Field(gt=0)] = 64.0
     """So many MB of items in a conversation: texts, pictures, audio whose words are not known. What
-    does not fit is an error event, `conversation_limit_reached`; a client that leaves more than that
-    unread is cut off."""
+    does not fit is an error event, `conversation_limit_reached`. A client that leaves more than so
+    much unread is cut off."""
 
     @property
     def session_bytes(self) -> int:

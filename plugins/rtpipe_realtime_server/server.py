@@ -53,7 +53,7 @@ class RealtimeServer:
         ValueError: One of `allow_origins` is no origin.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, as those of the command
         self,
         brain: Brain,
         *,

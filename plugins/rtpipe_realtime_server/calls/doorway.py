@@ -30,7 +30,7 @@ _RETRY_S = 1.0
 _SAY_AGAIN_S = 60.0
 """A flood is one sentence, and another a minute later if it lasts."""
 _READ_REFUSAL_S = 1.0
-"""For so long a refused client may take to read why; closed at once, its own bytes would undo it."""
+"""For so long a refused client may take to read why. A socket closed at once would take it back."""
 _MOST_REFUSED = 64
 """So many of those wait at a time; more are closed without a word."""
 
@@ -72,7 +72,7 @@ class Doorway:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listening.setblocking(False)
+                listening.setblocking(False)  # noqa: FBT003 - the library's signature
                 listening.bind(at)
                 listening.listen(_BACKLOG)
         except BaseException:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rtpipe_realtime_server.calls.bodies import json_body, offer_and_session, ttl_seconds
 from rtpipe_realtime_server.calls.doorway import too_slow
@@ -81,6 +83,7 @@ class Api:
             access_log=None,
             shutdown_timeout=shutdown_s,
             keepalive_timeout=_KEEP_ALIVE_S,
+            logger=_http_log(),
         )
 
     def app(self) -> web.Application:
@@ -185,6 +188,18 @@ class Api:
     def _session(self, given: dict[str, Any], prefix: str) -> Session:
         expires_at = int(time.time() + self._session_s)
         return Session(given, session_id=random_id(prefix), expires_at=expires_at)
+
+
+def _http_log() -> logging.Logger:
+    """Return aiohttp's log without a traceback for each client that does not speak HTTP."""
+    log = logging.getLogger("rtpipe.serve_realtime.http")
+    if not log.filters:
+        log.addFilter(lambda record: not _is_clients_fault(record))
+    return log
+
+
+def _is_clients_fault(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None and isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _by_query(request: web.Request) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Which web pages may use the server, and by which names it may be reached (CORS, DNS rebinding).
 
-A browser lets any page send requests to this machine, and says in `Origin` which page it was. A page
-whose own name was made to point here says that name in `Host`. What is no browser sends no `Origin`.
+A browser lets any page send requests to this machine, and says in `Origin` which page it was. A
+page whose own name was made to point here says that name in `Host`. What is no browser sends no
+`Origin`.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class Origins:
             name = None
         if not _local(name) and name not in self._names:
             raise Rejected(
-                f"This server is not known as '{given}'; `--allow-origin http://{given}` would make "
-                "it so.",
+                f"This server does not answer to '{given}'; `--allow-origin http://{given}` would "
+                "make it.",
                 code="host_not_allowed",
                 status=403,
             )

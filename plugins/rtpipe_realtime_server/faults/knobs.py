@@ -127,7 +127,7 @@ class Faults(Options):
     close_code: Annotated[int, AfterValidator(_close_code)] | None = _alone(1008)
     """A session on a WebSocket ends with this close code: at `hang_up_s`, else at once."""
     close_reason: Annotated[str, Field(min_length=1, max_length=123)] | None = _alone(
-        "Policy violation"
+        "policy violation"
     )
     """A session on a WebSocket ends with this close reason, of at most 123 bytes."""
 

@@ -27,7 +27,7 @@ class Line:
 
     def send_raw(self, message: str | bytes) -> None: ...
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, code: int = 1001) -> None:
         self.ended.set()
 
 

@@ -41,6 +41,10 @@ class DeafClient:
         self.cut_off = name == "socket"
 
 
+def socket_of(client: DeafClient, driver: Any, most_waiting: int = 10**6) -> Socket:
+    return Socket(client, driver, most_waiting=most_waiting)  # type: ignore[arg-type]
+
+
 class Echo:
     """Answers every message with an event, and takes a tick for one."""
 
@@ -76,7 +80,7 @@ async def turns_of_the_loop(count: int = 500) -> None:
 
 async def test_who_does_not_read_is_not_listened_to_meanwhile() -> None:
     client, driver = DeafClient(1000), Echo()
-    talk = asyncio.create_task(Socket(client, driver).talk())  # type: ignore[arg-type]
+    talk = asyncio.create_task(socket_of(client, driver).talk())
     await turns_of_the_loop()
     assert 0 < client.asked < 50
     client.taken.set()
@@ -88,14 +92,14 @@ async def test_who_does_not_read_is_not_listened_to_meanwhile() -> None:
 async def test_who_never_reads_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "_PATIENCE_S", 0.01)
     client, driver = DeafClient(1000), Echo()
-    await asyncio.wait_for(Socket(client, driver).talk(), TIMEOUT_S)  # type: ignore[arg-type]
+    await asyncio.wait_for(socket_of(client, driver).talk(), TIMEOUT_S)
     assert client.cut_off
 
 
 async def test_who_never_reads_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "_FLUSH_S", 0.01)
     client, driver = DeafClient(3), Echo()
-    await asyncio.wait_for(Socket(client, driver).talk(), TIMEOUT_S)  # type: ignore[arg-type]
+    await asyncio.wait_for(socket_of(client, driver).talk(), TIMEOUT_S)
     await turns_of_the_loop(3)
     assert driver.lines == []
     assert asyncio.all_tasks() == {asyncio.current_task()}

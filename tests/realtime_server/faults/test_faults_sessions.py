@@ -17,6 +17,7 @@ from rtpipe_realtime_server.brains.script_brain import ScriptBrain
 from rtpipe_realtime_server.calls.driver import Driver
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.server import RealtimeServer
 
 TIMEOUT_S = 20
@@ -132,7 +133,7 @@ class Line:
     def send_raw(self, message: str | bytes) -> None:
         self.raw.append(message)
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, code: int = 1001) -> None:
         pass
 
 
@@ -143,6 +144,7 @@ def driver(**faults: Any) -> Driver:
         ScriptBrain(Script.model_validate({"turns": [{}]})),
         media=True,
         lifetime_s=60,
+        limits=Limits(),
         faults=Injector(Faults(**faults), seed=1).for_call(),
         on_note=lambda _sentence: None,
     )
