@@ -64,7 +64,7 @@ class WebRtcCall:
             PeerHandlers(
                 opened=self._opened,
                 audio=lambda frame: driver.run(lambda: self._hear(frame)),
-                message=lambda message: driver.run(lambda: driver.protocol.receive(message)),
+                message=driver.receive,
                 closed=self._end,
                 next_frame=self._next_frame,
             ),

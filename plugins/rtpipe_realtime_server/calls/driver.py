@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from rtpipe_realtime_server.calls.memory import give_back
 from rtpipe_realtime_server.faults.answers import spoilt
 from rtpipe_realtime_server.faults.events import Later, Raw, Reported
 from rtpipe_realtime_server.media.detector import SpeechDetector
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from rtpipe_realtime_server.talk.brain import Brain, BrainAnswer
 
 Found = TypeVar("Found")
+_MUCH = 8_000_000
+"""Bytes of messages after which the heap has grown by more than it is worth to tidy up."""
 GOING_AWAY = 1001
 """The close code with which a server ends a WebSocket of its own accord."""
 
@@ -94,6 +97,8 @@ class Driver:
         self._thoughts: dict[asyncio.Task[None], str] = {}
         """What the brain is doing, with the id of the item or response it is for."""
         self._ended = False
+        self.bytes_received = 0
+        """Of its client's messages."""
         self.busy = asyncio.Event()
         """Set while the session's time has to pass: something is being answered or played."""
 
@@ -138,6 +143,11 @@ class Driver:
         else:
             self.busy.set()
 
+    def receive(self, message: str | bytes) -> None:
+        """Take a message of the client; never raises."""
+        self.bytes_received += len(message)
+        self.run(lambda: self.protocol.receive(message))
+
     async def close(self, reason: str = "") -> None:
         """End the session and everything that runs for it; may be called again."""
         self._end(reason)
@@ -145,6 +155,9 @@ class Driver:
         for thought in thoughts:
             thought.cancel()
         await asyncio.gather(*thoughts, return_exceptions=True)
+        self.protocol.forget()
+        if self.bytes_received > _MUCH:
+            await give_back()
 
     def _end(self, reason: str) -> None:
         self._ended = True

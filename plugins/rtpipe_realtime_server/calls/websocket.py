@@ -75,7 +75,7 @@ class Socket:
         try:
             async for message in self._ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    self._receive(message.data)
+                    self._driver.receive(message.data)
                 if self._waiting.qsize() > _MOST_WAITING and not sending.done():
                     self._room.clear()
                     await self._room.wait()
@@ -87,9 +87,6 @@ class Socket:
             if not sending.done():
                 sending.cancel()
                 self._cut_off()
-
-    def _receive(self, message: str | bytes) -> None:
-        self._driver.run(lambda: self._driver.protocol.receive(message))
 
     async def _send_all(self) -> None:
         try:

@@ -181,6 +181,11 @@ class ConversationItems:
         self._items.remove(self.find(item_id, "deleting", "delete"))
         del self._by_id[item_id]
 
+    def forget(self) -> None:
+        """Let go of all items."""
+        self._items.clear()
+        self._by_id.clear()
+
     def unanswered(self) -> list[ConversationItem]:
         """Return what the next response answers: the items after the last answer.
 

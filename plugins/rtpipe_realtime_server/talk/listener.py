@@ -166,6 +166,10 @@ class Listener:
         self._turns.reset()
         self._outbox.emit("input_audio_buffer.cleared")
 
+    def forget(self) -> None:
+        """Let go of what was received."""
+        self._buffer.clear()
+
     def _start(self, at_ms: int) -> None:
         self._item_id = self._outbox.new_id("item")
         self._started_ms = at_ms

@@ -147,6 +147,17 @@ class Protocol:
         self._emit_error(INVALID_REQUEST, "session_expired", _EXPIRED)
         self._outbox.command(EndSession(_EXPIRED))
 
+    def forget(self) -> None:
+        """Let go of what the session holds: it has ended, and nothing will be asked of it.
+
+        The garbage collector would, some day: its parts know one another.
+        """
+        self._appended = None
+        self._listener.forget()
+        self._responder.forget()
+        self._transcripts.forget()
+        self._conversation.forget()
+
     def _emit_error(self, kind: str, code: str, message: str) -> None:
         error = {"type": kind, "code": code, "message": message, "param": None, "event_id": None}
         self._outbox.emit("error", error=error)

@@ -153,6 +153,11 @@ class Responder:
             if sound.ended:
                 sound.item.forget_transcript()
 
+    def forget(self) -> None:
+        """Let go of what was being answered and played."""
+        self._active.clear()
+        self._voice.clear()
+
     def interrupt(self) -> None:
         """The visitor speaks: stop playing and generating."""
         self.clear()
