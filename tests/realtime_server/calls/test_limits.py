@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 from realtime_server.calls.test_http import OFFER, SDP, post
 from realtime_server.fake_brain import FakeBrain
 from rtpipe import ConfigError
+from rtpipe.field_types import description
 from rtpipe_realtime_server.calls import doorway
 from rtpipe_realtime_server.limits import Limits, limits_from_flags
 from rtpipe_realtime_server.server import RealtimeServer
@@ -211,6 +213,15 @@ def test_limits_are_given_one_by_one() -> None:
     assert limits.model_dump(exclude_defaults=True) == {"sessions": 4, "session_mb": 0.5}
     assert limits.session_bytes == 500_000
     assert limits_from_flags([]) == Limits()
+
+
+def test_the_page_explains_every_limit() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "test-a-realtime-client.md"
+    rows = [
+        f"| `{name}` | {field.default:g} | {' '.join(description(Limits, name).split())} |"
+        for name, field in Limits.model_fields.items()
+    ]
+    assert [row for row in rows if row not in page.read_text()] == []
 
 
 @pytest.mark.parametrize(

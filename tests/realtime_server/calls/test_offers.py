@@ -102,7 +102,7 @@ async def test_a_thousand_spoilt_offers_leave_nothing_behind() -> None:
     assert sum(statuses.values()) == MUTATIONS
     assert min(statuses[201], statuses[400]) > MUTATIONS / 10
     async with asyncio.timeout(20):  # what closes ends in the next steps of the loop
-        while (
+        while (  # noqa: ASYNC110 - of what libraries let go there is no event
             len(asyncio.all_tasks()) > tasks or sockets() > fds or peer_connections() > connections
         ):
             await asyncio.sleep(0.1)

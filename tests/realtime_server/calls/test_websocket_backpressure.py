@@ -68,6 +68,9 @@ class Echo:
             self.ticked_thrice.set()
         step()
 
+    def receive(self, message: str) -> None:
+        self.run(lambda: self.protocol.receive(message))
+
     def _answer(self, _message: str) -> None:
         for line in self.lines:
             line.send({"type": "echo"})
@@ -94,6 +97,20 @@ async def test_who_never_reads_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> 
     client, driver = DeafClient(1000), Echo()
     await asyncio.wait_for(socket_of(client, driver).talk(), TIMEOUT_S)
     assert client.cut_off
+
+
+async def test_who_leaves_too_much_unread_is_sent_away() -> None:
+    client, driver = DeafClient(10), Echo()
+    connection = socket_of(client, driver, most_waiting=100)
+    talk = asyncio.create_task(connection.talk())
+    await turns_of_the_loop(5)
+    for _ in range(4):
+        connection.send({"type": "echo"})
+    assert not client.cut_off or client.asked
+    connection.send_raw("x" * 100)
+    assert client.cut_off
+    client.taken.set()
+    await asyncio.wait_for(talk, TIMEOUT_S)
 
 
 async def test_who_never_reads_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
