@@ -84,7 +84,8 @@ def _check_transport(media: MediaDescription) -> None:
     if not media.port:
         raise InvalidOfferError("a section is turned off")
     ice, dtls = media.ice, media.dtls
-    if len(ice.usernameFragment or "") not in _UFRAG or len(ice.password or "") not in _PASSWORD:
+    name, password = (ice.usernameFragment, ice.password) if ice else (None, None)
+    if len(name or "") not in _UFRAG or len(password or "") not in _PASSWORD:
         raise InvalidOfferError("a section lacks its ice-ufrag and ice-pwd")
     if dtls is None or dtls.role not in _ROLES or not dtls.fingerprints:
         raise InvalidOfferError("a section lacks its fingerprint or its setup")
