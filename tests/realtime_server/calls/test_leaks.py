@@ -39,6 +39,7 @@ asyncio.run(main())
 """
 CYCLES = 200
 MOST_BYTES = 1000
+BY_HAND = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 HEADERS = {"Authorization": "Bearer sk-test"}
 
 
@@ -115,12 +116,17 @@ async def test_a_session_takes_so_much_and_gives_it_back(server: Process) -> Non
     before = server.resident_mb()
     item = {"type": "conversation.item.create", "item": user_text("x" * 1_000_000)}
     message = json.dumps(item)
+    minute = json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 1_000_000})
     for _ in range(3):
         async with (
             aiohttp.ClientSession(headers=HEADERS) as http,
             http.ws_connect(f"{server.base_url}/realtime?model=gpt-realtime", max_msg_size=0) as ws,
         ):
             await ws.receive_json()
+            await ws.send_json({"type": "session.update", "session": BY_HAND})
+            for _ in range(8):  # a minute each; five are kept
+                await ws.send_str(minute)
+            assert (await ws.receive_json())["type"] == "session.updated"
             added = 0
             for _ in range(60):
                 await ws.send_str(message)
