@@ -7,7 +7,6 @@ import gc
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import aiohttp
 import pytest
@@ -74,9 +73,9 @@ async def test_a_thousand_spoilt_offers_leave_nothing_behind() -> None:
     async with Caller("http://nowhere") as caller:
         lines = (await caller.offer()).split("\r\n")[:-1]
     del caller
-    broken: list[Any] = []
+    broken: list[str] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _loop, context: broken.append(context))
+    loop.set_exception_handler(lambda _loop, context: broken.append(str(context)))
     server = RealtimeServer(FakeBrain(), limits=Limits(sessions=CALLERS))
     await server.start()
     chance = Random(12)
@@ -100,8 +99,9 @@ async def test_a_thousand_spoilt_offers_leave_nothing_behind() -> None:
     async with aiohttp.ClientSession(headers=HEADERS) as http:
         await asyncio.gather(*(post_offers(http) for _ in range(CALLERS)))
     assert sum(statuses.values()) == MUTATIONS
-    assert min(statuses[201], statuses[400]) > MUTATIONS / 10
-    async with asyncio.timeout(20):  # what closes ends in the next steps of the loop
+    assert min(statuses[201], statuses[400]) > MUTATIONS / 20
+    assert broken == []
+    async with asyncio.timeout(60):  # what closes ends in the next steps of the loop
         while (  # noqa: ASYNC110 - of what libraries let go there is no event
             len(asyncio.all_tasks()) > tasks or sockets() > fds or peer_connections() > connections
         ):
@@ -121,6 +121,8 @@ async def test_a_thousand_spoilt_offers_leave_nothing_behind() -> None:
         OFFER.replace("m=application 9", "m=application 0"),
         OFFER.replace("a=mid:data", "a=mid:voice"),
         OFFER.replace("BUNDLE voice data", "BUNDLE video data"),
+        OFFER.replace("BUNDLE voice data", "BUNDLE voice"),
+        OFFER.replace("a=group:BUNDLE voice data\r\n", ""),
         OFFER.replace("BUNDLE voice data", "BUNDLE voice data data"),
         OFFER.replace("a=setup:actpass\r\nm=", "m="),
         OFFER.replace("AB:AB:AB:", "AB:AB:"),
