@@ -45,10 +45,11 @@ def checked(offer: str) -> str:
     # answer whoever asks with the right password (peer-reflexive candidates).
     open_ended = "\r\n".join(line for line in lines if line != "a=end-of-candidates")
     try:
-        description = SessionDescription.parse(open_ended)
-    except Exception as error:  # it parses with asserts, indexes and int(): any of them
+        _check_sections(SessionDescription.parse(open_ended))
+    except InvalidOfferError:
+        raise
+    except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
         raise InvalidOfferError(f"it cannot be parsed: {error!r}") from error
-    _check_sections(description)
     return open_ended
 
 
@@ -63,7 +64,7 @@ def _check_sections(description: SessionDescription) -> None:
         raise InvalidOfferError("a call has one audio section and at most one of events")
     if len(kinds) > _MOST_SECTIONS or not set(kinds) <= {"audio", "video", "application"}:
         raise InvalidOfferError("it has sections that no call has")
-    mids = [media.rtp.muxId for media in description.media]
+    mids = [media.rtp.muxId or "" for media in description.media]
     if len(set(mids)) != len(mids):
         raise InvalidOfferError("each section needs a mid of its own")
     bundles = [sorted(group.items) for group in description.group if group.semantic == "BUNDLE"]
