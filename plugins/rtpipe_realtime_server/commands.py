@@ -13,8 +13,11 @@ from typing import Any
 
 import click
 
+from rtpipe import reason_of
+
 _log = logging.getLogger("rtpipe.serve_realtime")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_KEY_VARIABLE = "RTPIPE_REALTIME_API_KEY"
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -31,6 +34,19 @@ class _Serving:
     script: Path | None
     fault: tuple[str, ...]
     seed: int | None
+    limit: tuple[str, ...]
+    allow_origin: tuple[str, ...]
+
+
+def _origins(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    from rtpipe_realtime_server.calls.origins import ANY, origin
+
+    try:
+        return tuple(each if each == ANY else origin(each) for each in given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("serve-realtime")
@@ -44,7 +60,26 @@ class _Serving:
 )
 @click.option("--rules", type=_FILE, help="YAML file with the desk's answers.")
 @click.option("--model-path", type=_FOLDER, help="Folder of a faster-whisper model.")
-@click.option("--api-key", help="The only key to accept. Without it any key will do.")
+@click.option(
+    "--api-key",
+    help="The only key to accept; without one any will do. Whoever lists processes sees it here: "
+    f"better --api-key-file, or the variable {_KEY_VARIABLE}.",
+)
+@click.option("--api-key-file", type=_FILE, help="File with the only key to accept, on one line.")
+@click.option(
+    "--allow-origin",
+    multiple=True,
+    metavar="ORIGIN",
+    callback=_origins,
+    help="Web pages that may use the server beside those on this machine: https://kiosk.example, "
+    "null, or * for all; may be given several times.",
+)
+@click.option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the server takes at most: sessions=4; may be given several times.",
+)
 @click.option(
     "--session-s",
     type=click.FloatRange(min=0, min_open=True),
@@ -60,20 +95,40 @@ class _Serving:
     help="Something to do wrong on purpose; may be given several times.",
 )
 @click.option("--seed", type=int, help="Repeats what the faults leave to chance.")
-def serve_realtime(**given: Any) -> None:
+def serve_realtime(api_key: str | None, api_key_file: Path | None, **given: Any) -> None:
     """Serve the OpenAI Realtime protocol over WebRTC and WebSockets, offline, until Ctrl-C.
 
     Calls and what is said in them are told on stderr; not with -q.
     """
-    serving = _Serving(**given)
+    serving = _Serving(api_key=_api_key(api_key, api_key_file), **given)
     if serving.script is not None and serving.rules is not None:
         raise click.UsageError("--script and --rules: one of the two gives the answers")
     asyncio.run(_serve(serving))
 
 
+def _api_key(given: str | None, file: Path | None) -> str | None:
+    """Return the only key to accept: of the command line, of a file, or of the environment."""
+    if given is not None and file is not None:
+        raise click.UsageError("--api-key and --api-key-file: one of the two gives the key")
+    key, source = given, "--api-key"
+    if file is not None:
+        try:
+            key, source = file.read_text(), "--api-key-file"
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"--api-key-file cannot be read: {reason_of(error)}") from error
+    elif given is None:
+        key, source = os.environ.get(_KEY_VARIABLE), _KEY_VARIABLE
+    if key is None:
+        return None
+    if len(key.split()) != 1:  # a key that is empty, or two, would be a server that all may use
+        raise click.UsageError(f"{source} holds no key: expected one word")
+    return key.strip()
+
+
 async def _serve(serving: _Serving) -> None:
     from rtpipe_realtime_server.brains.choice import brain_and_faults
     from rtpipe_realtime_server.faults.knobs import from_flags
+    from rtpipe_realtime_server.limits import limits_from_flags
     from rtpipe_realtime_server.server import RealtimeServer
 
     brain, faults = brain_and_faults(
@@ -92,6 +147,8 @@ async def _serve(serving: _Serving) -> None:
         session_s=serving.session_s,
         faults=faults,
         seed=seed,
+        limits=limits_from_flags(serving.limit),
+        allow_origins=serving.allow_origin,
         on_note=_note,
     )
     stop = asyncio.Event()

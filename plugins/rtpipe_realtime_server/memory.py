@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from rtpipe_realtime_server.calls.calls import Calls
-from rtpipe_realtime_server.calls.memory import MemorySocket, memory_sockets
+from rtpipe_realtime_server.calls.memory_socket import MemorySocket, memory_sockets
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.session.ids import random_id
 from rtpipe_realtime_server.session.session import DEFAULT_MODEL, SESSION_SECONDS, Session
 
@@ -47,6 +48,7 @@ class MemoryServer:
             on_note=on_note or (lambda _sentence: None),
             lifetime_s=session_s,
             injector=Injector(faults or Faults(), seed),
+            limits=Limits(),
         )
         self._sessions: set[asyncio.Task[None]] = set()
 
@@ -66,10 +68,14 @@ class MemoryServer:
             session_id=random_id("sess"),
             expires_at=int(time.time() + self._session_s),
         )
-        task = asyncio.create_task(self._calls.converse(far, session))
+        task = asyncio.create_task(self._hold(far, session))
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
         return near
+
+    async def _hold(self, socket: MemorySocket, session: Session) -> None:
+        with self._calls.place():
+            await self._calls.converse(socket, session)
 
     async def close(self) -> None:
         """End all sessions; may be called again."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from rtpipe import EnvironmentProblem, reason_of
 from rtpipe_realtime_server.calls.calls import Calls
+from rtpipe_realtime_server.calls.doorway import Doorway
 from rtpipe_realtime_server.calls.http import Api
+from rtpipe_realtime_server.calls.origins import Origins
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.session.session import SESSION_SECONDS
 from rtpipe_webrtc.loopback import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from aiohttp import web
 
     from rtpipe_realtime_server.talk.brain import Brain
 
@@ -40,10 +44,16 @@ class RealtimeServer:
         session_s: How long a session lasts, in seconds; then it is told so and the call ends.
         faults: What goes wrong on purpose; None: nothing.
         seed: Decides what the faults leave to chance.
+        limits: What it holds and waits for at most; None: the defaults.
+        allow_origins: Web pages that may use it, beside those on loopback: `https://kiosk.example`,
+            `null`, or `*` for all.
         on_note: Takes sentences for a log: calls, words, troubles.
+
+    Raises:
+        ValueError: One of `allow_origins` is no origin.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, as those of the command
         self,
         brain: Brain,
         *,
@@ -53,12 +63,15 @@ class RealtimeServer:
         session_s: float = SESSION_SECONDS,
         faults: Faults | None = None,
         seed: int = 0,
+        limits: Limits | None = None,
+        allow_origins: Iterable[str] = (),
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         self._brain = brain
         self._host = host
         self._port = port
         note = on_note or (lambda _sentence: None)
+        limits = limits or Limits()
         injector = Injector(faults or Faults(), seed)
         self._calls = Calls(
             brain,
@@ -66,8 +79,20 @@ class RealtimeServer:
             on_note=note,
             lifetime_s=session_s,
             injector=injector,
+            limits=limits,
         )
-        self._api = Api(self._calls, api_key=api_key, session_s=session_s, faults=injector.http)
+        self._api = Api(
+            self._calls,
+            api_key=api_key,
+            session_s=session_s,
+            origins=Origins(allow_origins, host),
+            limits=limits,
+            faults=injector.http,
+            on_request=self._on_request,
+        )
+        self._limits = limits
+        self._note = note
+        self._doorway: Doorway | None = None
         self._runner: web.AppRunner | None = None
 
     @property
@@ -82,7 +107,7 @@ class RealtimeServer:
         Raises:
             EnvironmentProblem: The address is taken or not ours.
         """
-        self._runner = web.AppRunner(self._api.app(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = self._api.runner(_SHUTDOWN_S)
         try:
             await self._runner.setup()
             await self._listen(self._runner)
@@ -94,17 +119,26 @@ class RealtimeServer:
     async def close(self) -> None:
         """End all calls and stop listening; may be called again."""
         runner, self._runner = self._runner, None
+        doorway, self._doorway = self._doorway, None
+        if doorway is not None:
+            await doorway.close()
         await self._calls.close()
         if runner is not None:
             await runner.cleanup()
             await self._brain.close()
 
     async def _listen(self, runner: web.AppRunner) -> None:
+        server = runner.server
+        assert server is not None  # it is set up
+        self._doorway = Doorway(server, self._limits, self._note)
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            self._port = await self._doorway.open(self._host, self._port)
         except OSError as error:
             raise EnvironmentProblem(
                 f"Cannot listen on {self._host}:{self._port}: {reason_of(error)}.",
                 help=_REMEDIES.get(error.errno or 0, "Choose an address of this machine."),
             ) from error
-        self._port = runner.addresses[0][1]
+
+    def _on_request(self, transport: asyncio.Transport | None) -> None:
+        if self._doorway is not None:
+            self._doorway.asked(transport)

@@ -15,6 +15,7 @@ _TOOL = {
     "description": "Switches the lamp.",
     "parameters": {"type": "object", "properties": {"on": {"type": "boolean"}}},
 }
+_MCP = {"type": "mcp", "server_label": "museum", "server_url": "https://mcp.museum.example"}
 _IDLE = {"type": "server_vad", "idle_timeout_ms": 5000}
 
 
@@ -32,7 +33,7 @@ class _Recording(Bench):
 def converse() -> list[dict[str, Any]]:
     """Return the events of turns of every kind: each event that a call can receive is in it."""
     call = _Recording(audio={"input": {"transcription": {"model": "whisper-1"}}})
-    call.update(tools=[_TOOL])
+    call.update(tools=[_TOOL, _MCP])
     call.say()
     call.think()
     call.tick(200)

@@ -16,7 +16,7 @@ from realtime_server import judge as judging
 from realtime_server.judge import judge
 
 GOLDEN = json.loads((Path(judging.__file__).with_name("golden_keys.json")).read_text())
-NOT_IN_A_CALL = {"response.output_audio.delta"}
+NOT_IN_A_CALL = {"response.output_audio.delta", "mcp_list_tools.failed"}
 BY_TYPES = {
     "no response_id",
     "no response_id when it is played",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from realtime_server.judge import judge
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.session.session import Session
 from rtpipe_realtime_server.talk.brain import BrainAnswer, FunctionCall, Utterance
 from rtpipe_realtime_server.talk.outputs import Command, Foresee, Reply, Speak, Transcribe
@@ -34,13 +35,14 @@ def counted_ids() -> Any:
 class Bench:
     """One call whose hops are speech exactly when they hold a sample that is not zero."""
 
-    def __init__(self, *, media: bool = True, **given: Any) -> None:
+    def __init__(self, *, media: bool = True, limits: Limits | None = None, **given: Any) -> None:
         self.media = media
         self.session = session(**given)
         self.protocol = Protocol(
             self.session,
             is_speech=lambda hop, _threshold: bool(hop.any()),
             media=media,
+            limits=limits,
             new_id=counted_ids(),
         )
         self.events: list[Event] = []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,44 @@ def test_it_says_where_it_listens_and_ends_when_asked(
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+FLOOD = """
+import logging
+import resource
+from rtpipe_realtime_server.commands import serve_realtime
+logging.getLogger("rtpipe").setLevel(logging.INFO)
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+serve_realtime(["--port", "0", "--script", "script.yaml"])
+"""
+
+
+@pytest.mark.slow
+def test_a_flood_of_connections_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "script.yaml").write_text("turns: [{}]")
+    with subprocess.Popen(
+        [sys.executable, "-c", FLOOD], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            (port,) = re.findall(r"127\.0\.0\.1:(\d+)", process.stderr.readline())
+            for _ in range(2):
+                assert process.stderr.readline().startswith("export ")
+            ends = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(120)]
+            said = process.stderr.readline()
+            assert said.startswith("no file descriptor is left (")
+            time.sleep(3)  # it is tried again each second, and not told again
+            for end in ends:
+                end.close()
+            body = b"POST /v1/realtime/sessions HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as last:
+                last.sendall(body)
+                assert b" 400 " in last.recv(100)
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=20)
+            assert (process.returncode, rest) == (0, "")
+        finally:
+            process.kill()
 
 
 STUCK = """
@@ -153,6 +193,58 @@ def test_a_script_and_rules_are_one_too_many(tmp_path: Path) -> None:
     problem = run("--script", str(path), "--rules", str(path))
     assert isinstance(problem, SystemExit)
     assert problem.code == 2
+
+
+@pytest.mark.parametrize("how", ["argument", "file", "variable"])
+def test_the_key_comes_from_the_line_a_file_or_the_environment(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-of-the-file\n")
+    if how == "variable":
+        monkeypatch.setenv("RTPIPE_REALTIME_API_KEY", "sk-of-the-variable")
+    else:
+        monkeypatch.setenv("RTPIPE_REALTIME_API_KEY", "sk-not-this-one")
+    given = "sk-of-the-argument" if how == "argument" else None
+    key = commands._api_key(given, path if how == "file" else None)
+    assert key == f"sk-of-the-{how}"
+
+
+def test_without_a_key_any_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RTPIPE_REALTIME_API_KEY", raising=False)
+    assert commands._api_key(None, None) is None
+
+
+@pytest.mark.parametrize("text", ["", " \n", "sk-one sk-two", "sk-one\nsk-two\n", "\xff"])
+def test_what_holds_no_key_is_a_mistake_and_no_open_server(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(text, encoding="latin-1")
+    problem = run("--api-key-file", str(path))
+    assert isinstance(problem, SystemExit)
+    assert problem.code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--api-key", "sk-x", "--api-key-file", __file__),
+        ("--api-key", ""),
+        ("--allow-origin", "kiosk.example"),
+        ("--allow-origin", "https://kiosk.example/page"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_mistakes_in_the_usage(
+    arguments: tuple[str, ...],
+) -> None:
+    problem = run(*arguments)
+    assert isinstance(problem, SystemExit)
+    assert problem.code == 2
+
+
+def test_a_limit_that_is_none_is_a_mistake_in_the_configuration() -> None:
+    problem = run("--limit", "sesions=3")
+    assert isinstance(problem, ConfigError)
+    assert problem.exit_code == 78
 
 
 def test_a_missing_file_is_a_mistake_in_the_usage() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from rtpipe_realtime_server.heap import return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -63,11 +63,3 @@ class SharedModel:
             return_freed_memory()  # to load a model takes twice what it takes
             return done
         return work(self._model)
-
-
-def return_freed_memory() -> None:
-    """Give back to the system what was freed; with a C library that cannot, nothing happens."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps it for this process
-    if trim is not None:
-        trim(0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtpipe_realtime_server.calls.driver import GOING_AWAY
 from rtpipe_realtime_server.calls.peer_connection import AnsweringPeer, PeerHandlers
 from rtpipe_realtime_server.media.resample import Resampler
 from rtpipe_realtime_server.talk.player import FRAME
@@ -32,6 +33,7 @@ class WebRtcCall:
         call_id: Its id, `rtc_…`.
         driver: Its session.
         loopback: Stay on 127.0.0.1.
+        most_waiting: A caller that leaves more bytes of events than this unread is hung up on.
         faults: What goes wrong in it.
         on_note: Takes sentences for the server's log.
         on_ended: Called once when the call is over by itself; `close` must follow.
@@ -43,6 +45,7 @@ class WebRtcCall:
         driver: Driver,
         *,
         loopback: bool,
+        most_waiting: int,
         faults: CallFaults,
         on_note: Callable[[str], None],
         on_ended: Callable[[WebRtcCall], None],
@@ -51,6 +54,7 @@ class WebRtcCall:
         self.driver = driver
         self._note = on_note
         self._on_ended = on_ended
+        self._most_waiting = most_waiting
         self._resampler = Resampler()
         self._faults = faults
         self._timer: asyncio.TimerHandle | None = None
@@ -86,14 +90,17 @@ class WebRtcCall:
             self._peer.send(json.dumps(event))
         except ValueError:
             self._note(f"call {self.id}: {event['type']} is longer than the caller accepts")
+        if self._peer.unread_bytes > self._most_waiting and not self._ended:
+            self._note(f"call {self.id} is ended: the caller does not read its events")
+            self._end()
 
     def send_raw(self, message: str | bytes) -> None:
         """Send what is no event on the data channel."""
         self._peer.send(message)
 
-    def hang_up(self, reason: str) -> None:
-        """End the call: WebRTC has no place for the reason."""
-        del reason
+    def hang_up(self, reason: str, code: int = GOING_AWAY) -> None:
+        """End the call: WebRTC has no place for a reason or a code."""
+        del reason, code
         self._end()
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rtpipe_realtime_server.faults.answers import spoilt
 from rtpipe_realtime_server.faults.events import Later, Raw, Reported
+from rtpipe_realtime_server.heap import return_freed_memory
 from rtpipe_realtime_server.media.detector import SpeechDetector
 from rtpipe_realtime_server.talk.outputs import (
     Abandon,
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe_realtime_server.faults.injection import CallFaults
+    from rtpipe_realtime_server.limits import Limits
     from rtpipe_realtime_server.session.session import Session
     from rtpipe_realtime_server.talk.brain import Brain, BrainAnswer
 
 Found = TypeVar("Found")
+_MUCH = 8_000_000
+"""Bytes of messages after which the heap has grown by more than it is worth to tidy up."""
+GOING_AWAY = 1001
+"""The close code with which a server ends a WebSocket of its own accord."""
 
 
 class ClientConnection(Protocol):
@@ -45,8 +51,13 @@ class ClientConnection(Protocol):
         """Send what is no event: a fault."""
         raise NotImplementedError
 
-    def hang_up(self, reason: str) -> None:
-        """End once everything has been sent; said twice, the first counts."""
+    def hang_up(self, reason: str, code: int = GOING_AWAY) -> None:
+        """End once everything has been sent; said twice, the first counts.
+
+        Args:
+            reason: Why, where there is a place to say it.
+            code: Close code of a WebSocket.
+        """
         raise NotImplementedError
 
 
@@ -59,6 +70,7 @@ class Driver:
         brain: Listens and speaks; shared by all sessions.
         media: The audio travels beside the events, as over WebRTC, and not in them.
         lifetime_s: How long the session lasts from now on.
+        limits: What it may hold.
         faults: What goes wrong in it.
         on_note: Takes sentences for the server's log.
     """
@@ -71,11 +83,15 @@ class Driver:
         *,
         media: bool,
         lifetime_s: float,
+        limits: Limits,
         faults: CallFaults,
         on_note: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.protocol = RealtimeProtocol(session, is_speech=SpeechDetector(), media=media)
+        self.protocol = RealtimeProtocol(
+            session, is_speech=SpeechDetector(), media=media, limits=limits
+        )
+        self._media = media
         self._brain = brain
         self._faults = faults
         self._note = on_note
@@ -87,6 +103,8 @@ class Driver:
         self._foreseen: tuple[str, asyncio.Task[str]] | None = None
         """Whose words are looked for before they are asked for."""
         self._ended = False
+        self.bytes_received = 0
+        """Of its client's messages."""
         self.busy = asyncio.Event()
         """Set while the session's time has to pass: something is being answered or played."""
 
@@ -110,10 +128,9 @@ class Driver:
             self._timers.append(loop.call_later(self._faults.knobs.hang_up_s, self._end, ""))
         self._note(f"{self.name} is open")
         self.run(self.protocol.open)
-
-    def receive(self, message: str | bytes) -> None:
-        """Take a message of the client's."""
-        self.run(lambda: self.protocol.receive(self._faults.events.received(message)))
+        knobs = self._faults.knobs
+        if not self._media and knobs.close_code is not None and knobs.hang_up_s is None:
+            self._end("")
 
     def run(self, step: Callable[[], object]) -> None:
         """Take a step of the protocol, and pass on what comes of it; never raises."""
@@ -132,6 +149,11 @@ class Driver:
         else:
             self.busy.set()
 
+    def receive(self, message: str | bytes) -> None:
+        """Take a message of the client; never raises."""
+        self.bytes_received += len(message)
+        self.run(lambda: self.protocol.receive(self._faults.events.received(message)))
+
     async def close(self, reason: str = "") -> None:
         """End the session and everything that runs for it; may be called again."""
         self._end(reason)
@@ -141,6 +163,9 @@ class Driver:
         for thought in thoughts:
             thought.cancel()
         await asyncio.gather(*thoughts, return_exceptions=True)
+        self.protocol.forget()
+        if self.bytes_received > _MUCH:
+            await asyncio.to_thread(return_freed_memory)
 
     def _end(self, reason: str) -> None:
         self._ended = True
@@ -148,7 +173,8 @@ class Driver:
             timer.cancel()
         connections, self._connections = self._connections, []
         for connection in connections:
-            connection.hang_up(reason)
+            knobs = self._faults.knobs
+            connection.hang_up(knobs.close_reason or reason, knobs.close_code or GOING_AWAY)
 
     def _pass_on(self, outputs: list[Output]) -> None:
         for output in self._faults.events.apply(outputs):

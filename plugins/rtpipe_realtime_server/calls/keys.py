@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_realtime_server.session.ids import random_id
-from rtpipe_realtime_server.session.rejection import Rejected
+from rtpipe_realtime_server.session.rejection import RATE_LIMIT, RETRY_AFTER_S, Rejected
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -36,10 +36,12 @@ class Keys:
 
     Args:
         api_key: The only API key to accept; None accepts any.
+        most: So many ephemeral keys that have not expired, at most.
     """
 
-    def __init__(self, api_key: str | None) -> None:
+    def __init__(self, api_key: str | None, *, most: int) -> None:
         self._api_key = api_key
+        self._most = most
         self._secrets: dict[str, Secret] = {}
 
     def make(self, session: dict[str, Any], ttl_s: int) -> str:
@@ -48,16 +50,32 @@ class Keys:
         Args:
             session: What its calls begin with.
             ttl_s: Seconds until no further call can be made with it.
+
+        Raises:
+            Rejected: There are too many that have not expired.
         """
         now = time.monotonic()
-        self._secrets = {
-            key: secret
-            for key, secret in self._secrets.items()
-            if secret.expires > now - _REMEMBERED_S
-        }
+        self._forget(now - _REMEMBERED_S)
+        if len(self._secrets) >= self._most:
+            self._forget(now)  # those that are only remembered to be called expired
+        if len(self._secrets) >= self._most:
+            raise Rejected(
+                f"There are {self._most} ephemeral keys that have not expired (limit "
+                "`client_secrets`).",
+                code="client_secret_limit_reached",
+                status=429,
+                kind=RATE_LIMIT,
+                retry_after_s=RETRY_AFTER_S,
+            )
         value = random_id("ek")
         self._secrets[value] = Secret(session, now + ttl_s)
         return value
+
+    def _forget(self, expired_by: float) -> None:
+        """Forget the keys that had expired at a time of the monotonic clock."""
+        self._secrets = {
+            key: secret for key, secret in self._secrets.items() if secret.expires > expired_by
+        }
 
     def check(self, request: web.Request) -> Secret | None:
         """Return the secret of an ephemeral key, None for the API key.

@@ -13,6 +13,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSession
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from rtpipe import audio
+from rtpipe_realtime_server.calls.offer import InvalidOfferError, offers_channel
+from rtpipe_realtime_server.session.rejection import SERVER_ERROR, Rejected
 from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.datagrams import guard_datagrams, release_idle_sockets, shield, traffic
 from rtpipe_webrtc.loopback import Hosts, gathering
@@ -33,10 +35,6 @@ _MOST_LATE_S = 0.1
 _DRAIN_STEPS = 50
 _DRAIN_STEP_S = 0.01
 _ANSWER_CODECS = ("audio/opus", "audio/pcmu", "audio/pcma")
-
-
-class InvalidOfferError(Exception):
-    """The offer is no SDP, or none that a call can be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +109,30 @@ class AnsweringPeer:
         self._connection.on("connectionstatechange", self._on_state)
 
     async def answer(self, offer: str) -> str:
-        """Return the answer to an SDP offer; the connection then builds itself up.
+        """Return the answer to a checked SDP offer; the connection then builds itself up.
 
         Raises:
             InvalidOfferError: The offer cannot be answered; the peer must still be closed.
+            Rejected: The machine has no socket left; the peer must still be closed.
         """
-        lines = offer.replace("\r\n", "\n").split("\n")
-        if lines[0] != "v=0" or not any(line.startswith("m=audio ") for line in lines):
-            raise InvalidOfferError
-        if "a=sendonly" in lines or "a=inactive" in lines:
-            raise InvalidOfferError  # nobody would hear the replies, whose clock the sender is
-        self._channel_offered = any(line.startswith("m=application ") for line in lines)
-        # Clients may post before they know their candidates. Without an end they need not name
-        # any: we answer whoever asks with the right password (peer-reflexive candidates).
-        open_ended = "\r\n".join(line for line in lines if line != "a=end-of-candidates")
+        self._channel_offered = offers_channel(offer)
         self._connection.addTrack(PacedTrack(self._handlers.next_frame, self._drift_ppm))
         self._prefer_codecs()
         try:
             await self._connection.setRemoteDescription(
-                RTCSessionDescription(sdp=open_ended, type="offer")
+                RTCSessionDescription(sdp=offer, type="offer")
             )
             answer = await self._connection.createAnswer()
-        except Exception as error:  # aiortc parses with asserts, indexes and int(): any of them
-            raise InvalidOfferError from error
-        shield(self._connection)
-        with gathering(Hosts.LOOPBACK if self._loopback else Hosts.ALL):
-            await self._connection.setLocalDescription(answer)
+            shield(self._connection)
+            with gathering(Hosts.LOOPBACK if self._loopback else Hosts.ALL):
+                await self._connection.setLocalDescription(answer)
+        except Exception as error:  # aiortc works with asserts, indexes and int(): any of them
+            raise InvalidOfferError(repr(error)) from error
+        answered = self._connection.localDescription.sdp
+        if "\na=candidate:" not in answered:
+            raise no_sockets()
         self._network.attach(self._connection)
-        return self._connection.localDescription.sdp
+        return answered
 
     def send(self, message: str | bytes) -> None:
         """Send a message, if there is a channel to send it on.
@@ -154,6 +148,11 @@ class AnsweringPeer:
         """How many datagrams came that do not belong to the call, and were dropped."""
         return sum(one.junk for one in traffic(self._connection))
 
+    @property
+    def unread_bytes(self) -> int:
+        """What waits for the other side to take it."""
+        return 0 if self._channel is None else int(self._channel.bufferedAmount)
+
     def close_channel(self) -> None:
         """Close the channel and nothing else."""
         if self._channel is not None:
@@ -165,10 +164,12 @@ class AnsweringPeer:
             if self._channel is None or not self._channel.bufferedAmount:
                 break
             await asyncio.sleep(_DRAIN_STEP_S)
-        await peer_connection.close(self._connection)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await peer_connection.close(self._connection)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _prefer_codecs(self) -> None:
         codecs = RTCRtpSender.getCapabilities("audio").codecs
@@ -207,3 +208,14 @@ class AnsweringPeer:
                 frame = await track.recv()
                 if self._opened and isinstance(frame, av.AudioFrame):
                     self._handlers.audio(frame)
+
+
+def no_sockets() -> Rejected:
+    """The refusal of a call for which no socket could be opened."""
+    return Rejected(
+        "The server has no socket left for another call.",
+        code="session_limit_reached",
+        status=503,
+        kind=SERVER_ERROR,
+        retry_after_s=1,
+    )

@@ -8,15 +8,16 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp import WSMsgType
 
+from rtpipe_realtime_server.calls.driver import GOING_AWAY
 from rtpipe_realtime_server.talk.player import TICK_S
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from rtpipe_realtime_server.calls.driver import Driver
-    from rtpipe_realtime_server.calls.memory import MemorySocket
+    from rtpipe_realtime_server.calls.memory_socket import MemorySocket
     from rtpipe_realtime_server.talk.outputs import Event
 
 MOST_BYTES = 24 * 1024 * 1024
@@ -38,28 +39,41 @@ class Socket:
     Args:
         ws: The connection, accepted.
         driver: The session.
+        most_waiting: A client that leaves more bytes than this unread is cut off.
     """
 
-    def __init__(self, ws: web.WebSocketResponse | MemorySocket, driver: Driver) -> None:
+    def __init__(
+        self,
+        ws: web.WebSocketResponse | MemorySocket,
+        driver: Driver,
+        *,
+        most_waiting: int,
+    ) -> None:
         self._ws = ws
+        self._most_waiting = most_waiting
+        self._bytes_waiting = 0
         self._driver = driver
         self._waiting: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self._room = asyncio.Event()
         """Set when the client has taken enough for another message of its own."""
-        self._reason = ""
+        self._close: tuple[int, str] | None = None
         driver.attach(self)
 
     def send(self, event: Event) -> None:
         """Send an event."""
-        self._waiting.put_nowait(json.dumps(event))
+        self.send_raw(json.dumps(event))
 
     def send_raw(self, message: str | bytes) -> None:
         """Send what is no event."""
+        self._bytes_waiting += len(message)
         self._waiting.put_nowait(message)
+        if self._bytes_waiting > self._most_waiting:
+            self._cut_off()
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, code: int = GOING_AWAY) -> None:
         """Close once everything has been sent."""
-        self._reason = self._reason or reason
+        if self._close is None:
+            self._close = (code, reason)
         self._waiting.put_nowait(None)
 
     async def talk(self) -> None:
@@ -68,7 +82,7 @@ class Socket:
         try:
             async for message in self._ws:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    self._receive(message.data)
+                    self._driver.receive(message.data)
                 if self._waiting.qsize() > _MOST_WAITING and not sending.done():
                     self._room.clear()
                     await self._room.wait()
@@ -81,9 +95,6 @@ class Socket:
                 sending.cancel()
                 self._cut_off()
 
-    def _receive(self, message: str | bytes) -> None:
-        self._driver.receive(message)
-
     async def _send_all(self) -> None:
         try:
             while (message := await self._next()) is not None:
@@ -92,8 +103,9 @@ class Socket:
                         message if isinstance(message, bytes) else message.encode(),
                         WSMsgType.BINARY if isinstance(message, bytes) else WSMsgType.TEXT,
                     )
-            reason = self._reason.encode()[:_MOST_REASON_BYTES]
-            await self._ws.close(code=WSCloseCode.GOING_AWAY, message=reason)
+            code, reason = self._close or (GOING_AWAY, "")
+            cut = reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore")  # a letter whole
+            await self._ws.close(code=code, message=cut.encode())
         except TimeoutError:
             self._cut_off()
         except ConnectionError:
@@ -103,6 +115,7 @@ class Socket:
 
     async def _next(self) -> str | bytes | None:
         message = await self._waiting.get()
+        self._bytes_waiting -= len(message or "")
         if self._waiting.qsize() <= _MOST_WAITING:
             self._room.set()
         return message
@@ -115,9 +128,17 @@ class Socket:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-async def converse(ws: web.WebSocketResponse | MemorySocket, driver: Driver) -> None:
-    """Hold a session on a WebSocket until one side ends it."""
-    socket = Socket(ws, driver)
+async def converse(
+    ws: web.WebSocketResponse | MemorySocket, driver: Driver, *, most_waiting: int
+) -> None:
+    """Hold a session on a WebSocket until one side ends it.
+
+    Args:
+        ws: The connection, accepted.
+        driver: The session.
+        most_waiting: A client that leaves more bytes than this unread is cut off.
+    """
+    socket = Socket(ws, driver, most_waiting=most_waiting)
     driver.open()
     clock = asyncio.create_task(_let_time_pass(driver))
     try:

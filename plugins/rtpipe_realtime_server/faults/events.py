@@ -162,6 +162,8 @@ class EventFaults:
 
     def _changed(self, event: Event) -> Event:
         faults = self._faults
+        if faults.mcp_list_failed and event["type"] == "mcp_list_tools.completed":
+            event = {**event, "type": "mcp_list_tools.failed"}
         if faults.null_usage and event["type"] == "response.done":
             event = {**event, "response": {**event["response"], "usage": None}}
         if faults.missing_fields:

@@ -6,23 +6,27 @@ the modules beside this one; nothing here does anything.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rtpipe import Options
-from rtpipe.documents import read_document_text
+from rtpipe_realtime_server.flags import read_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_FLAGS = Path("--fault")
 
 
 def _alone(value: Any, *, default: Any = None) -> Any:
     """Say which value a knob has when its name is given alone."""
     return Field(default=default, json_schema_extra={"alone": value})
+
+
+def _close_code(code: int) -> int:
+    """Refuse what RFC 6455 lets no endpoint send."""
+    if (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999:
+        return code
+    raise ValueError("a close code is 1000 to 1014 without 1004 to 1006, or 3000 to 4999")
 
 
 def _off() -> Any:
@@ -95,6 +99,8 @@ class Faults(Options):
     `cleared_first`, `done_first` or `shuffled`."""
     transcription: Literal["late", "failed"] | None = _alone("late")
     """The visitor's words come `late`, after `response.done`, or are said to have `failed`."""
+    mcp_list_failed: bool = _off()
+    """The tools of an MCP server cannot be listed: `mcp_list_tools.failed`."""
     event_flood: Annotated[int, Field(ge=1, le=100_000)] | None = _alone(5000)
     """So many events arrive at once after each `response.created`."""
     huge_event_kb: Annotated[int, Field(ge=1, le=16_000)] | None = _alone(1000)
@@ -133,6 +139,12 @@ class Faults(Options):
     """So many seconds into a call the server closes the event channel; the audio goes on."""
     hang_up_s: Seconds | None = _alone(5)
     """So many seconds into a call the server ends it in good order."""
+    close_code: Annotated[int, AfterValidator(_close_code)] | None = _alone(1008)
+    """A session on a WebSocket ends with this close code: at `hang_up_s`, else at once."""
+    close_reason: Annotated[str, Field(min_length=1, max_length=123)] | None = _alone(
+        "policy violation"
+    )
+    """A session on a WebSocket ends with this close reason, of at most 123 bytes."""
 
     def overlaid(self, other: Faults) -> Faults:
         """Return these faults with those that `other` gives on top."""
@@ -159,12 +171,4 @@ def from_flags(flags: Iterable[str]) -> Faults:
     Raises:
         ConfigError: There is no such knob, or it does not take the value.
     """
-    lines = []
-    for flag in flags:
-        name, given, value = flag.partition("=")
-        if not given and name in Faults.model_fields:
-            value = str(alone(name)).lower()
-        lines.append(f"{name.strip()}: {value}")
-    if not lines:
-        return Faults()
-    return read_document_text("\n".join(lines), _FLAGS, Faults, name="fault")
+    return read_flags(flags, Faults, name="fault", alone=alone)

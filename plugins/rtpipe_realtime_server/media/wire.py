@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MOST_BYTES = 15 * 1024 * 1024
+"""OpenAI's bound for the audio of one event."""
 _PCM = "audio/pcm"
+_MOST_LETTERS = MOST_BYTES // 3 * 4
 _SEGMENTS = 8
 _STEPS = 16
 
@@ -31,8 +34,14 @@ def decode(encoded: str, audio_format: Mapping[str, Any], path: str) -> NDArray[
     """Return base64 audio as mono samples.
 
     Raises:
-        Rejected: It is not base64 or not a whole number of samples.
+        Rejected: It is not base64, not a whole number of samples, or more than 15 MiB.
     """
+    if len(encoded) > _MOST_LETTERS:
+        raise Rejected(
+            f"Invalid '{path}': at most {MOST_BYTES} bytes of audio fit into an event.",
+            code="string_above_max_length",
+            param=path,
+        )
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -31,6 +31,23 @@ _FUNCTION = section(
     required=("name",),
 )  # fmt: skip
 
+_MCP_PLACES = ("server_url", "connector_id", "tunnel_id")
+_MCP = section(
+    {
+        "type": text,
+        "server_label": text,
+        **{place: nullable(text) for place in _MCP_PLACES},
+        "server_description": nullable(text),
+        "authorization": nullable(text),
+        "headers": nullable(mapping),
+        "allowed_tools": lambda _current, given, _path: given,
+        "allowed_callers": nullable(array(text)),
+        "require_approval": lambda _current, given, _path: given,
+        "defer_loading": nullable(boolean),
+    },
+    required=("server_label",),
+)
+
 truncation = either(
     ("auto", "disabled"),
     section(
@@ -85,8 +102,11 @@ def audio_format(_current: Any, given: Any, path: str) -> Any:
     kinds = ("audio/pcm", "audio/pcmu", "audio/pcma")
     result = section({"type": one_of(*kinds), "rate": nullable(number(24000, 24000))},
                      required=("type",))(None, given, path)  # fmt: skip
-    pcm = result["type"] == "audio/pcm"
-    return {"type": "audio/pcm", "rate": 24000} if pcm else {"type": result["type"]}
+    if result["type"] != "audio/pcm":
+        return {"type": result["type"]}
+    if result.get("rate") is None:
+        raise missing_parameter(f"{path}.rate")
+    return {"type": "audio/pcm", "rate": 24000}
 
 
 def tool(_current: Any, given: Any, path: str) -> Any:
@@ -94,9 +114,10 @@ def tool(_current: Any, given: Any, path: str) -> Any:
     mapping(None, given, path)
     kind = given.get("type")
     if kind == "mcp":
-        if not isinstance(given.get("server_label"), str):
-            raise missing_parameter(f"{path}.server_label")
-        return dict(given)
+        checked = _MCP(None, given, path)
+        if not any(checked.get(place) for place in _MCP_PLACES):
+            raise missing_parameter(f"{path}.server_url")
+        return checked
     if kind != "function":
         raise unsupported_value(f"{path}.type", kind, ("function", "mcp"))
     checked = _FUNCTION({"description": None}, given, path)

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INVALID_REQUEST = "invalid_request_error"
+RATE_LIMIT = "rate_limit_error"
+SERVER_ERROR = "server_error"
+RETRY_AFTER_S = 5
+"""When a client that was refused for want of room is to ask again."""
 
 
 class Rejected(Exception):  # noqa: N818 - what happened to the request, not an error of ours
@@ -18,6 +22,8 @@ class Rejected(Exception):  # noqa: N818 - what happened to the request, not an 
         code: OpenAI's error code, None where OpenAI sends none.
         param: Dotted path of the offending parameter.
         status: HTTP status when it answers an HTTP request.
+        kind: OpenAI's type of the error.
+        retry_after_s: When to ask again; told over HTTP.
     """
 
     def __init__(
@@ -27,17 +33,21 @@ class Rejected(Exception):  # noqa: N818 - what happened to the request, not an 
         code: str | None = "invalid_value",
         param: str | None = None,
         status: int = 400,
+        kind: str = INVALID_REQUEST,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.param = param
         self.status = status
+        self.kind = kind
+        self.retry_after_s = retry_after_s
 
     def body(self) -> dict[str, Any]:
         """Return the error object without the client's event id."""
         return {
-            "type": INVALID_REQUEST,
+            "type": self.kind,
             "code": self.code,
             "message": self.message,
             "param": self.param,

@@ -6,6 +6,7 @@ Accepted and echoed, without effect here: noise_reduction, speed, truncation, tr
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 SESSION_SECONDS = 3600
+_MOST_BYTES = 256 * 1024
+"""Four times what OpenAI's 16,384 tokens of instructions and tools take. It is echoed, and kept in
+every client secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,12 @@ class Session:
         changed: dict[str, Any] = self._rule(self.effective, given, "session")
         for key in ("reasoning", "parallel_tool_calls"):
             changed.pop(key, None)  # accepted from every client, echoed by no recorded session
+        if len(json.dumps(changed)) > _MOST_BYTES:
+            raise Rejected(
+                f"The session is longer than {_MOST_BYTES} bytes.",
+                code="string_above_max_length",
+                param="session",
+            )
         return changed
 
     def snapshot(self) -> dict[str, Any]:
@@ -122,6 +132,12 @@ class Session:
         """The format of the audio in a client's events."""
         given: dict[str, Any] = self.effective["audio"]["input"]["format"]
         return given
+
+    @property
+    def mcp_servers(self) -> list[str]:
+        """The labels of the MCP servers among its tools."""
+        tools = self.effective.get("tools", ())
+        return [str(tool["server_label"]) for tool in tools if tool["type"] == "mcp"]
 
     @property
     def instructions(self) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rtpipe_realtime_server.limits import Limits
+
 ROOT = "root"
 
 
@@ -38,6 +40,12 @@ class ConversationItem:
     def type(self) -> str:
         """`message`, `function_call` or `function_call_output`."""
         return str(self.body["type"])
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it holds."""
+        pcm = 0 if self.pcm is None else self.pcm.nbytes
+        return pcm + len(self.words or "") + _length(self.body)
 
     @property
     def asks(self) -> bool:
@@ -68,10 +76,16 @@ class ConversationItem:
 
 
 class ConversationItems:
-    """The ordered items of a call."""
+    """The ordered items of a call.
 
-    def __init__(self, conversation_id: str) -> None:
+    Args:
+        conversation_id: Its id.
+        limits: How many items there may be, and how large all of them.
+    """
+
+    def __init__(self, conversation_id: str, limits: Limits) -> None:
         self.id = conversation_id
+        self._limits = limits
         self._items: list[ConversationItem] = []
         self._by_id: dict[str, ConversationItem] = {}
 
@@ -84,6 +98,22 @@ class ConversationItems:
     def last_id(self) -> str | None:
         """Id of the last item, None in an empty conversation."""
         return self._items[-1].id if self._items else None
+
+    def check_room(self, item: ConversationItem | None = None) -> None:
+        """Refuse what is more than a conversation may hold.
+
+        Args:
+            item: What is to be added; None for an answer, whose size nobody knows yet.
+
+        Raises:
+            Rejected: There is no room for it.
+        """
+        limits = self._limits
+        if len(self._items) >= limits.session_items:
+            raise _full(f"{limits.session_items} items", "session_items")
+        size = 0 if item is None else item.size
+        if size + sum(each.size for each in self._items) > limits.session_bytes:
+            raise _full(f"{limits.session_mb:g} MB", "session_mb")
 
     def add(self, item: ConversationItem, previous_item_id: str | None = None) -> str | None:
         """Insert `item` and return the id of its predecessor.
@@ -151,6 +181,11 @@ class ConversationItems:
         self._items.remove(self.find(item_id, "deleting", "delete"))
         del self._by_id[item_id]
 
+    def forget(self) -> None:
+        """Let go of all items."""
+        self._items.clear()
+        self._by_id.clear()
+
     def unanswered(self) -> list[ConversationItem]:
         """Return what the next response answers: the items after the last answer.
 
@@ -164,3 +199,19 @@ class ConversationItems:
             if item.asks:
                 waiting.append(item)
         return waiting[::-1]
+
+
+def _full(most: str, limit: str) -> Rejected:
+    return Rejected(
+        f"The conversation holds {most} and no more (limit `{limit}`): delete items first.",
+        code="conversation_limit_reached",
+    )
+
+
+def _length(value: Any) -> int:
+    """Return the length of all texts in a JSON value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else 0

@@ -140,22 +140,31 @@ class Listener:
                     audio_end_ms=now,
                     item_id=item_id,
                 )
-                self._commit(self._buffer.take(since), item_id, words="")
-                self._on_turn()
+                self._end_turn(self._buffer.take(since), item_id, words="")
 
-    def commit(self) -> None:
-        """Make an item of what was received, because the client says so.
+    def check_commit(self, held_ms: float) -> None:
+        """Refuse to make an item of too little.
+
+        Args:
+            held_ms: What was received beside what was heard: a resampler holds a little back.
 
         Raises:
             Rejected: It is less than 100 ms.
         """
-        length = self._buffer.milliseconds
+        length = self._buffer.milliseconds + held_ms
         if length < _LEAST_MS:
             raise Rejected(
                 "Error committing input audio buffer: buffer too small. Expected at least "
                 f"{_LEAST_MS}ms of audio, but buffer only has {length:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
+
+    def commit(self) -> None:
+        """Make an item of what was received, because the client says so.
+
+        Raises:
+            Rejected: The conversation has no room for it.
+        """
         item_id = self._item_id if self._turns.speaking else self._outbox.new_id("item")
         self._turns.reset()
         self._commit(self._buffer.take(), item_id)
@@ -167,6 +176,10 @@ class Listener:
         if self._foreseen:
             self._foresee()
         self._outbox.emit("input_audio_buffer.cleared")
+
+    def forget(self) -> None:
+        """Let go of what was received."""
+        self._buffer.clear()
 
     def _start(self, at_ms: int) -> None:
         self._item_id = self._outbox.new_id("item")
@@ -193,16 +206,17 @@ class Listener:
         self._outbox.emit(
             "input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._item_id
         )
-        self._commit(self._buffer.take(self._started_ms), self._item_id)
-        self._on_turn()
+        self._end_turn(self._buffer.take(self._started_ms), self._item_id)
+
+    def _end_turn(self, pcm: NDArray[np.int16], item_id: str, words: str | None = None) -> None:
+        try:
+            self._commit(pcm, item_id, words)
+            self._on_turn()
+        except Rejected as rejected:  # nobody's event is to blame for it
+            self._outbox.emit("error", error={**rejected.body(), "event_id": None})
 
     def _commit(self, pcm: NDArray[np.int16], item_id: str, words: str | None = None) -> None:
         self._foreseen = False  # they are wanted now
-        self._outbox.emit(
-            "input_audio_buffer.committed",
-            previous_item_id=self._conversation.last_id,
-            item_id=item_id,
-        )
         body = {
             "id": item_id,
             "type": "message",
@@ -212,6 +226,12 @@ class Listener:
         }
         item = ConversationItem(body, words=words)
         item.record(pcm)
+        self._conversation.check_room(item)
+        self._outbox.emit(
+            "input_audio_buffer.committed",
+            previous_item_id=self._conversation.last_id,
+            item_id=item_id,
+        )
         previous = self._conversation.add(item)
         for what in ("added", "done"):
             self._outbox.emit(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.media.resample import Resampler
 from rtpipe_realtime_server.media.wire import decode, rate_of
 from rtpipe_realtime_server.session import client_events
 from rtpipe_realtime_server.session.grammar import number, text
 from rtpipe_realtime_server.session.ids import NewId, random_id
 from rtpipe_realtime_server.session.rejection import INVALID_REQUEST, Rejected
-from rtpipe_realtime_server.talk.conversation import ConversationItems
+from rtpipe_realtime_server.talk.conversation import ConversationItem, ConversationItems
 from rtpipe_realtime_server.talk.deltas import Deltas
 from rtpipe_realtime_server.talk.items import make_item
 from rtpipe_realtime_server.talk.listener import Listener
@@ -43,6 +44,7 @@ class Protocol:
         session: The call's settings; `session.update` changes them.
         is_speech: Judges hops of received audio.
         media: The audio travels beside the events (WebRTC), and not in them (WebSocket).
+        limits: What its conversation may hold; None: the defaults.
         new_id: Makes ids.
     """
 
@@ -52,11 +54,12 @@ class Protocol:
         *,
         is_speech: IsSpeech,
         media: bool = True,
+        limits: Limits | None = None,
         new_id: NewId = random_id,
     ) -> None:
         self._session = session
         self._outbox = OutputList(new_id)
-        self._conversation = ConversationItems(new_id("conv"))
+        self._conversation = ConversationItems(new_id("conv"), limits or Limits())
         self._transcripts = Transcripts(self._outbox)
         self._media = media
         self._responder = Responder(
@@ -74,8 +77,8 @@ class Protocol:
             on_started=self._on_started,
             on_turn=self._on_turn,
         )
-        self._appended = {rate: Resampler(rate) for rate in (8000, 16000, 24000)}
-        """What `input_audio_buffer.append` brings, by its rate."""
+        self._appended: Resampler | None = None
+        """Takes what `input_audio_buffer.append` brings."""
 
     @property
     def idle(self) -> bool:
@@ -89,6 +92,7 @@ class Protocol:
     def open(self) -> None:
         """Begin: the client can receive events."""
         self._outbox.emit("session.created", session=self._session.snapshot())
+        self._list_mcp_tools()
 
     def receive(self, message: str | bytes) -> None:
         """Take one message of the client; what is wrong with it becomes an `error` event."""
@@ -143,6 +147,17 @@ class Protocol:
         self._emit_error(INVALID_REQUEST, "session_expired", _EXPIRED)
         self._outbox.command(EndSession(_EXPIRED))
 
+    def forget(self) -> None:
+        """Let go of what the session holds: it has ended, and nothing will be asked of it.
+
+        The garbage collector would, some day: its parts know one another.
+        """
+        self._appended = None
+        self._listener.forget()
+        self._responder.forget()
+        self._transcripts.forget()
+        self._conversation.forget()
+
     def _emit_error(self, kind: str, code: str, message: str) -> None:
         error = {"type": kind, "code": code, "message": message, "param": None, "event_id": None}
         self._outbox.emit("error", error=error)
@@ -176,14 +191,16 @@ class Protocol:
             case "session.update":
                 self._session.update(event["session"], begun=True, spoke=self._responder.spoke)
                 self._outbox.emit("session.updated", session=self._session.snapshot())
+                if "tools" in event["session"]:
+                    self._list_mcp_tools()
             case "input_audio_buffer.append":
                 text(None, event["audio"], "audio")
                 audio_format = self._session.input_format
-                samples = decode(event["audio"], audio_format, "audio")
-                self.hear(self._appended[rate_of(audio_format)].samples(samples))
+                self._append(decode(event["audio"], audio_format, "audio"), rate_of(audio_format))
             case "input_audio_buffer.commit":
-                self._listener.commit()
+                self._commit()
             case "input_audio_buffer.clear":
+                self._flush()
                 self._listener.clear()
             case "response.create":
                 self._create_response(event.get("response"))
@@ -195,6 +212,34 @@ class Protocol:
                 raise Rejected("There is no output audio buffer on a WebSocket.", param="type")
             case _:
                 self._handle_item(event)
+
+    def _list_mcp_tools(self) -> None:
+        """Tell the tools of the session's MCP servers: none, for this server asks no other."""
+        for label in self._session.mcp_servers:
+            body = {"type": "mcp_list_tools", "server_label": label, "tools": []}
+            item = ConversationItem({"id": self._outbox.new_id("item"), **body}, words="")
+            self._conversation.check_room(item)
+            self._outbox.emit("mcp_list_tools.in_progress", item_id=item.id)
+            self._add(item)
+            self._outbox.emit("mcp_list_tools.completed", item_id=item.id)
+
+    def _append(self, samples: NDArray[np.int16], rate: int) -> None:
+        if self._appended is None or self._appended.rate != rate:
+            self._flush()
+            self._appended = Resampler(rate)
+        self.hear(self._appended.samples(samples))
+
+    def _commit(self) -> None:
+        held_ms = 0.0 if self._appended is None else self._appended.held_ms
+        self._listener.check_commit(held_ms)
+        self._flush()
+        self._listener.commit()
+
+    def _flush(self) -> None:
+        """Hear what the resampler holds back: it belongs to what was appended before."""
+        resampler, self._appended = self._appended, None
+        if resampler is not None:
+            self.hear(resampler.rest())
 
     def _handle_item(self, event: dict[str, Any]) -> None:
         match event["type"]:
@@ -213,7 +258,11 @@ class Protocol:
     def _create_item(self, event: dict[str, Any]) -> None:
         item = make_item(event["item"], self._outbox.new_id)
         self._conversation.check_output(item)
-        previous = self._conversation.add(item, event.get("previous_item_id"))
+        self._conversation.check_room(item)
+        self._add(item, event.get("previous_item_id"))
+
+    def _add(self, item: ConversationItem, previous_item_id: str | None = None) -> None:
+        previous = self._conversation.add(item, previous_item_id)
         for what in ("added", "done"):
             self._outbox.emit(
                 f"conversation.item.{what}", previous_item_id=previous, item=item.snapshot()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rtpipe_realtime_server.talk.transcripts import Transcripts
 
 _TOKENS_PER_MINUTE = 15_000_000
+_MOST_ACTIVE = 16
+"""Responses outside the conversation run beside one another: so many at most."""
 
 
 class Responder:
@@ -55,8 +57,15 @@ class Responder:
         """Begin a response.
 
         Raises:
-            Rejected: The conversation has one already.
+            Rejected: The conversation has one already, or is full.
         """
+        if len(self._active) >= _MOST_ACTIVE:
+            raise Rejected(
+                f"{_MOST_ACTIVE} responses are in progress: wait for one of them.",
+                code="rate_limit_exceeded",
+            )
+        if response.conversation_id:
+            self._conversation.check_room()
         if response.conversation_id and self.busy:
             raise Rejected(
                 "Conversation already has an active response in progress: "
@@ -143,6 +152,11 @@ class Responder:
             )
             if sound.ended:
                 sound.item.forget_transcript()
+
+    def forget(self) -> None:
+        """Let go of what was being answered and played."""
+        self._active.clear()
+        self._voice.clear()
 
     def interrupt(self) -> None:
         """The visitor speaks: stop playing and generating."""

@@ -66,6 +66,11 @@ class Transcripts:
         usage = {"type": "duration", "seconds": math.ceil(item.heard_samples / RATE)}
         self._outbox.emit(f"{_KIND}.completed", **where, transcript=words, usage=usage)
 
+    def forget(self) -> None:
+        """Let go of what is with the brain."""
+        self._pending.clear()
+        self._reported.clear()
+
     def failed(self, item_id: str) -> None:
         """Go on without the words: the brain could not find them."""
         item = self._pending.pop(item_id, None)

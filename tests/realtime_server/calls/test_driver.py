@@ -14,6 +14,7 @@ from realtime_server.fake_brain import ANSWER, FakeBrain
 from rtpipe_realtime_server.calls.driver import Driver
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.talk.brain import BrainAnswer, FunctionCall, Question
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Line:
 
     def send_raw(self, message: str | bytes) -> None: ...
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, code: int = 1001) -> None:
         self.ended.set()
 
 
@@ -51,6 +52,7 @@ def driver(notes: list[str], brain: FakeBrain, *, lifetime_s: float = 60.0) -> D
         brain,
         media=True,
         lifetime_s=lifetime_s,
+        limits=Limits(),
         faults=Injector(Faults(), 0).for_call(),
         on_note=notes.append,
     )

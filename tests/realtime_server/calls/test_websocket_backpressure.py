@@ -41,6 +41,10 @@ class DeafClient:
         self.cut_off = name == "socket"
 
 
+def socket_of(client: DeafClient, driver: Any, most_waiting: int = 10**6) -> Socket:
+    return Socket(client, driver, most_waiting=most_waiting)  # type: ignore[arg-type]
+
+
 class Echo:
     """Answers every message with an event, and takes a tick for one."""
 
@@ -58,14 +62,14 @@ class Echo:
         if line in self.lines:
             self.lines.remove(line)
 
-    def receive(self, message: str) -> None:
-        self.run(lambda: self.protocol.receive(message))
-
     def run(self, step: Any) -> None:
         self.steps += 1
         if self.steps == 3:
             self.ticked_thrice.set()
         step()
+
+    def receive(self, message: str) -> None:
+        self.run(lambda: self.protocol.receive(message))
 
     def _answer(self, _message: str) -> None:
         for line in self.lines:
@@ -79,7 +83,7 @@ async def turns_of_the_loop(count: int = 500) -> None:
 
 async def test_who_does_not_read_is_not_listened_to_meanwhile() -> None:
     client, driver = DeafClient(1000), Echo()
-    talk = asyncio.create_task(Socket(client, driver).talk())  # type: ignore[arg-type]
+    talk = asyncio.create_task(socket_of(client, driver).talk())
     await turns_of_the_loop()
     assert 0 < client.asked < 50
     client.taken.set()
@@ -91,14 +95,28 @@ async def test_who_does_not_read_is_not_listened_to_meanwhile() -> None:
 async def test_who_never_reads_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "_PATIENCE_S", 0.01)
     client, driver = DeafClient(1000), Echo()
-    await asyncio.wait_for(Socket(client, driver).talk(), TIMEOUT_S)  # type: ignore[arg-type]
+    await asyncio.wait_for(socket_of(client, driver).talk(), TIMEOUT_S)
     assert client.cut_off
+
+
+async def test_who_leaves_too_much_unread_is_sent_away() -> None:
+    client, driver = DeafClient(10), Echo()
+    connection = socket_of(client, driver, most_waiting=100)
+    talk = asyncio.create_task(connection.talk())
+    await turns_of_the_loop(5)
+    for _ in range(4):
+        connection.send({"type": "echo"})
+    assert not client.cut_off or client.asked
+    connection.send_raw("x" * 100)
+    assert client.cut_off
+    client.taken.set()
+    await asyncio.wait_for(talk, TIMEOUT_S)
 
 
 async def test_who_never_reads_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "_FLUSH_S", 0.01)
     client, driver = DeafClient(3), Echo()
-    await asyncio.wait_for(Socket(client, driver).talk(), TIMEOUT_S)  # type: ignore[arg-type]
+    await asyncio.wait_for(socket_of(client, driver).talk(), TIMEOUT_S)
     await turns_of_the_loop(3)
     assert driver.lines == []
     assert asyncio.all_tasks() == {asyncio.current_task()}

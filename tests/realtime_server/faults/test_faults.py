@@ -68,6 +68,12 @@ def test_a_mistake_is_told_with_its_remedy(flag: str, help: str) -> None:
     assert str(found.span).count("--fault")
 
 
+def test_a_close_code_that_no_endpoint_sends_is_refused() -> None:
+    with pytest.raises(ConfigError) as problem:
+        from_flags(["close_code=1005"])
+    assert "1000 to 1014 without 1004 to 1006" in problem.value.diagnostics[0].message
+
+
 def rows() -> list[str]:
     """The page's table of knobs, as it has to be."""
     made = []
@@ -80,7 +86,8 @@ def rows() -> list[str]:
 
 
 def test_the_page_explains_every_knob() -> None:
-    shown = re.findall(r"^\| `\w+` \| [^|]+ \| .+ \|$", PAGE.read_text(), re.MULTILINE)
+    section = PAGE.read_text().partition("\n## Try a bad day\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| `\w+` \| [^|]+ \| .+ \|$", section, re.MULTILINE)
     assert shown == rows(), "\n" + "\n".join(rows())
 
 

@@ -65,6 +65,16 @@ def kinds_of(**faults: Any) -> list[str]:
     return [event["type"] for event in bench.events]
 
 
+def test_the_tools_of_an_mcp_server_cannot_be_listed() -> None:
+    bench = FaultyBench(Faults(mcp_list_failed=True))
+    tool = {"type": "mcp", "server_label": "x", "server_url": "https://x.example"}
+    bench.update(tools=[tool])
+    assert bench.kinds()[-1] == "mcp_list_tools.failed"
+    assert not bench.all("mcp_list_tools.completed")
+    for event in bench.events:
+        _TYPES.validate_python(event)
+
+
 def test_without_a_fault_everything_passes_as_it_is() -> None:
     bench = FaultyBench(Faults())
     bench.converse()

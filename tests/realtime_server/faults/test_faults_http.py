@@ -38,7 +38,11 @@ async def serve() -> AsyncIterator[Serve]:
 
 async def call(server: RealtimeServer) -> tuple[int, Any, str]:
     """Return status, headers and body of the answer to an offer."""
-    headers = {"Authorization": "Bearer sk-x", "Content-Type": "application/sdp"}
+    headers = {
+        "Authorization": "Bearer sk-x",
+        "Content-Type": "application/sdp",
+        "Origin": "http://localhost:3000",
+    }
     async with (
         aiohttp.ClientSession(headers=headers) as http,
         http.post(f"{server.base_url}/realtime/calls", data=OFFER) as response,
@@ -51,7 +55,7 @@ async def test_two_calls_are_refused_for_their_rate_and_the_third_is_taken(serve
     answers = [await call(server) for _ in range(3)]
     assert [status for status, _, _ in answers] == [429, 429, 201]
     assert [headers.get("Retry-After") for _, headers, _ in answers] == ["1.5", "1.5", None]
-    assert answers[0][1]["Access-Control-Allow-Origin"] == "*"
+    assert answers[0][1]["Access-Control-Allow-Origin"] == "http://localhost:3000"
 
 
 async def test_only_the_first_answers_are_spoilt(serve: Serve) -> None:

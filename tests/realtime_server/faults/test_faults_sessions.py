@@ -19,6 +19,7 @@ from rtpipe_realtime_server.brains.script_brain import ScriptBrain
 from rtpipe_realtime_server.calls.driver import Driver
 from rtpipe_realtime_server.faults.injection import Injector
 from rtpipe_realtime_server.faults.knobs import Faults
+from rtpipe_realtime_server.limits import Limits
 from rtpipe_realtime_server.server import RealtimeServer
 
 TIMEOUT_S = 20
@@ -185,7 +186,7 @@ class Line:
     def send_raw(self, message: str | bytes) -> None:
         self.raw.append(message)
 
-    def hang_up(self, reason: str) -> None:
+    def hang_up(self, reason: str, code: int = 1001) -> None:
         pass
 
 
@@ -196,6 +197,7 @@ def driver(**faults: Any) -> Driver:
         ScriptBrain(Script.model_validate({"turns": [{}]})),
         media=True,
         lifetime_s=60,
+        limits=Limits(),
         faults=Injector(Faults(**faults), seed=1).for_call(),
         on_note=lambda _sentence: None,
     )
@@ -253,6 +255,36 @@ async def test_a_session_is_ended_in_good_order() -> None:
             while (message := await client.ws.receive()).type is aiohttp.WSMsgType.TEXT:
                 pass
         assert message.type is aiohttp.WSMsgType.CLOSE
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "reason"),
+    [
+        ({"close_code": 1008}, 1008, ""),
+        ({"close_code": 4000, "close_reason": "Ünknown model"}, 4000, "Ünknown model"),
+        ({"close_code": 1011, "close_reason": "Later", "hang_up_s": 0.1}, 1011, "Later"),
+        ({"close_reason": "é" * 70, "hang_up_s": 0.1}, 1001, "é" * 61),
+    ],
+)
+async def test_a_socket_is_closed_with_the_code_and_the_reason_asked_for(
+    faults: dict[str, Any], code: int, reason: str
+) -> None:
+    async with conversation(**faults) as client:
+        await client.until("session.created")
+        async with asyncio.timeout(TIMEOUT_S):
+            while (message := await client.ws.receive()).type is aiohttp.WSMsgType.TEXT:
+                pass
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert (message.data, message.extra) == (code, reason)
+
+
+async def test_a_call_has_no_close_code() -> None:
+    call, line = driver(close_code=1008), Line()
+    call.attach(line)
+    call.open()
+    call.run(lambda: call.protocol.receive("{}"))
+    assert [event["type"] for event in line.events] == ["session.created", "error"]
+    await call.close()
 
 
 async def test_a_response_fails_by_a_knob() -> None:

@@ -45,6 +45,57 @@ def test_a_commit_of_less_than_100_ms_is_refused() -> None:
     assert bench.all("input_audio_buffer.committed")
 
 
+@pytest.mark.parametrize(
+    ("kind", "samples"), [("audio/pcm", 2400), ("audio/pcmu", 800), ("audio/pcma", 800)]
+)
+def test_100_ms_that_were_appended_are_100_ms(kind: str, samples: int) -> None:
+    wire = {"type": kind, **({"rate": 24000} if kind == "audio/pcm" else {})}
+    bench = Bench(media=False, audio={"input": {"turn_detection": None, "format": wire}})
+    width = 2 if kind == "audio/pcm" else 1
+
+    def append(count: int) -> None:
+        sound = base64.b64encode(b"\x11" * width * count).decode()
+        bench.send("input_audio_buffer.append", audio=sound)
+
+    for turn in (1, 2):  # what a resampler holds back counts for the turn that it was said in
+        for part in (samples // 3, samples // 3, samples - 2 * (samples // 3) - 1):
+            append(part)
+        bench.send("input_audio_buffer.commit")
+        assert bench.error()["code"] == "input_audio_buffer_commit_empty"
+        append(1)
+        bench.send("input_audio_buffer.commit")
+        assert len(bench.all("input_audio_buffer.committed")) == turn, bench.error()
+        bench.send("input_audio_buffer.commit")
+        assert bench.error()["message"].endswith("buffer only has 0.00ms of audio.")
+    bench.send("response.create")
+    heard = [command.pcm for command in bench.commands if isinstance(command, Transcribe)]
+    assert [len(pcm) for pcm in heard] == pytest.approx([1600, 1600], abs=2)
+
+
+def test_what_is_cleared_leaves_nothing_behind() -> None:
+    bench = Bench(media=False, audio={"input": {"turn_detection": None}})
+    sound = base64.b64encode(np.full(2400, 9000, "<i2").tobytes()).decode()
+    silence = base64.b64encode(np.zeros(2400, "<i2").tobytes()).decode()
+    bench.send("input_audio_buffer.append", audio=sound)
+    bench.send("input_audio_buffer.clear")
+    bench.send("input_audio_buffer.append", audio=silence)
+    bench.send("input_audio_buffer.commit")
+    bench.send("response.create")
+    (transcribe,) = bench.commands
+    assert isinstance(transcribe, Transcribe)
+    assert not transcribe.pcm.any()
+
+
+def test_an_event_takes_15_mib_of_audio() -> None:
+    bench = Bench(media=False, audio={"input": {"turn_detection": None}})
+    audio_bytes = 15 * 1024 * 1024
+    bench.send("input_audio_buffer.append", audio="A" * (audio_bytes // 3 * 4))
+    assert bench.kinds() == ["session.created"]
+    bench.send("input_audio_buffer.append", audio="A" * (audio_bytes // 3 * 4 + 4))
+    assert bench.error()["code"] == "string_above_max_length"
+    assert bench.error()["param"] == "audio"
+
+
 def test_a_commit_in_the_middle_of_speech_takes_the_announced_item() -> None:
     bench = Bench()
     bench.hear(20, speech=True)

@@ -125,7 +125,11 @@ def test_the_brain_is_told_the_functions(bench: Bench) -> None:
         ({"tool_choice": "none"}, [], False),
         ({"tool_choice": {"type": "function", "name": "open_door"}}, ["open_door"], True),
         ({"tool_choice": "required", "tools": [DOOR]}, ["open_door"], True),
-        ({"tools": [{"type": "mcp", "server_label": "x"}]}, [], False),
+        (
+            {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://x.example"}]},
+            [],
+            False,
+        ),
     ],
 )
 def test_a_response_may_choose_among_them(
