@@ -57,6 +57,7 @@ class ActiveCall:
         self._clock = clock
         self._log = log
         self._established = asyncio.Event()
+        self._held: list[str | bytes] | None = []
         self._placed: Placed | None = None
         self._placed_at = 0.0
         self._concluded = False
@@ -108,6 +109,16 @@ class ActiveCall:
                 self._log.warning("the server does not confirm the session; going on without")
                 self.carry_out(self.conversation.give_up_waiting())
 
+    def listen(self) -> None:
+        """Take what has come since the session stood, and all that comes from now on.
+
+        Until then it is held back: who places a call does not serve yet, and a server may have
+        begun to answer.
+        """
+        held, self._held = self._held, None
+        for message in held or ():
+            self._receive(message)
+
     def carry_out(self, outputs: Iterable[Output]) -> None:
         """Do what the conversation says is to be done.
 
@@ -153,6 +164,9 @@ class ActiveCall:
 
     def _receive(self, message: str | bytes) -> None:
         self.news_at = self._clock.now()
+        if self._established.is_set() and self._held is not None:
+            self._held.append(message)
+            return
         self.carry_out(self.conversation.receive(message))
         if self.conversation.established:
             self._established.set()

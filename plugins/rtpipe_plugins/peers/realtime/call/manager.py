@@ -85,6 +85,7 @@ class CallManager:
         call = await self._factory.first()
         self._serve_with(call)
         self._say_connected(call)
+        call.listen()
 
     async def converse(self, inlet: Link, timeline: Timeline, forward: Forward) -> None:
         """Hold the conversation until nothing is left to be said.
@@ -172,7 +173,7 @@ class CallManager:
         if options and expires_at is not None and expires_at - now >= SHORTEST_S:
             self._next_session = NextSession(
                 Schedule(options, began_at=now, expires_at=expires_at),
-                self._place,
+                self._place_beside,
                 clock=self._ctx.clock,
                 log=self._ctx.log,
             )
@@ -297,6 +298,7 @@ class CallManager:
         self._say_connected(next, outage)
         self._handover.due(self._ctx.now() + (PROVED_S if outage.calls else 0.0))
         self._handover.tell(next, self._ctx.now())
+        next.listen()
         return next
 
     def _outage_now(self, options: Reconnect) -> Outage:
@@ -310,6 +312,12 @@ class CallManager:
 
     async def _place(self) -> ActiveCall:
         return await self._factory.place(self._options.connect_timeout_s)
+
+    async def _place_beside(self) -> ActiveCall:
+        """Return a call that will serve later: what comes in it till then is nobody's answer."""
+        call = await self._place()
+        call.listen()
+        return call
 
     def _say_connected(self, call: ActiveCall, outage: Outage | None = None) -> None:
         account = self._factory.account

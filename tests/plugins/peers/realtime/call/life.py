@@ -107,6 +107,7 @@ class ScriptedTransport:
         if self._far_end.session_s is not None:
             session["expires_at"] = now + self._far_end.session_s
         self.say("session.created", session=session)
+        self._far_end.at_once(self)
         return Placed(f"rtc_{len(self._far_end.calls)}", now)
 
     def say(self, type: str, **fields: Any) -> None:
@@ -144,6 +145,8 @@ class FarEnd:
         self.calls: list[ScriptedTransport] = []
         self.attempts_at: list[float] = []
         self.hang_up_s = 0.0
+        self.at_once: Callable[[ScriptedTransport], None] = lambda _call: None
+        """What the server does before anybody could take note of its session."""
         self._news = asyncio.Event()
 
     async def hangs_up(self) -> None:

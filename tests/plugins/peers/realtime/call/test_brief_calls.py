@@ -97,6 +97,7 @@ async def test_a_question_in_a_brief_call_is_answered_in_the_next(far_end: FarEn
     dropping = asyncio.create_task(drop_every_call(far_end))
     await asyncio.sleep(60)
     dropping.cancel()
+    far_end.call.lose(NotConnected("gone"))  # it may stand just now
     count = len(far_end.calls) + 1
     call = await far_end.called(count)
     ask(call)

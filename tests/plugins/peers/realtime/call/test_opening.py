@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.peers.realtime.call.life import FarEnd, Life, busy, virtually
+from plugins.peers.realtime.call.life import (
+    FarEnd,
+    Life,
+    ScriptedTransport,
+    ask,
+    busy,
+    virtually,
+)
 from rtpipe import EnvironmentProblem
 from rtpipe.testing import run_virtual
 from rtpipe_plugins.peers.realtime.errors import CallRefused, CallUnavailable
@@ -66,3 +73,23 @@ def test_what_will_not_pass_is_not_tried_again(far_end: FarEnd, problem: Excepti
 
     run_virtual(open_once())
     assert len(far_end.attempts_at) == 1
+
+
+@virtually
+async def test_what_a_server_does_before_its_call_serves_is_answered(far_end: FarEnd) -> None:
+    def begin(call: ScriptedTransport) -> None:
+        called = {"id": "i1", "type": "function_call", "name": "made_up", "call_id": "c1"}
+        ask(call)
+        call.say("response.created", response={"id": "r0"})
+        output = [{**called, "status": "completed", "arguments": "{}"}]
+        call.say("response.done", response={"id": "r0", "status": "completed", "output": output})
+
+    far_end.at_once = begin
+    life = Life(far_end)
+    call = await life.begin()
+    (answered,) = (e["item"] for e in call.sent if e["type"] == "conversation.item.create")
+    assert (answered["type"], answered["call_id"]) == ("function_call_output", "c1")
+    assert "response.create" in call.types()
+    types = [event.type for event in life.events]
+    assert types.index("realtime.connected") < types.index("turn.user_started")
+    await life.stop()
