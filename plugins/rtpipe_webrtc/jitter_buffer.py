@@ -169,6 +169,17 @@ class JitterBuffer:
         """How much sound is in the buffer (s)."""
         return sum(queued.packet.samples for queued in self._queue) / RATE
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the packet that follows what was played last is here, and nothing is missing."""
+        queue = self._queue
+        return (
+            self._playing
+            and bool(queue)
+            and queue[0].number == self._next
+            and queue[0].media == self._position
+        )
+
     def put(self, packet: Packet) -> None:
         """Take a packet that has arrived, in whatever order."""
         self.statistics.received += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextvars import copy_context
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 
 from rtpipe import CANONICAL, Converter, FormatError, audio
+from rtpipe.fiber import Fiber
 from rtpipe_plugins.peers.realtime.transports.voices import ModelVoice, VisitorVoice
 from rtpipe_webrtc.jitter_buffer import JitterBuffer
 from rtpipe_webrtc.options import JitterOptions
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from rtpipe import AudioFrame
     from rtpipe_webrtc.libopus import Encoder
     from rtpipe_webrtc.pace import Pace
+    from rtpipe_webrtc.rtp_path import SendPath
 
 _OUT_OF_STEP = RATE // 2
 _ROUNDING = RATE // 1000
@@ -59,9 +62,31 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
         self._on_failure = on_failure
         self.encoder: Encoder | None = None
         """Makes the packets; None: aiortc encodes."""
+        self.path: SendPath | None = None
+        """Takes all packets but the first; None: aiortc sends each."""
+        self._first: int | None = None
 
     async def recv(self) -> AudioFrame | Packet[Any]:
-        """Return what the next slot holds; aiortc sends as fast as this returns."""
+        """Return what the next slot holds; aiortc sends as fast as this returns.
+
+        After the first packet, where there is a path past aiortc, this sends and never returns.
+        """
+        if self.path is not None and self.encoder is not None:
+            if self.path.open:
+                await Fiber(self._send(self.path), copy_context())
+            elif self._first is None and not self.path.learn():
+                self.path = None
+        return await self._next()
+
+    async def _send(self, path: SendPath) -> None:
+        """Send until the track is stopped."""
+        assert self._first is not None
+        while True:
+            packet = await self._next()
+            assert isinstance(packet, Packet)
+            await path.send(bytes(packet), packet.pts - self._first)
+
+    async def _next(self) -> AudioFrame | Packet[Any]:
         if self.readyState != "live":
             raise MediaStreamError
         pts = await self._slots.next() * SLOT_SAMPLES
@@ -69,6 +94,8 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
             raise MediaStreamError  # what is in the inlet belongs to the next call
         try:
             mono = self._heard()
+            if self._first is None:
+                self._first = pts
             return self._packet(self.encoder, mono, pts) if self.encoder else _stereo(mono, pts)
         except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
             self._on_failure(error)

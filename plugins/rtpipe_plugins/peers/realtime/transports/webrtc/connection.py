@@ -28,6 +28,7 @@ from rtpipe_webrtc import closing as peer_connection
 from rtpipe_webrtc.options import JitterOptions, OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.packet_tap import asking_for_fec, opus_payload_types, tap_packets
+from rtpipe_webrtc.rtp_path import SendPath, receive_in_place
 from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class WebRtcConnection:
         self._opus = opus or OpusOptions()
         self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
+        self._tapped: list[RTCRtpReceiver] = []
         self._tasks = CallTasks(self.lose)
         self._closing = False
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -88,7 +90,9 @@ class WebRtcConnection:
         self.incoming = IncomingAudio(clock, log, self._jitter)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_state)
-        self._prefer_opus(self._connection.addTrack(self.outgoing))
+        sender = self._connection.addTrack(self.outgoing)
+        self.outgoing.path = SendPath(sender)
+        self._prefer_opus(sender)
         self._channel: RTCDataChannel = self._connection.createDataChannel(channel_label)
         self._channel.on("open", self._opened.set)
         self._channel.on("message", self._on_text)
@@ -124,6 +128,9 @@ class WebRtcConnection:
             NotConnected: The call ended before.
         """
         await unless_lost(self.lost, self._opened)
+        for receiver in self._tapped:
+            take = self.incoming.playout.receive
+            receive_in_place(receiver, self._opus_types, take, self.lose)
         self._tasks.spawn(self._watch())
 
     def transmit(self, text: str) -> None:
@@ -173,7 +180,9 @@ class WebRtcConnection:
 
     def _tap(self, receiver: RTCRtpReceiver) -> None:
         take = self.incoming.playout.receive
-        if not tap_packets(receiver, self._opus_types, take, self.lose):
+        if tap_packets(receiver, self._opus_types, take, self.lose):
+            self._tapped.append(receiver)
+        else:
             self._log.warning(
                 "this version of aiortc is not known: a lost packet will cost 200 ms of delay"
             )
