@@ -20,7 +20,7 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from helpers.beacon import Beacon
-from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio
+from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio, fiber
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
 from rtpipe_plugins.peers.realtime.options import JitterOptions, OpusOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
@@ -68,7 +68,7 @@ async def cost_ms(kind: str, seconds: float, count: int) -> float:
         await call.opened()
         call.incoming.begin()
         call.outgoing.attach(spoken(seconds + SETTLED_S + count))
-    drains = [asyncio.create_task(drained(call.incoming.received)) for call in calls]
+    drains = [fiber.start(drained(call.incoming.received)) for call in calls]
     await asyncio.sleep(SETTLED_S)
     began = time.process_time()
     await asyncio.sleep(seconds)

@@ -18,7 +18,7 @@ from rtpipe_webrtc.jitter_buffer import (
     Wait,
 )
 from rtpipe_webrtc.libopus import OpusError
-from rtpipe_webrtc.opus import OpusDecoder, samples_in
+from rtpipe_webrtc.opus import OpusDecoder, is_celt, samples_in
 from rtpipe_webrtc.time_scale import stretched
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Playout:
             if self._ssrc is not None:
                 self.buffer.restart()
             self._ssrc = ssrc
-        now, has_copy = self._clock.now(), self._decoder.has_copy(payload)
+        now = self._clock.now()
+        has_copy = not is_celt(payload) and self._decoder.has_copy(payload)
         self.buffer.put(Packet(sequence, timestamp, payload, samples, now, has_copy))
         if self._due is None or (self._due - now <= _EARLY_S and self.buffer.has_next):
             self._go_on()

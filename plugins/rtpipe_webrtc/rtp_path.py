@@ -29,6 +29,8 @@ _RECEIVED_PACKETS, _RECEIVED_BYTES = "_RTCDtlsTransport__rx_packets", "_RTCDtlsT
 _NTP, _RTP = "_RTCRtpSender__ntp_timestamp", "_RTCRtpSender__rtp_timestamp"
 _SENT_PACKETS, _SENT_BYTES = "_RTCRtpSender__packet_count", "_RTCRtpSender__octet_count"
 
+_MOST_BYTES = 16_384
+"""Of a datagram: more than any network carries in one piece, jumbo frames included."""
 _HEADER = struct.Struct("!BBHLL")
 _VARIABLE = struct.Struct("!HL")
 _NTP_EPOCH_S = 2_208_988_800
@@ -103,6 +105,10 @@ def receive_in_place(
             on_failure(error)
 
     ice.data_received = data_received
+    for pair in getattr(ice, "_nominated", {}).values():
+        # asyncio asks for 256 KiB each time, which takes longer than to receive a packet.
+        if hasattr(pair.protocol.transport, "max_size"):
+            pair.protocol.transport.max_size = _MOST_BYTES
     return True
 
 

@@ -9,19 +9,19 @@ import asyncio
 import contextlib
 from contextvars import copy_context
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 
 from rtpipe import CANONICAL, Converter, FormatError, audio
-from rtpipe.fiber import Fiber
+from rtpipe.fiber import Fiber, Gate
 from rtpipe_plugins.peers.realtime.transports.voices import ModelVoice, VisitorVoice
 from rtpipe_webrtc.jitter_buffer import JitterBuffer
 from rtpipe_webrtc.options import JitterOptions
 from rtpipe_webrtc.opus import opus_decoder
-from rtpipe_webrtc.pace import RATE, SLOT_SAMPLES, Slots
+from rtpipe_webrtc.pace import RATE, SLOT_S, SLOT_SAMPLES, Slots
 from rtpipe_webrtc.playout import Playout
 
 if TYPE_CHECKING:
@@ -64,59 +64,105 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
         """Makes the packets; None: aiortc encodes."""
         self.path: SendPath | None = None
         """Takes all packets but the first; None: aiortc sends each."""
-        self._first: int | None = None
+        self._first: int | None = None  # the pts of the first packet
+        self._gate = Gate()
+        self._claimed_s: float | None = None
+        self._brought_forward: NDArray[np.int16] | None = None
 
     async def recv(self) -> AudioFrame | Packet[Any]:
         """Return what the next slot holds; aiortc sends as fast as this returns.
 
-        After the first packet, where there is a path past aiortc, this sends and never returns.
+        Where there is a path past aiortc, this sends all that follows the first packet, and never
+        returns.
         """
-        if self.path is not None and self.encoder is not None:
-            if self.path.open:
-                await Fiber(self._send(self.path), copy_context())
-            elif self._first is None and not self.path.learn():
+        encoder, path = self.encoder, self.path
+        if encoder is not None and path is not None:
+            if path.open:
+                await Fiber(self._send(encoder, path), copy_context())
+            elif self._first is None and not path.learn():
                 self.path = None
-        return await self._next()
+        pts, mono = await self._next()
+        if self._first is None:
+            self._first = pts
+        if encoder is None:
+            return _stereo(mono, pts)
+        packet: Packet[Any] = Packet(self._encoded(encoder, mono))
+        packet.pts = pts
+        packet.time_base = _TIME_BASE
+        return packet
 
-    async def _send(self, path: SendPath) -> None:
+    def nudge(self) -> None:
+        """Send what waits for the next slot, if the process is awake anyway.
+
+        A slot is brought forward by its length at the most, and only where the inlet has its sound.
+        """
+        now = self._clock.now()
+        if self._claimed_s is None or self._claimed_s - now > SLOT_S or self.readyState != "live":
+            return
+        try:
+            mono = self._heard()
+        except Exception as error:  # noqa: BLE001 - of whoever sends us packets it is no fault
+            self._on_failure(error)
+            return
+        if mono is not None:
+            self._brought_forward = mono
+            self._gate.open()
+
+    async def _send(self, encoder: Encoder, path: SendPath) -> NoReturn:
         """Send until the track is stopped."""
-        assert self._first is not None
+        first, loop = self._first or 0, asyncio.get_running_loop()
         while True:
-            packet = await self._next()
-            assert isinstance(packet, Packet)
-            await path.send(bytes(packet), packet.pts - self._first)
+            slot, due_s = self._slots.claim()
+            if (wait_s := due_s - self._clock.now()) > 0:
+                self._claimed_s = due_s
+                timer = loop.call_later(wait_s, self._gate.open)
+                try:
+                    await self._gate
+                finally:
+                    self._claimed_s = None
+                    timer.cancel()
+            self._claimed_s = None
+            mono, self._brought_forward = self._brought_forward, None
+            if mono is None:
+                mono = self._sound()
+            await path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
 
-    async def _next(self) -> AudioFrame | Packet[Any]:
+    async def _next(self) -> tuple[int, NDArray[np.int16]]:
+        """Wait for the next slot; return its time (samples) and what the visitor says in it."""
         if self.readyState != "live":
             raise MediaStreamError
         pts = await self._slots.next() * SLOT_SAMPLES
+        return pts, self._sound()
+
+    def _sound(self) -> NDArray[np.int16]:
+        """Return what the visitor says in this slot."""
         if self.readyState != "live":
             raise MediaStreamError  # what is in the inlet belongs to the next call
         try:
-            mono = self._heard()
-            if self._first is None:
-                self._first = pts
-            return self._packet(self.encoder, mono, pts) if self.encoder else _stereo(mono, pts)
+            heard = self._heard()
         except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
-            self._on_failure(error)
-            raise MediaStreamError from error
+            raise self._failed(error) from error
+        return _SILENCE if heard is None else heard
 
-    def _heard(self) -> NDArray[np.int16]:
-        """Return what the visitor says in this slot."""
+    def _encoded(self, encoder: Encoder, mono: NDArray[np.int16]) -> bytes:
+        try:
+            return encoder.encode(mono)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> MediaStreamError:
+        self._on_failure(error)
+        return MediaStreamError()
+
+    def _heard(self) -> NDArray[np.int16] | None:
+        """Return what waits in the inlet."""
         frame = self._pull()
         if frame is None:
-            return _SILENCE
+            return None
         if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
             raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
         mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
         return mono
-
-    @staticmethod
-    def _packet(encoder: Encoder, mono: NDArray[np.int16], pts: int) -> Packet[Any]:
-        packet: Packet[Any] = Packet(encoder.encode(mono))
-        packet.pts = pts
-        packet.time_base = _TIME_BASE
-        return packet
 
 
 def _stereo(mono: NDArray[np.int16], pts: int) -> AudioFrame:

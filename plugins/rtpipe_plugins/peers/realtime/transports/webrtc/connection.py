@@ -129,8 +129,7 @@ class WebRtcConnection:
         """
         await unless_lost(self.lost, self._opened)
         for receiver in self._tapped:
-            take = self.incoming.playout.receive
-            receive_in_place(receiver, self._opus_types, take, self.lose)
+            receive_in_place(receiver, self._opus_types, self._take, self.lose)
         self._tasks.spawn(self._watch())
 
     def transmit(self, text: str) -> None:
@@ -179,13 +178,16 @@ class WebRtcConnection:
         self._tasks.spawn(self._pump(track))
 
     def _tap(self, receiver: RTCRtpReceiver) -> None:
-        take = self.incoming.playout.receive
-        if tap_packets(receiver, self._opus_types, take, self.lose):
+        if tap_packets(receiver, self._opus_types, self._take, self.lose):
             self._tapped.append(receiver)
         else:
             self._log.warning(
                 "this version of aiortc is not known: a lost packet will cost 200 ms of delay"
             )
+
+    def _take(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        self.incoming.playout.receive(ssrc, sequence, timestamp, payload)
+        self.outgoing.nudge()
 
     async def _pump(self, track: MediaStreamTrack) -> None:
         await self.incoming.pump(track)
