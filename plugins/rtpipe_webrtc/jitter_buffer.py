@@ -7,7 +7,8 @@ unevenly they have come of late, and is changed by playing some of them a little
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtpipe_webrtc.transit import Transit
 
@@ -26,8 +27,7 @@ _EARLIER, _LATER = -100, 3000
 _MOST_PACKETS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """An RTP packet as it came.
 
     Attributes:
@@ -123,11 +123,10 @@ class JitterStatistics:
     concealed: int = 0
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Queued:
-    number: int
-    media: int = field(compare=False)
-    packet: Packet = field(compare=False)
+class _Queued(NamedTuple):
+    number: int  # no two have the same, by which they are sorted
+    media: int
+    packet: Packet
 
 
 class JitterBuffer:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rtpipe_webrtc.pace import Pace
 
-_EARLY_S = 0.01
+_EARLY_S = SLOT / RATE
 """So much before its turn a packet is played when it comes."""
 _LATEST_S = 0.06
 """Until then what should have been played is played at once; later, time has jumped."""

@@ -29,6 +29,8 @@ _RECEIVED_PACKETS, _RECEIVED_BYTES = "_RTCDtlsTransport__rx_packets", "_RTCDtlsT
 _NTP, _RTP = "_RTCRtpSender__ntp_timestamp", "_RTCRtpSender__rtp_timestamp"
 _SENT_PACKETS, _SENT_BYTES = "_RTCRtpSender__packet_count", "_RTCRtpSender__octet_count"
 
+_LEAST_RTP = 0x80
+"""The least first byte of RTP and RTCP; STUN, DTLS and TURN are below (RFC 7983)."""
 _MOST_BYTES = 16_384
 """Of a datagram: more than any network carries in one piece, jumbo frames included."""
 _HEADER = struct.Struct("!BBHLL")
@@ -106,10 +108,24 @@ def receive_in_place(
 
     ice.data_received = data_received
     for pair in getattr(ice, "_nominated", {}).values():
-        # asyncio asks for 256 KiB each time, which takes longer than to receive a packet.
-        if hasattr(pair.protocol.transport, "max_size"):
-            pair.protocol.transport.max_size = _MOST_BYTES
+        _shorten(pair.protocol, ice)
     return True
+
+
+def _shorten(protocol: Any, ice: Any) -> None:
+    """Receive what is no STUN without looking for STUN in it, into a buffer of its size."""
+    # asyncio asks for 256 KiB each time, which takes longer than to receive a packet.
+    if hasattr(protocol.transport, "max_size"):
+        protocol.transport.max_size = _MOST_BYTES
+    stun, component = protocol.datagram_received, protocol.local_candidate.component
+
+    def datagram_received(data: bytes, addr: tuple[Any, ...]) -> None:
+        if data and data[0] >= _LEAST_RTP:
+            ice.data_received(data, component)
+        else:
+            stun(data, addr)
+
+    protocol.datagram_received = datagram_received
 
 
 def payload_of(packet: bytes) -> bytes | None:

@@ -276,4 +276,4 @@ class IncomingAudio(ModelVoice):
         if pts - self._next < _ROUNDING:
             pts = self._next
         self._next = pts + len(pcm)
-        self._hand_out(audio.from_pcm(pcm, sample_rate=RATE, pts=pts))
+        self._hand_out(audio.from_pcm(pcm, sample_rate=RATE, pts=pts), at)
