@@ -19,8 +19,8 @@ from av.packet import Packet
 
 from benchmarks.subjects.lengths import RATE, speech
 from rtpipe_webrtc.loopback import allow_loopback, loopback_only
-from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.options import OpusOptions
+from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.rtp_path import SendPath
 
 SLOT = 960
@@ -64,7 +64,7 @@ class Recorded(MediaStreamTrack):
                 packet: Packet[Any] = Packet(payload)
                 packet.pts, packet.time_base = 0, Fraction(1, RATE)
                 return packet
-            await self.path.send(payload, slot * SLOT)
+            self.path.send(payload, slot * SLOT)
         raise MediaStreamError
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rtpipe_webrtc.pace import Pace
 
 _EARLY_S = SLOT / RATE
-"""So much before its turn a packet is played when it comes."""
+"""So much before its turn a packet is played when one comes."""
 _LATEST_S = 0.06
 """Until then what should have been played is played at once; later, time has jumped."""
 
@@ -37,8 +37,8 @@ _LATEST_S = 0.06
 class Playout:
     """Decodes each packet when it is its turn, and makes up what is missing.
 
-    A packet that comes shortly before its turn is played on arrival: to wake up for it again would
-    cost more than to decode it.
+    When a packet comes, what is to be played next is played with it if it is there, by the length
+    of a packet too early at the most: to wake up again would cost more than to decode it.
 
     Args:
         clock: Says when it is; runs as the event loop's does.
@@ -98,7 +98,7 @@ class Playout:
     def _wake(self) -> None:
         try:
             self._go_on()
-        except Exception as error:  # asyncio would only log it
+        except Exception as error:  # noqa: BLE001 - asyncio would only log it
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
 
@@ -115,7 +115,7 @@ class Playout:
                     return
                 continue
             wait_s = due - self._clock.now()
-            if wait_s > 0 and not (wait_s <= _EARLY_S and self.buffer.has_next):
+            if wait_s > 0:
                 self._timer = over.get_loop().call_later(wait_s, self._wake)
                 return
         over.set_result(None)

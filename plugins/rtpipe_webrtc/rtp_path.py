@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pylibsrtp import Error as SrtpError
@@ -69,7 +70,7 @@ def receive_in_place(
         Whether that is possible.
     """
     dtls: Any = receiver.transport
-    ice = getattr(dtls.transport, "_connection", None)
+    ice: Any = getattr(dtls.transport, "_connection", None)
     streams: dict[int, Any] | None = getattr(receiver, _STREAMS, None)
     queued = getattr(ice, "data_received", None)
     wanted = (_RECEIVED_PACKETS, _RECEIVED_BYTES, "_rx_srtp")
@@ -178,7 +179,7 @@ class SendPath:
             await stock(data)
             if self._is_ours(data):
                 if dtls.__dict__.get("_send_rtp") is _send_rtp:  # nobody else's stands in front
-                    del dtls._send_rtp
+                    del dtls.__dict__["_send_rtp"]
                 self._take_after(data)
 
         dtls._send_rtp = _send_rtp  # noqa: SLF001 - pinned, see above
@@ -196,15 +197,15 @@ class SendPath:
         self._first = _VARIABLE.unpack_from(data, 2)
         self._template = data[: len(data) - len(payload)]
 
-    async def send(self, payload: bytes, ticks: int) -> None:
-        """Send a packet; does not wait.
+    def send(self, payload: bytes, ticks: int) -> None:
+        """Send a packet.
 
         Args:
             payload: The codec's.
             ticks: By how much its time is later than the first packet's (samples).
 
         Raises:
-            ConnectionError: The connection is closed.
+            ConnectionError: The connection is closed, or would have to be waited for.
         """
         self._sent += 1
         sequence, timestamp = self._first
@@ -212,7 +213,11 @@ class SendPath:
         variable = _VARIABLE.pack(sequence + self._sent & 0xFFFF, timestamp)
         template, sender = self._template, self._sender
         data = b"".join((template[:2], variable, template[8:], payload))
-        await sender.transport._send_rtp(data)  # noqa: SLF001 - pinned, see above
+        sending = sender.transport._send_rtp(data)  # noqa: SLF001 - pinned, see above
+        with suppress(StopIteration):
+            sending.send(None)
+            sending.close()
+            raise ConnectionError("aiortc waits before it sends")
         vars_ = sender.__dict__  # what its reports say
         vars_[_NTP] = int((time.time() + _NTP_EPOCH_S) * (1 << 32))
         vars_[_RTP] = timestamp

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextvars import copy_context
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 
 from rtpipe import CANONICAL, Converter, FormatError, audio
-from rtpipe.fiber import Fiber, Gate
 from rtpipe_plugins.peers.realtime.transports.voices import ModelVoice, VisitorVoice
 from rtpipe_webrtc.jitter_buffer import JitterBuffer
 from rtpipe_webrtc.options import JitterOptions
 from rtpipe_webrtc.opus import opus_decoder
-from rtpipe_webrtc.pace import RATE, SLOT_S, SLOT_SAMPLES, Slots
+from rtpipe_webrtc.pace import RATE, SLOT_SAMPLES, Pacing, Slots
 from rtpipe_webrtc.playout import Playout
 
 if TYPE_CHECKING:
@@ -65,25 +63,24 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
         self.path: SendPath | None = None
         """Takes all packets but the first; None: aiortc sends each."""
         self._first: int | None = None  # the pts of the first packet
-        self._gate = Gate()
-        self._claimed_s: float | None = None
-        self._brought_forward: NDArray[np.int16] | None = None
+        self._pacing: Pacing[NDArray[np.int16]] | None = None
 
     async def recv(self) -> AudioFrame | Packet[Any]:
         """Return what the next slot holds; aiortc sends as fast as this returns.
 
-        Where there is a path past aiortc, this sends all that follows the first packet, and never
-        returns.
+        Where there is a path past aiortc, all that follows the first packet is sent by timer, and
+        this returns no more.
         """
         encoder, path = self.encoder, self.path
         if encoder is not None and path is not None:
             if path.open:
-                await Fiber(self._send(encoder, path), copy_context())
+                await self._paced(encoder, path)
             elif self._first is None and not path.learn():
                 self.path = None
-        pts, mono = await self._next()
+        pts = await self._slots.next() * SLOT_SAMPLES
         if self._first is None:
             self._first = pts
+        mono = self._sound()
         if encoder is None:
             return _stereo(mono, pts)
         packet: Packet[Any] = Packet(self._encoded(encoder, mono))
@@ -92,56 +89,32 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
         return packet
 
     def nudge(self) -> None:
-        """Send what waits for the next slot, if the process is awake anyway.
+        """Send what waits for the next slot, if there is anything, since the process is awake.
 
-        A slot is brought forward by its length at the most, and only where the inlet has its sound.
+        A slot is brought forward by its length at the most.
         """
-        now = self._clock.now()
-        if self._claimed_s is None or self._claimed_s - now > SLOT_S or self.readyState != "live":
-            return
-        try:
-            mono = self._heard()
-        except Exception as error:  # noqa: BLE001 - of whoever sends us packets it is no fault
-            self._on_failure(error)
-            return
-        if mono is not None:
-            self._brought_forward = mono
-            self._gate.open()
+        if self._pacing is not None and self.readyState == "live":
+            self._pacing.nudge(self._heard)
 
-    async def _send(self, encoder: Encoder, path: SendPath) -> NoReturn:
+    async def _paced(self, encoder: Encoder, path: SendPath) -> None:
         """Send until the track is stopped."""
-        first, loop = self._first or 0, asyncio.get_running_loop()
-        while True:
-            slot, due_s = self._slots.claim()
-            if (wait_s := due_s - self._clock.now()) > 0:
-                self._claimed_s = due_s
-                timer = loop.call_later(wait_s, self._gate.open)
-                try:
-                    await self._gate
-                finally:
-                    self._claimed_s = None
-                    timer.cancel()
-            self._claimed_s = None
-            mono, self._brought_forward = self._brought_forward, None
-            if mono is None:
-                mono = self._sound()
-            await path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
+        first = self._first or 0
 
-    async def _next(self) -> tuple[int, NDArray[np.int16]]:
-        """Wait for the next slot; return its time (samples) and what the visitor says in it."""
-        if self.readyState != "live":
-            raise MediaStreamError
-        pts = await self._slots.next() * SLOT_SAMPLES
-        return pts, self._sound()
+        def send(slot: int, heard: NDArray[np.int16] | None) -> None:
+            mono = self._sound() if heard is None else heard
+            path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
+
+        self._pacing = Pacing(self._clock, self._slots, send)
+        try:
+            await self._pacing.run()
+        finally:
+            self._pacing = None
 
     def _sound(self) -> NDArray[np.int16]:
         """Return what the visitor says in this slot."""
         if self.readyState != "live":
             raise MediaStreamError  # what is in the inlet belongs to the next call
-        try:
-            heard = self._heard()
-        except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
-            raise self._failed(error) from error
+        heard = self._heard()
         return _SILENCE if heard is None else heard
 
     def _encoded(self, encoder: Encoder, mono: NDArray[np.int16]) -> bytes:
@@ -156,13 +129,18 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
 
     def _heard(self) -> NDArray[np.int16] | None:
         """Return what waits in the inlet."""
-        frame = self._pull()
-        if frame is None:
-            return None
-        if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
-            raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
-        mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
-        return mono
+        try:
+            frame = self._pull()
+            return None if frame is None else _mono(frame)
+        except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
+            raise self._failed(error) from error
+
+
+def _mono(frame: AudioFrame) -> NDArray[np.int16]:
+    if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
+        raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
+    mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
+    return mono
 
 
 def _stereo(mono: NDArray[np.int16], pts: int) -> AudioFrame:
