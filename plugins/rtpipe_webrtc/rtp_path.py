@@ -170,9 +170,9 @@ class SendPath:
     def learn(self) -> bool:
         """Look at the next packet that aiortc sends; returns whether that is possible."""
         dtls: Any = self._sender.transport
-        stock = getattr(dtls, "_send_rtp", None)
+        stock: Any = getattr(dtls, "_send_rtp", None)
         wanted = (_NTP, _RTP, _SENT_PACKETS, _SENT_BYTES, "_ssrc")
-        if not callable(stock) or not _has(self._sender, wanted):
+        if stock is None or not _has(self._sender, wanted):
             return False
 
         async def _send_rtp(data: bytes) -> None:
