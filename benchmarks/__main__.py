@@ -85,6 +85,7 @@ def main() -> int:
                 "says": section.says,
                 "figures": section.figures,
                 "reference": section.reference,
+                "load": load,
                 **measured[section.name],
             }
             for section in wanted

@@ -31,6 +31,8 @@ CURVES = {
     "lengths": "ms in a frame",
 }
 """Sections whose figures are points of a curve: what is counted along it."""
+_BUSY = 1.0
+"""Load from which on a section says that it was not measured on a quiet machine."""
 _BESIDE = "../../benchmarks/results/performance.json"
 
 
@@ -109,7 +111,8 @@ def _section(name: str, section: dict[str, Any]) -> Iterator[str]:
     for subject, reason in section["failed"].items():
         yield f"{subject} failed in a round: `{reason.replace('`', '')}`"
     rounds = "one round" if section["rounds"] == 1 else f"{section['rounds']} rounds"
-    yield f"`python -m benchmarks --only {name}`, {rounds}."
+    busy = f", load before it {section['load']:.1f}" if section.get("load", 0.0) >= _BUSY else ""
+    yield f"`python -m benchmarks --only {name}`, {rounds}{busy}."
 
 
 def _figures_table(section: dict[str, Any]) -> str:
