@@ -43,6 +43,7 @@ SHORT = Sizes(
     batch_s=60,
     stage_counts=(1, 100),
     pipeline_counts=(1, 50),
+    call_counts=(1, 10),
     lengths_ms=(20, 200),
 )
 _SHORT_ROUNDS = 1
@@ -84,6 +85,7 @@ def main() -> int:
                 "says": section.says,
                 "figures": section.figures,
                 "reference": section.reference,
+                "load": load,
                 **measured[section.name],
             }
             for section in wanted

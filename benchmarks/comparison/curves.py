@@ -1,4 +1,4 @@
-"""How cost grows: with stages, with pipelines, with the length of frames."""
+"""How cost grows: with stages, with pipelines, with calls, with the length of frames."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from benchmarks.comparison.subject import Section, Setting, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+AIORTC = "aiortc"
 _MOST_ROUNDS = 3
 _PIPECAT_STAGES, _PIPECAT_PIPELINES = 50, 100
 """Beyond that it takes long to show what is to be seen before."""
 
 
 def curves(setting: Setting) -> list[Section]:
-    """Return the three sections."""
-    return [_stages(setting), _pipelines(setting), _lengths(setting)]
+    """Return the four sections."""
+    return [_stages(setting), _pipelines(setting), _calls(setting), _lengths(setting)]
 
 
 def _python(name: str, python: str, module: str, *words: object) -> Subject:
@@ -76,6 +77,34 @@ def _pipelines(setting: Setting) -> Section:
             ),
             _python("Pipecat bare", pipecat, "pipecat_frames", "bare", *words(few)),
             Subject("GStreamer direct (C)", tuple(map(str, gstreamer))),
+        ),
+        most_rounds=_MOST_ROUNDS,
+    )
+
+
+def _calls(setting: Setting) -> Section:
+    counts = setting.sizes.call_counts
+    words = ("--seconds", setting.sizes.seconds, "--calls", *counts)
+
+    def call(name: str, kind: str) -> Subject:
+        command = (sys.executable, "-m", "benchmarks.subjects.calls", kind, *map(str, words))
+        return Subject(name, command, pinned=False, ours=True)
+
+    return Section(
+        "calls",
+        f"From 1 to {max(counts)} calls",
+        "WebRTC calls in one process, speech both ways in real time: CPU time of one call for each"
+        " second of audio that came through. Their far ends are in another process and send all"
+        " subjects the same packets. aiortc is given frames of 48 kHz from memory, by its public"
+        " interface alone, mono or stereo; rtpipe's is the call of `realtime`. With error"
+        " correction (`application: voip`, `fec`) the encoder takes three times as long.",
+        tuple(f"{count} calls ms" for count in counts),
+        "rtpipe",
+        (
+            call("rtpipe", "rtpipe"),
+            call("rtpipe, voip and fec", "voip"),
+            call(AIORTC, "aiortc"),
+            call("aiortc, stereo", "aiortc-stereo"),
         ),
         most_rounds=_MOST_ROUNDS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.comparison.curves import AIORTC
 from benchmarks.comparison.figures import ratio, spread
 from benchmarks.comparison.sections import (
     BY_QUEUE,
@@ -119,6 +120,20 @@ GOALS = (
         (TICKER, _FIFTY),
         7,
         profile="density",
+    ),
+    Goal(
+        "CPU of a call, of that of aiortc's",
+        "calls",
+        (RTPIPE, "1 calls ms"),
+        (AIORTC, "1 calls ms"),
+        at_most=0.5,
+    ),
+    Goal(
+        "ten calls, of that of aiortc's",
+        "calls",
+        (RTPIPE, "10 calls ms"),
+        (AIORTC, "10 calls ms"),
+        at_most=0.5,
     ),
     Goal("memory of a pipeline (kB)", "memory", (RTPIPE, "kB"), at_most=30, profile="memory"),
     Goal(

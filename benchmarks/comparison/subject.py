@@ -67,6 +67,7 @@ class Sizes:
         batch_s: Length of the file (s).
         stage_counts: Points of that curve.
         pipeline_counts: Points of that curve.
+        call_counts: Points of that curve.
         lengths_ms: Points of that curve.
         idle_s: How long the idle kiosk is watched.
     """
@@ -78,6 +79,7 @@ class Sizes:
     batch_s: int = 600
     stage_counts: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
     pipeline_counts: tuple[int, ...] = (1, 10, 50, 200, 500)
+    call_counts: tuple[int, ...] = (1, 2, 5, 10, 20)
     lengths_ms: tuple[int, ...] = (10, 20, 40, 100, 200, 500, 1000)
     idle_s: float = 8.0
 
@@ -99,6 +101,7 @@ class Sizes:
             **changed,  # type: ignore[arg-type] # an int stays one
             stage_counts=self.stage_counts[::3] if few else self.stage_counts,
             pipeline_counts=self.pipeline_counts[:2] if few else self.pipeline_counts,
+            call_counts=self.call_counts[:2] if few else self.call_counts,
             lengths_ms=self.lengths_ms[1::3] if few else self.lengths_ms,
         )
 

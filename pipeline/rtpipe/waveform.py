@@ -188,6 +188,11 @@ def peak(data: NDArray[np.signedinteger[Any]]) -> int:
     return max(int(data.max()), -int(data.min()))
 
 
+def reaches(data: NDArray[np.signedinteger[Any]], level: int) -> bool:
+    """Return whether `peak` is at least `level`; half the work where the sound is loud."""
+    return int(data.max()) >= level or -int(data.min()) >= level
+
+
 def level_dbfs(frame: AudioFrame) -> float:
     """Return the frame's RMS level (dBFS); -120 for silence."""
     if frame.format.name == "s16":

@@ -92,18 +92,21 @@ class GuardedProtocol(aioice.ice.StunProtocol):
         super().__init__(receiver)
         self._traffic = _traffic_of(receiver)
         self._known: tuple[Any, ...] = ()
+        self._used = False
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Take a datagram, or drop it (RFC 7983 says which byte begins what)."""
         assert isinstance(data, bytes)  # aioice's signature says more than asyncio does
-        addr = (addr[0], addr[1])
+        addr = addr[:2]
         if not 0 < len(data) <= _MOST_BYTES:
             self._traffic.junk += 1
         elif data[0] < 4:
             self._stun(data, addr)
         elif self._of_the_call(data) and self._from_far_end(addr):
             self._traffic.take()
-            self._traffic.used.add(self)
+            if not self._used:
+                self._used = True
+                self._traffic.used.add(self)
             self.receiver.data_received(data, self.local_candidate.component)
         else:
             self._traffic.junk += 1

@@ -7,7 +7,8 @@ unevenly they have come of late, and is changed by playing some of them a little
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtpipe_webrtc.transit import Transit
 
@@ -26,8 +27,7 @@ _EARLIER, _LATER = -100, 3000
 _MOST_PACKETS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """An RTP packet as it came.
 
     Attributes:
@@ -123,11 +123,10 @@ class JitterStatistics:
     concealed: int = 0
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Queued:
-    number: int
-    media: int = field(compare=False)
-    packet: Packet = field(compare=False)
+class _Queued(NamedTuple):
+    number: int  # no two have the same, by which they are sorted
+    media: int
+    packet: Packet
 
 
 class JitterBuffer:
@@ -168,6 +167,17 @@ class JitterBuffer:
     def waiting_s(self) -> float:
         """How much sound is in the buffer (s)."""
         return sum(queued.packet.samples for queued in self._queue) / RATE
+
+    @property
+    def has_next(self) -> bool:
+        """Whether the packet that follows what was played last is here, and nothing is missing."""
+        queue = self._queue
+        return (
+            self._playing
+            and bool(queue)
+            and queue[0].number == self._next
+            and queue[0].media == self._position
+        )
 
     def put(self, packet: Packet) -> None:
         """Take a packet that has arrived, in whatever order."""

@@ -61,6 +61,7 @@ class Decoder:
         self._library = library
         self._state = _made(library.opus_decoder_create, RATE, 1)
         self._pcm = np.empty(_MOST_SAMPLES, np.int16)
+        self._address = self._pcm.ctypes.data  # asking for it costs more than a call
 
     def __del__(self) -> None:
         if hasattr(self, "_state"):
@@ -88,7 +89,7 @@ class Decoder:
 
     def _decode(self, payload: bytes | None, samples: int, fec: int) -> NDArray[np.int16]:
         count = self._library.opus_decode(
-            self._state, payload, len(payload or b""), self._pcm.ctypes.data, samples, fec
+            self._state, payload, len(payload or b""), self._address, samples, fec
         )
         if count < 0:
             raise OpusError(f"libopus: error {count}")
@@ -120,6 +121,8 @@ class Encoder:
         self._library = library
         self._state = _made(library.opus_encoder_create, RATE, 1, _APPLICATIONS[application])
         self._packet = ctypes.create_string_buffer(_MOST_BYTES)
+        self._pcm = np.empty(_MOST_SAMPLES, np.int16)
+        self._address = self._pcm.ctypes.data
         for request, value in (
             (_SET_BITRATE, bitrate),
             (_SET_COMPLEXITY, complexity),
@@ -141,13 +144,16 @@ class Encoder:
         Raises:
             OpusError: It has another length.
         """
-        whole = np.ascontiguousarray(pcm)
+        samples = len(pcm)
+        if samples > _MOST_SAMPLES:
+            raise OpusError(f"libopus: {samples} samples in one packet")
+        self._pcm[:samples] = pcm
         count = self._library.opus_encode(
-            self._state, whole.ctypes.data, len(whole), self._packet, _MOST_BYTES
+            self._state, self._address, samples, self._packet, _MOST_BYTES
         )
         if count < 0:
             raise OpusError(f"libopus: error {count}")
-        return self._packet.raw[:count]
+        return ctypes.string_at(self._packet, count)
 
 
 def _made(create: object, *args: int) -> int:

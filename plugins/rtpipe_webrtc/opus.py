@@ -117,3 +117,8 @@ def samples_in(payload: bytes) -> int:
     counted = payload[1] & 63 if len(payload) > 1 else 0
     count = (1, 2, 2, counted)[code]
     return each * count if each * count <= 5760 else 0
+
+
+def is_celt(payload: bytes) -> bool:
+    """Whether a packet, not empty, is CELT alone, in which there is no error correction."""
+    return payload[0] >= 0x80

@@ -18,7 +18,7 @@ from rtpipe_webrtc.jitter_buffer import (
     Wait,
 )
 from rtpipe_webrtc.libopus import OpusError
-from rtpipe_webrtc.opus import OpusDecoder, samples_in
+from rtpipe_webrtc.opus import OpusDecoder, is_celt, samples_in
 from rtpipe_webrtc.time_scale import stretched
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from rtpipe_webrtc.pace import Pace
 
+_EARLY_S = SLOT / RATE
+"""So much before its turn a packet is played when one comes."""
 _LATEST_S = 0.06
 """Until then what should have been played is played at once; later, time has jumped."""
 
@@ -35,8 +37,11 @@ _LATEST_S = 0.06
 class Playout:
     """Decodes each packet when it is its turn, and makes up what is missing.
 
+    When a packet comes, what is to be played next is played with it if it is there, by the length
+    of a packet too early at the most: to wake up again would cost more than to decode it.
+
     Args:
-        clock: Says when it is.
+        clock: Says when it is; runs as the event loop's does.
         buffer: Says what is to be played.
         decoder: Of Opus packets.
         deliver: Takes what is played: samples, mono, 48 kHz, and the second at which the first is.
@@ -56,7 +61,8 @@ class Playout:
         self._due: float | None = None
         self._ssrc: int | None = None
         self._ended = False
-        self._news = asyncio.Event()
+        self._over: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def receive(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
         """Take an RTP packet that has just come."""
@@ -67,28 +73,57 @@ class Playout:
             if self._ssrc is not None:
                 self.buffer.restart()
             self._ssrc = ssrc
-        now, has_copy = self._clock.now(), self._decoder.has_copy(payload)
+        now = self._clock.now()
+        has_copy = not is_celt(payload) and self._decoder.has_copy(payload)
         self.buffer.put(Packet(sequence, timestamp, payload, samples, now, has_copy))
-        self._news.set()
+        if self._due is None or (self._due - now <= _EARLY_S and self.buffer.has_next):
+            self._go_on()
 
     def end(self) -> None:
         """Say that nothing more will come; `run` returns when all has been played."""
         self._ended = True
-        self._news.set()
+        if self._due is None:
+            self._go_on()
 
     async def run(self) -> None:
         """Play until the end."""
+        self._over = asyncio.get_running_loop().create_future()
+        try:
+            self._go_on()
+            await self._over
+        finally:
+            self._over = None
+            self._rest()
+
+    def _wake(self) -> None:
+        try:
+            self._go_on()
+        except Exception as error:  # noqa: BLE001 - asyncio would only log it
+            if self._over is not None and not self._over.done():
+                self._over.set_exception(error)
+
+    def _go_on(self) -> None:
+        """Play what is due, and wait for what will be."""
+        over = self._over
+        if over is None or over.done():
+            return
+        self._rest()
         while not (self._ended and not self.buffer.waiting_s):
             due = self.play()
-            now = self._clock.now()
             if due is None:
-                self._news.clear()
                 if not self._ended:
-                    await self._news.wait()
-            elif due > now:
-                await self._clock.sleep_until(due)
-            else:
-                await asyncio.sleep(0)
+                    return
+                continue
+            wait_s = due - self._clock.now()
+            if wait_s > 0:
+                self._timer = over.get_loop().call_later(wait_s, self._wake)
+                return
+        over.set_result(None)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def play(self) -> float | None:
         """Deliver what is due now; returns when to come again, None: when a packet has come."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 120, 480
 """Periods (samples at 48 kHz): 400 and 100 Hz."""
 _COMPARED = 240
+_COARSE = 4
 _ALIKE = 0.7
 _SILENT = 60
 """Of 32767: -55 dBFS, below which nobody hears what is cut."""
@@ -42,15 +43,29 @@ def stretched(pcm: NDArray[np.int16], surplus: int) -> NDArray[np.int16]:
 
 
 def _period(pcm: NDArray[np.int16], most: int) -> int | None:
-    """Return after how many samples `pcm` repeats itself, `most` at the most."""
+    """Return after how many samples `pcm` repeats itself, `most` at the most.
+
+    Searched for at a quarter of the rate first: that takes a tenth of the time.
+    """
     if np.abs(pcm).max() <= _SILENT:
         return most
     x = pcm[: most + _COMPARED].astype(np.float64)
-    model = x[:_COMPARED]
-    lags = np.arange(_SHORTEST, most + 1)
-    products = np.correlate(x[_SHORTEST : most + _COMPARED], model)
+    rough = x[: len(x) // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
+    shortest = _SHORTEST // _COARSE
+    found, likeness = _likest(rough, shortest, most // _COARSE, _COMPARED // _COARSE)
+    if likeness < _ALIKE / 2:
+        return None
+    first, last = max(found * _COARSE - _COARSE, _SHORTEST), min((found + 1) * _COARSE, most)
+    lag, likeness = _likest(x, first, last, _COMPARED)
+    return lag if likeness >= _ALIKE else None
+
+
+def _likest(x: NDArray[np.float64], first: int, last: int, compared: int) -> tuple[int, float]:
+    """Return by which lag the first `compared` samples recur best, and how well, 1 at the most."""
+    model = x[:compared]
+    products = np.correlate(x[first : last + compared], model)
     power = np.concatenate(([0.0], np.cumsum(x * x)))
-    powers = power[lags + _COMPARED] - power[lags]
-    likeness = products / np.sqrt(powers * power[_COMPARED] + 1.0)
+    powers = power[first + compared : last + compared + 1] - power[first : last + 1]
+    likeness = products / np.sqrt(powers * power[compared] + 1.0)
     best = int(np.argmax(likeness))
-    return int(lags[best]) if likeness[best] >= _ALIKE else None
+    return first + best, float(likeness[best])

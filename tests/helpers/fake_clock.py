@@ -15,3 +15,6 @@ class FakeClock:
 
     async def sleep_until(self, at: float) -> None:
         self.time = max(self.time, at) + self.overslept
+
+    def next_tick(self, period_s: float) -> float:
+        return self.time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -34,7 +33,7 @@ def test_one_lost_packet_is_made_up_and_costs_no_time() -> None:
 def test_a_lost_packet_is_recovered_where_the_next_one_is_there() -> None:
     buffer = JitterBuffer(target_s=0.06)
     packets = stream(lambda n: None if n in {500, 700} else 0.01, 1000)
-    packets[500] = replace(packets[500], has_copy=True)
+    packets[500] = packets[500]._replace(has_copy=True)
     listener = listened(packets, buffer)
     assert [samples for _, samples in listener.made_up] == [SLOT, SLOT]
     assert (buffer.statistics.lost, buffer.statistics.recovered) == (2, 1)

@@ -46,7 +46,7 @@ class VisitorVoice:
         except LinkClosed:
             self.inlet_ended = True
             return None
-        if frame is not None and audio.peak(audio.pcm(frame)) >= AUDIBLE_OUT:
+        if frame is not None and audio.reaches(audio.pcm(frame), AUDIBLE_OUT):
             self.audible_at = self._clock.now()
         return frame
 
@@ -69,10 +69,11 @@ class ModelVoice:
         self.audible_at = clock.now()
         """See `Incoming.audible_at`."""
 
-    def _hand_out(self, frame: AudioFrame) -> None:
+    def _hand_out(self, frame: AudioFrame, due: float = 0.0) -> None:
+        """Give a frame to whoever reads, who is to play it not before second `due`."""
         now = self._clock.now()
-        audio.meta(frame).captured_at = now
-        if audio.peak(audio.pcm(frame)) >= audio.AUDIBLE:
+        audio.meta(frame).captured_at = max(now, due)
+        if audio.reaches(audio.pcm(frame), audio.AUDIBLE):
             self.audible_at = now
         self.received.offer(frame)
 

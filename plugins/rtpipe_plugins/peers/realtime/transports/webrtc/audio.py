@@ -19,7 +19,7 @@ from rtpipe_plugins.peers.realtime.transports.voices import ModelVoice, VisitorV
 from rtpipe_webrtc.jitter_buffer import JitterBuffer
 from rtpipe_webrtc.options import JitterOptions
 from rtpipe_webrtc.opus import opus_decoder
-from rtpipe_webrtc.pace import RATE, SLOT_SAMPLES, Slots
+from rtpipe_webrtc.pace import RATE, SLOT_SAMPLES, Pacing, Slots
 from rtpipe_webrtc.playout import Playout
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rtpipe import AudioFrame
     from rtpipe_webrtc.libopus import Encoder
     from rtpipe_webrtc.pace import Pace
+    from rtpipe_webrtc.rtp_path import SendPath
 
 _OUT_OF_STEP = RATE // 2
 _ROUNDING = RATE // 1000
@@ -59,37 +60,87 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
         self._on_failure = on_failure
         self.encoder: Encoder | None = None
         """Makes the packets; None: aiortc encodes."""
+        self.path: SendPath | None = None
+        """Takes all packets but the first; None: aiortc sends each."""
+        self._first: int | None = None  # the pts of the first packet
+        self._pacing: Pacing[NDArray[np.int16]] | None = None
 
     async def recv(self) -> AudioFrame | Packet[Any]:
-        """Return what the next slot holds; aiortc sends as fast as this returns."""
-        if self.readyState != "live":
-            raise MediaStreamError
+        """Return what the next slot holds; aiortc sends as fast as this returns.
+
+        Where there is a path past aiortc, all that follows the first packet is sent by timer, and
+        this returns no more.
+        """
+        encoder, path = self.encoder, self.path
+        if encoder is not None and path is not None:
+            if path.open:
+                await self._paced(encoder, path)
+            elif self._first is None and not path.learn():
+                self.path = None
         pts = await self._slots.next() * SLOT_SAMPLES
-        if self.readyState != "live":
-            raise MediaStreamError  # what is in the inlet belongs to the next call
-        try:
-            mono = self._heard()
-            return self._packet(self.encoder, mono, pts) if self.encoder else _stereo(mono, pts)
-        except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
-            self._on_failure(error)
-            raise MediaStreamError from error
-
-    def _heard(self) -> NDArray[np.int16]:
-        """Return what the visitor says in this slot."""
-        frame = self._pull()
-        if frame is None:
-            return _SILENCE
-        if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
-            raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
-        mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
-        return mono
-
-    @staticmethod
-    def _packet(encoder: Encoder, mono: NDArray[np.int16], pts: int) -> Packet[Any]:
-        packet: Packet[Any] = Packet(encoder.encode(mono))
+        if self._first is None:
+            self._first = pts
+        mono = self._sound()
+        if encoder is None:
+            return _stereo(mono, pts)
+        packet: Packet[Any] = Packet(self._encoded(encoder, mono))
         packet.pts = pts
         packet.time_base = _TIME_BASE
         return packet
+
+    def nudge(self) -> None:
+        """Send what waits for the next slot, if there is anything, since the process is awake.
+
+        A slot is brought forward by its length at the most.
+        """
+        if self._pacing is not None and self.readyState == "live":
+            self._pacing.nudge(self._heard)
+
+    async def _paced(self, encoder: Encoder, path: SendPath) -> None:
+        """Send until the track is stopped."""
+        first = self._first or 0
+
+        def send(slot: int, heard: NDArray[np.int16] | None) -> None:
+            mono = self._sound() if heard is None else heard
+            path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
+
+        self._pacing = Pacing(self._clock, self._slots, send)
+        try:
+            await self._pacing.run()
+        finally:
+            self._pacing = None
+
+    def _sound(self) -> NDArray[np.int16]:
+        """Return what the visitor says in this slot."""
+        if self.readyState != "live":
+            raise MediaStreamError  # what is in the inlet belongs to the next call
+        heard = self._heard()
+        return _SILENCE if heard is None else heard
+
+    def _encoded(self, encoder: Encoder, mono: NDArray[np.int16]) -> bytes:
+        try:
+            return encoder.encode(mono)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> MediaStreamError:
+        self._on_failure(error)
+        return MediaStreamError()
+
+    def _heard(self) -> NDArray[np.int16] | None:
+        """Return what waits in the inlet."""
+        try:
+            frame = self._pull()
+            return None if frame is None else _mono(frame)
+        except Exception as error:  # whatever it is, here it would end as one line in aiortc's log
+            raise self._failed(error) from error
+
+
+def _mono(frame: AudioFrame) -> NDArray[np.int16]:
+    if frame.samples != SLOT_SAMPLES or not CANONICAL.admits(frame):
+        raise FormatError(f"the call needs frames of {SLOT_SAMPLES} samples, {CANONICAL}")
+    mono: NDArray[np.int16] = audio.pcm(frame)[:, 0]
+    return mono
 
 
 def _stereo(mono: NDArray[np.int16], pts: int) -> AudioFrame:
@@ -203,4 +254,4 @@ class IncomingAudio(ModelVoice):
         if pts - self._next < _ROUNDING:
             pts = self._next
         self._next = pts + len(pcm)
-        self._hand_out(audio.from_pcm(pcm, sample_rate=RATE, pts=pts))
+        self._hand_out(audio.from_pcm(pcm, sample_rate=RATE, pts=pts), at)

@@ -46,6 +46,7 @@ from rtpipe_webrtc.packet_tap import (
     payload_types,
     tap_packets,
 )
+from rtpipe_webrtc.rtp_path import SendPath, receive_in_place
 from rtpipe_webrtc.statistics import media_statistics
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class WebRtcConnection:
         self._offered_types: frozenset[int] = frozenset()
         self._opus_types: frozenset[int] = frozenset()
         self._opened = asyncio.Event()
+        self._tapped: list[RTCRtpReceiver] = []
         self._tasks = CallTasks(self.lose)
         self._closing = False
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -116,7 +118,9 @@ class WebRtcConnection:
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("datachannel", self._on_channel)
         contain_failures(self._connection, self._on_failure)
-        self._prefer_opus(self._connection.addTrack(self.outgoing))
+        sender = self._connection.addTrack(self.outgoing)
+        self.outgoing.path = SendPath(sender)
+        self._prefer_opus(sender)
         self._channel: RTCDataChannel = self._connection.createDataChannel(channel_label)
         self._spoken = False
         self._listen(self._channel)
@@ -176,6 +180,8 @@ class WebRtcConnection:
             NotConnected: The call ended before.
         """
         await unless_lost(self.lost, self._opened)
+        for receiver in self._tapped:
+            receive_in_place(receiver, self._opus_types, self._take, self.lose)
         self._tasks.spawn(self._watch())
         self._tasks.spawn(release_idle_sockets(self._connection))
 
@@ -232,11 +238,16 @@ class WebRtcConnection:
         self._tasks.spawn(self._pump(track))
 
     def _tap(self, receiver: RTCRtpReceiver) -> None:
-        take = self.incoming.playout.receive
-        if not tap_packets(receiver, self._opus_types, take, self.lose):
+        if tap_packets(receiver, self._opus_types, self._take, self.lose):
+            self._tapped.append(receiver)
+        else:
             self._log.warning(
                 "this version of aiortc is not known: a lost packet will cost 200 ms of delay"
             )
+
+    def _take(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        self.incoming.playout.receive(ssrc, sequence, timestamp, payload)
+        self.outgoing.nudge()
 
     async def _pump(self, track: MediaStreamTrack) -> None:
         await self.incoming.pump(track)

@@ -29,7 +29,7 @@ async def test_a_closed_channel_ends_the_call_with_its_reason(
     (bye,) = published.of("realtime.disconnected")
     reason = "the server has closed the event channel"
     assert bye.payload() == {"reason": reason, "invalid_events": 0}
-    assert not [path for path, _, _ in answerer.requests if path.endswith("hangup")]
+    assert hung_up(answerer) == ["rtc_test_1"], "its audio would go on"
 
 
 async def test_a_server_that_leaves_ends_the_call(answerer: Any, visit: Any) -> None:

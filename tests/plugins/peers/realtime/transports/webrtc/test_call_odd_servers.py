@@ -188,4 +188,4 @@ def none_at_all(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001 - 
     return []
 
 
-none_at_all.offers_loopback = True  # type: ignore[attr-defined]
+none_at_all.knows_loopback = True  # type: ignore[attr-defined]

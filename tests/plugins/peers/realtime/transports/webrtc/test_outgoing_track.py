@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from av.packet import Packet
 
 from helpers import sound
 from helpers.fake_clock import FakeClock
-from rtpipe import Link, QueuePolicy, WhenFull, audio
+from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio
+from rtpipe.testing import run_virtual
 from rtpipe_plugins.peers.realtime.options import OpusOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.audio import OutgoingTrack
 from rtpipe_webrtc.opus import opus_decoder, opus_encoder
@@ -132,3 +135,113 @@ async def test_a_stopped_track_gives_nothing(clock: FakeClock) -> None:
     track.stop()
     with pytest.raises(MediaStreamError):
         await track.recv()
+
+
+# -- past aiortc -------------------------------------------------------------------------------
+
+
+class Path:
+    """What follows the first packet, each with when it was sent (ms)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.open = False
+        self.sent: list[tuple[float, int]] = []
+        self._clock = clock
+
+    def learn(self) -> bool:
+        self.open = True
+        return True
+
+    def send(self, payload: bytes, ticks: int) -> None:
+        assert payload
+        self.sent.append((round(self._clock.now() * 1000, 3), ticks))
+
+
+class Sending:
+    """A track whose first packet has been taken: all others it sends itself, from 20 ms on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.inlet = link()
+        self.track = OutgoingTrack(self.clock, never)
+        self.track.encoder = opus_encoder(OpusOptions())
+        self.path: Any = Path(self.clock)
+        self.track.path = self.path
+        self.track.attach(self.inlet)
+
+    async def start(self) -> None:
+        assert isinstance(await self.track.recv(), Packet)
+        self._task = asyncio.create_task(self.track.recv())  # type: ignore[arg-type]
+
+    def speak(self, frames: int) -> None:
+        for _ in range(frames):
+            self.inlet.offer(
+                audio.from_pcm(np.full(960, 9000, np.int16), sample_rate=48_000, pts=0)
+            )
+
+    async def stop(self) -> None:
+        self.track.stop()
+        with pytest.raises(MediaStreamError):
+            await self._task
+
+
+def test_the_path_takes_all_packets_but_the_first_each_in_its_slot() -> None:
+    async def call() -> None:
+        sending = Sending()
+        await sending.start()
+        await sending.clock.sleep_until(0.109)
+        await sending.stop()
+        assert sending.path.sent == [(20.0 * n, 960 * n) for n in range(1, 6)]
+
+    run_virtual(call())
+
+
+def test_a_slot_is_brought_forward_when_its_sound_is_there() -> None:
+    async def call() -> None:
+        sending = Sending()
+        await sending.start()
+        await sending.clock.sleep_until(0.012)
+        sending.track.nudge()  # there is nothing to send yet
+        sending.speak(3)
+        await sending.clock.sleep_until(0.015)
+        for _ in range(5):  # packets in a burst bring one slot forward, not five
+            sending.track.nudge()
+        assert sending.path.sent == [(15.0, 960)]
+        await sending.clock.sleep_until(0.061)
+        sending.track.nudge()
+        await sending.clock.sleep_until(0.101)
+        await sending.stop()
+        ticks = [ticks for _, ticks in sending.path.sent]
+        assert ticks == [960 * n for n in range(1, len(ticks) + 1)]
+        times = [at for at, _ in sending.path.sent]
+        assert times == [15.0, 40.0, 60.0, 80.0, 100.0]
+        assert sending.inlet.statistics.frames_out == 3
+
+    run_virtual(call())
+
+
+def test_a_track_that_was_stopped_is_not_nudged() -> None:
+    async def call() -> None:
+        sending = Sending()
+        await sending.start()
+        sending.speak(1)
+        sending.track.stop()
+        sending.track.nudge()
+        await sending.stop()
+        assert sending.path.sent == []
+        assert sending.inlet.depth_ms == 20  # it belongs to the next call
+
+    run_virtual(call())
+
+
+async def test_without_a_path_aiortc_is_given_each_packet(clock: FakeClock) -> None:
+    track = OutgoingTrack(clock, never)
+    track.encoder = opus_encoder(OpusOptions())
+
+    class Shut(Path):
+        def learn(self) -> bool:
+            return False
+
+    track.path = Shut(Clock())  # type: ignore[assignment]
+    packets = [await track.recv() for _ in range(3)]
+    assert [packet.pts for packet in packets] == [0, 960, 1920]

@@ -136,6 +136,9 @@ class _Hurried:
     async def sleep_until(self, at: float) -> None:
         self.time = max(self.time, at)
 
+    def next_tick(self, period_s: float) -> float:
+        return self.time
+
 
 def test_fifty_packets_a_second_leave_960_samples_apart(patient_link: Link) -> None:
     async def minute() -> list[Any]:

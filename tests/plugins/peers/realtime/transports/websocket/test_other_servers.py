@@ -48,7 +48,7 @@ async def test_a_spoken_turn_is_understood_and_heard_as_it_was_said(
     assert np.argmax(spectrum) * 48_000 / len(heard) == pytest.approx(ANSWER_HZ, abs=1)
     assert len(heard) / 48_000 == pytest.approx(ANSWER_S, abs=0.02)
     assert np.abs(pcm).max() == pytest.approx(2**0.5 * 10 ** (-15 / 20) * 32767, rel=0.05)
-    assert brain.heard_s == [pytest.approx(QUESTION_S + 0.8, abs=0.5)]
+    assert brain.heard_s == [pytest.approx(QUESTION_S + 0.5, abs=0.5)]
     (assistant,) = published.of("transcript.assistant")
     assert (assistant.text, assistant.interrupted) == ("You said: Where is the café?", False)
     assert not published.of("error")
