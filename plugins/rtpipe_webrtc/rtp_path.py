@@ -189,7 +189,8 @@ class SendPath:
             ticks: By how much its time is later than the first packet's (samples).
 
         Raises:
-            ConnectionError: The connection is closed, or would have to be waited for.
+            ConnectionError: The connection is closed.
+            RuntimeError: aiortc wants to wait before it sends, as no version seen does.
         """
         self._sent += 1
         sequence, timestamp = self._first
@@ -201,7 +202,7 @@ class SendPath:
         with suppress(StopIteration):
             sending.send(None)
             sending.close()
-            raise ConnectionError("aiortc waits before it sends")
+            raise RuntimeError("aiortc waits before it sends")
         vars_ = sender.__dict__  # what its reports say
         vars_[_NTP] = int((time.time() + _NTP_EPOCH_S) * (1 << 32))
         vars_[_RTP] = timestamp

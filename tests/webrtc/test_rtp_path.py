@@ -273,7 +273,7 @@ async def test_where_sending_would_wait_it_is_an_error() -> None:
 
         two.sender.transport.transport._send = send  # type: ignore[attr-defined]
         assert two.track.path is not None
-        with pytest.raises(ConnectionError, match="waits"):
+        with pytest.raises(RuntimeError, match="waits"):
             two.track.path.send(sound(1), 960)
 
 

@@ -102,7 +102,10 @@ class OutgoingTrack(VisitorVoice, MediaStreamTrack):
 
         def send(slot: int, heard: NDArray[np.int16] | None) -> None:
             mono = self._sound() if heard is None else heard
-            path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
+            try:
+                path.send(self._encoded(encoder, mono), slot * SLOT_SAMPLES - first)
+            except RuntimeError as error:
+                raise self._failed(error) from error
 
         self._pacing = Pacing(self._clock, self._slots, send)
         try:
