@@ -107,7 +107,6 @@ async def test_a_conversation(
     assert "opening hours" in hours
     assert "where is the" in cafe
     assert "ten" in first
-    assert kiosk.count("realtime.connected") == 1
-    assert kiosk.count("realtime.reconnecting") == 0
+    assert kiosk.count("realtime.reconnecting") == 0, kiosk.story()
     late_s = max(kiosk.answer_over_after_s)
     assert late_s <= ANSWER_OVER_WITHIN_S, f"an answer was over {late_s:.2f} s after its last sound"

@@ -46,8 +46,16 @@ class Kiosk:
 
     async def until(self, kind: str, count: int = 1) -> None:
         """Wait for the n-th event of a type."""
-        async with asyncio.timeout(_WITHIN_S), self._news:
-            await self._news.wait_for(lambda: self.count(kind) >= count)
+        try:
+            async with asyncio.timeout(_WITHIN_S), self._news:
+                await self._news.wait_for(lambda: self.count(kind) >= count)
+        except TimeoutError:
+            raise AssertionError(f"no {kind} ({count}) in:\n{self.story()}") from None
+
+    def story(self) -> str:
+        """Return what happened, a line each."""
+        told = [event for event in self.events if not event.type.endswith(".delta")]
+        return "\n".join(f"{event.at:7.2f} {event.type}  {event.line() or ''}" for event in told)
 
     def ask(self, question: NDArray[np.int16]) -> None:
         """Begin to say a question."""
