@@ -61,6 +61,10 @@ class Kiosk:
         """Begin to say a question."""
         self._speech = question
 
+    def write(self, text: str) -> None:
+        """Put a question in writing."""
+        self._pipeline["realtime"].text(text)
+
     def heard(self) -> list[str]:
         """Return the words that were heard since the last time, as the recogniser understands them."""
         sound = np.concatenate(self._heard)
