@@ -43,6 +43,7 @@ async def drive(base_url: str, key: str, visitor: Visitor) -> None:
 
     await visitor.converse(send)
     await session.aclose()
+    await model.aclose()
 
 
 run(drive)

@@ -22,6 +22,12 @@ from pipecat.pipeline.task import PipelineParams, PipelineTask
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.realtime.events import (
+    AudioConfiguration,
+    AudioInput,
+    InputAudioTranscription,
+    SessionProperties,
+)
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from visitor import RATE, Visitor, run
 
@@ -30,11 +36,11 @@ logger.add(sys.stderr, level="WARNING")
 
 
 class Ears(FrameProcessor):
-    """Hears what the service gives out."""
+    """Hears what the service gives out, downstream: answers; upstream: the visitor's words."""
 
-    def __init__(self, visitor: Visitor) -> None:
+    def __init__(self, visitor: Visitor, greeted: asyncio.Event) -> None:
         super().__init__()
-        self.greeted = asyncio.Event()
+        self._greeted = greeted
         self._visitor = visitor
         self._words: list[str] = []
 
@@ -48,9 +54,9 @@ class Ears(FrameProcessor):
             case TranscriptionFrame():
                 self._visitor.said.append(frame.text)
             case TTSStoppedFrame():
-                self._visitor.answers.append(" ".join(self._words))
+                self._visitor.answers.append(" ".join(" ".join(self._words).split()))
                 self._words = []
-                self.greeted.set()
+                self._greeted.set()
                 self._visitor.answered()
             case ErrorFrame():
                 self._visitor.errors.append(frame.error)
@@ -58,13 +64,19 @@ class Ears(FrameProcessor):
 
 
 async def drive(base_url: str, key: str, visitor: Visitor) -> None:
+    hearing = AudioInput(transcription=InputAudioTranscription())
     service = OpenAIRealtimeLLMService(
-        api_key=key, base_url=f"{base_url.replace('http', 'ws', 1)}/realtime"
+        api_key=key,
+        base_url=f"{base_url.replace('http', 'ws', 1)}/realtime",
+        settings=OpenAIRealtimeLLMService.Settings(
+            session_properties=SessionProperties(audio=AudioConfiguration(input=hearing))
+        ),
     )
     context = LLMContextAggregatorPair(LLMContext([{"role": "user", "content": "Hello"}]))
-    ears = Ears(visitor)
+    greeted = asyncio.Event()
+    before, after = Ears(visitor, greeted), Ears(visitor, greeted)
     task = PipelineTask(
-        Pipeline([context.user(), service, ears, context.assistant()]),
+        Pipeline([context.user(), before, service, after, context.assistant()]),
         params=PipelineParams(audio_in_sample_rate=RATE, audio_out_sample_rate=RATE),
     )
 
@@ -75,7 +87,7 @@ async def drive(base_url: str, key: str, visitor: Visitor) -> None:
         try:
             await task.queue_frame(LLMRunFrame())
             async with asyncio.timeout(30):
-                await ears.greeted.wait()
+                await greeted.wait()
             await visitor.converse(send)
         except TimeoutError:
             visitor.errors.append("no greeting")

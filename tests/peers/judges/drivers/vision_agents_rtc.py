@@ -11,7 +11,9 @@ from visitor import RATE, Visitor, run
 
 async def drive(base_url: str, key: str, visitor: Visitor) -> None:
     client = AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0)
-    manager = RTCManager({"type": "realtime", "model": "gpt-realtime-2.1"}, client, False)
+    hearing = {"input": {"transcription": {"model": "gpt-transcribe"}}}
+    session = {"type": "realtime", "model": "gpt-realtime-2.1", "audio": hearing}
+    manager = RTCManager(session, client, send_video=False)
 
     async def happened(event: dict) -> None:
         match event["type"]:
