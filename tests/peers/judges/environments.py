@@ -52,9 +52,7 @@ def _make(folder: Path, requirements: Path) -> None:
     # (a torch of gigabytes, say) is not fetched.
     install = [folder / "bin" / "pip", "install", "--no-deps", "--disable-pip-version-check", "-q",
                "--no-compile", "--retries=1", "-r", requirements]  # fmt: skip
-    run = subprocess.run(
-        install, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-    )
+    run = subprocess.run(install, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if run.returncode:
         shutil.rmtree(folder, ignore_errors=True)
         reason = "; ".join(run.stderr.strip().splitlines()[-_LAST_LINES:])

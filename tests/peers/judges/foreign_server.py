@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 import aiohttp
 
 from peers.judges.environments import HERE, environment
-from peers.judges.services import Services
 
 _STARTS_WITHIN_S = 120.0
 _RELEASED_WITHIN_S = 10.0
@@ -74,16 +74,35 @@ class SpeechToSpeech:
 
 
 @asynccontextmanager
+async def services() -> AsyncIterator[str]:
+    """Run its ears, brain and voice; gives their base URL."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        HERE / "services.py",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_STARTS_WITHIN_S):
+            base_url = (await process.stdout.readline()).decode().strip()
+        yield base_url
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@asynccontextmanager
 async def speech_to_speech(folder: Path) -> AsyncIterator[SpeechToSpeech]:
     """Run it; its log is written into `folder`."""
     program = environment("speech-to-speech") / "speech-to-speech"
     port, log = free_port(), folder / "speech-to-speech.log"
-    async with Services().serving() as services:
+    async with services() as base_url:
         command = [
             program, "serve", "--port", port, "--no_smart_turn", "--model_name", "desk",
-            "--stt", "openai", "--openai_stt_base_url", services,
-            "--llm_backend", "chat-completions", "--responses_api_base_url", services,
-            "--responses_api_api_key", "unused", "--tts", "openai", "--openai_tts_base_url", services,
+            "--stt", "openai", "--openai_stt_base_url", base_url,
+            "--llm_backend", "chat-completions", "--responses_api_base_url", base_url,
+            "--responses_api_api_key", "unused", "--tts", "openai", "--openai_tts_base_url", base_url,
         ]  # fmt: skip
         environ = {
             "PATH": os.environ["PATH"],

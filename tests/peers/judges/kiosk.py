@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rtpipe
-from helpers.listening import words
 from rtpipe import Event, audio
 
 RATE = 48_000
@@ -65,11 +64,11 @@ class Kiosk:
         """Put a question in writing."""
         self._pipeline["realtime"].text(text)
 
-    def heard(self) -> list[str]:
-        """Return the words that were heard since the last time, as the recogniser understands them."""
+    def take_heard(self) -> NDArray[np.int16]:
+        """Return what was heard since the last time: mono, 16 kHz."""
         sound = np.concatenate(self._heard)
         self._heard.clear()
-        return words(sound)
+        return sound
 
     async def feed(self) -> None:
         """Be the microphone."""
@@ -106,7 +105,7 @@ class Kiosk:
 @asynccontextmanager
 async def calling(**realtime: Any) -> AsyncIterator[Kiosk]:
     """Be in a call with these options of the stage; hung up at the end of the block."""
-    source = rtpipe.FrameSource(live=True)
+    source = rtpipe.FrameSource(live=True, max_ms=1000)
     sink = rtpipe.FrameSink(accepts=rtpipe.AudioFormat(16_000, "mono", "s16"))
     stages = ["frame_source", {"realtime": realtime}, "frame_sink"]
     text = json.dumps({"version": 1, "stages": stages})

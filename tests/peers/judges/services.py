@@ -1,15 +1,16 @@
 """What speech-to-speech has outside itself: ears, a brain and a voice, over HTTP as OpenAI's.
 
-Ours are those of the embedded server, so the words of its answers are the museum desk's.
+Ours are those of the embedded server, so the words of its answers are the museum desk's. Run as a
+program, so that listening and speaking hold up nobody else: it prints its base URL.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import wave
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import suppress
 
 import numpy as np
 from aiohttp import web
@@ -23,10 +24,9 @@ _HEARING_RATE, _SPEAKING_RATE, _WIRE_RATE = 16_000, 48_000, 24_000
 
 
 class Services:
-    """The three services, and what each was asked."""
+    """The three services."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
         self._brain = SpeechBrain(load_desk())
         self._app = web.Application(client_max_size=2**24)
         self._app.add_routes(
@@ -37,19 +37,14 @@ class Services:
             ]
         )
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Give the base URL."""
+    async def serve(self) -> None:
+        """Say where, then serve until the program ends."""
         await self._brain.load()
         runner = web.AppRunner(self._app)
         await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        finally:
-            await runner.cleanup()
-            await self._brain.close()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", flush=True)  # noqa: T201
+        await asyncio.Event().wait()
 
     async def _transcribe(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -58,9 +53,7 @@ class Services:
         with wave.open(io.BytesIO(upload.file.read())) as file:
             pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
             pcm = Resampler(file.getframerate(), _HEARING_RATE).whole(pcm)
-        text = await self._brain.transcribe(pcm)
-        self.heard.append(text)
-        return web.json_response({"text": text})
+        return web.json_response({"text": await self._brain.transcribe(pcm)})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
@@ -88,3 +81,8 @@ class Services:
         spoken = await self._brain.speak(asked["input"], "marin")
         pcm = Resampler(_SPEAKING_RATE, _WIRE_RATE).whole(spoken.pcm)
         return web.Response(body=pcm.astype("<i2").tobytes(), content_type="audio/pcm")
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(Services().serve())
