@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--judges",
         action="store_true",
-        help="run the foreign judges, which install gigabytes outside the project, and nothing else",
+        help="run the foreign judges alone, which install gigabytes outside the project",
     )
 
 

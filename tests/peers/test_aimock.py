@@ -1,4 +1,4 @@
-"""Our client against aimock, the mock of OpenAI's APIs that comes from npm: text over a WebSocket."""
+"""Our client against aimock, a mock of OpenAI's APIs from npm: text over a WebSocket."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """Our client against Hugging Face's speech-to-speech, over both transports and with every key.
 
 Its ears, brain and voice are the embedded server's, its turn detector is Silero's; signalling,
-WebRTC, sessions and events are its own. It takes no multipart, sends no `output_audio_buffer.*`, has
-one session to give, and is stopped for 8 s in each conversation, as it stands still by itself on a
-machine too small for it.
+WebRTC, sessions and events are its own. It takes no multipart, sends no `output_audio_buffer.*`,
+has one session to give, and is stopped for 8 s in each conversation: by itself it stands still as long
+on a machine that is too small for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -26,7 +26,13 @@ pytestmark = [pytest.mark.judges, pytest.mark.asyncio(loop_scope="module")]
 FROZEN_S = 8.0
 ANSWER_OVER_WITHIN_S = 0.5
 HOURS, CAFE = asked((0.4, 3.6)), asked((12.7, 14.8))
+Moment = Callable[[Kiosk, SpeechToSpeech], Awaitable[None]]
 KEYS = {"sk": "sk-anything", "ek": "ek_anything", "none": None}
+
+
+@pytest.fixture(autouse=True)
+def no_key_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -101,7 +107,7 @@ async def test_a_conversation(
     if KEYS[key]:
         options["api_key"] = KEYS[key]
     async with calling(**options) as kiosk:
-        await moment(kiosk, server)  # type: ignore[operator]
+        await moment(kiosk, server)
         first_sound = kiosk.take_heard()
         await turn(kiosk, CAFE, 2)
         second_sound = kiosk.take_heard()

@@ -1,4 +1,4 @@
-"""What speech-to-speech asks of PyTorch when its models run elsewhere: arrays for its turn detector.
+"""What speech-to-speech asks of PyTorch when its models run elsewhere: arrays, and a detector.
 
 Hundreds of megabytes less. The detector is the one that it would load itself, Silero's, taken from
 a package that carries the model; everything that talks to clients stays as it is.
