@@ -2,8 +2,8 @@
 
 Its ears, brain and voice are the embedded server's, its turn detector is Silero's; signalling,
 WebRTC, sessions and events are its own. It takes no multipart, sends no `output_audio_buffer.*`,
-has one session to give, and is stopped for 8 s in each conversation: by itself it stands still as long
-on a machine that is too small for it.
+has one session to give, and is stopped for 8 s in each conversation: by itself it stands still as
+long on a machine that is too small for it.
 """
 
 from __future__ import annotations
