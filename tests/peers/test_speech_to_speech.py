@@ -19,12 +19,13 @@ from helpers.listening import require_speech, words
 from peers.conftest import asked
 from peers.judges.foreign_server import SpeechToSpeech, speech_to_speech
 from peers.judges.kiosk import Kiosk, calling
-from peers.judges.recognised import assert_heard
+from peers.judges.recognised import ENOUGH, assert_heard, plain
 
 pytestmark = [pytest.mark.judges, pytest.mark.asyncio(loop_scope="module")]
 
 FROZEN_S = 8.0
 ANSWER_OVER_WITHIN_S = 0.5
+HEARD_THROUGH_A_STOP = 0.5  # its sockets hold but some seconds of what the visitor says meanwhile
 HOURS, CAFE = asked((0.4, 3.6)), asked((12.7, 14.8))
 Moment = Callable[[Kiosk, SpeechToSpeech], Awaitable[None]]
 KEYS = {"sk": "sk-anything", "ek": "ek_anything", "none": None}
@@ -77,6 +78,16 @@ async def frozen_while_it_answers(kiosk: Kiosk, server: SpeechToSpeech) -> None:
     await kiosk.until("transcript.assistant")
 
 
+def heard_of_first(transport: str, moment: Moment) -> float:
+    """Return the share of the first answer's words that must be heard.
+
+    Over WebRTC the server sends all that it is late with at once, and the jitter buffer keeps but
+    `jitter.max_ms` of that.
+    """
+    burst = transport == "webrtc" and moment is frozen_while_it_answers
+    return 0.2 if burst else ENOUGH
+
+
 async def frozen_after_the_answer(kiosk: Kiosk, server: SpeechToSpeech) -> None:
     await turn(kiosk, HOURS, 1)
     async with server.frozen(FROZEN_S):
@@ -113,12 +124,11 @@ async def test_a_conversation(
         second_sound = kiosk.take_heard()
     await server.released()
     first, second = kiosk.said("assistant")
-    assert_heard(words(first_sound), first)
+    assert_heard(words(first_sound), first, enough=heard_of_first(transport, moment))
     assert_heard(words(second_sound), second)
-    hours, cafe = kiosk.said("user")
-    assert "opening hours" in hours
-    assert "where is the" in cafe
-    assert "ten" in first
+    hours, cafe = map(plain, kiosk.said("user"))
+    assert_heard(hours, "Hello, what are your opening hours today?", enough=HEARD_THROUGH_A_STOP)
+    assert_heard(cafe, "And where is the café, please?")
     assert kiosk.count("realtime.reconnecting") == 0, kiosk.story()
     late_s = max(kiosk.answer_over_after_s)
     assert late_s <= ANSWER_OVER_WITHIN_S, f"an answer was over {late_s:.2f} s after its last sound"
