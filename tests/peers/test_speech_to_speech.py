@@ -107,13 +107,8 @@ MOMENTS = (
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 async def test_a_conversation(
-    transport: str,
-    key: str,
-    moment: object,
-    server: SpeechToSpeech,
-    monkeypatch: pytest.MonkeyPatch,
+    transport: str, key: str, moment: Moment, server: SpeechToSpeech
 ) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     options = {"base_url": server.base_url, "transport": transport}
     if KEYS[key]:
         options["api_key"] = KEYS[key]
