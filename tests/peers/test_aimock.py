@@ -13,7 +13,7 @@ import pytest
 
 from peers.javascript import node, packages
 from peers.judges.kiosk import Kiosk, calling
-from rtpipe import RtpipeError
+from rtpipe import ExitCode, RtpipeError
 
 pytestmark = pytest.mark.slow
 
@@ -88,9 +88,10 @@ async def test_a_conversation(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
 
 async def test_a_key_that_it_does_not_know_is_refused(tmp_path: Path) -> None:
     async with aimock(tmp_path, auth={"apiKeys": [KEY]}) as base_url:
-        with pytest.raises(RtpipeError, match="401"):
+        with pytest.raises(RtpipeError, match="401") as refused:
             async with visiting(base_url, api_key="sk-of-another"):
                 pass
+        assert refused.value.exit_code is ExitCode.NO_PERMISSION
         async with visiting(base_url) as kiosk:
             kiosk.write("Hello")
             await kiosk.until("transcript.assistant")
