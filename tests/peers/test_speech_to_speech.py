@@ -85,7 +85,7 @@ def heard_of_first(transport: str, moment: Moment) -> float:
     `jitter.max_ms` of that.
     """
     burst = transport == "webrtc" and moment is frozen_while_it_answers
-    return 0.2 if burst else ENOUGH
+    return 0.1 if burst else ENOUGH
 
 
 async def frozen_after_the_answer(kiosk: Kiosk, server: SpeechToSpeech) -> None:
