@@ -16,7 +16,6 @@ from rtpipe import Event, audio
 
 RATE = 48_000
 _FRAME = RATE // 50
-_AUDIBLE = 200  # of 32768; what is softer is the codec's own noise
 _WITHIN_S = 60.0
 
 
@@ -88,7 +87,7 @@ class Kiosk:
         async for frame in self._sink:
             pcm = audio.pcm(frame)[:, 0]
             self._heard.append(pcm)
-            if np.abs(pcm.astype(np.int32)).max(initial=0) > _AUDIBLE:
+            if np.abs(pcm.astype(np.int32)).max(initial=0) >= audio.AUDIBLE:
                 self.last_sound_at = loop.time()
 
     async def watch(self) -> None:
