@@ -8,9 +8,27 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 os.environ["RTPIPE_TRUST"] = "1"
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--judges",
+        action="store_true",
+        help="run the foreign judges alone, which install gigabytes outside the project",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run either the foreign judges or everything else."""
+    wanted = config.getoption("--judges")
+    others = [item for item in items if (item.get_closest_marker("judges") is None) == wanted]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]

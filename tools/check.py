@@ -1,6 +1,7 @@
-"""Runs every check and test that CI runs: `./bootstrap check [--fast]`.
+"""Runs every check and test that CI runs: `./bootstrap check [--fast | --judges]`.
 
-`--fast` leaves out the tests with real parts (WebRTC, speech, processes).
+`--fast` leaves out the tests with real parts (WebRTC, speech, processes). `--judges` runs what CI
+does not: our client and our server against foreign programs of hundreds of megabytes each.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CHECKS: dict[str, list[str]] = {
     "slow tests": ["pytest", "-q", "-m", "slow and not alone", "-n", "2", "--dist", "loadfile"],
     "tests that measure": ["pytest", "-q", "-m", "alone"],
 }
+# Each installs what it needs, once, into $XDG_CACHE_HOME/rtpipe-judges.
+JUDGES = {"foreign judges": ["pytest", "-q", "--judges", "tests/peers"]}
 _SLOW = {"speed", "slow tests", "tests that measure"}
 
 
@@ -31,7 +34,7 @@ def main() -> int:
     """Run the checks, all of them even when one fails; return the exit code."""
     bin_folder = Path(sys.executable).parent
     failed: list[str] = []
-    for name, command in CHECKS.items():
+    for name, command in (JUDGES if "--judges" in sys.argv[1:] else CHECKS).items():
         if name in _SLOW and "--fast" in sys.argv[1:]:
             continue
         started = time.monotonic()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from plugins.peers.realtime.dialects.openai.talk import Talk, buffer, created, done, error
 from rtpipe_plugins.peers.realtime.events import ServerEvent, UserTranscript
 
@@ -76,6 +78,17 @@ def test_a_typed_turn_is_a_transcript_too(sequences: dict[str, Any]) -> None:
     assert [said.text for said in talk.said(UserTranscript)] == ["Say hello."]
     assert [said.text for said in talk.said()] == ["Hello there."]
     assert talk.protocol.idle
+
+
+@pytest.mark.parametrize("left_out", ["conversation.item.added", "conversation.item.done"])
+def test_a_typed_turn_is_told_by_servers_that_tell_half_of_it(
+    left_out: str, sequences: dict[str, Any]
+) -> None:
+    talk = Talk()
+    talk.take(talk.protocol.text("Say hello."))
+    sequence = sequences["7_text_input_turn"]
+    talk.hear_all([entry for entry in sequence if entry["event"]["type"] != left_out])
+    assert [said.text for said in talk.said(UserTranscript)] == ["Say hello."]
 
 
 def test_a_function_call_leaves_nothing_open(sequences: dict[str, Any]) -> None:
