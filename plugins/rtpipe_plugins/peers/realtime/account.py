@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from rtpipe import EnvironmentProblem, ExitCode
-from rtpipe_plugins.peers.realtime.errors import CallRefused
+from rtpipe_plugins.peers.realtime.errors import CallRefused, NoKey
 from rtpipe_plugins.peers.realtime.options import http_root
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 
+_VARIABLE = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 _KEY_LIKE = re.compile(r"\b([se]k)[-_][\w*.-]{6,}")
 
 
@@ -49,7 +50,7 @@ class Account:
     Attributes:
         provider: `openai`, `azure` or `embedded`.
         base_url: The API's root, without a slash at its end.
-        key: An API key, or an ephemeral one (`ek_…`).
+        key: An API key, or an ephemeral one (`ek_…`); empty for a server that may want none.
     """
 
     provider: str
@@ -74,22 +75,33 @@ class Account:
         return self.key.get_secret_value().startswith("ek_")
 
 
+def bearer(key: str) -> dict[str, str]:
+    """Return the headers that show `key`; none for an empty one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def missing_key(provider: str, why: str = "") -> NoKey:
+    """Return what is to be said where there is no key."""
+    name = _VARIABLE[provider]
+    return NoKey(
+        f"no API key: {name} is not set{why}",
+        help=f"export {name}=…, or `provider: embedded` for a server of your own, offline",
+    )
+
+
 def account_of(options: RealtimeOptions, environment: Mapping[str, str]) -> Account:
     """Return the account that `options` and the environment name.
 
     Raises:
-        EnvironmentProblem: A key or an address is missing.
+        EnvironmentProblem: A key or an address is missing. A server of somebody else's may want no
+            key: it is asked without.
         CallRefused: They are there but cannot be right.
     """
-    azure = options.provider == "azure"
-    name = "AZURE_OPENAI_API_KEY" if azure else "OPENAI_API_KEY"
+    name = _VARIABLE[options.provider]
     given = options.api_key.get_secret_value() if options.api_key else environment.get(name, "")
     key = given.strip()  # keys come out of files and shells with a newline at their end
-    if not key:
-        raise EnvironmentProblem(
-            f"no API key: {name} is not set",
-            help=f"export {name}=…, or `provider: embedded` for a server of your own, offline",
-        )
+    if not key and (options.provider == "azure" or _base_url(options, environment) == OPENAI):
+        raise missing_key(options.provider)
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise CallRefused(
             "the API key holds characters that no key has",

@@ -114,6 +114,10 @@ class CallUnavailable(EnvironmentProblem):
         self.retry_after_s = retry_after_s
 
 
+class NoKey(EnvironmentProblem):
+    """There is no key, and the server wants one; waiting brings none."""
+
+
 class NoRoute(EnvironmentProblem):
     """The media of a call have no way between the server and here; waiting makes none."""
 
@@ -131,8 +135,10 @@ class AnswerGivenUp(StageError):  # noqa: N818 - what happened
 
 
 def worth_retrying(problem: EnvironmentProblem) -> bool:
-    """Return whether the same call may succeed soon; an empty account stays empty."""
-    return not (isinstance(problem, CallUnavailable) and problem.code in FATAL_CODES)
+    """Return whether the same call may succeed soon; no money stays none, and no key."""
+    if isinstance(problem, CallUnavailable):
+        return problem.code not in FATAL_CODES
+    return not isinstance(problem, NoKey)
 
 
 def wanted_pause_s(problem: EnvironmentProblem) -> float | None:

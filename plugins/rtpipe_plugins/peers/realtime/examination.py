@@ -97,7 +97,8 @@ def account(
         found = account_of(options, environment)
     except RtpipeError as error:
         return Finding("missing", error.message, "api_key", error.help, "key"), None
-    return Finding("ok", f"set, for {found.host}", "api_key", name="key"), found
+    state = "set, for" if found.key.get_secret_value() else "none; a call asks without one at"
+    return Finding("ok", f"{state} {found.host}", "api_key", name="key"), found
 
 
 async def reachable(account: Account) -> Finding:

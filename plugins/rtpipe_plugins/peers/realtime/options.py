@@ -96,7 +96,8 @@ class RealtimeOptions(Options):
     """Default: OPENAI_BASE_URL, else https://api.openai.com/v1. Azure: AZURE_OPENAI_ENDPOINT."""
     api_key: SecretStr | None = None
     """Default: OPENAI_API_KEY; Azure: AZURE_OPENAI_API_KEY. A key `ek_…` is an ephemeral one, whose
-    maker has already chosen the session."""
+    maker has already chosen the session. A server that `base_url` names is asked without, where
+    there is none."""
     ephemeral: bool = False
     """Make the call with an ephemeral key that is asked for first. Azure always does."""
     transport: Literal["webrtc", "websocket", "memory"] = "webrtc"

@@ -113,6 +113,17 @@ def test_no_key_is_a_lack_that_a_fallback_may_fill(value: str | None) -> None:
     assert "embedded" in (raised.value.help or "")
 
 
+def test_a_server_of_somebody_elses_may_want_no_key() -> None:
+    local = "http://127.0.0.1:8080/v1"
+    account = account_of(RealtimeOptions(base_url=local), {})
+    assert (account.key.get_secret_value(), account.base_url) == ("", local)
+    assert account_of(RealtimeOptions(), {"OPENAI_BASE_URL": local}) == account
+    with pytest.raises(EnvironmentProblem, match="OPENAI_API_KEY"):
+        account_of(RealtimeOptions(base_url=f"{OPENAI}/"), {})
+    with pytest.raises(EnvironmentProblem, match="AZURE_OPENAI_API_KEY"):
+        account_of(RealtimeOptions(provider="azure", base_url=local), {})
+
+
 @pytest.mark.parametrize("key", ["sk-a b", "sk-\x00", "sk-ключ", "sk-a\r\nX: y"])
 def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(CallRefused) as raised:

@@ -14,7 +14,7 @@ from rtpipe.errors import on_one_line
 from rtpipe_plugins.network.addresses import shown
 from rtpipe_plugins.network.http_bodies import said_in
 from rtpipe_plugins.network.http_headers import retry_after_s, server_time_s
-from rtpipe_plugins.peers.realtime.account import OPENAI
+from rtpipe_plugins.peers.realtime.account import OPENAI, bearer, missing_key
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer, SocketRequest
 from rtpipe_plugins.peers.realtime.errors import (
     FATAL_CODES,
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.network.http_bodies import Said
     from rtpipe_plugins.peers.realtime.account import Account
+    from rtpipe_plugins.peers.realtime.errors import NoKey
 
 _HANG_UP_S = 1.5
+_DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _NO_HANGUP = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _UNREADABLE = {
@@ -186,7 +188,7 @@ class RealtimeSignaling:
         self, path: str, body: aiohttp.FormData | str, headers: Mapping[str, str], key: str
     ) -> _Reply:
         """Return the server's answer to an offer, which is SDP."""
-        common = {"Accept": "application/sdp", "Authorization": f"Bearer {key}"}
+        common = {"Accept": "application/sdp", **bearer(key)}
         reply = await self._post(path, body, {**headers, **common})
         if reply.sdp is None:
             what = quoted(reply.body, self._mask)
@@ -228,9 +230,9 @@ class RealtimeSignaling:
     async def socket(self) -> SocketRequest:
         """Return what opens `…/realtime?model=`; see `Signaling.socket`."""
         if self._account.has_ephemeral_key:
-            headers = {"Authorization": f"Bearer {self._account.key.get_secret_value()}"}
+            headers = bearer(self._account.key.get_secret_value())
         elif self._ephemeral:
-            headers = {"Authorization": f"Bearer {await self._ephemeral_key()}"}
+            headers = bearer(await self._ephemeral_key())
         else:
             headers = self._own_key()
         query = urlencode({"model": self._session["model"]})
@@ -238,7 +240,7 @@ class RealtimeSignaling:
 
     def refusal(
         self, status: int, body: str, headers: Mapping[str, str]
-    ) -> CallRefused | CallUnavailable:
+    ) -> CallRefused | CallUnavailable | NoKey:
         """See `Signaling.refusal`."""
         host, said = self._account.host, said_in(self._mask(body))
         words = quoted(body, self._mask)
@@ -259,6 +261,9 @@ class RealtimeSignaling:
                 status=status,
                 help="set base_url to the API's final address",
             )
+        if status in _DENIED and not self._account.key.get_secret_value():
+            wants = f", and {host} wants one (HTTP {status}){words}"
+            return missing_key(self._account.provider, wants)
         problem, exit_code, help = self._meaning(status, said)
         return CallRefused(
             f"{host} {problem} (HTTP {status}){words}",
@@ -271,7 +276,7 @@ class RealtimeSignaling:
 
     def _meaning(self, status: int, said: Said) -> tuple[str, ExitCode, str | None]:
         """Return what a refusal is about, what it ends with, and what can be done."""
-        model, denied = self._session["model"], {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        model = self._session["model"]
         named = re.search(rf"(?<![\w.-]){re.escape(model)}(?![\w-])", said.message)
         about_model = named is not None and status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         proxy = proxy_for(self._account)
@@ -281,7 +286,7 @@ class RealtimeSignaling:
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             help = "user and password of a proxy stand in its address"
             return f"is behind {proxy or 'a proxy'}, which refuses us", ExitCode.NO_PERMISSION, help
-        if status in denied:
+        if status in _DENIED:
             exit_code = FATAL_CODES.get(said.code or "", ExitCode.NO_PERMISSION)
             help = (
                 "check `api_key`, or the variable it comes from; a key `ek_…` lasts minutes, and "
@@ -346,7 +351,7 @@ class RealtimeSignaling:
         key = self._account.key.get_secret_value()
         if self._account.provider == "azure":
             return {"api-key": key}
-        return {"Authorization": f"Bearer {key}"}
+        return bearer(key)
 
     async def _post(
         self,

@@ -9,6 +9,7 @@ import pytest
 from aiortc.sdp import SessionDescription
 
 from rtpipe import EnvironmentProblem, ExitCode, NotConnected, StageError
+from rtpipe_plugins.peers.realtime.account import OPENAI
 
 pytestmark = pytest.mark.slow
 
@@ -142,13 +143,40 @@ async def test_a_hostile_answer_is_one_kind_of_error(
             await call.stage.open()
 
 
-async def test_without_a_key_nothing_is_opened(
+async def test_without_a_key_nothing_is_opened_at_openai(
     answerer: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    async with visit(api_key=None) as call:
+    async with visit(api_key=None, base_url=OPENAI) as call:
         with pytest.raises(EnvironmentProblem, match="OPENAI_API_KEY"):
             await call.stage.open()
         with pytest.raises(NotConnected):
             call.stage.say("Hello")
     assert answerer.requests == []
+
+
+@pytest.mark.parametrize("ephemeral", [False, True])
+async def test_a_server_that_wants_no_key_is_shown_none(
+    ephemeral: bool,  # noqa: FBT001
+    answerer: Any,
+    visit: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with visit(api_key=None, ephemeral=ephemeral) as call:
+        await call.stage.open()
+    shown = [headers.get("Authorization") for _, headers, _ in answerer.requests]
+    assert shown == ([None, "Bearer ek_test123456", None] if ephemeral else [None, None])
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_server_that_wants_one_is_a_lack_that_a_fallback_may_fill(
+    status: int, answerer: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    answerer.refusals = [(status, {})] * 9
+    async with visit(api_key=None) as call:
+        with pytest.raises(EnvironmentProblem, match=f"OPENAI_API_KEY.*HTTP {status}") as lack:
+            await call.stage.open()
+    assert lack.value.exit_code is ExitCode.UNAVAILABLE
+    assert len(answerer.requests) == 1, "it is not asked again"
