@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 
 _QUIET_MS = 40.0
 """So much silence is the end of an answer of which the server says that it has been played."""
-_LONG_QUIET_MS = 500.0
-"""And so much, where the server says only that it has been generated, or no more frames come."""
+_PAUSE_MS = 1500.0
+"""And so much that is sent, where the server says only that it has been generated: a voice pauses
+for most of a second between sentences, and whoever hangs up in a pause loses the rest."""
+_LONG_QUIET_MS = 400.0
+_IDLE_MS = 200.0
+"""Where nothing is sent any more, it is over after so much silence, and so long without a frame."""
 _REMEMBERED = 16  # answers that are over: what is left of them is no turn
 
 
@@ -41,6 +45,7 @@ class _Answer:
         response_id: The server's name for it.
         sound_at: When its first audible sample was given out.
         sound_until: When the last one so far was.
+        frame_until: When the last frame so far, audible or not, was.
         given_ms: How much has been given out since the first.
         quiet_ms: How long it has been silent since the last.
         ends: What the server says of its end, if anything.
@@ -50,6 +55,7 @@ class _Answer:
     response_id: str
     sound_at: float
     sound_until: float
+    frame_until: float
     given_ms: float = 0.0
     quiet_ms: float = 0.0
     ends: AnswerEnds | None = None
@@ -60,7 +66,7 @@ class _Answer:
         """Whether no audible sample is to be expected any more."""
         if self.ends is None:
             return False
-        return self.quiet_ms >= (_QUIET_MS if self.ends.told else _LONG_QUIET_MS)
+        return self.quiet_ms >= (_QUIET_MS if self.ends.told else _PAUSE_MS)
 
 
 class TurnTaking:
@@ -110,13 +116,14 @@ class TurnTaking:
             answer = self._answer
             if answer is None or answer.response_id != response_id:
                 self._stop_answer()
-                answer = self._answer = _Answer(response_id, at, at)
+                answer = self._answer = _Answer(response_id, at, at, at)
                 self._ctx.publish(TurnAnswerStarted(response_id=response_id))
                 if self._heard(response_id):
                     self._answer_ends(AnswerEnds(response_id, told=False))
             answer.sound_until = self._ctx.now() + int(audible[-1] + 1) / frame.sample_rate
             answer.quiet_ms = -audio.duration_ms(frame)
         if self._answer is not None:
+            self._answer.frame_until = self._ctx.now() + audio.duration_ms(frame) / 1000
             self._answer.given_ms += audio.duration_ms(frame)
             self._answer.quiet_ms += audio.duration_ms(frame)
             if self._answer.over:
@@ -185,13 +192,16 @@ class TurnTaking:
 
     def _no_more_comes(self, answer: _Answer) -> None:
         """End an answer whose sound has stopped coming; where it still comes, look again."""
-        quiet_s = self._ctx.now() - answer.sound_until
         if answer is not self._answer:
             return
-        if quiet_s * 1000 >= _LONG_QUIET_MS:
+        now = self._ctx.now()
+        wait_s = max(
+            answer.sound_until + _LONG_QUIET_MS / 1000 - now,
+            answer.frame_until + _IDLE_MS / 1000 - now,
+        )
+        if wait_s <= 0:
             self._stop_answer()
             return
-        wait_s = _LONG_QUIET_MS / 1000 - quiet_s
         answer.deadline = asyncio.get_running_loop().call_later(wait_s, self._no_more_comes, answer)
 
     def _stop_answer(self) -> None:

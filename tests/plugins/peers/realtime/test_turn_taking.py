@@ -87,12 +87,15 @@ def test_a_pause_in_an_answer_is_no_end() -> None:
     assert on_a_call(script).said() == ["answer_started", "answer_stopped"]
 
 
-def test_a_server_that_does_not_say_what_it_plays_has_ended_after_half_a_second() -> None:
+def test_a_pause_between_sentences_is_no_end_where_the_server_does_not_say_what_it_plays() -> None:
     async def script(call: Call) -> None:
-        await call.speak(0.1)
-        call.turns.take(AnswerEnds("resp_1", told=False))  # generated, and still being played
         await call.speak(0.3)
-        await call.silence(0.48)
+        call.turns.take(AnswerEnds("resp_1", told=False))  # generated, and still being played
+        await call.silence(0.8)
+        await call.speak(0.3)
+        assert call.said() == ["answer_started"]
+        assert call.silent == []
+        await call.silence(1.48)
         assert call.said() == ["answer_started"]
         await call.silence(0.04)
 
@@ -101,26 +104,51 @@ def test_a_server_that_does_not_say_what_it_plays_has_ended_after_half_a_second(
     assert call.silent == ["resp_1"]
 
 
-def test_an_answer_that_is_generated_before_it_is_heard_ends_half_a_second_after_its_sound() -> (
-    None
-):
+def test_where_nothing_is_sent_any_more_an_answer_is_over_within_half_a_second() -> None:
     async def script(call: Call) -> None:
+        await call.speak(0.1)
         call.turns.take(AnswerEnds("resp_1", told=False))
-        await call.silence(0.3)
-        await call.speak(0.4)
-        await call.silence(0.48)
-        assert call.silent == []
-        await call.silence(0.04)
+        await call.speak(0.3)
+        await call.silence(0.1)  # a server's last frames
+        await asyncio.sleep(0.29)
+        assert call.said() == ["answer_started"]
+        await asyncio.sleep(0.03)
 
     call = on_a_call(script)
     assert call.said() == ["answer_started", "answer_stopped"]
     assert call.silent == ["resp_1"]
 
 
-def test_an_answer_whose_sound_never_comes_is_over_after_half_a_second_of_silence() -> None:
+def test_a_hole_in_a_pause_is_no_end() -> None:
+    async def script(call: Call) -> None:
+        await call.speak(0.1)
+        call.turns.take(AnswerEnds("resp_1", told=False))
+        await call.silence(0.5)
+        await asyncio.sleep(0.18)
+        await call.silence(0.1)
+        await call.speak(0.1)
+        assert call.said() == ["answer_started"]
+
+    on_a_call(script)
+
+
+def test_an_answer_that_is_generated_before_it_is_heard_ends_after_its_sound() -> None:
     async def script(call: Call) -> None:
         call.turns.take(AnswerEnds("resp_1", told=False))
-        await asyncio.sleep(0.49)
+        await call.silence(0.3)
+        await call.speak(0.4)
+        assert call.silent == []
+        await asyncio.sleep(0.41)
+
+    call = on_a_call(script)
+    assert call.said() == ["answer_started", "answer_stopped"]
+    assert call.silent == ["resp_1"]
+
+
+def test_an_answer_whose_sound_never_comes_is_over_within_half_a_second() -> None:
+    async def script(call: Call) -> None:
+        call.turns.take(AnswerEnds("resp_1", told=False))
+        await asyncio.sleep(0.39)
         assert call.silent == []
         await asyncio.sleep(0.02)
 
