@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 
 _QUIET_MS = 40.0
 """So much silence is the end of an answer of which the server says that it has been played."""
+_LONG_QUIET_MS = 500.0
+"""And so much, where the server says only that it has been generated, and never stops sending."""
 _PAUSE_MS = 1500.0
-"""And so much that is sent, where the server says only that it has been generated: a voice pauses
-for most of a second between sentences, and whoever hangs up in a pause loses the rest."""
-_LONG_QUIET_MS = 400.0
+"""And so much, where it sends nothing between answers: silence that it does send is a pause in one.
+Voices pause for most of a second between sentences; whoever hangs up then loses the rest."""
+_STOPPED_MS = 400.0
 _IDLE_MS = 200.0
 """Where nothing is sent any more, it is over after so much silence, and so long without a frame."""
+_ALWAYS_MS = 1000.0
+"""So much silence between answers comes only from a server that never stops sending."""
 _REMEMBERED = 16  # answers that are over: what is left of them is no turn
 
 
@@ -46,6 +50,7 @@ class _Answer:
         sound_at: When its first audible sample was given out.
         sound_until: When the last one so far was.
         frame_until: When the last frame so far, audible or not, was.
+        pause_ms: So much silence is more than a pause in it.
         given_ms: How much has been given out since the first.
         quiet_ms: How long it has been silent since the last.
         ends: What the server says of its end, if anything.
@@ -56,6 +61,7 @@ class _Answer:
     sound_at: float
     sound_until: float
     frame_until: float
+    pause_ms: float
     given_ms: float = 0.0
     quiet_ms: float = 0.0
     ends: AnswerEnds | None = None
@@ -66,7 +72,7 @@ class _Answer:
         """Whether no audible sample is to be expected any more."""
         if self.ends is None:
             return False
-        return self.quiet_ms >= (_QUIET_MS if self.ends.told else _PAUSE_MS)
+        return self.quiet_ms >= (_QUIET_MS if self.ends.told else self.pause_ms)
 
 
 class TurnTaking:
@@ -90,6 +96,8 @@ class TurnTaking:
         self._on_silent = on_silent
         self._unheard: dict[str, asyncio.TimerHandle] = {}
         """Answers that were generated, and of which nothing has been heard yet."""
+        self._between_ms = 0.0
+        """How much silence has come since the last answer."""
         self._user: str | None = None
         self._answer: _Answer | None = None
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
@@ -116,7 +124,7 @@ class TurnTaking:
             answer = self._answer
             if answer is None or answer.response_id != response_id:
                 self._stop_answer()
-                answer = self._answer = _Answer(response_id, at, at, at)
+                answer = self._answer = _Answer(response_id, at, at, at, self._pause_ms())
                 self._ctx.publish(TurnAnswerStarted(response_id=response_id))
                 if self._heard(response_id):
                     self._answer_ends(AnswerEnds(response_id, told=False))
@@ -128,15 +136,25 @@ class TurnTaking:
             self._answer.quiet_ms += audio.duration_ms(frame)
             if self._answer.over:
                 self._stop_answer()
+        else:
+            self._between_ms += audio.duration_ms(frame)
 
     def end(self) -> None:
         """Stop every turn: the call in which they were is over."""
         self._user_stops("")
+        self._between_ms = 0.0
         for response_id in list(self._unheard):
             self._heard(response_id)
         if self._answer is not None:
             self._answer_ends(AnswerEnds(self._answer.response_id, cut=self._answer.ends is None))
             self._stop_answer()
+
+    def _pause_ms(self) -> float:
+        """Return how much silence is no pause in an answer that begins now."""
+        if self._between_ms >= _ALWAYS_MS:
+            return _LONG_QUIET_MS
+        self._between_ms = 0.0
+        return _PAUSE_MS
 
     def _user_starts(self, item_id: str) -> None:
         if self._user == item_id:
@@ -170,7 +188,7 @@ class TurnTaking:
             self._stop_answer()
         elif answer.deadline is None:
             loop = asyncio.get_running_loop()
-            answer.deadline = loop.call_later(_LONG_QUIET_MS / 1000, self._no_more_comes, answer)
+            answer.deadline = loop.call_later(_STOPPED_MS / 1000, self._no_more_comes, answer)
 
     def _await_sound(self, response_id: str) -> None:
         """Give the sound of an answer that was generated as long as a pause in it."""
@@ -196,7 +214,7 @@ class TurnTaking:
             return
         now = self._ctx.now()
         wait_s = max(
-            answer.sound_until + _LONG_QUIET_MS / 1000 - now,
+            answer.sound_until + _STOPPED_MS / 1000 - now,
             answer.frame_until + _IDLE_MS / 1000 - now,
         )
         if wait_s <= 0:

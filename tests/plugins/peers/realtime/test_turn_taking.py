@@ -87,7 +87,24 @@ def test_a_pause_in_an_answer_is_no_end() -> None:
     assert on_a_call(script).said() == ["answer_started", "answer_stopped"]
 
 
-def test_a_pause_between_sentences_is_no_end_where_the_server_does_not_say_what_it_plays() -> None:
+def test_a_server_that_does_not_say_what_it_plays_has_ended_after_half_a_second() -> None:
+    async def script(call: Call) -> None:
+        await call.silence(1.0)  # it never stops sending
+        for _ in range(2):
+            await call.speak(0.1)
+            call.turns.take(AnswerEnds("resp_1", told=False))  # generated, and still being played
+            await call.speak(0.3)
+            await call.silence(0.48)
+            assert call.said()[-1] == "answer_started"
+            await call.silence(0.04)
+            assert call.said()[-1] == "answer_stopped"
+
+    call = on_a_call(script)
+    assert call.said() == ["answer_started", "answer_stopped"] * 2
+    assert call.silent == ["resp_1"] * 2
+
+
+def test_a_pause_is_no_end_where_a_server_sends_nothing_between_answers() -> None:
     async def script(call: Call) -> None:
         await call.speak(0.3)
         call.turns.take(AnswerEnds("resp_1", told=False))  # generated, and still being played
@@ -145,10 +162,10 @@ def test_an_answer_that_is_generated_before_it_is_heard_ends_after_its_sound() -
     assert call.silent == ["resp_1"]
 
 
-def test_an_answer_whose_sound_never_comes_is_over_within_half_a_second() -> None:
+def test_an_answer_whose_sound_never_comes_is_over_after_half_a_second() -> None:
     async def script(call: Call) -> None:
         call.turns.take(AnswerEnds("resp_1", told=False))
-        await asyncio.sleep(0.39)
+        await asyncio.sleep(0.49)
         assert call.silent == []
         await asyncio.sleep(0.02)
 
