@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
+from rtpipe_plugins.peers.realtime.events import RealtimeEventInvalid
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 
 LOG = logging.getLogger("rtpipe.stage.realtime")
@@ -134,12 +135,10 @@ def test_calls_of_other_peoples_functions_are_left_to_them() -> None:
 
 def test_a_function_that_nobody_declared_is_answered_here() -> None:
     talk = Talk("f")
-    strange = {**call(2), "name": ["f"]}
-    talk.hear(created("a"), done("a", call(1, "made_up"), strange))
-    assert [asked.name for asked in talk.asked()] == ["made_up", ""]
+    talk.hear(created("a"), done("a", call(1, "made_up")))
+    assert [asked.name for asked in talk.asked()] == ["made_up"]
     talk.answer("call_1", "no")
-    talk.answer("call_2", "no")
-    assert talk.sent() == ["no", "no", "response.create"]
+    assert talk.sent() == ["no", "response.create"]
 
 
 def test_arguments_may_come_as_an_object() -> None:
@@ -177,3 +176,13 @@ def test_an_answer_that_was_interrupted_and_generated_all_the_same_is_not_gone_o
     talk.hear(created("a"), STARTED, SPEECH, done("a", SAYING, call(1)))
     talk.answer("call_1", "one")
     assert talk.sent() == ["one"]
+
+
+def test_a_call_whose_function_cannot_be_read_is_told_and_nothing_waits_for_it() -> None:
+    talk = Talk("f")
+    talk.hear(created("r1"), done("r1", {**call(1), "name": ["f"]}, call(2)))
+    assert [asked.call_id for asked in talk.asked()] == ["call_2"]
+    assert [o.problem for o in talk.outputs if isinstance(o, RealtimeEventInvalid)]
+    talk.answer("call_2", "done")
+    assert talk.sent() == ["done", "response.create"]
+    assert not talk.protocol.answering

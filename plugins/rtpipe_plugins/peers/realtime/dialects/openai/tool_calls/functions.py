@@ -60,7 +60,9 @@ class FunctionCalls:
             for item in objects_of(response, "output")
             if item.get("type") == "function_call" and text_of(item, "name") not in self._others
         ]
-        fresh = [call for call in calls if call.call_id and self._is_news(call.call_id)]
+        # One whose function cannot be read is told as an event that could not be used, no more.
+        readable = (call for call in calls if call.call_id and call.name)
+        fresh = [call for call in readable if self._is_news(call.call_id)]
         if fresh:
             waiting = deque(call.call_id for call in fresh)
             self._batches.append(_Batch(waiting, continues=not interrupted))
