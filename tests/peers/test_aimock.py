@@ -75,14 +75,15 @@ async def converse(kiosk: Kiosk) -> None:
     await kiosk.until("transcript.assistant", 3)
 
 
-async def test_a_conversation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_conversation(tmp_path: Path) -> None:
     async with aimock(tmp_path) as base_url, visiting(base_url, tools=[TOOL]) as kiosk:
         await converse(kiosk)
     assert kiosk.said("assistant") == [GREETING, HOURS, GREETING]
     assert kiosk.said("user") == ["Hello", "When do you open?", "Fail, please.", "Hello"]
     (called,) = [event for event in kiosk.events if event.type == "tool.returned"]
     assert called.output == "noon"  # type: ignore[attr-defined]
-    assert "The desk is on fire." in caplog.text
+    (failed,) = [event for event in kiosk.events if event.type == "realtime.response_failed"]
+    assert "The desk is on fire." in failed.line()
     assert kiosk.count("realtime.reconnecting") == 0
 
 

@@ -200,7 +200,8 @@ class _Check:
             for errors in branches.values()
             if any(p.node is not p.branching for p, _ in errors)
         ]
-        if group[0][0].branching is None or nested:
+        tagged = len(branches) == 1 and all(each["type"] == "missing" for _, each in group)
+        if group[0][0].branching is None or nested or tagged:
             chosen = min(nested, key=len) if nested else group
             for place, details in chosen:
                 self._one(place, details)
@@ -245,6 +246,8 @@ class _Check:
         )
 
     def _missing(self, place: ErrorPlace, name: str) -> None:
+        if self._misspelt(place, name):
+            return
         wanted = fields.inside(place.wanted or self._model, name)
         needed = {name: fields.example(wanted)}
         within = f"{place.name}." if place.name else ""
@@ -259,6 +262,23 @@ class _Check:
             label=f"needs {within}{name}",
             help=help,
         )
+
+    def _misspelt(self, place: ErrorPlace, name: str) -> bool:
+        """Report a key that is meant to be `name`, where any key is taken; whether there is one."""
+        model = fields.model_of(place.wanted)
+        if model is None or not isinstance(place.node, MapNode):
+            return False
+        for key, entry in place.node.entries.items():
+            if key not in model.model_fields and suggest(key, [name]) is not None:
+                self._fail(
+                    "E102",
+                    f"`{place.name}` of `{self._kind}` has no option `{key}`",
+                    entry.key_span,
+                    label="unknown option",
+                    help=did_you_mean(key, [name]),
+                )
+                return True
+        return False
 
     def _wrong(self, node: Node, name: str, wanted: Any, path: ValuePath = ()) -> None:
         expected = fields.described(wanted)

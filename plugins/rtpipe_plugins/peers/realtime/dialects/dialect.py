@@ -84,12 +84,13 @@ class Signaling(Protocol):
         """Return what it means that the server gives this HTTP answer in place of a WebSocket."""
         ...
 
-    def closed(self, code: int | None, reason: str) -> RtpipeError:
+    def closed(self, code: int | None, reason: str, *, stood: bool) -> RtpipeError:
         """Return what it means that the server has closed a WebSocket.
 
         Args:
             code: Its close code (RFC 6455); None where the connection broke off without.
             reason: Its words; "" where it gave none.
+            stood: Whether the visitor was heard over it before.
 
         Returns:
             NotConnected where another call may succeed, CallRefused where none can.

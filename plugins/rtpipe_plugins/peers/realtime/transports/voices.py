@@ -33,6 +33,11 @@ class VisitorVoice:
         self.audible_at = clock.now()
         """See `Outgoing.audible_at`."""
 
+    @property
+    def attached(self) -> bool:
+        """Whether a call has been given a visitor to hear."""
+        return self._inlet is not None
+
     def attach(self, inlet: Inlet) -> None:
         """See `Outgoing.attach`."""
         self._inlet = inlet

@@ -54,8 +54,9 @@ _UNREADABLE = {
 """What a server says that cannot read a request; also one that does not like what it reads."""
 _CALL_ID = re.compile(r"[\w-]{1,128}", re.ASCII)
 _CLOSE_REASON = re.compile(r"(\w+_error)\.([\w-]+)", re.ASCII)
+_POLICY = 1008
 _CLOSED_FOR_GOOD = {
-    1008: ExitCode.CONFIGURATION,  # a policy, if it says which
+    _POLICY: ExitCode.CONFIGURATION,  # if it says which
     3000: ExitCode.NO_PERMISSION,
     3003: ExitCode.NO_PERMISSION,
     4401: ExitCode.NO_PERMISSION,
@@ -299,7 +300,7 @@ class RealtimeSignaling:
         exit_code = FATAL_CODES.get(said.code or "", ExitCode.CONFIGURATION)
         return "refuses the call", exit_code, help if status == HTTPStatus.NOT_FOUND else None
 
-    def closed(self, code: int | None, reason: str) -> CallRefused | NotConnected:
+    def closed(self, code: int | None, reason: str, *, stood: bool) -> CallRefused | NotConnected:
         """See `Signaling.closed`."""
         said = said_in(self._mask(reason))
         words = self._mask(said.message)
@@ -311,7 +312,9 @@ class RealtimeSignaling:
         exit_code = permanent(error, kind, words)
         if exit_code is None and words and not _PASSES.search(words):
             asked_wrong = kind == "invalid_request_error"
-            exit_code = ExitCode.CONFIGURATION if asked_wrong else _CLOSED_FOR_GOOD.get(code or 0)
+            # In a conversation a policy may be about what was said last, not about the call.
+            lasting = None if code == _POLICY and stood else _CLOSED_FOR_GOOD.get(code or 0)
+            exit_code = ExitCode.CONFIGURATION if asked_wrong else lasting
         if exit_code is None:
             return NotConnected(what)
         return CallRefused(what, code=error, exit_code=exit_code)

@@ -153,7 +153,8 @@ class WebSocketTransport:
                     pass
                 case _:
                     reason = message.extra if message.type is WSMsgType.CLOSE else None
-                    self.lose(self._signaling.closed(socket.close_code, reason or ""))
+                    code, stood = socket.close_code, self.outgoing.attached
+                    self.lose(self._signaling.closed(code, reason or "", stood=stood))
                     return
 
     async def _write(self, socket: Connection) -> None:

@@ -552,12 +552,28 @@ def test_what_no_other_call_can_change_closes_for_good(
     code: int | None, reason: str, exit_code: ExitCode | None
 ) -> None:
     account = Account("openai", "http://127.0.0.1:9/v1", SecretStr(KEY))
-    why = signaling_with(account).closed(code, reason)
+    why = signaling_with(account).closed(code, reason, stood=False)
     assert isinstance(why, NotConnected if exit_code is None else CallRefused)
     assert exit_code in {None, why.exit_code}
     assert f"({code}" in str(why)
     if not reason.startswith("{"):
         assert reason in str(why)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "for_good"),
+    [
+        (1008, "no fixture matched", False),
+        (1008, "Invalid API key", True),
+        (4401, "not you", True),
+    ],
+)
+def test_a_policy_that_ends_a_conversation_does_not_end_the_next(
+    code: int, reason: str, *, for_good: bool
+) -> None:
+    account = Account("openai", "http://127.0.0.1:9/v1", SecretStr(KEY))
+    why = signaling_with(account).closed(code, reason, stood=True)
+    assert isinstance(why, CallRefused) is for_good
 
 
 def test_the_reason_of_a_close_is_told_without_the_key() -> None:
@@ -566,6 +582,6 @@ def test_the_reason_of_a_close_is_told_without_the_key() -> None:
     signaling = RealtimeSignaling(
         account, SESSION, form, ephemeral=False, timeout_s=5, mask=Mask([KEY]), log=LOG
     )
-    why = str(signaling.closed(1008, f"not with\n{KEY}\x1b[2J"))
+    why = str(signaling.closed(1008, f"not with\n{KEY}\x1b[2J", stood=False))
     assert "canary" not in why
     assert why.isprintable()

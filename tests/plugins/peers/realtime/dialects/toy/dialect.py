@@ -119,7 +119,7 @@ class ToySignaling:
     def refusal(self, status: int, body: str, headers: Mapping[str, str]) -> CallRefused:
         return CallRefused(f"the stage door stays shut: {body}", status=status)
 
-    def closed(self, code: int | None, reason: str) -> NotConnected:
+    def closed(self, code: int | None, reason: str, *, stood: bool) -> NotConnected:
         return NotConnected(f"the curtain has fallen ({code}): {reason}")
 
 
