@@ -25,6 +25,8 @@ _LEAP_S = 1.0
 _EARLIER, _LATER = -100, 3000
 """By how many numbers a packet may be out of order (RFC 3550, A.1)."""
 _MOST_PACKETS = 500
+_BURST_S = 0.5
+"""Within this time what a far end could not send while it stood still has come."""
 
 
 class Packet(NamedTuple):
@@ -109,7 +111,7 @@ class JitterStatistics:
         lost: Those that were not there when they were needed.
         late: Those of the lost that came afterwards.
         duplicated: Those that came again.
-        dropped: Those that had waited for too long.
+        dropped: Those that had waited for too long, and silence that was left out to catch up.
         recovered: Losses that were made up from the packet behind.
         concealed: Made-up sound without anything to go by (samples).
     """
@@ -135,7 +137,8 @@ class JitterBuffer:
     Args:
         target_s: How long the fastest packets are kept back (s). None: as long as it takes for
             98 % of the packets of the last 8 s to come in time.
-        max_s: The most that any packet is kept back (s); beyond that the oldest go.
+        max_s: The most that any packet is kept back (s); beyond that the oldest go. A far end that
+            stood still for more than a second and sends what it had all at once is heard out.
     """
 
     def __init__(self, *, target_s: float | None = None, max_s: float = 0.2) -> None:
@@ -144,7 +147,11 @@ class JitterBuffer:
         """How long packets take, and so how long they are kept back."""
         self.delay_s = 0.0
         """How much later than the network's fastest packets the last one was played (s)."""
+        self.behind = False
+        """Whether what is played came all at once: it is seconds old, silence may be left out."""
         self._max_s = max_s
+        self._stood_still_s: float | None = None
+        """When a far end that had stood still went on (s), if that was just now."""
         self._queue: list[_Queued] = []
         self._seen: set[int] = set()
         # The far end's counters, and ours, which neither wrap nor leap.
@@ -153,6 +160,7 @@ class JitterBuffer:
         self._highest = -1
         self._highest_media = 0
         self._media_end = 0
+        self._arrived_s = 0.0
         self._stray: int | None = None
         self._restarting = False
         # What has been played.
@@ -201,6 +209,10 @@ class JitterBuffer:
         """Say that what comes now is another stream (a new SSRC), which goes on from this one."""
         self._restarting = True
 
+    def leave_out(self) -> None:
+        """Say that the packet that was taken last is silence, and not played."""
+        self.statistics.dropped += 1
+
     def clear(self) -> float:
         """Forget everything that waits, and what of it is still on its way; returns how much (s).
 
@@ -215,8 +227,15 @@ class JitterBuffer:
 
     def take(self, now_s: float) -> Step:
         """Return what is to be played when all that was returned before has been played."""
-        while len(self._queue) > 1 and self._kept_s(self._queue[0], now_s) > self._max_s:
+        while (
+            not self.behind
+            and len(self._queue) > 1
+            and self._kept_s(self._queue[0], now_s) > self._max_s
+        ):
             self._drop()
+        if self.behind and not self._queue:
+            self._caught_up(now_s)
+            return Wait(None)
         if not self._queue:
             return self._filled(SLOT) if self._playing else Wait(None)
         head = self._queue[0]
@@ -269,6 +288,12 @@ class JitterBuffer:
         self.statistics.concealed += samples
         return Conceal(samples, last=self._made_up + SLOT > _FADE)
 
+    def _caught_up(self, now_s: float) -> None:
+        """All that had come at once is played: what follows is of now."""
+        self.behind = self._playing = False
+        self._highest_media = round((now_s - self.transit.least_s) * RATE)
+        self._media_end = self._position = self._highest_media + SLOT
+
     def _drop(self) -> None:
         self._leave()
         self.statistics.dropped += 1
@@ -301,6 +326,15 @@ class JitterBuffer:
         self._stray = None
         return self._highest + (1 if self._restarting else step)
 
+    def _look_for_burst(self, packet: Packet, late_s: float) -> None:
+        """Notice that a far end which stood still sends all that it had at once."""
+        if self._stood_still_s is None:
+            return
+        if packet.arrived_s - self._stood_still_s > _BURST_S:
+            self._stood_still_s = None
+        elif late_s < -self._max_s:
+            self.behind, self._stood_still_s = True, None
+
     def _observed(self, packet: Packet, number: int) -> int:
         """Return when the packet is due (samples, our count), and learn from when it came."""
         step = (packet.timestamp - self._timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
@@ -310,11 +344,17 @@ class JitterBuffer:
             media = now
         elif number > self._highest:
             least_s = self.transit.least_s
-            if self._restarting or abs(packet.arrived_s - media / RATE - least_s) > _LEAP_S:
+            late_s = packet.arrived_s - media / RATE - least_s
+            self._look_for_burst(packet, late_s)
+            if not self.behind and (self._restarting or abs(late_s) > _LEAP_S):
                 # Its clock has leapt, or stood still in a pause: ours tells how long.
+                if packet.arrived_s - self._arrived_s > _LEAP_S:
+                    self._stood_still_s = packet.arrived_s
                 media = max(self._media_end, now - round(least_s * RATE))
+        self._arrived_s = packet.arrived_s
         transit_s = packet.arrived_s - media / RATE
-        self.transit.learn(transit_s, packet.arrived_s, newest=number > self._highest)
+        if not self.behind and (self._stood_still_s is None or transit_s >= self.transit.least_s):
+            self.transit.learn(transit_s, packet.arrived_s, newest=number > self._highest)
         if number > self._highest:
             self._restarting = False
             self._sequence, self._timestamp = packet.sequence, packet.timestamp

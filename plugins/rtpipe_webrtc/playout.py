@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtpipe import audio
 from rtpipe_webrtc.jitter_buffer import (
     RATE,
     SLOT,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _EARLY_S = SLOT / RATE
 """So much before its turn a packet is played when one comes."""
+_LONGEST_PAUSE = RATE // 5
+"""Where old sound is caught up with, longer silences are cut to this (samples)."""
 _LATEST_S = 0.06
 """Until then what should have been played is played at once; later, time has jumped."""
 
@@ -59,6 +62,8 @@ class Playout:
         self._decoder = decoder
         self._deliver = deliver
         self._due: float | None = None
+        self._silent = 0
+        """For how long what was played has been silent (samples)."""
         self._ssrc: int | None = None
         self._ended = False
         self._over: asyncio.Future[None] | None = None
@@ -135,6 +140,11 @@ class Playout:
             self._due = step.until_s
             return step.until_s
         pcm = self._sound(step)
+        self._silent = 0 if audio.peak(pcm) >= audio.AUDIBLE else self._silent + len(pcm)
+        if self.buffer.behind and self._silent > _LONGEST_PAUSE:
+            self.buffer.leave_out()
+            self._due = at
+            return at
         self._due = at + len(pcm) / RATE
         self._deliver(pcm, at)
         return self._due

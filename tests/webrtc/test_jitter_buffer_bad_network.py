@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from rtpipe_webrtc.jitter_buffer import SLOT, JitterBuffer
-from webrtc.packet_stream import SLOT_S, Delay, latency_ms, listened, steady, stream
+from rtpipe_webrtc.jitter_buffer import SLOT, JitterBuffer, Play
+from webrtc.packet_stream import SLOT_S, Delay, Listener, latency_ms, listened, steady, stream
 
 
 def random_delay(seed: int, *, loss: float = 0.0, jitter_s: float = 0.0) -> Delay:
@@ -106,3 +106,27 @@ def test_what_comes_twice_is_played_once() -> None:
     listener = listened(packets, buffer)
     assert [sequence for _, sequence in listener.played] == list(range(100, 200))
     assert buffer.statistics.duplicated == 100
+
+
+def test_a_far_end_that_stood_still_is_heard_out_and_leaves_no_delay_behind() -> None:
+    def delay(n: int) -> float:  # for 4 s nothing comes, then all of it at once
+        late = max(0.0, 4.0 - (n - 500) * SLOT_S) if n >= 500 else 0.0
+        return 0.01 + late + n * 1e-6  # one after the other
+
+    buffer = JitterBuffer()
+    listener = Listener(buffer)
+    silent_from = 100 + 500 + 150  # 3 s of what was kept up are speech, and all else is silence
+    for packet in stream(delay, 1500):
+        listener.until(packet.arrived_s)
+        buffer.put(packet)
+        assert buffer.waiting_s < 4.1
+        while buffer.behind and buffer._queue and buffer._queue[0].packet.sequence >= silent_from:
+            assert isinstance(buffer.take(listener._due), Play)
+            buffer.leave_out()
+    listener.until(31.0)
+    heard = [sequence for _, sequence in listener.played]
+    assert heard[: silent_from - 100] == list(range(100, silent_from)), "no word is lost"
+    assert heard[-100:] == list(range(1500, 1600))
+    assert latency_ms(listener, slice(20, 29)) < latency_ms(listener, slice(5, 9)) + 20
+    assert buffer.statistics.lost == 0
+    assert not buffer.behind
