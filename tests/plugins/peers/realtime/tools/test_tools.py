@@ -104,7 +104,7 @@ def test_what_is_openais_goes_there_as_it_stands() -> None:
         ("[{python: 'tool_box:seats'}, {command: [x], name: seats}]", 23, "called `seats`"),
         ("[{command: [x], name: 'two words'}]", 45, "cannot be two words"),
         ("[{command: [], name: x}]", 34, "`tools.0.command` of `realtime` cannot be []"),
-        ("[{command: [x]}]", 24, "`tools.0` of `realtime` cannot be {command: [x]}"),
+        ("[{command: [x]}]", 24, "`realtime` needs the option `tools.0.name`"),
     ],
 )
 def test_a_wrong_tool_is_a_mistake_in_the_file(tools: str, column: int, says: str) -> None:

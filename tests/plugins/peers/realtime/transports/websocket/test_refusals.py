@@ -110,7 +110,7 @@ async def test_a_refusal_in_place_of_the_session_ends_at_once(
 @pytest.mark.parametrize(
     ("refuse", "words"),
     [
-        (closing(1008, "This content breaks our policy"), "breaks our policy"),
+        (closing(1008, "The API key is invalid: unauthorized"), "unauthorized"),
         (closing(4403, "blocked"), "blocked"),
         (reporting(code="account_deactivated", message="It is closed"), "It is closed"),
     ],
@@ -130,16 +130,17 @@ async def test_a_refusal_in_a_conversation_ends_it_and_is_no_outage(
     assert server.calls == 1
 
 
+@pytest.mark.parametrize("code", [1008, 1011])  # 1008: a policy, about what was said
 async def test_a_close_that_passes_is_an_outage_whose_reason_is_told(
-    server: Server, visit: Any, published: Any
+    server: Server, visit: Any, published: Any, code: int
 ) -> None:
-    server.when_told = closing(1011, "The server\nhad an error")
+    server.when_told = closing(code, "The server\nhad an error")
     async with visit(reconnect={"initial_s": 0.01}) as call:
         await call.begin()
         call.stage.say("Hello")
         again = await published.wait_for("realtime.reconnecting")
         await published.wait_for("realtime.connected", 2)
-    told = "the server has closed the WebSocket (1011: The server had an error)"
+    told = f"the server has closed the WebSocket ({code}: The server had an error)"
     assert published.of("realtime.disconnected")[0].reason == told
     assert again.reason == told
 
