@@ -29,7 +29,7 @@ from rtpipe import Clock, Link, QueuePolicy, WhenFull, audio, fiber
 from rtpipe_plugins.peers.realtime.dialects.dialect import SdpAnswer
 from rtpipe_plugins.peers.realtime.options import OpusOptions
 from rtpipe_plugins.peers.realtime.transports.webrtc.connection import WebRtcConnection
-from rtpipe_webrtc.loopback import allow_loopback, loopback_only
+from rtpipe_webrtc.loopback import Hosts, gathering
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -198,9 +198,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[1])
     parser.add_argument("--seconds", type=float, default=3.0)
     asked = parser.parse_args()
-    allow_loopback()
     figures = {}
-    with loopback_only():
+    with gathering(Hosts.LOOPBACK):
         for count in asked.calls:
             spent, in_time = asyncio.run(cost(asked.kind, count, asked.seconds))
             figures |= {f"{count} calls ms": spent, f"{count} calls in time %": in_time}

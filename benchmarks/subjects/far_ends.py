@@ -18,7 +18,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 
 from benchmarks.subjects.lengths import RATE, speech
-from rtpipe_webrtc.loopback import allow_loopback, loopback_only
+from rtpipe_webrtc.loopback import Hosts, gathering
 from rtpipe_webrtc.options import OpusOptions
 from rtpipe_webrtc.opus import opus_encoder
 from rtpipe_webrtc.rtp_path import SendPath
@@ -88,6 +88,5 @@ async def serve(count: int) -> None:
 
 
 if __name__ == "__main__":
-    allow_loopback()
-    with loopback_only():
+    with gathering(Hosts.LOOPBACK):
         asyncio.run(serve(int(sys.argv[1])))

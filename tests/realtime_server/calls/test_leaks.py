@@ -137,5 +137,6 @@ async def test_a_session_takes_so_much_and_gives_it_back(server: Process) -> Non
                     added += 1
                     assert (await ws.receive_json())["type"] == "conversation.item.done"
     assert added == 7, "texts and words: two copies of a million letters each"
-    await cycle(server, "websocket")
-    assert server.resident_mb() - before < 15
+    async with asyncio.timeout(20):  # it goes back in a thread, after the client was let go
+        while server.resident_mb() - before >= 15:
+            await cycle(server, "websocket")
