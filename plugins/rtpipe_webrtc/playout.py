@@ -63,7 +63,7 @@ class Playout:
         self._deliver = deliver
         self._due: float | None = None
         self._silent = 0
-        """For how long what was played has been silent (samples)."""
+        """For how long what is caught up with has been silent (samples)."""
         self._ssrc: int | None = None
         self._ended = False
         self._over: asyncio.Future[None] | None = None
@@ -140,14 +140,17 @@ class Playout:
             self._due = step.until_s
             return step.until_s
         pcm = self._sound(step)
-        self._silent = 0 if audio.peak(pcm) >= audio.AUDIBLE else self._silent + len(pcm)
-        if self.buffer.behind and self._silent > _LONGEST_PAUSE:
+        if self.buffer.behind and self._is_long_silence(pcm):
             self.buffer.leave_out()
             self._due = at
             return at
         self._due = at + len(pcm) / RATE
         self._deliver(pcm, at)
         return self._due
+
+    def _is_long_silence(self, pcm: NDArray[np.int16]) -> bool:
+        self._silent = 0 if audio.peak(pcm) >= audio.AUDIBLE else self._silent + len(pcm)
+        return self._silent > _LONGEST_PAUSE
 
     def _sound(self, step: Play | Recover | Conceal) -> NDArray[np.int16]:
         match step:

@@ -246,7 +246,9 @@ class _Check:
         )
 
     def _missing(self, place: ErrorPlace, name: str) -> None:
-        if self._misspelt(place, name):
+        meant = _meant(place, name)
+        if meant is not None:
+            self._unknown(meant)
             return
         wanted = fields.inside(place.wanted or self._model, name)
         needed = {name: fields.example(wanted)}
@@ -262,23 +264,6 @@ class _Check:
             label=f"needs {within}{name}",
             help=help,
         )
-
-    def _misspelt(self, place: ErrorPlace, name: str) -> bool:
-        """Report a key that is meant to be `name`, where any key is taken; whether there is one."""
-        model = fields.model_of(place.wanted)
-        if model is None or not isinstance(place.node, MapNode):
-            return False
-        for key, entry in place.node.entries.items():
-            if key not in model.model_fields and suggest(key, [name]) is not None:
-                self._fail(
-                    "E102",
-                    f"`{place.name}` of `{self._kind}` has no option `{key}`",
-                    entry.key_span,
-                    label="unknown option",
-                    help=did_you_mean(key, [name]),
-                )
-                return True
-        return False
 
     def _wrong(self, node: Node, name: str, wanted: Any, path: ValuePath = ()) -> None:
         expected = fields.described(wanted)
@@ -338,6 +323,25 @@ class _Check:
     ) -> None:
         self.failed = True
         self._findings.error(code, message, span, label=label, help=help, notes=notes or ())
+
+
+def _meant(place: ErrorPlace, name: str) -> ErrorPlace | None:
+    """Return the key that is meant to be `name`, in a mapping that takes any key; None: none is."""
+    model = fields.model_of(place.wanted)
+    if model is None or not isinstance(place.node, MapNode):
+        return None
+    for key, entry in place.node.entries.items():
+        if key not in model.model_fields and suggest(key, [name]) is not None:
+            return replace(
+                place,
+                node=entry.value,
+                key_span=entry.key_span,
+                name=f"{place.name}.{key}",
+                above=place.name,
+                outer=place.wanted,
+                around=place.node,
+            )
+    return None
 
 
 def _misspelt(missing: ErrorDetails, found: list[ErrorDetails]) -> bool:

@@ -35,7 +35,6 @@ class EmbeddedServer:
     def __init__(self, log: Logger) -> None:
         self._log = log
         self._server: RealtimeServer | MemoryServer | None = None
-        self._in_memory: MemoryServer | None = None
 
     async def start(self, options: RealtimeOptions) -> Account:
         """Start the server and return the account that it knows.
@@ -66,7 +65,7 @@ class EmbeddedServer:
         key = f"sk-{secrets.token_urlsafe(24)}"
         note = self._log.debug
         if options.transport == "memory":
-            self._server = self._in_memory = MemoryServer(brain, faults=faults, on_note=note)
+            self._server = MemoryServer(brain, faults=faults, on_note=note)
             await self._server.start()
             return Account("embedded", MEMORY_URL, SecretStr(key))
         self._server = RealtimeServer(brain, api_key=key, faults=faults, on_note=note)
@@ -75,8 +74,10 @@ class EmbeddedServer:
 
     def opener(self) -> Opener:
         """Return what opens a session of the server in memory, which `start` has started."""
-        assert self._in_memory is not None
-        return MemoryOpener(self._in_memory.connect)
+        from rtpipe_realtime_server.memory import MemoryServer
+
+        assert isinstance(self._server, MemoryServer)
+        return MemoryOpener(self._server.connect)
 
     async def close(self) -> None:
         """Stop the server; may be called again."""

@@ -85,7 +85,6 @@ class Realtime(Peer[RealtimeOptions]):
         super().__init__(options, ctx)
         self._gauge = ""
         self._noise = NoiseGuard()
-        self._noise_told = False
         self._loudspeaker = LoudspeakerPosition()
         self._factory = CallFactory(
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
@@ -165,9 +164,9 @@ class Realtime(Peer[RealtimeOptions]):
                 await send(heard)
 
     def _guard(self, frame: AudioFrame) -> AudioFrame:
+        told = self._noise.limited_ms > 0
         heard = self._noise.take(frame)
-        if heard is not frame and not self._noise_told:
-            self._noise_told = True
+        if self._noise.limited_ms and not told:
             self.ctx.publish(RealtimeNoiseLimited())
         return heard
 
