@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import InvalidDataError
 from numpy.typing import NDArray
 
 from behaviour.seeded_faults.case import Case
@@ -76,7 +79,8 @@ def file_account(
     files = sorted(path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
     for file in files:
         try:
-            _add(made, file, speakers=max(tap.channels) > 2)
+            full = any(fault.startswith("disk: full") for fault in case.faults)
+            _add(made, file, speakers=max(tap.channels) > 2, cut=full)
         except (OSError, ValueError, EOFError, LookupError, wave.Error) as error:
             size = file.stat().st_size
             if size or not made.failed:
@@ -87,8 +91,8 @@ def file_account(
     return made
 
 
-def _add(made: FileAccount, file: Path, *, speakers: bool) -> None:
-    samples, zeros = _samples(file)
+def _add(made: FileAccount, file: Path, *, speakers: bool, cut: bool) -> None:
+    samples, zeros = _samples(file, cut=cut)
     made.samples += samples
     if file.suffix in {".wav", ".flac"}:
         made.zeros = (made.zeros or 0) + zeros
@@ -97,16 +101,32 @@ def _add(made: FileAccount, file: Path, *, speakers: bool) -> None:
             made.wave = (made.wave or 0) + reader.getnframes()
 
 
-def _samples(path: Path) -> tuple[int, int]:
-    """Return how many samples are in a file, and how many of them are silent."""
+def _samples(path: Path, *, cut: bool) -> tuple[int, int]:
+    """Return how many samples are in a file, and how many of them are silent.
+
+    Args:
+        path: The file.
+        cut: A disk was full: its last packet may be half a one, which players leave out.
+    """
     count = zeros = 0
     with av.open(str(path)) as container:
-        for frame in container.decode(container.streams.audio[0]):
+        for frame in _decoded(container, cut=cut):
             count += frame.samples
             channels = frame.layout.nb_channels
             data = frame.to_ndarray()
             zeros += silent(data.reshape(-1, channels) if len(data) == 1 else data.T)
     return count, zeros
+
+
+def _decoded(container: InputContainer, *, cut: bool) -> Iterator[AudioFrame]:
+    packets = list(container.demux(container.streams.audio[0]))
+    last = max((at for at, packet in enumerate(packets) if packet.size), default=-1)
+    for at, packet in enumerate(packets):
+        try:
+            yield from packet.decode()
+        except InvalidDataError:
+            if not (cut and at == last):
+                raise
 
 
 def silent(data: NDArray[Any]) -> int:
