@@ -8,17 +8,15 @@ long on a machine that is too small for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
-import numpy as np
 import pytest
 import pytest_asyncio
-from numpy.typing import NDArray
 
 from helpers.listening import require_speech, words
 from peers.conftest import asked
 from peers.judges.foreign_server import SpeechToSpeech, speech_to_speech
-from peers.judges.kiosk import Kiosk, calling
+from peers.judges.kiosk import calling
 from peers.judges.recognised import assert_heard, plain
 
 pytestmark = [pytest.mark.judges, pytest.mark.asyncio(loop_scope="module")]
@@ -27,7 +25,6 @@ FROZEN_S = 8.0
 ANSWER_OVER_WITHIN_S = 0.5
 HEARD_THROUGH_A_STOP = 0.5  # its sockets hold but some seconds of what the visitor says meanwhile
 HOURS, CAFE = asked((0.4, 3.6)), asked((12.7, 14.8))
-Moment = Callable[[Kiosk, SpeechToSpeech], Awaitable[None]]
 KEYS = {"sk": "sk-anything", "ek": "ek_anything", "none": None}
 
 
@@ -43,75 +40,42 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Spee
         yield running
 
 
-async def turn(kiosk: Kiosk, question: NDArray[np.int16], number: int) -> None:
-    kiosk.ask(question)
-    await kiosk.until("transcript.assistant", number)
+FROZEN = {
+    "before_the_question": None,
+    "while_the_visitor_speaks": "turn.user_started",
+    "while_it_thinks": "turn.user_stopped",
+    "while_it_answers": "turn.answer_started",
+    "after_the_answer": "transcript.assistant",
+}
+"""What has just happened when the server stands still, in the first of two turns."""
 
 
-async def frozen_before_the_question(kiosk: Kiosk, server: SpeechToSpeech) -> None:
-    async with server.frozen(FROZEN_S):
-        pass
-    await turn(kiosk, HOURS, 1)
-
-
-async def frozen_while_the_visitor_speaks(kiosk: Kiosk, server: SpeechToSpeech) -> None:
-    kiosk.ask(HOURS)
-    await kiosk.until("turn.user_started")
-    async with server.frozen(FROZEN_S):
-        pass
-    await kiosk.until("transcript.assistant")
-
-
-async def frozen_while_it_thinks(kiosk: Kiosk, server: SpeechToSpeech) -> None:
-    kiosk.ask(HOURS)
-    await kiosk.until("turn.user_stopped")
-    async with server.frozen(FROZEN_S):
-        pass
-    await kiosk.until("transcript.assistant")
-
-
-async def frozen_while_it_answers(kiosk: Kiosk, server: SpeechToSpeech) -> None:
-    kiosk.ask(HOURS)
-    await kiosk.until("turn.answer_started")
-    async with server.frozen(FROZEN_S):
-        pass
-    await kiosk.until("transcript.assistant")
-
-
-async def frozen_after_the_answer(kiosk: Kiosk, server: SpeechToSpeech) -> None:
-    await turn(kiosk, HOURS, 1)
-    async with server.frozen(FROZEN_S):
-        pass
-
-
-MOMENTS = (
-    frozen_before_the_question,
-    frozen_while_the_visitor_speaks,
-    frozen_while_it_thinks,
-    frozen_while_it_answers,
-    frozen_after_the_answer,
-)
-
-
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
+@pytest.mark.parametrize("moment", FROZEN, ids=lambda moment: f"frozen_{moment}")
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 async def test_a_conversation(
-    transport: str, key: str, moment: Moment, server: SpeechToSpeech
+    transport: str, key: str, moment: str, server: SpeechToSpeech
 ) -> None:
     options = {"base_url": server.base_url, "transport": transport}
     if KEYS[key]:
         options["api_key"] = KEYS[key]
     async with calling(**options) as kiosk:
-        await moment(kiosk, server)
+        if (before := FROZEN[moment]) is None:
+            await server.stand_still(FROZEN_S)
+        kiosk.ask(HOURS)
+        if before is not None:
+            await kiosk.until(before)
+            await server.stand_still(FROZEN_S)
+        await kiosk.until("transcript.assistant")
         first_sound = kiosk.take_heard()
-        await turn(kiosk, CAFE, 2)
+        kiosk.ask(CAFE)
+        await kiosk.until("transcript.assistant", 2)
         second_sound = kiosk.take_heard()
     await server.released()
     first, second = kiosk.said("assistant")
     later = words(second_sound)
     # Where nothing tells what was played, 8 s of silence are an end: what comes then comes later.
-    rest = later if moment is frozen_while_it_answers else []
+    rest = later if moment == "while_it_answers" else []
     assert_heard([*words(first_sound), *rest], first)
     assert_heard(later, second)
     hours, cafe = map(plain, kiosk.said("user"))

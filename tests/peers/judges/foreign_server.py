@@ -77,12 +77,10 @@ class SpeechToSpeech:
             while (await self.pool())["in_use"]:  # noqa: ASYNC110 - it can only be asked
                 await asyncio.sleep(0.1)
 
-    @asynccontextmanager
-    async def frozen(self, seconds: float) -> AsyncIterator[None]:
+    async def stand_still(self, seconds: float) -> None:
         """Stop it where it stands for so long, as a machine too small for it would."""
         self._process.send_signal(signal.SIGSTOP)
         try:
-            yield
             await asyncio.sleep(seconds)
         finally:
             self._process.send_signal(signal.SIGCONT)
