@@ -275,6 +275,14 @@ class Stage(Generic[O]):
     def reset(self) -> None:
         """Forget what is held: the stream jumps (a flush, a restart of what feeds it)."""
 
+    def why_not(self, action: str) -> str:  # noqa: ARG002 - for overriding
+        """Return why `action` cannot be done now, in a few words; "": it can.
+
+        For pages and command lines, which ask often: answer at once. What is done all the same is
+        the action's own to refuse.
+        """
+        return ""
+
     def gauge(self) -> str:
         """Return in a few words how the stage is doing now: `rtt 3 ms, lost 0.0 %`. "": nothing.
 
