@@ -154,12 +154,14 @@ class ActionSpec:
         summary: What it does.
         signature: Its arguments.
         method: The name of the method behind it.
+        outcome: Types of the events that tell later what came of it.
     """
 
     name: str
     summary: str
     signature: inspect.Signature
     method: str
+    outcome: tuple[str, ...] = ()
 
 
 @overload
@@ -167,17 +169,24 @@ def action(method: A) -> A: ...
 
 
 @overload
-def action(*, name: str) -> Callable[[A], A]: ...
+def action(*, name: str | None = None, outcome: Iterable[str] = ()) -> Callable[[A], A]: ...
 
 
-def action(method: A | None = None, *, name: str | None = None) -> A | Callable[[A], A]:
+def action(
+    method: A | None = None, *, name: str | None = None, outcome: Iterable[str] = ()
+) -> A | Callable[[A], A]:
     """Mark a quick synchronous method as callable from routes: `do: speaker.flush`.
 
     `@action(name="open")` where the method must be called otherwise: a stage has an `open` already.
+    `@action(outcome=["device.changed", "device.refused"])` where it only begins what takes time:
+    the stage tells by one of these events what came of it.
     """
 
     def mark(method: A) -> A:
-        method.__rtpipe_action__ = name or method.__name__  # type: ignore[attr-defined]
+        method.__rtpipe_action__ = (  # type: ignore[attr-defined]
+            name or method.__name__,
+            tuple(outcome),
+        )
         return method
 
     return mark if method is None else mark(method)
@@ -255,11 +264,12 @@ class Stage(Generic[O]):
         """Return the stage's actions by name."""
         found: dict[str, ActionSpec] = {}
         for method, member in inspect.getmembers(cls, inspect.isfunction):
-            name = getattr(member, "__rtpipe_action__", None)
-            if name is not None:
+            marked = getattr(member, "__rtpipe_action__", None)
+            if marked is not None:
+                name, outcome = marked
                 parameters = [*inspect.signature(member).parameters.values()][1:]
                 signature = inspect.Signature(parameters)
-                found[name] = ActionSpec(name, summary(member), signature, method)
+                found[name] = ActionSpec(name, summary(member), signature, method, outcome)
         return found
 
     async def open(self) -> None:

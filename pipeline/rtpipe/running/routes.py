@@ -50,7 +50,6 @@ class Condition:
 def connect(
     bus: Bus,
     route: RouteSpec,
-    *,
     perform: Callable[..., object],
     mailbox: Mailbox | None,
     report: Callable[[Event], None],

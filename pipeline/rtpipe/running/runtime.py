@@ -18,6 +18,7 @@ from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
 from rtpipe.running.bounded import cancel
 from rtpipe.running.chain import Wiring
+from rtpipe.running.description import described, link_states, refusals
 from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
@@ -26,8 +27,8 @@ from rtpipe.running.plan import Plan, make_plan
 from rtpipe.running.routes import Subscribers, connect
 from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
-from rtpipe.running.tasks import run_peer, run_sink, run_source, run_transform
-from rtpipe.stage import FLUSH, Peer, Sink, Source, Transform, offered_actions
+from rtpipe.running.tasks import run_stage
+from rtpipe.stage import FLUSH, Sink, Source, offered_actions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
+    from rtpipe.running.description import LinkState, StageDescription
     from rtpipe.running.state import StageState
     from rtpipe.wording.diagnostics import Diagnostic
 
@@ -108,12 +110,9 @@ class Pipeline:
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
-            mailbox = None
-            if route.subscriber is not None:
-                mailbox = self._subscribers.add(slot(route.subscriber))
-            connect(
-                self.bus, route, perform=self.perform, mailbox=mailbox, report=self._publish_own
-            )
+            at = None if route.subscriber is None else slot(route.subscriber)
+            mailbox = None if at is None else self._subscribers.add(at)
+            connect(self.bus, route, self.perform, mailbox, self._publish_own)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -255,6 +254,19 @@ class Pipeline:
         """Return what every stage looks like now, in the order of the graph."""
         return [state_of(slot, self._wiring.inlets(id)) for id, slot in self._slots.items()]
 
+    def describe(self) -> list[StageDescription]:
+        """Return what every stage is and offers, in the order of the graph."""
+        mask = self.spec.masked
+        return [described(self._slots[id], node, mask) for id, node in self.graph.nodes.items()]
+
+    def links(self) -> list[LinkState]:
+        """Return what every media edge looks like now, by feeder, in the order of the graph."""
+        return link_states(self.plan, self._slots, self._wiring.inlets)
+
+    def refusals(self) -> dict[str, dict[str, str]]:
+        """Return why actions cannot be done now, by stage and action; who can is left out."""
+        return {id: refusals(slot) for id, slot in self._slots.items()}
+
     # -- opening ---------------------------------------------------------------------------------
 
     def _replan(self) -> None:
@@ -328,16 +340,9 @@ class Pipeline:
             self._over.set_result(None)
 
     def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
-        stage_type = slot.used.stage_type
+        live, feeding = id in self.plan.live, self._feeding.append
         inlets, outlet = self._wiring.inlets(id), self._wiring.outlets[id]
-        if issubclass(stage_type, Source):
-            live = id in self.plan.live
-            return run_source(slot, outlet, live=live, feeding=self._feeding.append)
-        if issubclass(stage_type, Transform):
-            return run_transform(slot, inlets, outlet)
-        if issubclass(stage_type, Peer):
-            return run_peer(slot, inlets[0], outlet, self.clock)
-        return run_sink(slot, inlets)
+        return run_stage(slot, inlets, outlet, self.clock, live=live, feeding=feeding)
 
     async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
         """End the sources; after the deadline cut off what feeds the sinks, then the sinks."""
@@ -347,14 +352,10 @@ class Pipeline:
         for task in late:
             if not issubclass(tasks[task].used.stage_type, Sink):
                 task.cancel()
-        for slot in self._slots.values():
-            self._cut_off(slot)
+        for link in (link for id in self._slots for link in self._wiring.inlets(id)):
+            link.close()
         if late:
             await asyncio.wait(late, timeout=SETTLE_S)
-
-    def _cut_off(self, slot: Slot) -> None:
-        for link in self._wiring.inlets(slot.spec.id):
-            link.close()
 
     # -- closing ---------------------------------------------------------------------------------
 
@@ -380,9 +381,8 @@ class Pipeline:
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         slot = self._slots.get(id)
         if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
-            raise StageError(
-                f"there is no `{id}` to listen to", help="name a stage that has an inlet: a sink"
-            )
+            help = "name a stage that has an inlet: a sink"
+            raise StageError(f"there is no `{id}` to listen to", help=help)
         taps = slot.ctx.taps
         taps.append(handler)
         return lambda: taps.remove(handler) if handler in taps else None

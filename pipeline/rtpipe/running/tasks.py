@@ -11,7 +11,7 @@ from rtpipe.running.chain import deliver
 from rtpipe.running.faults import asked_to_end, check_made, contained
 from rtpipe.running.supervisor import Status
 from rtpipe.running.timeline import Timeline
-from rtpipe.stage import Sink, Transform
+from rtpipe.stage import Peer, Sink, Source, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -24,6 +24,26 @@ if TYPE_CHECKING:
     from rtpipe.stage import Processed
 
 _FRAMES_BETWEEN_BREATHS = 64
+
+
+def run_stage(
+    slot: Slot,
+    inlets: Sequence[Link],
+    outlet: Outlet,
+    clock: Clock,
+    *,
+    live: bool,
+    feeding: Callable[[asyncio.Task[None]], None],
+) -> Coroutine[Any, Any, None]:
+    """Return what moves the audio of the stage in `slot`; for the arguments see the others."""
+    stage_type = slot.used.stage_type
+    if issubclass(stage_type, Source):
+        return run_source(slot, outlet, live=live, feeding=feeding)
+    if issubclass(stage_type, Transform):
+        return run_transform(slot, inlets, outlet)
+    if issubclass(stage_type, Peer):
+        return run_peer(slot, inlets[0], outlet, clock)
+    return run_sink(slot, inlets)
 
 
 async def run_source(
