@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rtpipe import audio
+    from rtpipe.actions import action
     from rtpipe.backoff import Backoff
     from rtpipe.bus import Bus, Mailbox, Pattern
+    from rtpipe.catalogue.modules import import_file
     from rtpipe.clock import Clock
     from rtpipe.convert import Converter, Slicer
     from rtpipe.errors import (
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from rtpipe.language.examining import installed_stages, probe, stages_of
     from rtpipe.language.spec import StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
-    from rtpipe.modules import import_file
     from rtpipe.recent import Recent
     from rtpipe.running.app_frames import FrameSink, FrameSource
     from rtpipe.running.embedding import load, loads, run
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
         StageContext,
         Subscriber,
         Transform,
-        action,
     )
     from rtpipe.waveform import AudioFrame
     from rtpipe.wording.diagnostics import Remedy
@@ -120,8 +120,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "rtpipe.actions": "action",
     "rtpipe.backoff": "Backoff",
     "rtpipe.bus": "Bus Mailbox Pattern",
+    "rtpipe.catalogue.modules": "import_file",
     "rtpipe.clock": "Clock",
     "rtpipe.convert": "Converter Slicer",
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
@@ -134,12 +136,11 @@ _HOMES = {
     "rtpipe.language.examining": "installed_stages probe stages_of",
     "rtpipe.language.spec": "StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",
-    "rtpipe.modules": "import_file",
     "rtpipe.recent": "Recent",
     "rtpipe.running.embedding": "load loads run",
     "rtpipe.running.app_frames": "FrameSink FrameSource",
     "rtpipe.running.runtime": "Pipeline",
-    "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform action",
+    "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform",
     "rtpipe.running.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
     "rtpipe.wording.diagnostics": "Remedy",

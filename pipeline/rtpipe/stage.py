@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -21,15 +20,17 @@ from typing import (
     TypeVar,
     get_args,
     get_origin,
-    overload,
 )
 
 from pydantic import ConfigDict
 
+from rtpipe.actions import ActionSpec
 from rtpipe.errors import StageError
 from rtpipe.field_types import Described
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
     from rtpipe.audio import AudioFormat, AudioFrame
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
@@ -50,7 +51,6 @@ class Options(Described):
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
-A = TypeVar("A", bound=Callable[..., object])
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
 Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]"
 Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
@@ -143,53 +143,6 @@ class StageContext:
         subscriptions, self._subscriptions = self._subscriptions, ()
         for end in reversed(subscriptions):
             end()
-
-
-@dataclass(frozen=True, slots=True)
-class ActionSpec:
-    """A method of a stage that a route, the command line or a page may call.
-
-    Attributes:
-        name: What it is called in a route.
-        summary: What it does.
-        signature: Its arguments.
-        method: The name of the method behind it.
-        outcome: Types of the events that tell later what came of it.
-    """
-
-    name: str
-    summary: str
-    signature: inspect.Signature
-    method: str
-    outcome: tuple[str, ...] = ()
-
-
-@overload
-def action(method: A) -> A: ...
-
-
-@overload
-def action(*, name: str | None = None, outcome: Iterable[str] = ()) -> Callable[[A], A]: ...
-
-
-def action(
-    method: A | None = None, *, name: str | None = None, outcome: Iterable[str] = ()
-) -> A | Callable[[A], A]:
-    """Mark a quick synchronous method as callable from routes: `do: speaker.flush`.
-
-    `@action(name="open")` where the method must be called otherwise: a stage has an `open` already.
-    `@action(outcome=["device.changed", "device.refused"])` where it only begins what takes time:
-    the stage tells by one of these events what came of it.
-    """
-
-    def mark(method: A) -> A:
-        method.__rtpipe_action__ = (  # type: ignore[attr-defined]
-            name or method.__name__,
-            tuple(outcome),
-        )
-        return method
-
-    return mark if method is None else mark(method)
 
 
 class Stage(Generic[O]):

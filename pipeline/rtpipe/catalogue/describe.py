@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from rtpipe.actions import ActionSpec
     from rtpipe.catalogue.plugins import Registry
-    from rtpipe.stage import ActionSpec, Stage
+    from rtpipe.stage import Stage
 
 _SECTIONS = re.compile(r"\n\n(?:Attributes|Args|Raises|Examples?):\n")
 

@@ -25,11 +25,11 @@ import pluggy
 from rtpipe import hookspecs
 from rtpipe.catalogue.claims import checked_options, checked_sections
 from rtpipe.catalogue.kinds import Kinds, check_class, check_defaults
+from rtpipe.catalogue.modules import import_file, source_of
 from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
 from rtpipe.catalogue.trust import Trust
 from rtpipe.errors import PluginError, RtpipeError
 from rtpipe.hookspecs import Family, LazyKind
-from rtpipe.modules import import_file, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

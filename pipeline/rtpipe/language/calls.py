@@ -22,8 +22,8 @@ from rtpipe.wording.flow import snippet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from rtpipe.actions import ActionSpec
     from rtpipe.language.nodes import Node, ScalarNode
-    from rtpipe.stage import ActionSpec
 
 _CALL = re.compile(ACTION)
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")

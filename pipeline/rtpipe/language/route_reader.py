@@ -24,11 +24,11 @@ from rtpipe.wording.diagnostics import Remedy, suggest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rtpipe.actions import ActionSpec
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.interpolate import Interpolator
     from rtpipe.language.known_events import KnownEvents
     from rtpipe.language.stage_maker import StageMaker
-    from rtpipe.stage import ActionSpec
     from rtpipe.wording.diagnostics import Findings, Span
 
 

@@ -13,12 +13,12 @@ from rtpipe.stage import family, offered_actions, summary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rtpipe.actions import ActionSpec
     from rtpipe.audio import AudioFrame
     from rtpipe.language.graph import Node
     from rtpipe.link import Link, LinkStatistics
     from rtpipe.running.plan import Edge, Plan
     from rtpipe.running.supervisor import Slot
-    from rtpipe.stage import ActionSpec
 
 
 @dataclass(frozen=True, slots=True)
