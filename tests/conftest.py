@@ -1,17 +1,20 @@
 """What holds for every test.
 
 Hypothesis sets no time limit, since the machine is shared. The code that a test writes is trusted;
-tests of trust itself take that back.
+tests of trust itself take that back. The control sockets of what the tests run are their own.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import settings
 
 os.environ["RTPIPE_TRUST"] = "1"
+_runtime = tempfile.TemporaryDirectory(prefix="rtpipe-run-")
+os.environ["XDG_RUNTIME_DIR"] = _runtime.name
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")

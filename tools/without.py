@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = {
     "rtpipe": "tests/pipeline",
+    "rtpipe_control": "tests/control",
     "rtpipe_plugins": "tests/plugins",
     "rtpipe_realtime_server": "tests/realtime_server",
     "rtpipe_webrtc": "tests/webrtc",

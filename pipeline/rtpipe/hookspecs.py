@@ -74,8 +74,10 @@ def rtpipe_graph(graph: Graph) -> None:
 
 
 @hookspec
-def rtpipe_sections() -> Mapping[str, type[Options]]:  # type: ignore[empty-body]
+def rtpipe_sections() -> Mapping[str, type[Options] | str]:  # type: ignore[empty-body]
     """Return the sections of a pipeline file that this plugin adds, each with its model.
+
+    `"module:Class"` in the place of a model is imported when a file is read.
 
     A section is a key at the top of the file. It is checked as a stage's options are: unknown keys,
     wrong values and missing ones are reported at their place. `${...}` is filled, overlays merge,

@@ -50,6 +50,15 @@ BROKEN = {
         "rtpipe_realtime_server.server",
         "rtpipe_plugins.sinks.blackhole",
     ),
+    "The control surface stands alone": ("rtpipe_control.surface", "rtpipe_webrtc.opus"),
+    "Nobody needs the control surface": (
+        "rtpipe_plugins.transforms.gain",
+        "rtpipe_control.surface",
+    ),
+    "The rooms of the control surface: imports point down this list": (
+        "rtpipe_control.view.feed",
+        "rtpipe_control.surface",
+    ),
     "The WebRTC library knows neither client nor server": (
         "rtpipe_webrtc.opus",
         "rtpipe_realtime_server.server",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options
 
 
-def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Options]]:
+def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Options] | str]:
     """Return what an `rtpipe_sections()` gave: models by the key of the file that they describe.
 
     Args:
@@ -23,23 +24,41 @@ def checked_sections(given: Any, owners: Mapping[str, str]) -> dict[str, type[Op
         owners: The plugins that have a key already.
 
     Raises:
-        PluginError: It is no mapping of words to `rtpipe.Options` models, or a key is taken.
+        PluginError: It is no mapping of words to `rtpipe.Options` models, or to where one is
+            (`module:Class`), or a key is taken.
     """
-    from rtpipe.stage import Options
-    from rtpipe.vocabulary import PipelineFile, keys
-
     found = dict(given)
     for key, model in found.items():
         if not isinstance(key, str) or not key.isidentifier():
             raise PluginError(f"rtpipe_sections() gave the key {key!r}; a section is a word")
-        if not (inspect.isclass(model) and issubclass(model, Options)):
-            raise PluginError(
-                f"the section `{key}` has {model!r}, which is no rtpipe.Options model"
-            )
-        owner = "rtpipe itself" if key in keys(PipelineFile) else owners.get(key)
-        if owner is not None:
-            raise PluginError(f"the section `{key}` already belongs to {owner}")
+        if key in owners:
+            raise PluginError(f"the section `{key}` already belongs to {owners[key]}")
+        if not isinstance(model, str):
+            checked_model(key, model)
     return found
+
+
+def checked_model(key: str, model: object) -> type[Options]:
+    """Return the model of the section `key`, imported where it is a `module:Class`.
+
+    Raises:
+        PluginError: It cannot be imported, is no `rtpipe.Options` model, or the key is rtpipe's.
+    """
+    from rtpipe.stage import Options
+    from rtpipe.vocabulary import PipelineFile, keys
+
+    if isinstance(model, str):
+        module, _, name = model.partition(":")
+        try:
+            model = getattr(importlib.import_module(module), name)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            raise PluginError(f"the section `{key}` cannot be imported: {text}") from error
+    if not (inspect.isclass(model) and issubclass(model, Options)):
+        raise PluginError(f"the section `{key}` has {model!r}, which is no rtpipe.Options model")
+    if key in keys(PipelineFile):
+        raise PluginError(f"the section `{key}` already belongs to rtpipe itself")
+    return model
 
 
 def checked_options(given: Any, taken: Iterable[click.Parameter]) -> list[click.Option]:

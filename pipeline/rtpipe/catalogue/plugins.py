@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import pluggy
 
 from rtpipe import hookspecs
-from rtpipe.catalogue.claims import checked_options, checked_sections
+from rtpipe.catalogue.claims import checked_model, checked_options, checked_sections
 from rtpipe.catalogue.kinds import Kinds, check_class, check_defaults
 from rtpipe.catalogue.modules import import_file, source_of
 from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
@@ -55,7 +55,6 @@ class Registry:
 
     Attributes:
         kinds: Stage classes, by kind.
-        sections: Models of the top-level keys of a file that plugins add, by key.
         records: What became of each plugin.
         trust: Which folders' code may be run, and what was not.
     """
@@ -63,7 +62,7 @@ class Registry:
     def __init__(self) -> None:
         self.trust = Trust()
         self.kinds = Kinds()
-        self.sections: dict[str, type[Options]] = {}
+        self._sections: dict[str, type[Options] | str] = {}
         self.records: list[PluginRecord] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
@@ -76,6 +75,18 @@ class Registry:
         registry = cls()
         registry.add_installed()
         return registry
+
+    @property
+    def sections(self) -> dict[str, type[Options]]:
+        """Models of the top-level keys of a file that plugins add, by key; imported when asked for.
+
+        Raises:
+            PluginError: One cannot be imported, or is no model.
+        """
+        for key, model in self._sections.items():
+            if isinstance(model, str):
+                self._sections[key] = checked_model(key, model)
+        return cast("dict[str, type[Options]]", self._sections)
 
     @property
     def hook(self) -> pluggy.HookRelay:
@@ -217,7 +228,7 @@ class Registry:
             self._manager.check_pending()
             sections = self._sections_of(plugin)
             self._add_stages(plugin, record)
-            self.sections |= sections
+            self._sections |= sections
             self._section_owners |= dict.fromkeys(sections, origin)
             record.fault = record.fault or _unmarked(plugin)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code; recorded
@@ -226,7 +237,7 @@ class Registry:
                 self._manager.unregister(plugin)
         return record
 
-    def _sections_of(self, plugin: object) -> dict[str, type[Options]]:
+    def _sections_of(self, plugin: object) -> dict[str, type[Options] | str]:
         for implementation in self._manager.hook.rtpipe_sections.get_hookimpls():
             if implementation.plugin is plugin:
                 return checked_sections(implementation.function(), self._section_owners)

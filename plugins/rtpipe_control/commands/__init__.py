@@ -1,0 +1,1 @@
+"""The commands that look at running pipelines and steer them, by the private socket."""

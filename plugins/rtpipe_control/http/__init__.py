@@ -1,0 +1,1 @@
+"""HTTP: who may enter, and what is answered. For the surface alone; imported late."""

@@ -1,0 +1,183 @@
+"""The feed: events, levels and states for those who watch, each behind a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from rtpipe import Pattern
+from rtpipe_control.view.levels import Levels
+from rtpipe_control.view.shown_event import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtpipe import Event, Pipeline
+    from rtpipe_control.view.snapshot import View
+
+MOST_READERS = 200
+_MOST_WAITING = 500
+_LEVELS_S = 0.1
+_STATE_EVERY = 5
+"""Of the looks at levels, one is at the states too."""
+_LINGERS_S = 30.0
+"""Levels are measured so long after the last who looked, who may be back at once."""
+
+
+class Reader:
+    """One who watches: what waits for him, as pieces of a server-sent event stream.
+
+    Events wait in order; when too many do, the oldest go and are counted. Of levels and states
+    only the newest waits.
+
+    Args:
+        match: Globs over the types of the events wanted.
+        levels: Whether levels are wanted, 10 times a second.
+        state: Whether states are wanted, twice a second.
+    """
+
+    def __init__(self, match: Iterable[str], *, levels: bool, state: bool) -> None:
+        self.pattern = Pattern(match)
+        self.levels = levels
+        self.state = state
+        self._events: deque[bytes] = deque()
+        self._newest: dict[str, bytes] = {}
+        self._missed = 0
+        self._over = False
+        self._news = asyncio.Event()
+
+    def take(self, piece: bytes) -> None:
+        """Let an event wait."""
+        self._events.append(piece)
+        if len(self._events) > _MOST_WAITING:
+            self._events.popleft()
+            self._missed += 1
+        self._news.set()
+
+    def show(self, name: str, piece: bytes) -> None:
+        """Let something wait in the place of what waits under the same name."""
+        self._newest[name] = piece
+        self._news.set()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._over = True
+        self._news.set()
+
+    async def next(self) -> bytes | None:
+        """Return all that waits, as soon as anything does; None when nothing more comes."""
+        while not (self._events or self._newest or self._missed):
+            if self._over:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        pieces = [piece("missed", as_bytes({"events": self._missed}))] if self._missed else []
+        pieces += [*self._events, *self._newest.values()]
+        self._missed = 0
+        self._events.clear()
+        self._newest.clear()
+        return b"".join(pieces)
+
+
+class Feed:
+    """Tells readers what happens in a pipeline.
+
+    Args:
+        pipeline: Which.
+        view: What is shown of it.
+    """
+
+    def __init__(self, pipeline: Pipeline, view: View) -> None:
+        self._pipeline = pipeline
+        self._view = view
+        self._levels = Levels(pipeline)
+        self._readers: set[Reader] = set()
+        self._numbers = 0
+        self._ticking: asyncio.Task[None] | None = None
+        self._unsubscribe = pipeline.bus.subscribe("*", self._hear)
+
+    def snapshot(self) -> bytes:
+        """Return the snapshot as JSON, with the levels of the last 20 s."""
+        shown = self._view.snapshot()
+        shown["recent"]["levels"] = self._levels.history()
+        return self.json(shown)
+
+    def json(self, value: Any) -> bytes:
+        """Return `value` as JSON without secrets."""
+        return as_json(value, self._pipeline.spec.masked)
+
+    def join(self, reader: Reader) -> bool:
+        """Let `reader` know from now on; False when there are too many."""
+        if len(self._readers) >= MOST_READERS:
+            return False
+        self._readers.add(reader)
+        if reader.levels or reader.state:
+            self._tick()
+        return True
+
+    def leave(self, reader: Reader) -> None:
+        """Let `reader` know no more."""
+        self._readers.discard(reader)
+
+    async def close(self) -> None:
+        """End all readers' streams."""
+        self._unsubscribe()
+        for reader in self._readers:
+            reader.show("end", piece("end", as_bytes({"state": self._view.state})))
+            reader.end()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+
+    def _hear(self, event: Event) -> None:
+        told = self._view.take(event)
+        self._numbers += 1
+        wanting = [reader for reader in self._readers if reader.pattern.matches(event.type)]
+        if wanting:
+            made = piece("event", self.json(told), self._numbers)
+            for reader in wanting:
+                reader.take(made)
+
+    def _tick(self) -> None:
+        if self._ticking is None or self._ticking.done():
+            self._ticking = asyncio.create_task(self._look(), name="control levels")
+
+    async def _look(self) -> None:
+        """Tell levels and states until nobody has wanted any for a while."""
+        self._levels.start()
+        loop = asyncio.get_running_loop()
+        wanted_at, looks = loop.time(), 0
+        try:
+            while loop.time() - wanted_at < _LINGERS_S:
+                await asyncio.sleep(_LEVELS_S)
+                looks += 1
+                levels = self._levels.read()
+                if any(reader.levels or reader.state for reader in self._readers):
+                    wanted_at = loop.time()
+                    self._show_levels(levels)
+                    if looks % _STATE_EVERY == 0:
+                        self._show("state", self._view.changing())
+        finally:
+            self._levels.stop()
+
+    def _show_levels(self, levels: dict[str, tuple[float, float]]) -> None:
+        self._show("levels", {"at": round(self._pipeline.clock.now(), 2), "levels": levels})
+
+    def _show(self, name: str, value: Any) -> None:
+        wanting = [reader for reader in self._readers if getattr(reader, name)]
+        if wanting:
+            made = piece(name, self.json(value))
+            for reader in wanting:
+                reader.show(name, made)
+
+
+def piece(name: str, data: bytes, number: int | None = None) -> bytes:
+    """Return one server-sent event (WHATWG HTML, 9.2): a name, a line of data, perhaps an id."""
+    id = b"" if number is None else b"id: %d\n" % number
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), id, data)
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a plain value as JSON: one without a secret."""
+    return as_json(value, str)

@@ -1,0 +1,163 @@
+"""The snapshot of a running pipeline: everything a page or a command needs to begin with."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from rtpipe_control.view.recent import Recent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rtpipe import Event, Pipeline
+    from rtpipe.actions import ActionSpec
+
+_COUNTS = (
+    "depth_ms",
+    "max_depth_ms",
+    "frames_in",
+    "frames_out",
+    "dropped_ms",
+    "trimmed_ms",
+    "flushed_ms",
+    "refused_ms",
+)
+
+
+class View:
+    """What is shown of a pipeline; remembers what its events say.
+
+    Args:
+        pipeline: Whose.
+        run: The run's name.
+    """
+
+    def __init__(self, pipeline: Pipeline, run: str) -> None:
+        self._pipeline = pipeline
+        self._run = run
+        self._started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+        self._reasons: dict[str, str] = {}
+        self.recent = Recent()
+        self.state = "opening"
+        """opening, running, stopping or ended."""
+
+    def take(self, event: Event) -> dict[str, Any]:
+        """Take note of `event`; returns it as it is shown."""
+        match event.type:
+            case "pipeline.started" if event.source == "pipeline":
+                self.state = "running"
+            case "pipeline.stopping" if event.source == "pipeline":
+                self.state = "stopping"
+            case "pipeline.ended" if event.source == "pipeline":
+                self.state = "ended"
+            case "stage.fell_back":
+                self._reasons[event.source] = f"{event.payload()['reason']}"
+        return self.recent.take(event)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything."""
+        spec = self._pipeline.spec
+        changing = self.changing()
+        now = changing.pop("stages")
+        refusals = self._pipeline.refusals()
+        stages = []
+        for about in self._pipeline.describe():
+            actions = [_action(each, refusals[about.id]) for each in about.actions.values()]
+            stages.append(
+                {
+                    "id": about.id,
+                    "family": about.family,
+                    "summary": about.summary,
+                    "inputs": about.inputs,
+                    "options": about.options,
+                    **now[about.id],
+                    "actions": actions,
+                }
+            )
+        return {
+            "name": spec.name,
+            "run": self._run,
+            "pid": os.getpid(),
+            "version": _version(),
+            "file": str(spec.path),
+            "description": spec.description,
+            "started_at": self._started_at,
+            **changing,
+            "stages": stages,
+            "recent": self.recent.as_dict(),
+        }
+
+    def changing(self) -> dict[str, Any]:
+        """Return what changes while it runs: its state, its stages by id, its links."""
+        wanted = {about.id: about.wanted for about in self._pipeline.describe()}
+        refusals = self._pipeline.refusals()
+        return {
+            "state": self.state,
+            "now": round(self._pipeline.clock.now(), 3),
+            "stages": {
+                state.id: {
+                    "kind": state.kind,
+                    "wanted": self._stood_in_for(state.id, wanted[state.id]),
+                    "status": state.status.value,
+                    "detail": state.detail,
+                    "opening": state.opening,
+                    "ended": state.ended,
+                    "gauge": state.gauge,
+                    "lost_frames": state.lost_frames,
+                    "why_not": refusals[state.id],
+                }
+                for state in self._pipeline.state()
+            },
+            "links": [_link(link) for link in self._pipeline.links()],
+        }
+
+    def _stood_in_for(self, id: str, wanted: str) -> dict[str, str] | None:
+        return {"stage": wanted, "reason": self._reasons.get(id, "")} if wanted else None
+
+
+def _action(action: ActionSpec, refusals: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": action.name,
+        "summary": action.summary,
+        "arguments": [_argument(each) for each in action.signature.parameters.values()],
+        "why_not": refusals.get(action.name, ""),
+    }
+
+
+def _argument(parameter: inspect.Parameter) -> dict[str, Any]:
+    needed = parameter.default is inspect.Parameter.empty
+    many = parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    annotation = parameter.annotation
+    return {
+        "name": parameter.name,
+        "type": getattr(annotation, "__name__", f"{annotation}"),
+        "required": needed and not many,
+        "default": None if needed else parameter.default,
+    }
+
+
+def _link(link: Any) -> dict[str, Any]:
+    shown = {
+        "from": link.feeder,
+        "to": link.reader,
+        "inlet": link.inlet,
+        "queued": link.statistics is not None,
+        "converts": link.converts,
+    }
+    if link.statistics is not None:
+        counts = dataclasses.asdict(link.statistics)
+        shown["max_ms"] = link.max_ms
+        shown |= {name: round(counts[name], 1) for name in _COUNTS}
+    return shown
+
+
+def _version() -> str:
+    try:
+        return version("rtpipe-media")
+    except PackageNotFoundError:
+        return "unknown"
