@@ -47,6 +47,7 @@ def test_ten_minutes_have_exactly_their_samples(tmp_path: Path, mode: str) -> No
     assert shape(tmp_path / "out.wav") == (48_000, 1, samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (8_000, 1), (22_050, 1), (48_000, 2)])
 def test_other_formats_keep_theirs(tmp_path: Path, rate: int, channels: int) -> None:
     write(tmp_path / "in.wav", rate, channels, rate * 2 + 13)
@@ -56,6 +57,7 @@ def test_other_formats_keep_theirs(tmp_path: Path, rate: int, channels: int) -> 
     assert shape(tmp_path / "out.wav") == (rate, channels, rate * 2 + 13)
 
 
+@pytest.mark.slow
 def test_a_queue_each_gives_the_same_bytes(tmp_path: Path) -> None:
     write(tmp_path / "in.wav", 48_000, 1, 48_000 * 5 + 7)
     outputs = []
@@ -67,6 +69,7 @@ def test_a_queue_each_gives_the_same_bytes(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.slow
 def test_long_blocks_become_the_same_file_and_tell_the_same_as_short_ones(tmp_path: Path) -> None:
     """Where a route acts, frames have 20 ms; this one waits for what never comes."""
     speech = Path(__file__).parents[2] / "pipelines" / "audio" / "visitor.wav"

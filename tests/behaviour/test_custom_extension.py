@@ -120,6 +120,7 @@ def test_it_may_be_named_in_the_file_or_stand_in_a_folder_of_the_command_line(
     assert (folder / "diary.txt").read_text().startswith("named\n")
 
 
+@pytest.mark.slow
 def test_a_mistake_in_its_section_is_found_as_one_in_a_stage_is(folder: Path) -> None:
     (folder / "desk.yaml").write_text(PIPELINE.replace("diary.txt", "{pth: diary.txt}"))
     ended = rtpipe("validate", "desk.yaml", cwd=folder)

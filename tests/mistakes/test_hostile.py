@@ -89,6 +89,7 @@ def test_whatever_stands_in_a_file_of_the_grammar(
     judge(block(written), REGISTRY)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from([*hostile.KEYS, "gain.gain_db", "vars.x", "", "."]),

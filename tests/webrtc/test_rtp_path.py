@@ -225,6 +225,7 @@ async def test_what_follows_goes_on_from_aiortcs_first_packet(*, in_place: bool)
         assert ssrc == two.sender._ssrc
 
 
+@pytest.mark.slow
 async def test_both_ends_count_and_report_as_before() -> None:
     async with peers() as two:
         for number in range(1, 50):

@@ -69,6 +69,7 @@ def agree(why_not: list[str], file: Any) -> None:
 settled = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.slow
 @settled
 @given(file=whole_files())
 def test_the_loader_takes_what_the_schema_takes_and_the_reverse(
@@ -77,6 +78,7 @@ def test_the_loader_takes_what_the_schema_takes_and_the_reverse(
     agree(refused(folder, file), file)
 
 
+@pytest.mark.slow
 @settled
 @given(file=overlays())
 def test_both_take_the_same_overlays(folder: Path, file: dict[str, Any]) -> None:

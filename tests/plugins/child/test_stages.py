@@ -122,6 +122,7 @@ async def test_an_exec_is_free_again_when_its_command_has_ended() -> None:
     assert [event.as_dict()["stderr"] for event in bench.run.events] == ["no lamp"] * 3
 
 
+@pytest.mark.slow
 async def test_an_exec_that_takes_too_long_says_what_it_had_said_and_lacked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -131,6 +131,7 @@ def test_damage_in_words(event: MediaDamaged, line: str) -> None:
     assert event.line() == line
 
 
+@pytest.mark.slow
 def test_what_is_whole_has_nothing_to_tell(tmp_path: Path) -> None:
     for ending in ("wav", "mp3", "m4a", "ogg", "opus", "mka", "ts", "flac", "flv"):
         tone(tmp_path / f"tone.{ending}", rate=44_100 if ending == "flv" else RATE)

@@ -363,6 +363,7 @@ def test_a_player_reads_each_turn_whatever_was_said(ending: str, texts: list[str
         assert "\n" not in words
 
 
+@pytest.mark.slow
 @given(texts=SAID)
 def test_text_and_data_have_one_line_for_each_turn(texts: list[str]) -> None:
     with TemporaryDirectory() as folder:

@@ -98,6 +98,7 @@ def likeness(out: NDArray[np.floating], visitor: NDArray[np.floating]) -> float:
     return float(np.corrcoef(out[start + SHIFT : end + SHIFT], visitor[start:end])[0, 1])
 
 
+@pytest.mark.slow
 def test_the_desks_echo_is_gone_and_the_visitor_is_not() -> None:
     played, echo, visitor = spoken_over()
     out = cancelled(echo + visitor, played)

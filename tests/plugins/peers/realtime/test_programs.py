@@ -28,6 +28,7 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 async def test_a_program_answers_a_function_and_the_model_goes_on(
     ctx: Any, patient_link: Any, published: Any, script: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_while_it_is_away_there_is_silence_and_then_it_is_back(
     assert "s3cret" not in caplog.text
 
 
+@pytest.mark.slow
 def test_without_filling_there_is_a_hole_in_the_times(tmp_path: Path) -> None:
     path = encoded(tmp_path / "tone.aac", 0.4)
 
@@ -189,6 +190,7 @@ def test_a_real_rtsp_stream(codec: str, rate: int) -> None:
     assert {event.type for event in run.events} <= {"stream.trimmed"}  # by how busy this machine is
 
 
+@pytest.mark.slow
 def test_a_run_tells_of_a_camera_that_breaks_off_and_comes_back(tmp_path: Path) -> None:
     path = encoded(tmp_path / "tone.aac", 0.5)
 
@@ -209,6 +211,7 @@ def test_a_run_tells_of_a_camera_that_breaks_off_and_comes_back(tmp_path: Path) 
     assert "camera audio comes again" in told
 
 
+@pytest.mark.slow
 def test_a_camera_whose_audio_begins_late_is_silent_until_then_and_says_so() -> None:
     camera = Camera(audio=lambda at_s: at_s > 0.5)
 

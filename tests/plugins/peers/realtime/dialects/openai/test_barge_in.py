@@ -244,6 +244,7 @@ def test_in_any_order_nothing_stale_is_heard_and_nothing_new_is_lost(
     assert there.hushed == 1
 
 
+@pytest.mark.slow
 def test_any_order_ends_the_same() -> None:
     ends = set()
     for order in itertools.permutations([*LATE[:4], created("b"), buffer("started", "b")]):

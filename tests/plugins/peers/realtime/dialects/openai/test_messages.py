@@ -129,6 +129,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(SERVER_EVENTS), JSON), max_size=12))
 def test_no_shape_of_a_known_event_breaks_it(events: list[tuple[str, Any]]) -> None:

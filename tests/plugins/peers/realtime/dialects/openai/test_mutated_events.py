@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plugins.peers.realtime.dialects.openai.mutations import run
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_no_spoilt_event_ends_a_call_or_costs_the_next_turn(seed: int) -> None:

@@ -54,6 +54,7 @@ def turns(published: Any) -> list[str]:
     return [event.type for event in published.events if event.type.startswith("turn.")]
 
 
+@pytest.mark.slow
 async def test_two_turns_by_voice_and_by_keyboard(
     server: ToyServer, visit: Any, published: Any
 ) -> None:
@@ -100,6 +101,7 @@ async def test_an_answer_is_interrupted_where_it_has_been_heard(
         assert later == {"model 2"}
 
 
+@pytest.mark.slow
 async def test_the_next_call_is_told_what_was_said_in_the_one_that_was_lost(
     server: ToyServer, visit: Any, published: Any
 ) -> None:
