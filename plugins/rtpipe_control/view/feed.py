@@ -138,6 +138,8 @@ class Feed:
             made = piece("event", self.json(told), self._numbers)
             for reader in wanting:
                 reader.take(made)
+        if self._view.condition_changed and any(reader.state for reader in self._readers):
+            self._show("condition", self._view.condition())
 
     def _tick(self) -> None:
         if self._ticking is None or self._ticking.done():
@@ -165,7 +167,9 @@ class Feed:
         self._show("levels", {"at": round(self._pipeline.clock.now(), 2), "levels": levels})
 
     def _show(self, name: str, value: Any) -> None:
-        wanting = [reader for reader in self._readers if getattr(reader, name)]
+        """Let those know who look at levels, or at the state."""
+        of_levels = name == "levels"
+        wanting = [each for each in self._readers if (each.levels if of_levels else each.state)]
         if wanting:
             made = piece(name, self.json(value))
             for reader in wanting:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from rtpipe_control.view.condition import Condition, StageNow
 from rtpipe_control.view.recent import Recent
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class View:
         self._run = run
         self._started_at = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
         self._reasons: dict[str, str] = {}
+        self._condition = Condition()
+        self.condition_changed = False
+        """Whether an event has come that may have changed the condition."""
         self.recent = Recent()
         self.state = "opening"
         """opening, running, stopping or ended."""
@@ -57,7 +61,25 @@ class View:
                 self.state = "ended"
             case "stage.fell_back":
                 self._reasons[event.source] = f"{event.payload()['reason']}"
+        self.condition_changed = self._condition.take(event) or self.condition_changed
         return self.recent.take(event)
+
+    def condition(self) -> dict[str, Any]:
+        """Return what it is doing, in a sentence, and what is wrong; see `Condition.show`."""
+        states = {state.id: state for state in self._pipeline.state()}
+        self.condition_changed = False
+        stages = {
+            about.id: StageNow(
+                about.family,
+                about.kind,
+                states[about.id].status.value,
+                states[about.id].opening,
+                states[about.id].ended,
+                about.options,
+            )
+            for about in self._pipeline.describe()
+        }
+        return self._condition.show(stages, self._pipeline.clock.now())
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything."""
@@ -99,6 +121,7 @@ class View:
         return {
             "state": self.state,
             "now": round(self._pipeline.clock.now(), 3),
+            "condition": self.condition(),
             "stages": {
                 state.id: {
                     "kind": state.kind,
