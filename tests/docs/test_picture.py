@@ -146,6 +146,22 @@ def test_letters_stand_where_the_terminal_had_them(name: str) -> None:
     assert written(picture(name)) == [unshaped(row) for row in said(picture(name))]
 
 
+@a_picture
+def test_bars_and_levels_are_as_long_as_the_terminal_had_them(name: str) -> None:
+    boxes = [
+        box for box in ET.fromstring(picture(name)).iter(f"{SVG}rect") if "rx" not in box.attrib
+    ]
+    hatched = "".join(
+        path.attrib["d"]
+        for path in ET.fromstring(picture(name)).iter(f"{SVG}path")
+        if "hatch" in path.attrib["class"]
+    )
+    shown = "".join(said(picture(name)))
+    assert hatched.count("M") == 2 * shown.count("╱")
+    cells = sum(float(box.attrib["width"]) for box in boxes) / CELL
+    assert cells == len(re.findall("[▁-█▒]", shown))
+
+
 @pytest.mark.slow
 @a_picture
 def test_a_run_of_today_says_the_same(name: str, tmp_path: Path) -> None:

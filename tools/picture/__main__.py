@@ -14,7 +14,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
-from tools.picture.browser import screenshot
+from tools.picture.browser import SCHEMES, screenshot
 from tools.picture.kiosk import ROOT, draw
 
 PICTURES = {"kiosk": 80, "kiosk-narrow": 50}
@@ -40,7 +40,7 @@ def look(folder: Path) -> None:
     """Take screenshots of what is drawn."""
     shown = folder / "readme.html"
     shown.write_text(readme(), "utf-8")
-    for width, scheme in product((390, 1280), ("light", "dark")):
+    for width, scheme in product((390, 1280), SCHEMES):
         path = folder / f"kiosk-{width}-{scheme}.png"
         screenshot(shown.as_uri(), path, width, 800, scheme)
         print(f"wrote {path}")

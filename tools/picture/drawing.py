@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tools.picture.screen import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tools.picture.screen import Row, Style
 
@@ -27,21 +27,20 @@ _BASELINE = 15
 _BAR_TOP, _BAR_BOTTOM = 4.5, 16.0
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SHAPES = frozenset(_EIGHTHS[1:] + "▒╱▪·│")
-_CSS = """
-svg { color: #14181d; --ground: #f8f8f6; --line: #d5d9dd; --edge: #76808c;
-  --dim: #4f5965; --cyan: #0a5cb8; --green: #1d6b36; --yellow: #8a4b00; --red: #b01030 }
-@media (prefers-color-scheme: dark) {
-  svg { color: #e9edf1; --ground: #171c22; --line: #2c343d; --edge: #76828f;
-    --dim: #a6b0bb; --cyan: #74b6ff; --green: #7fcf8f; --yellow: #f3ac4e; --red: #ff8f95 } }
-.ground { fill: var(--ground); stroke: var(--line) }
-.rule { stroke: var(--line) }
-.dim { color: var(--dim) } .cyan { color: var(--cyan) } .green { color: var(--green) }
-.yellow { color: var(--yellow) } .red { color: var(--red) } .bold { font-weight: 700 }
+_LIGHT = {
+    "ink": "#14181d", "ground": "#f8f8f6", "line": "#d5d9dd", "edge": "#76808c", "dim": "#4f5965",
+    "cyan": "#0a5cb8", "green": "#1d6b36", "yellow": "#8a4b00", "red": "#b01030",
+}  # fmt: skip
+_DARK = {
+    "ink": "#e9edf1", "ground": "#171c22", "line": "#2c343d", "edge": "#76828f", "dim": "#a6b0bb",
+    "cyan": "#74b6ff", "green": "#7fcf8f", "yellow": "#f3ac4e", "red": "#ff8f95",
+}  # fmt: skip
+_SHARED_CSS = """\
 text { font: 14px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; white-space: pre;
   font-variant-ligatures: none; fill: currentColor }
-.bar { fill: currentColor } .hatch { fill: none; stroke: currentColor; stroke-width: 1.2 }
-.network { color: var(--edge) } .bound { stroke: var(--edge) }
-"""
+.bold { font-weight: 700 }
+.bar { fill: currentColor }
+.hatch { fill: none; stroke: currentColor; stroke-width: 1.2 }"""
 
 
 def svg(steps: Sequence[Sequence[Row]], columns: int, title: str) -> str:
@@ -61,7 +60,7 @@ def svg(steps: Sequence[Sequence[Row]], columns: int, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title said">',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="said" xml:space="preserve">{escape(said)}</desc>',
-        f"<style>{_CSS}</style>",
+        f"<style>\n{_css()}\n</style>",
         f'<rect class="ground" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="6"/>',
     ]
     y = float(MARGIN)
@@ -74,6 +73,26 @@ def svg(steps: Sequence[Sequence[Row]], columns: int, title: str) -> str:
             parts += _row(row, y)
             y += _ROW
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _css() -> str:
+    """Return the styles, with every colour written out: not everything that draws knows `var()`."""
+    dark = f"@media (prefers-color-scheme: dark) {{\n{_theme(_DARK)}\n}}"
+    return "\n".join([_SHARED_CSS, _theme(_LIGHT), dark])
+
+
+def _theme(colours: Mapping[str, str]) -> str:
+    names = ("dim", "cyan", "green", "yellow", "red")
+    return "\n".join(
+        [
+            f"svg {{ color: {colours['ink']} }}",
+            f".ground {{ fill: {colours['ground']}; stroke: {colours['line']} }}",
+            f".rule {{ stroke: {colours['line']} }}",
+            f".bound {{ stroke: {colours['edge']} }}",
+            *(f".{name} {{ color: {colours[name]} }}" for name in names),
+            f".network {{ color: {colours['edge']} }}",
+        ]
+    )
 
 
 def _row(row: Row, y: float) -> Iterator[str]:
