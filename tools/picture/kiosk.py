@@ -96,7 +96,10 @@ def _watch(master: int, screen: Screen) -> None:
     written = b""
     while time.monotonic() - started < _PATIENCE_S:
         if select.select([master], [], [], 0.05)[0]:
-            written += os.read(master, 65_536)
+            try:
+                written += os.read(master, 65_536)
+            except OSError:  # it has closed the terminal
+                raise SystemExit("the kiosk ended before the moment came") from None
             continue
         screen.feed(written.decode("utf-8"))  # nothing comes: the last drawing is whole
         written = b""
