@@ -58,14 +58,17 @@ class Line:
         text = self.text
         if width is not None and width > 2 * indent:
             text = f"\n{'':{indent}}".join(wrapped(text, width - indent))
-        who = padded(self.who, _WHO)
+        return f"{stamp}  {self.painted(padded(self.who, _WHO), text)}"
+
+    def painted(self, who: str, text: str) -> str:
+        """Return both, filled up and broken as they are to stand there, with colours."""
         if self.spoken:
             colour = "cyan" if self.who == "visitor" else "green"
-            return f"{stamp}  {click.style(who, fg=colour, bold=True)}  {text}"
+            return f"{click.style(who, fg=colour, bold=True)}  {text}"
         if self.importance >= Importance.WARNING:
             colour = "red" if self.importance >= Importance.ERROR else "yellow"
-            return f"{stamp}  {click.style(who, fg=colour)}  {text}"
-        return f"{stamp}  {click.style(f'{who}  {text}', dim=True)}"
+            return f"{click.style(who, fg=colour)}  {text}"
+        return click.style(f"{who}  {text}", dim=True)
 
 
 def name_column(pipeline: str) -> str:
