@@ -11,6 +11,7 @@ from rtpipe import Event, Importance
 class RecorderStarted(Event):
     """The first audio is being written; the recording's time 0 is pipeline second `zero_s`."""
 
+    importance = Importance.INFO
     type: str = "recorder.started"
     path: str
     tracks: tuple[str, ...]
