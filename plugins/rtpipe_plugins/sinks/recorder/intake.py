@@ -29,6 +29,8 @@ _LIVE_PATIENCE = RATE // 2
 _BATCH_PATIENCE = 60 * RATE
 """Files arrive as fast as each can be read: no haste, but no hour of audio in memory either."""
 
+_BEGINS: frozenset[Order] = frozenset({"start", "resume"})
+
 
 class Intake:
     """The event loop's side of a recorder, from the first frame to the last.
@@ -87,17 +89,22 @@ class Intake:
                 for block in self._aligner.add(inlet, at, data):
                     await self._out.write(block)
 
-    def here(self) -> int:
-        """Return the sample of the timeline that is now, or the first that is still in hand."""
-        here = self._aligner.furthest
+    def here(self, order: Order) -> int:
+        """Return the sample of the timeline that is now, or the first that is still in hand.
+
+        Where audio has ceased, what is to end there ends with it, not with an hour of silence.
+        """
+        here = furthest = self._aligner.furthest
         if self._ctx.live:
-            here = round((self._ctx.now() - self._zero_s) * RATE)
+            now = round((self._ctx.now() - self._zero_s) * RATE)
+            if order in _BEGINS or now - furthest <= _LIVE_PATIENCE:
+                here = now
         return max(here, self._aligner.given)
 
     def order(self, order: Order, at: int) -> None:
         """Have an order followed at a sample, also if no more audio comes."""
-        self._recording.order(order, at)
-        if self._ctx.live and order not in {"start", "resume"}:
+        self._recording.order(order, at, self._ctx.now())
+        if self._ctx.live and order not in _BEGINS:
             if self._settling is not None:
                 self._settling.cancel()
             self._settling = asyncio.create_task(self._settle(at), name=f"{self._ctx.id} {order}")

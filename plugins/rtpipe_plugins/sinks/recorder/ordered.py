@@ -45,7 +45,7 @@ class OrderedRecording:
         self._recording = recording
         self._clips = clips
         self._state = state
-        self._orders: deque[tuple[int, Order]] = deque()
+        self._orders: deque[tuple[int, Order, float]] = deque()
 
     def opened(self) -> OrderedRecording:
         """Open the first file, if it is to record; returns itself."""
@@ -53,9 +53,9 @@ class OrderedRecording:
             self._recording.open()
         return self
 
-    def order(self, order: Order, at: int) -> None:
+    def order(self, order: Order, at: int, now_s: float) -> None:
         """Give an order for a sample that has not been handed over yet; from any thread."""
-        self._orders.append((at, order))
+        self._orders.append((at, order, now_s))
 
     def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
         """Take a block of all inputs, shape (samples, inputs), the only item of `tracks`."""
@@ -72,11 +72,11 @@ class OrderedRecording:
     def close(self) -> None:
         """Complete the recording; orders for what never came hold."""
         while self._orders:
-            self._follow(self._orders.popleft()[1])
+            self._follow(*self._orders.popleft()[1:])
         if self._clips is not None:
             self._clips.close()
         if self._state != "stopped":
-            self._recording.stop(for_good=True)
+            self._recording.stop(until_s=float("inf"))
 
     def _take(self, block: NDArray[np.int16]) -> None:
         if self._state == "recording":
@@ -98,9 +98,9 @@ class OrderedRecording:
 
     def _obey(self) -> None:
         while self._orders and self._orders[0][0] <= self._recording.position:
-            self._follow(self._orders.popleft()[1])
+            self._follow(*self._orders.popleft()[1:])
 
-    def _follow(self, order: Order) -> None:
+    def _follow(self, order: Order, now_s: float) -> None:
         recording = self._recording
         match order:
             case "start":
@@ -111,7 +111,7 @@ class OrderedRecording:
             case "stop":
                 self._state = "stopped"
                 self._end_clips()
-                recording.stop(for_good=False)
+                recording.stop(until_s=now_s)
             case "pause":
                 self._state = "paused"
                 self._end_clips()

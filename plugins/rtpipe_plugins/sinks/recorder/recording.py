@@ -162,8 +162,8 @@ class Recording:
         self.recorded = self.lost = self.segments = self._lost_told = 0
         self._retry_at = None
 
-    def stop(self, *, for_good: bool) -> None:
-        """Complete the recording, and say so then; for good: with every event that is left."""
+    def stop(self, until_s: float) -> None:
+        """Complete the recording, with what happened before a pipeline second; say so then."""
         if not self.recorded and not self.segments:
             return
         stopped = RecorderStopped(
@@ -175,7 +175,6 @@ class Recording:
         )
         try:
             if self._segment is not None:
-                until_s = float("inf") if for_good else self._here_s
                 self._complete(until_s, replace(stopped, at=self._here_s))
         finally:
             self._announce(stopped)

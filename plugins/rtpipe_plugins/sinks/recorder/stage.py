@@ -202,7 +202,7 @@ class Recorder(Sink[RecorderOptions]):
     def _order(self, order: Order) -> bool:
         """Follow an order from here on; returns False where that is how it stands already."""
         intake = self._intake
-        here = 0 if intake is None else max(intake.here(), self._switch.turned_at)
+        here = 0 if intake is None else max(intake.here(order), self._switch.turned_at)
         if not self._switch.turn(order, here):
             return False
         if intake is not None:

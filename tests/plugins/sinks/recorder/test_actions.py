@@ -75,6 +75,40 @@ def test_a_stop_completes_the_file_also_where_no_more_audio_comes(tmp_path: Path
     assert not list(tmp_path.glob("*.part*"))
 
 
+def test_where_audio_has_ceased_a_file_ends_with_it_and_not_with_much_silence(
+    tmp_path: Path,
+) -> None:
+    """And what comes after a pause is not preceded by any either."""
+
+    async def run() -> None:
+        bench = of_one(tmp_path / "a.wav")
+        async with bench.opened():
+            await one_voice(bench, 1.0)
+            await bench.context.clock.sleep_until(30.0)
+            bench.bus.publish(Event(type="device.lost", source="mic", at=30.0))
+            await bench.context.clock.sleep_until(60.0)
+            bench.stage.pause()  # type: ignore[attr-defined]
+            await bench.context.clock.sleep_until(120.0)
+            bench.stage.resume()  # type: ignore[attr-defined]
+            await one_voice(bench, 1.0, since_s=120.0)
+            await bench.context.clock.sleep_until(150.0)
+            bench.stage.stop()  # type: ignore[attr-defined]
+            await bench.context.clock.sleep_until(151.0)
+            assert bench.run.of_type("recorder.stopped")
+            await bench.stage.drain()
+
+    run_virtual(run())
+    read = read_wav(tmp_path / "a.wav")[0][:, 0]
+    assert np.array_equal(read, np.concatenate([counting(1.0), counting(121.0)[-RATE:]]))
+    lines = map(json.loads, (tmp_path / "a.events.jsonl").read_text().splitlines())
+    assert [(line["type"].split(".")[1], line["at"]) for line in lines][1:] == [
+        ("lost", 1.0),
+        ("paused", 1.0),
+        ("resumed", 1.0),
+        ("stopped", 2.0),
+    ]
+
+
 def test_a_recorder_that_is_never_started_writes_nothing_and_says_nothing(tmp_path: Path) -> None:
     bench = recorded(tmp_path / "a.mka", in_turn(heard(voice(1.0), at_s=0.0)), autostart=False)
     assert bench.run.events == []
