@@ -82,12 +82,13 @@ def record(
     *,
     seconds: float = 4.0,
     late_s: float = 0.0,
+    told_after_s: float = FRAME_S,
     each: Callable[[Bench, str], object] = lambda bench, order: getattr(bench.stage, order)(),
     **options: Any,
 ) -> Bench:
     """Record two counting voices, the second told of later, in the pipeline's time."""
     frames = [
-        (ZERO_S + (n + 1) * FRAME_S + inlet * late_s, 1, inlet, frame)
+        (ZERO_S + n * FRAME_S + told_after_s + inlet * late_s, 1, inlet, frame)
         for inlet, sign in enumerate((1, -1))
         for n, frame in enumerate(heard(counting(seconds, sign), at_s=ZERO_S))
     ]
@@ -198,3 +199,31 @@ def test_each_sample_is_in_the_file_it_was_ordered_into_and_in_no_other(
         wanted = Wanted(orders, 4 * RATE, autostart=autostart)
         assert refused == wanted.refused
         check(path, wanted, 4.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(orders=ORDERS)
+def test_frames_that_are_told_of_when_they_begin_are_cut_alike_on_all_tracks(
+    orders: list[Order],
+) -> None:
+    """As a file's are: what has been handed over already is not taken back, a frame at most."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.wav"
+        record(path, orders, told_after_s=0.0, each=attempt, layout="stereo")
+        wanted = Wanted(orders, 4 * RATE)
+        lengths = [sum(end - begin for begin, end in file) for file in wanted.files]
+        found = [samples(file) for file in files(path)]
+        for ours, theirs in found:
+            assert np.array_equal(ours, -theirs)
+        whole = np.concatenate([ours for ours, _ in found]) if found else counting(0.0)
+        assert len(whole) == pytest.approx(sum(lengths), abs=len(orders) * FRAME_S * RATE)
+        jumps = (np.diff(whole.astype(int)) - 1) % 30_000
+        cuts = sum(order in {"start", "resume"} for _, order in orders)
+        assert np.count_nonzero(jumps) <= cuts
+        if not cuts and found:
+            assert np.array_equal(whole, counting(4.0)[: len(whole)])
+
+
+def attempt(bench: Bench, order: str) -> None:
+    with suppress(StageError):
+        getattr(bench.stage, order)()
