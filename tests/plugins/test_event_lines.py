@@ -24,7 +24,15 @@ from rtpipe_plugins.peers.realtime.events import (
     RealtimeLost,
     RealtimeReconnecting,
 )
-from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderResumed, RecorderStopped
+from rtpipe_plugins.sinks.recorder.events import (
+    RecorderFailed,
+    RecorderPaused,
+    RecorderRecovered,
+    RecorderResumed,
+    RecorderSplit,
+    RecorderStartedByAction,
+    RecorderStopped,
+)
 from rtpipe_plugins.sinks.speaker.stage import SpeakerUnderran
 from rtpipe_plugins.soundcard.device_watch import (
     DeviceLost,
@@ -53,7 +61,6 @@ ONLY_LOGGED = {
     "realtime.media_measured",
     "realtime.response_cancelled",
     "recorder.segment_started",
-    "recorder.started",
     "recorder.turn_recorded",
     "tool.called",
     "tool.returned",
@@ -114,7 +121,7 @@ def test_every_line_is_one_line(event: type[Event]) -> None:
 
 def test_trouble_is_never_only_logged() -> None:
     ends = ("failed", "lost", "overran", "underran", "dropped", "stalled", "fell_back",
-            "reconnecting", "resumed", "device.returned", "overflowed")  # fmt: skip
+            "reconnecting", "recovered", "device.returned", "overflowed")  # fmt: skip
     trouble = [event for event in EVENTS if event.type.endswith(ends)]
     assert len(trouble) >= len(ends)
     assert [event for event in trouble if event.importance < Importance.WARNING] == []
@@ -151,7 +158,32 @@ def test_every_class_of_an_event_can_be_published() -> None:
         (DeviceReturned(device="USB", away_s=3.2), "WARNING", "USB is back after 3 s"),
         (DeviceMuted(device="USB"), "WARNING", "USB is muted at the sound server"),
         (DeviceUnmuted(device="USB"), "WARNING", "USB is no longer muted"),
-        (RecorderResumed(path="a-2.mka", lost_s=1.5), "WARNING", "goes on in a-2.mka, 1.5 s lost"),
+        (
+            RecorderRecovered(path="a-2.mka", lost_s=1.5),
+            "WARNING",
+            "goes on in a-2.mka, 1.5 s lost",
+        ),
+        (
+            RecorderStartedByAction(path="a.mka", tracks=(), zero_s=0.0, started_at=""),
+            "NOTICE",
+            "records to a.mka",
+        ),
+        (RecorderPaused(path="a.mka"), "NOTICE", "paused: nothing goes into a.mka"),
+        (
+            RecorderResumed(path="a.mka", paused_s=12.4),
+            "NOTICE",
+            "goes on in a.mka after a pause of 12 s",
+        ),
+        (
+            RecorderSplit(path="a.mka", duration_s=9.0),
+            "NOTICE",
+            "wrote a.mka (9 s) and goes on in another file",
+        ),
+        (
+            RecorderStopped(path="a.mka", duration_s=0.0, segments=0, lost_s=0.0),
+            "NOTICE",
+            "stopped before anything was recorded",
+        ),
         (RecorderFailed(path="a.mka", error="full"), "ERROR", "cannot write a.mka: full"),
         (
             RecorderStopped(path="a.mka", duration_s=9.0, segments=2, lost_s=0.5),

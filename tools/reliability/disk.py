@@ -97,7 +97,7 @@ def _one(seed: str) -> _Outcome:
             time.sleep(waits_s)
             freed = time.monotonic()
             ballast.unlink()
-            if not run.wait_until(lambda: "recorder.resumed" in _text(events)):
+            if not run.wait_until(lambda: "recorder.recovered" in _text(events)):
                 outcome.broken.append(f"it did not resume: {run.said[-300:]}")
                 return outcome
             outcome.resumed_s = time.monotonic() - freed
@@ -129,7 +129,7 @@ def _judge(outcome: _Outcome, folder: Path, run: Run, events: list[dict[str, Any
     outcome.alarm_s = by_type["recorder.failed"]["at"] - zero_s - len(first) / RATE
     if outcome.alarm_s > MOST_ALARM_S:
         outcome.broken.append(f"told {outcome.alarm_s:.2f} s after the first loss")
-    for name in ("recorder.resumed", "recorder.stopped"):
+    for name in ("recorder.recovered", "recorder.stopped"):
         if abs(by_type[name]["lost_s"] - outcome.lost_s) > 0.001:
             outcome.broken.append(
                 f"{name} tells {by_type[name]['lost_s']} s, not {lost / RATE:.3f}"

@@ -40,6 +40,11 @@ class Aligner:
         """Return the first position at which `track` can still take samples."""
         return max(self.given, self._ends[track])
 
+    @property
+    def furthest(self) -> int:
+        """The end of what has come of the stream that is ahead."""
+        return max(self._ends)
+
     def add(self, track: int, at: int, data: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
         """Put samples at a position of a track; yield what that makes complete.
 
@@ -60,6 +65,10 @@ class Aligner:
         self._held[at - self.given : end - self.given, track] = data
         self._ends[track] = end
         yield from self._until(self._complete())
+
+    def until(self, position: int) -> Iterator[NDArray[np.int16]]:
+        """Yield what is held up to a position, and silence: nobody is waited for any more."""
+        yield from self._until(position)
 
     def rest(self) -> Iterator[NDArray[np.int16]]:
         """Yield what is held: all streams have ended."""

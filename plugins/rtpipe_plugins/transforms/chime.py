@@ -107,6 +107,10 @@ class Chime(Transform[ChimeOptions]):
         if self._at is None:
             self._at = 0
 
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        return "it is being heard" if action == "play" and self._at is not None else ""
+
     def reset(self) -> None:
         """Break off."""
         self._at = None

@@ -78,6 +78,12 @@ class Gain(Transform[GainOptions]):
         self._muted = False
         self._retarget()
 
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        if action == "mute" and self._muted:
+            return "it is muted already"
+        return "it is not muted" if action == "unmute" and not self._muted else ""
+
     def reset(self) -> None:
         """Be at the gain that is set, without a ramp."""
         self._settle()

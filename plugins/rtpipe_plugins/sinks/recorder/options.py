@@ -21,6 +21,8 @@ class RecorderOptions(Options):
     """Where, with strftime fields (`%Y%m%d-%H%M%S`), which never make a folder. If the file exists,
     the recording goes to `name-2`, `name-3`, …  A kill costs a live recording less than a second of
     .mka, .wav, .opus or .flac, a power cut two: it is synced to the disk every second."""
+    autostart: bool = True
+    """Record from the first audio on. false: wait for the action `start`."""
     layout: Layout | None = None
     """tracks: a track for each input. stereo: the first input left, the second right. mix: all in
     one. By default tracks where the file can hold them (as .mka does), else stereo for two inputs

@@ -118,10 +118,20 @@ class Segment:
         assert self._audio is not None
         self._audio.write(tracks)
 
-    def write_events(self, until_s: float) -> None:
-        """Append the events that happened before a pipeline second."""
+    def write_events(self, until_s: float, *last: Event) -> None:
+        """Append the events that happened before a pipeline second, and `last`."""
         if self._sidecar is not None:
-            self._sidecar.write(until_s)
+            self._sidecar.write(until_s, *last)
+
+    def pause(self, at_s: float) -> None:
+        """Let the sidecar's time stand still from a pipeline second on."""
+        if self._sidecar is not None:
+            self._sidecar.pause(at_s)
+
+    def resume(self, at_s: float) -> None:
+        """Let it go on."""
+        if self._sidecar is not None:
+            self._sidecar.resume(at_s)
 
     def sync(self) -> None:
         """Begin to put what was written on the disk itself."""

@@ -30,9 +30,24 @@ class Sidecar:
         self._events = events
         self._zero_s = zero_s
         self._file = path.open("wb", buffering=0)
+        self._paused_s: float | None = None
 
-    def write(self, until_s: float) -> None:
+    def pause(self, at_s: float) -> None:
+        """Let the recording's time stand still from a pipeline second on."""
+        self._paused_s = at_s
+
+    def resume(self, at_s: float) -> None:
+        """Let it go on."""
+        if self._paused_s is not None:
+            self._zero_s += at_s - self._paused_s
+            self._paused_s = None
+
+    def write(self, until_s: float, *last: Event) -> None:
         """Write what happened before a pipeline second; the rest may belong to another file.
+
+        Args:
+            until_s: The pipeline second.
+            last: Written after them.
 
         Raises:
             OSError: It cannot be written; what was not is left for the next file.
@@ -41,7 +56,7 @@ class Sidecar:
         while self._events and self._events[0].at < until_s:
             taken.append(self._events.popleft())
         try:
-            self._write("".join(map(self._line, taken)).encode())
+            self._write("".join(map(self._line, (*taken, *last))).encode())
         except OSError:
             self._events.extendleft(reversed(taken))
             raise
@@ -61,5 +76,6 @@ class Sidecar:
 
     def _line(self, event: Event) -> str:
         line = event.as_dict()
-        line["at"] = round(line["at"] - self._zero_s, 4)
+        at_s = line["at"] if self._paused_s is None else min(line["at"], self._paused_s)
+        line["at"] = round(at_s - self._zero_s, 4)
         return json_text(line) + "\n"

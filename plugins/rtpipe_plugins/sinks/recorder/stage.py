@@ -16,45 +16,41 @@ from rtpipe import (
     Sink,
     StageContext,
     WhenFull,
-    audio,
+    action,
 )
-from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
     RecorderLeftoverKept,
+    RecorderPaused,
+    RecorderRecovered,
     RecorderResumed,
     RecorderSegmentStarted,
+    RecorderSplit,
     RecorderStarted,
+    RecorderStartedByAction,
     RecorderStopped,
     RecorderTurnRecorded,
 )
+from rtpipe_plugins.sinks.recorder.intake import RATE, Intake
 from rtpipe_plugins.sinks.recorder.options import RecorderOptions
-from rtpipe_plugins.sinks.recorder.placement import Placement, began_at
+from rtpipe_plugins.sinks.recorder.ordered import OrderedRecording
+from rtpipe_plugins.sinks.recorder.placement import began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
 from rtpipe_plugins.sinks.recorder.segment import EVENTS, FileFormat
-from rtpipe_plugins.sinks.recorder.turn_clips import TURN_EVENTS, TurnClips
-from rtpipe_plugins.sound.time_stamps import JumpGuard, TimestampsRebased
+from rtpipe_plugins.sinks.recorder.switch import ORDERS, Switch
+from rtpipe_plugins.sinks.recorder.turn_clips import TURN_BEGINS, TURN_EVENTS, TurnClips
+from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rtpipe import AudioFrame, Finding
+    from rtpipe_plugins.sinks.recorder.switch import Order
 
-_RATE = 48_000
-_LIVE_BATCH = _RATE // 10
-_BATCH = 2 * _RATE
-"""Samples that go to the disk at once; lost to a kill, when live."""
-_LIVE_PATIENCE = _RATE // 2
-"""Held back, and lost to a kill, while one of the voices is late or silent."""
-_BATCH_PATIENCE = 60 * _RATE
-"""Files arrive as fast as each can be read: no haste, but no hour of audio in memory either."""
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
 _DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -75,9 +71,13 @@ class Recorder(Sink[RecorderOptions]):
     flushable = False
     publishes = (
         RecorderStarted,
+        RecorderStartedByAction,
+        RecorderPaused,
+        RecorderResumed,
+        RecorderSplit,
         RecorderSegmentStarted,
         RecorderFailed,
-        RecorderResumed,
+        RecorderRecovered,
         RecorderLeftoverKept,
         RecorderTurnRecorded,
         RecorderStopped,
@@ -98,9 +98,10 @@ class Recorder(Sink[RecorderOptions]):
 
     def __init__(self, options: RecorderOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._out: BackgroundWriter | None = None
-        self._zero_s = 0.0
-        self._late: set[int] = set()
+        self._switch = Switch("recording" if options.autostart else "stopped")
+        self._intake: Intake | None = None
+        self._recording: Recording | None = None
+        self._paused_at_s = 0.0
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
@@ -126,9 +127,53 @@ class Recorder(Sink[RecorderOptions]):
             if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
                 raise
         if options.sidecar:
-            self.ctx.on("*", self._events.append)
+            self.ctx.on("*", self._note)
         if options.turns:
-            self.ctx.on(TURN_EVENTS, self._turn_events.append)
+            self.ctx.on(TURN_EVENTS, self._note_turn)
+
+    @action
+    def start(self) -> None:
+        """Begin a recording, in a new file."""
+        self._order("start")
+
+    @action
+    def stop(self) -> None:
+        """Complete the recording, and take no more until `start`."""
+        self._order("stop")
+
+    @action
+    def split(self) -> None:
+        """Complete the file and go on in another, with no sample lost between them."""
+        self._order("split")
+
+    @action
+    def pause(self) -> None:
+        """Write nothing until `resume`: the file's time stands still, and nothing of it is kept."""
+        if self._order("pause"):
+            self._paused_at_s = self.ctx.now()
+            self.ctx.publish(RecorderPaused(path=self._path))
+
+    @action
+    def resume(self) -> None:
+        """Go on after `pause`, in the same file."""
+        if self._order("resume"):
+            paused_s = round(self.ctx.now() - self._paused_at_s, 3)
+            self.ctx.publish(RecorderResumed(path=self._path, paused_s=paused_s))
+
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        return self._switch.why_not(action) if action in ORDERS else ""
+
+    def gauge(self) -> str:
+        """Return the recording's length and layout, or what keeps it."""
+        if self._switch.state != "recording":
+            return self._switch.state
+        recording = self._recording
+        if recording is not None and recording.fails:
+            return "cannot write"
+        seconds = 0.0 if recording is None else recording.recorded / RATE
+        tracks = {"tracks": f"{len(self._inputs)} tracks"}.get(self._layout, self._layout)
+        return f"● {seconds:.1f} s" + (f"  {tracks}" if len(self._inputs) > 1 else "")
 
     async def consume(self, frame: AudioFrame) -> None:
         """Record a frame of the only input."""
@@ -136,19 +181,10 @@ class Recorder(Sink[RecorderOptions]):
 
     async def consume_at(self, frame: AudioFrame, inlet: int) -> None:
         """Record a frame of the `inlet`-th input."""
-        now_s = self.ctx.now()
-        if self._out is None:
-            await self._start(began_at(frame, now_s))
-        assert self._out is not None
-        self._aligner.patience = self._aligner.grace = self._patience
-        data = audio.pcm(frame)[:, 0]
-        at = self._placements[inlet].place(frame, now_s, quiet=_is_quiet(data))
-        if at < 0:  # heard before the recording began
-            data, at = data[-at:], 0
-        data, at = self._caught_up(data, at, inlet)
-        if len(data):
-            for block in self._aligner.add(inlet, at, data):
-                await self._out.write(block)
+        if self._intake is None:
+            await self._begin(began_at(frame, self.ctx.now()))
+        assert self._intake is not None
+        await self._intake.take(frame, inlet)
 
     async def drain(self) -> None:
         """Complete the recording."""
@@ -159,109 +195,84 @@ class Recorder(Sink[RecorderOptions]):
         await self._finish()
 
     async def _finish(self) -> None:
-        if self._out is None:
-            return
-        out, self._out = self._out, None
-        try:
-            if not out.ended:
-                for block in self._aligner.rest():
-                    await out.write(block)
-                await out.flush()
-        finally:
-            self.ctx.publish(
-                RecorderStopped(
-                    path=str(self._recording.path),
-                    duration_s=round(self._aligner.given / _RATE, 3),
-                    segments=self._recording.segments,
-                    lost_s=round(self._recording.lost / _RATE, 3),
-                )
-            )
-            await out.close()
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            await intake.finish()
 
-    def _caught_up(
-        self, data: NDArray[np.int16], at: int, inlet: int
-    ) -> tuple[NDArray[np.int16], int]:
-        """Return where what comes too late goes: after what is there, and without its pauses.
-
-        So no word is lost, and the next pause puts the voice back into its place in time.
-        """
-        late = self._aligner.earliest(inlet) - at
-        if late <= 0:
-            self._late.discard(inlet)
-            return data, at
-        if inlet not in self._late:
-            self._late.add(inlet)
-            self.ctx.log.warning(
-                "%s came %.0f ms too late and is recorded later until its next pause",
-                self._inputs[inlet],
-                late * 1000 / _RATE,
-            )
-        if _is_quiet(data):
-            data = data[late:]
-        return data, at + late
+    def _order(self, order: Order) -> bool:
+        """Follow an order from here on; returns False where that is how it stands already."""
+        intake = self._intake
+        here = 0 if intake is None else max(intake.here(order), self._switch.turned_at)
+        if not self._switch.turn(order, here):
+            return False
+        if intake is not None:
+            intake.order(order, here)
+        return True
 
     @property
-    def _patience(self) -> int:
-        return _LIVE_PATIENCE if self.ctx.live else _BATCH_PATIENCE
+    def _path(self) -> str:
+        if self._recording is None:
+            return str(dated(self.options.path, self._started_at))
+        return str(self._recording.path)
 
-    async def _start(self, zero_s: float) -> None:
-        from rtpipe_plugins.sound.alignment import Aligner
+    def _note(self, event: Event) -> None:
+        """Keep an event for the sidecar: none of a pause, and of its own all but the last."""
+        own = event.source == self.ctx.id
+        if own and event.type == RecorderStopped.type:
+            return  # the thread writes it, before it closes the file and says so
+        if own or self._switch.state == "recording":
+            self._events.append(event)
 
-        self._zero_s = zero_s
-        live = self.ctx.live
-        self._placements = [Placement(zero_s, JumpGuard(self.ctx), live=live) for _ in self._inputs]
-        self._aligner = Aligner(len(self._inputs), patience=self._patience, grace=self._patience)
-        self._recording = self._new_recording(durable=live)
-        self._out = BackgroundWriter(
-            self._recording.path,
-            self._recording.opened,
-            batch=_LIVE_BATCH if live else _BATCH,
-        )
-        await self._out.flush()  # so that `recorder.started` comes before what happens in it
+    def _note_turn(self, event: Event) -> None:
+        if self._switch.state == "recording" or event.type not in TURN_BEGINS:
+            self._turn_events.append(event)
 
-    def _new_recording(self, *, durable: bool) -> Recording:
-        options, encoding = self.options, self._encoding
-        seconds, largest = options.segment_s, encoding.max_bytes
-        format = FileFormat(
-            encoding,
-            _RATE,
-            layout="stereo" if self._layout == "stereo" else "mono",
-            titles=self._inputs if self._layout == "tracks" else ("",),
-            overwrite=options.overwrite,
-            durable=durable,
-        )
-        if options.segment_mb is not None:
-            asked = round(options.segment_mb * 1_000_000)
-            largest = asked if largest is None else min(asked, largest)
-        shape = RecordingShape(
-            options.path,
-            self._started_at,
-            self._zero_s,
-            self._inputs,
-            self._layout,
-            format,
-            segment_samples=None if seconds is None else round(seconds * _RATE),
-            segment_bytes=largest,
-        )
+    async def _begin(self, zero_s: float) -> None:
+        """Begin the timeline with the first audio."""
         loop = asyncio.get_running_loop()
 
         def announce(event: Event) -> None:
             loop.call_soon_threadsafe(self.ctx.publish, event)
 
+        options, state = self.options, self._switch.state
+        shape = self._shape(zero_s)
+        events = self._events if options.sidecar else None
+        self._recording = Recording(shape, events, announce, by_itself=state == "recording")
         clips = None
         if options.turns:
-            ending = options.path.suffix
-            clips = TurnClips(
-                self._inputs, format, ending, self._zero_s, self._turn_events, announce
-            )
-        events = self._events if options.sidecar else None
-        return Recording(shape, events, announce, clips)
+            ending, turn_events = options.path.suffix, self._turn_events
+            clips = TurnClips(self._inputs, shape.format, ending, zero_s, turn_events, announce)
+        recording = OrderedRecording(self._recording, clips, state)
+        self._intake = Intake(self.ctx, zero_s, self._switch, recording, self._recording.path)
+        await self._intake.open()
+
+    def _shape(self, zero_s: float) -> RecordingShape:
+        options, encoding = self.options, self._encoding
+        seconds, largest = options.segment_s, encoding.max_bytes
+        format = FileFormat(
+            encoding,
+            RATE,
+            layout="stereo" if self._layout == "stereo" else "mono",
+            titles=self._inputs if self._layout == "tracks" else ("",),
+            overwrite=options.overwrite,
+            durable=self.ctx.live,
+        )
+        if options.segment_mb is not None:
+            asked = round(options.segment_mb * 1_000_000)
+            largest = asked if largest is None else min(asked, largest)
+        return RecordingShape(
+            self.ctx.id,
+            options.path,
+            self._started_at,
+            zero_s,
+            self._inputs,
+            self._layout,
+            format,
+            segment_samples=None if seconds is None else round(seconds * RATE),
+            segment_bytes=largest,
+        )
 
 
 def _is_held(path: Path) -> bool:
     """Return whether a file may not be overwritten: it is in use, or a link, which none follows."""
     return path.is_symlink() or is_locked(path)
-
-
-def _is_quiet(data: NDArray[np.int16]) -> bool:
-    return not len(data) or audio.peak(data) < audio.AUDIBLE

@@ -37,6 +37,7 @@ _ENDS = {
     "turn.answer_stopped": "assistant",
 }
 TURN_EVENTS = (*_BEGINS, *_ENDS, "realtime.connected")
+TURN_BEGINS = frozenset(_BEGINS)
 
 
 @dataclass(slots=True)
@@ -83,6 +84,7 @@ class TurnClips:
         self._rate = format.sample_rate
         self._history: deque[NDArray[np.int16]] = deque()
         self._history_begin = self._position = 0
+        self._outside = 0  # how much of the timeline is before the recording or in its pauses
         self._open: list[_Clip] = []
         self._names: set[Path] = set()
         self._count = 0
@@ -102,6 +104,20 @@ class TurnClips:
         for clip in tuple(self._open):
             self._extend(clip)
 
+    def skip(self, samples: int, folder: Path) -> None:
+        """Pass over what is not recorded: a turn that it falls into ends there."""
+        while self._events and self._sample(self._events[0].at) < self._position:
+            self._heed(self._events.popleft(), folder)
+        self.close()
+        self._history.clear()
+        self._position += samples
+        self._history_begin = self._position
+        self._outside += samples
+
+    def start(self) -> None:
+        """Count from 0: another recording begins here."""
+        self._outside = self._position
+
     def close(self) -> None:
         """Complete the clips that are open."""
         for clip in tuple(self._open):
@@ -112,13 +128,16 @@ class TurnClips:
         if event.type.startswith(("realtime.", "turn.")):
             self._peers.add(event.source)
         sound_at = event.at - event.payload().get("quiet_s", 0.0)
-        at = round((sound_at - self._zero_s) * self._rate)
+        at = self._sample(sound_at)
         if role := _ENDS.get(event.type):
             for clip in self._open:
                 if clip.role == role and clip.by == _family(event):
                     self._end(clip, at)
         elif role := _BEGINS.get(event.type):
             self._begin(role, _family(event), event.source, at, folder)
+
+    def _sample(self, pipeline_s: float) -> int:
+        return round((pipeline_s - self._zero_s) * self._rate)
 
     def _begin(self, role: str, by: str, source: str, at: int, folder: Path) -> None:
         if by == "vad" and self._peer_listens:
@@ -189,7 +208,7 @@ class TurnClips:
             RecorderTurnRecorded(
                 path=str(clip.segment.path),
                 role=clip.role,
-                start_s=round(clip.begin / self._rate, 3),
+                start_s=round((clip.begin - self._outside) / self._rate, 3),
                 duration_s=round((clip.at - clip.begin) / self._rate, 3),
             )
         )

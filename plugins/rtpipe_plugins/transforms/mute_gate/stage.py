@@ -174,6 +174,20 @@ class MuteGate(Transform[MuteGateOptions]):
         """Close, in mode push_to_talk: the button is let go."""
         self._talk.talking = False
 
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        if action == "open" and self._switch:
+            named = self.options.mode in {"open", "closed"}
+            return "it is open" if named else f"mode {self.options.mode} decides already"
+        if action == "close" and not self._switch:
+            return "it is closed already"
+        if action in {"talk", "release"}:
+            if self.options.mode != "push_to_talk":
+                return "it is not in mode push_to_talk"
+            if self._talk.talking is (action == "talk"):
+                return "the button is pressed" if self._talk.talking else "no button is pressed"
+        return ""
+
     def reset(self) -> None:
         """Forget the audio that is held and the voice that was heard; the switch stays."""
         self._held.clear()

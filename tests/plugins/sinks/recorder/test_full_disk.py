@@ -78,7 +78,7 @@ def test_recording_stops_on_a_full_disk_and_resumes_when_there_is_space(
     assert types == [
         "recorder.started",
         "recorder.failed",
-        "recorder.resumed",
+        "recorder.recovered",
         "recorder.segment_started",
         "recorder.failed",
         "recorder.stopped",
@@ -94,7 +94,7 @@ def test_recording_stops_on_a_full_disk_and_resumes_when_there_is_space(
     assert np.array_equal(first[:, 0], data[: len(first)])
     assert np.array_equal(second[:, 0], data[begin : begin + len(second)])
     assert 5 * RATE <= begin <= 7 * RATE
-    (resumed,) = run.of_type("recorder.resumed")
+    (resumed,) = run.of_type("recorder.recovered")
     assert resumed.payload()["lost_s"] == pytest.approx((begin - len(first)) / RATE, abs=1e-3)
     (stopped,) = run.of_type("recorder.stopped")
     kept_s = (len(first) + len(second)) / RATE
@@ -122,7 +122,7 @@ def test_the_events_of_an_outage_are_in_the_sidecar_of_the_next_file(disk: Path)
     record(disk / "call.wav", voice(8.0), {3.0: ballast.unlink})
     events = (disk / "call-2.events.jsonl").read_text()
     assert '"recorder.failed"' in events
-    assert '"recorder.resumed"' in events
+    assert '"recorder.recovered"' in events
 
 
 def test_a_disk_that_is_read_only_at_the_start_is_written_when_it_is_not(disk: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_disk_that_is_read_only_at_the_start_is_written_when_it_is_not(disk: P
     assert [event.type for event in bench.run.events][:3] == [
         "recorder.failed",
         "recorder.started",
-        "recorder.resumed",
+        "recorder.recovered",
     ]
     (failed,) = bench.run.of_type("recorder.failed")
     assert failed.payload()["error"] == "Read-only file system"

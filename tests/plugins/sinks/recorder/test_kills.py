@@ -25,6 +25,8 @@ from rtpipe import audio
 from rtpipe.testing import Bench
 from rtpipe_plugins.sinks.recorder.stage import Recorder
 
+ORDERS = {24: "split", 49: "pause", 59: "resume"}
+
 async def main():
     options = {"path": Path(sys.argv[1]), "overwrite": "overwrite" in sys.argv}
     bench = Bench(Recorder, options, live=True)
@@ -38,6 +40,8 @@ async def main():
                 frame = audio.from_pcm(data, sample_rate=48_000, pts=n * 960)
                 audio.meta(frame).captured_at = n * 0.02
                 await bench.stage.consume_at(frame, inlet)
+            if "orders" in sys.argv and n in ORDERS:
+                getattr(bench.stage, ORDERS[n])()
             print((n + 1) * 0.02, flush=True)
 
 asyncio.run(main())
@@ -111,3 +115,22 @@ def test_kills_while_overwriting_leave_the_old_file_and_each_of_the_new_ones(
     tracks = 2 if ending == "mka" else 1
     for name, given_s in zip(("a.part-2", "a.part"), given, strict=True):
         assert check(tmp_path / f"{name}.{ending}", given_s, tracks) < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["mka", "wav", "opus", "flac"])
+def test_a_kill_after_a_split_and_a_pause_leaves_both_files_readable(
+    tmp_path: Path, ending: str
+) -> None:
+    """The first is whole; the second has what came before and after the pause."""
+    path = tmp_path / f"a.{ending}"
+    given_s = killed(path, "both", 1.8, "orders")
+    tracks = 2 if ending == "mka" else 1
+    assert abs(check(path, 0.5, tracks)) < 0.04
+    second = path.with_stem("a-2")
+    lost = max(given_s - 0.5 - 0.2 - len(track) / RATE for track in read_tracks(second))
+    print(f"{ending}: {lost:.3f} s lost")  # noqa: T201 - the figure, by `pytest -rP`
+    assert -0.04 < lost < 0.5 + 0.02
+    told = second.with_suffix(".events.jsonl").read_text().splitlines()
+    types = [json.loads(line)["type"] for line in told]
+    assert types[-2:] == ["recorder.paused", "recorder.resumed"]
