@@ -210,6 +210,8 @@ _ENDS: dict[str, tuple[str, ...]] = {
     "stage.restarted": ("stage",),
     "stage.fell_back": ("stage", "device", "muted"),
     "stage.audio_started": ("waiting",),
-    "recorder.resumed": ("recorder",),
+    "recorder.recovered": ("recorder",),
+    "recorder.started": ("recorder",),
+    "recorder.stopped": ("recorder",),
     "realtime.connected": ("call",),
 }

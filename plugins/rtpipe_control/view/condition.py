@@ -155,7 +155,9 @@ _TOLD: dict[str, Callable[[_Facts, Event], None]] = {
     "mic.muted": _muted,
     "mic.unmuted": _unmuted,
     "recorder.paused": _paused,
+    "recorder.resumed": _recording,
     "recorder.started": _recording,
+    "recorder.stopped": _recording,
 }
 
 
