@@ -25,14 +25,14 @@ from rtpipe_plugins.peers.realtime.events import (
     RealtimeReconnecting,
 )
 from rtpipe_plugins.sinks.recorder.events import RecorderFailed, RecorderResumed, RecorderStopped
-from rtpipe_plugins.sinks.speaker.stage import SpeakerUnderran
-from rtpipe_plugins.soundcard.device_watch import (
+from rtpipe_plugins.sinks.speaker.events import SpeakerUnderran
+from rtpipe_plugins.soundcard.events import (
     DeviceLost,
     DeviceMuted,
     DeviceReturned,
     DeviceUnmuted,
 )
-from rtpipe_plugins.sources.mic import MicOverran
+from rtpipe_plugins.sources.mic.stage import MicOverran
 from rtpipe_plugins.sources.rtsp.stage import StreamConnected, StreamDisconnected
 from rtpipe_plugins.subscribers.exec import ExecFailed
 from rtpipe_plugins.subscribers.mqtt import MqttDisconnected
