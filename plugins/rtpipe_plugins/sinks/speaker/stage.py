@@ -149,7 +149,7 @@ class Speaker(Sink[SpeakerOptions]):
         if not 0 <= factor <= MOST_VOLUME:
             raise StageError(f"factor must lie between 0 and {MOST_VOLUME:g}")
         if factor != self._volume:
-            self._volume = factor
+            self._volume = float(factor)
             self._fade()
             self.ctx.publish(SpeakerVolumeChanged(volume=factor))
 
