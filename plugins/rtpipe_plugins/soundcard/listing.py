@@ -67,7 +67,7 @@ class KnownDevices:
     """
 
     def __init__(self, direction: Direction) -> None:
-        self._direction = direction
+        self._direction: Direction = direction
         self._thread = OwnThread("devices", may_hang=True)
         self._looking: asyncio.Future[list[dict[str, Any]]] | None = None
         self.rows: list[dict[str, Any]] = []
