@@ -171,9 +171,9 @@ class DeviceWatch(Generic[S]):
             self._refuse(self._asked, "the stage ends")
         try:
             async with asyncio.timeout(_CLOSE_S):
-                await self._known.end()
                 await self._pulse.close()
                 await self._thread.end(self._let_go_of_all)
+                await self._known.end()
         except TimeoutError:
             portaudio.abandon()
             self._ctx.log.warning("the device hangs: left as it is")

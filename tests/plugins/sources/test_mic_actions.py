@@ -106,6 +106,24 @@ def test_it_stays_muted_when_the_device_is_lost_and_is_back(laptop: SoundDevice)
     run_virtual(run())
 
 
+def test_it_stays_muted_when_it_has_failed_and_is_opened_again(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as mic:
+            mic.bench.stage.mute()
+        mic.bench.stage = Mic(mic.bench.stage.options, mic.bench.context)
+        async with mic.bench.opened():
+            again = Listening(mic.bench, laptop.streams[-1])
+            task = asyncio.create_task(again.listen())
+            await asyncio.sleep(0)
+            await hear_each_20_ms(again, [block(1000)] * 5)
+            assert len(again.frames) == 5
+            assert not again.samples.any()
+            assert [type for type, _ in told(mic)] == ["mic.muted", "mic.muted"]
+            task.cancel()
+
+    run_virtual(run())
+
+
 def test_another_device_follows_without_a_gap_and_nothing_of_the_old_after_it(
     laptop: SoundDevice,
 ) -> None:

@@ -32,7 +32,7 @@ from rtpipe_plugins.sinks.speaker.playback import (
 from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard.device_watch import DeviceWatch
 from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
-from rtpipe_plugins.soundcard.muting import why_not
+from rtpipe_plugins.soundcard.muting import Muting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -120,7 +120,7 @@ class Speaker(Sink[SpeakerOptions]):
         )
         self._outlet: Outlet | None = None
         self._volume = options.volume
-        self._muted = options.mute
+        self._muted = Muting(ctx, at_first=options.mute)
         self._moved = asyncio.Event()
         self._most_held = options.sample_rate * options.prebuffer_ms // 1000
         self._channels = 1
@@ -166,11 +166,10 @@ class Speaker(Sink[SpeakerOptions]):
 
     def why_not(self, action: str) -> str:
         """See `Stage.why_not`."""
-        return why_not(action, muted=self._muted)
+        return self._muted.why_not(action)
 
     def _set_muted(self, *, muted: bool) -> None:
-        if muted != self._muted:
-            self._muted = muted
+        if self._muted.set(muted=muted):
             self._fade()
             self.ctx.publish(SpeakerMuted() if muted else SpeakerUnmuted())
 

@@ -11,7 +11,7 @@ from rtpipe_plugins.sound.drift import DriftMeasured, in_words
 from rtpipe_plugins.sound.ramp import Fader
 from rtpipe_plugins.soundcard.device_watch import DeviceWatch
 from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
-from rtpipe_plugins.soundcard.muting import why_not
+from rtpipe_plugins.soundcard.muting import Muting
 from rtpipe_plugins.sources.mic.capture import Capture
 from rtpipe_plugins.sources.mic.options import MicOptions
 from rtpipe_plugins.sources.mic.timeline import Block, Timeline
@@ -123,7 +123,7 @@ class Mic(Source[MicOptions]):
             switched=lambda: None,  # the first block of another device tells
         )
         self._timeline = Timeline(options.sample_rate)
-        self._muted = options.mute
+        self._muted = Muting(ctx, at_first=options.mute)
         self._fader = Fader(0.0 if self._muted else 1.0, _FADE_MS)
         self._overruns = self._told = 0
         self._tell_overruns_at = self._tell_drift_at = 0.0
@@ -154,11 +154,10 @@ class Mic(Source[MicOptions]):
 
     def why_not(self, action: str) -> str:
         """See `Stage.why_not`."""
-        return why_not(action, muted=self._muted)
+        return self._muted.why_not(action)
 
     def _set_muted(self, *, muted: bool) -> None:
-        if muted != self._muted:
-            self._muted = muted
+        if self._muted.set(muted=muted):
             self._fader.target = 0.0 if muted else 1.0
             self.ctx.publish(MicMuted() if muted else MicUnmuted())
 

@@ -46,10 +46,13 @@ class Timeline:
         self._new_device()
 
     def _new_device(self) -> None:
+        self.drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
+        self._forget_samples()
+
+    def _forget_samples(self) -> None:
         from rtpipe_plugins.sound.stretcher import Stretcher
 
         self._stretcher = Stretcher(1)
-        self.drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
 
     @property
     def end_s(self) -> float:
@@ -62,6 +65,7 @@ class Timeline:
             self._began_at = at
         self._pts = max(self._pts, round((at - self._began_at) * self._rate))
         self.drift.jumped()
+        self._forget_samples()
 
     def joined(self, block: Block) -> tuple[int, Block | None]:
         """Let another device begin where the one before ended.
