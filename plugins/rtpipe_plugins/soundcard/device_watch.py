@@ -136,7 +136,7 @@ class DeviceWatch(Generic[S]):
         Raises:
             StageError: That is no name of a device, or the stage has no device any more.
         """
-        if not wanted.strip() or not wanted.removeprefix("pulse:").strip():
+        if not wanted.removeprefix("pulse:").strip():
             raise StageError("a device has a name", help="`rtpipe devices` prints what to paste")
         if len(wanted) > _LONGEST_NAME or not wanted.isprintable():
             raise StageError("no device has such a name", help="`rtpipe devices` prints names")

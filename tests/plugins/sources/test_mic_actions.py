@@ -362,10 +362,13 @@ def test_the_devices_that_could_be_used_are_listed(laptop: SoundDevice) -> None:
             ]
             laptop.devices = (*laptop.devices, ("Late", 1, 0))
             mic.bench.stage.devices()
+            await asyncio.sleep(0.1)
+            assert mic.bench.stage.devices()[-1]["name"] == "Late", (
+                "what was asked for looked again"
+            )
             mic.bench.stage.use("headset")
             await asyncio.sleep(0.5)
             rows = mic.bench.stage.devices()
             assert [row["device"] for row in rows if row["used"]] == [HEADSET]
-            assert rows[-1]["name"] == "Late"
 
     run_virtual(run())

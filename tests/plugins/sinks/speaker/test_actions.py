@@ -178,6 +178,24 @@ def test_another_device_plays_on_where_the_one_before_ended(
     run_virtual(run())
 
 
+def test_the_one_before_is_closed_when_it_has_played_what_it_had(laptop: SoundDevice) -> None:
+    async def run() -> None:
+        async with listening(laptop) as listener:
+            listener.plays = False
+            ears = Ears(laptop)
+            changed = asyncio.Event()
+            listener.bench.bus.subscribe("device.changed", lambda _: changed.set())
+            listener.stage.use("headset")
+            await changed.wait()
+            await asyncio.sleep(0.03)
+            assert [stream.state for stream in laptop.streams] == ["started", "started"]
+            await asyncio.sleep(0.05)
+            assert [stream.state for stream in laptop.streams] == ["closed", "started"]
+            ears.close()
+
+    run_virtual(run())
+
+
 def test_volume_and_mute_go_with_it_to_another_device(laptop: SoundDevice) -> None:
     async def run() -> None:
         async with listening(laptop) as listener:
