@@ -154,7 +154,7 @@ def test_another_microphone_is_heard_and_the_stream_goes_on(
     said = pipeline.said
     first, last = int(np.flatnonzero(said == 2000)[0]), int(np.flatnonzero(said == 1000)[-1])
     assert last < first, "nothing of the old one once the new one has begun"
-    assert first - last < 0.06 * RATE, "a fade, and the difference of what the two are late"
+    assert first - last <= 300, "5 ms of fade, and no gap"
     assert {level for level, _ in stretches(said)} == {1000, 2000}
     assert len(said) / RATE == pytest.approx(pipeline.ran_s, abs=0.1), "no time is lost"
     assert not {"device.lost", "stage.restarted", "mic.overran"} & set(pipeline.told)

@@ -154,29 +154,38 @@ def test_another_device_follows_without_a_gap_and_nothing_of_the_old_after_it(
     run_virtual(run())
 
 
-@pytest.mark.parametrize("late_s", [0.001, 0.09])
-def test_devices_that_are_late_each_in_its_own_way_are_put_in_their_time(
-    laptop: SoundDevice, late_s: float
+@pytest.mark.parametrize(
+    ("late_s", "phase_s", "missing_s"),
+    [
+        (0.09, 0.0, 0.0),
+        (0.03, 0.013, 0.0),
+        (0.03, 0.001, 0.0),
+        (0.001, 0.0, 0.029),  # what it heard before it was opened
+    ],
+)
+def test_of_devices_that_differ_in_how_late_they_are_each_sample_is_put_in_its_time(
+    laptop: SoundDevice, late_s: float, phase_s: float, missing_s: float
 ) -> None:
+    async def hear(number: int, late_s: float) -> None:
+        while True:
+            if len(laptop.streams) > number and laptop.streams[number].state == "started":
+                laptop.streams[number].hear(block(1000), late_s=late_s)
+            await asyncio.sleep(0.02)
+
     async def run() -> None:
         async with listening(laptop) as mic:
-
-            async def hear() -> None:
-                while True:
-                    await asyncio.sleep(0.02)
-                    for stream, late in zip(laptop.streams, (0.03, late_s), strict=False):
-                        if stream.state == "started":
-                            stream.hear(block(1000), late_s=late)
-
-            task = asyncio.create_task(hear())
+            first = asyncio.create_task(hear(0, 0.03))
+            await asyncio.sleep(phase_s)
+            second = asyncio.create_task(hear(1, late_s))
             await asyncio.sleep(0.5)
             mic.bench.stage.use("headset")
             await asyncio.sleep(1)
-            task.cancel()
+            first.cancel()
+            second.cancel()
             assert mic.bench.run.of_type("device.changed")
             assert_no_hole(mic)
             silent = np.count_nonzero(mic.samples == 0)
-            assert silent == (pytest.approx(0.029 * 48_000, abs=2) if late_s < 0.03 else 1)
+            assert silent == 1 + round(missing_s * 48_000), "the first of the fade, and that"
 
     run_virtual(run())
 

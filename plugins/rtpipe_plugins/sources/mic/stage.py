@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ _TELL_OVERRUNS_S = 1.0
 """A device that overruns does so with every block."""
 _OVERLAP_S = 0.01
 """How much of a block may have been given out as silence before; the jitter of its time."""
+_OVERLAPPING_MS = 200
+"""What is kept of a device that is to follow: by more no two differ in how late they are."""
 _FADE_MS = 5.0
 """Of muting: short, since who mutes wants to be unheard, but no click."""
 
@@ -120,7 +123,7 @@ class Mic(Source[MicOptions]):
             options.on_lost,
             open_stream=self._open_stream,
             changed=self._changed,
-            switched=lambda: None,  # the first block of another device tells
+            switched=self._switched,
         )
         self._timeline = Timeline(options.sample_rate)
         self._muted = Muting(ctx, at_first=options.mute)
@@ -130,6 +133,7 @@ class Mic(Source[MicOptions]):
         self._silenced = False
         most = _MOST_WAITING_MS // options.block_ms
         self._arrived: asyncio.Queue[Block | None] = asyncio.Queue(most)
+        self._ahead: deque[Block] = deque(maxlen=_OVERLAPPING_MS // options.block_ms + 1)
 
     @action
     def mute(self) -> None:
@@ -252,6 +256,13 @@ class Mic(Source[MicOptions]):
         self._forget_arrived()
         self._put(None)
 
+    def _switched(self) -> None:
+        """Go on with another device; what it heard before may close a gap."""
+        for block in self._ahead:
+            if block.device is self._watch.connection:
+                self._put(block)
+        self._ahead.clear()
+
     def _forget_arrived(self) -> None:
         while not self._arrived.empty():
             self._arrived.get_nowait()
@@ -270,9 +281,11 @@ class Mic(Source[MicOptions]):
     # -- in the loop's thread ----------------------------------------------------------------------
 
     def _take(self, block: Block, overruns: int) -> None:
-        if block.device is self._watch.connection:  # and not one that is yet to follow, or was
+        if block.device is self._watch.connection:
             self._overruns += overruns
             self._put(block)
+        else:  # one that is yet to follow, or was
+            self._ahead.append(block)
 
     def _put(self, block: Block | None) -> None:
         if self._arrived.full():
