@@ -144,7 +144,8 @@ async def _attend(slot: Slot, mailbox: Mailbox) -> None:
         subscriber = slot.stage
         assert isinstance(subscriber, Subscriber)
         try:
-            await subscriber.on_event(event)
+            if subscriber.hears:
+                await subscriber.on_event(event)
         except BaseException as error:
             if asked_to_end(error):
                 raise

@@ -112,7 +112,8 @@ class Pipeline:
         for route in self.spec.routes:
             at = None if route.subscriber is None else slot(route.subscriber)
             mailbox = None if at is None else self._subscribers.add(at)
-            connect(self.bus, route, self.perform, mailbox, self._publish_own)
+            if route.hears:
+                connect(self.bus, route, self.perform, mailbox, self._publish_own)
 
     # -- from outside ----------------------------------------------------------------------------
 
