@@ -282,5 +282,5 @@ def _matched(globs: Iterable[str], stages: Iterable[type[Stage[Any]]]) -> list[t
 
 def _is_text(name: str, events: Iterable[type[Event]]) -> bool:
     """Return whether a field is a text in every event that has it."""
-    types = {each.type for event in events for each in dataclasses.fields(event) if each.name == name}
-    return types in ({"str"}, {str})
+    fields = (each for event in events for each in dataclasses.fields(event))
+    return {each.type for each in fields if each.name == name} in ({"str"}, {str})

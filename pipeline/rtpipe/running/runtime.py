@@ -98,6 +98,7 @@ class Pipeline:
         )
         self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
         self._subscribers = Subscribers()
+        self._publishers = Subscribers()  # those that hear nothing
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
@@ -111,7 +112,8 @@ class Pipeline:
         self._replan()
         for route in self.spec.routes:
             at = None if route.subscriber is None else slot(route.subscriber)
-            mailbox = None if at is None else self._subscribers.add(at)
+            group = self._subscribers if route.hears else self._publishers
+            mailbox = None if at is None else group.add(at)
             if route.hears:
                 connect(self.bus, route, self.perform, mailbox, self._publish_own)
 
@@ -302,6 +304,7 @@ class Pipeline:
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
             await slot.open()
+        await self._publishers.open()  # what a button sets off, every stage can do now
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -361,6 +364,7 @@ class Pipeline:
     # -- closing ---------------------------------------------------------------------------------
 
     async def _close(self, reason: str) -> None:
+        await self._publishers.close()
         for slot in self._slots.values():
             await slot.close()
         self._wiring.tell_losses()
