@@ -1,4 +1,4 @@
-"""lines: what a program writes is told at once, bounded, and the program never outlives its stage."""
+"""lines: what a program writes is told at once, bounded; it never outlives its stage."""
 
 from __future__ import annotations
 
@@ -238,4 +238,3 @@ def test_a_line_that_comes_at_once_finds_every_stage_open() -> None:
     heard = asyncio.run(run())
     assert "route.failed" not in {event.type for event in heard}
     assert {event.source for event in heard if event.type == "lines.line"} == {"door", "window"}
-
