@@ -24,7 +24,7 @@ from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import slot_maker
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.routes import Subscribers, connect
+from rtpipe.running.routes import connect_all
 from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
 from rtpipe.running.tasks import run_stage
@@ -97,8 +97,6 @@ class Pipeline:
             on_replaced=self._replan,
         )
         self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
-        self._subscribers = Subscribers()
-        self._publishers = Subscribers()  # those that hear nothing
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
@@ -110,12 +108,9 @@ class Pipeline:
         self._error: RtpipeError | None = None
         self.plan: Plan
         self._replan()
-        for route in self.spec.routes:
-            at = None if route.subscriber is None else slot(route.subscriber)
-            group = self._subscribers if route.hears else self._publishers
-            mailbox = None if at is None else group.add(at)
-            if route.hears:
-                connect(self.bus, route, self.perform, mailbox, self._publish_own)
+        self._subscribers, self._publishers = connect_all(
+            self.bus, self.spec.routes, slot, self.perform, self._publish_own
+        )
 
     # -- from outside ----------------------------------------------------------------------------
 

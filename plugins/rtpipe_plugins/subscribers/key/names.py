@@ -61,7 +61,7 @@ _SENT = """
     5~=pageup 6~=pagedown 7~=home 8~=end 11~=f1 12~=f2 13~=f3 14~=f4 15~=f5 17~=f6 18~=f7 19~=f8
     20~=f9 21~=f10 23~=f11 24~=f12
 """
-_SEQUENCES = dict(pair.split("=") for pair in _SENT.split())
+_SEQUENCES = {sent: name for sent, _, name in (pair.partition("=") for pair in _SENT.split())}
 """What follows `ESC [` or `ESC O` in what a terminal sends, as xterm does."""
 
 

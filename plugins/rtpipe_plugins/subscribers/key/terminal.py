@@ -8,7 +8,7 @@ import os
 import re
 import termios
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtpipe import EnvironmentProblem, Finding
 from rtpipe_plugins.subscribers.key.keyboard import Stroke
@@ -33,7 +33,7 @@ class Terminal:
     def __init__(self) -> None:
         self.down: set[str] = set()  # it does not tell
         self._file: int | None = None
-        self._before: list[object] = []
+        self._before: Any = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def look(self) -> Iterator[Finding]:
