@@ -130,6 +130,13 @@ async def test_a_flood_is_counted_and_holds_nobody() -> None:
     assert longest < 0.5  # of many rounds; a pipe full of lines is a fraction of it
 
 
+async def test_what_was_left_out_is_told_at_the_end_at_last() -> None:
+    async with running(f"seq 1 12{GO_ON}", max_per_s=5) as heard:
+        assert [(await heard.next())["text"] for _ in range(5)] == ["1", "2", "3", "4", "5"]
+    left_out = await heard.next()
+    assert (left_out["type"], left_out["lines"], left_out["total"]) == ("lines.left_out", 7, 7)
+
+
 async def test_lines_keep_their_order_and_none_is_lost_below_the_bound() -> None:
     async with running(f"seq 1 1000{GO_ON}", max_per_s=1000) as heard:
         assert [(await heard.next())["text"] for _ in range(1000)] == [*map(str, range(1, 1001))]

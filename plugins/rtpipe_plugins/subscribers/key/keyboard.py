@@ -28,6 +28,7 @@ class Keyboard(Protocol):
 
     def look(self) -> Iterator[Finding]:
         """Yield what keeps it from being opened, as far as can be told without opening it."""
+        ...
 
     def open(self) -> int:
         """Open it; returns the file descriptor that is readable when there is something to read.
@@ -35,6 +36,7 @@ class Keyboard(Protocol):
         Raises:
             EnvironmentProblem: It is not there, or may not be read.
         """
+        ...
 
     def read(self) -> list[Stroke]:
         """Return what has happened.
@@ -42,6 +44,7 @@ class Keyboard(Protocol):
         Raises:
             OSError: It is gone.
         """
+        ...
 
     def close(self) -> None:
         """Let go of it; nothing where it is not open."""
