@@ -32,18 +32,21 @@ events:
     where: {key: "7"}
     do: blackhole.flush
 """
+SHELL = "import os, sys; os.login_tty(0); os.execvp('bash', ['bash', *sys.argv[1:]])"
 CHILD = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
 
 class Screen:
-    """A terminal, and `rtpipe run` as its foreground process."""
+    """A terminal, and `rtpipe run` or a shell as its foreground process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shell: bool = False) -> None:
         (folder / "desk.yaml").write_text(DESK)
         self._keyboard, self._screen = pty.openpty()
         self.before = termios.tcgetattr(self._screen)
         self.shown = ""
         run = [sys.executable, "-c", CHILD, "-m", "rtpipe", "run", "desk.yaml"]
+        if shell:
+            run = [sys.executable, "-c", SHELL, "--norc", "-i"]
         self.process = subprocess.Popen(
             run,
             cwd=folder,
@@ -57,13 +60,15 @@ class Screen:
     def press(self, keys: str) -> None:
         os.write(self._keyboard, keys.encode())
 
-    def until(self, text: str) -> None:
-        """Read what it writes until `text` stands there."""
+    def until(self, text: str, *, pressing: str = "") -> None:
+        """Read what it writes until `text` stands there; press keys until then."""
         end = time.monotonic() + SOON_S
         while text not in self.shown:
             left = end - time.monotonic()
             assert left > 0, f"{text!r} never came:\n{self.shown}"
-            if select.select([self._keyboard], [], [], left)[0]:
+            if pressing:
+                self.press(pressing)
+            if select.select([self._keyboard], [], [], 0.1 if pressing else left)[0]:
                 data = os.read(self._keyboard, 65_536).decode()
                 self.shown += re.sub(r"\x1b\[[\d;]*[mK]", "", data)
 
@@ -107,6 +112,33 @@ def test_a_second_signal_leaves_the_terminal_as_it_was_too(screen: Screen) -> No
         screen.process.send_signal(signal.SIGTERM)
     screen.process.wait(SOON_S)
     assert screen.modes() == screen.before
+
+
+@pytest.mark.slow
+def test_it_goes_on_after_ctrl_z_and_leaves_the_keys_to_the_shell_behind_it(tmp_path: Path) -> None:
+    screen = Screen(tmp_path, shell=True)
+    try:
+        screen.press(f"{sys.executable} -m rtpipe run desk.yaml\n")
+        screen.until("audio flows")
+        screen.press("\x1a")
+        screen.until("Stopped")
+        screen.press("fg\n")  # the terminal has the shell's modes now
+        screen.until("key: b is pressed", pressing="b")
+        screen.shown = ""
+        screen.press("\x1a")
+        screen.until("Stopped")
+        screen.press("bg\n")
+        screen.until("no more keys from terminal: rtpipe runs in the background")
+        screen.press("fg\n")
+        screen.until("keys come from terminal again")
+        screen.press("c")
+        screen.until("key: c is pressed")
+        screen.press("\x03")
+        screen.until("ended: SIGINT")
+        screen.press("stty -a\n")
+        screen.until(" icanon ")
+    finally:
+        screen.close()
 
 
 @pytest.mark.slow

@@ -87,6 +87,9 @@ class InputDevice:
             strokes += self._happened(type, code, value)
         return strokes
 
+    def keep(self) -> None:
+        """See `Keyboard.keep`: nobody changes it, and a read tells that it is gone."""
+
     def close(self) -> None:
         """See `Keyboard.close`."""
         if self._file is not None:

@@ -46,5 +46,13 @@ class Keyboard(Protocol):
         """
         ...
 
+    def keep(self) -> None:
+        """Set right what others have changed of it; called now and then.
+
+        Raises:
+            OSError: It is gone.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of it; nothing where it is not open."""

@@ -17,7 +17,6 @@ from rtpipe import (
     Options,
     StageContext,
     Subscriber,
-    reason_of,
 )
 from rtpipe_plugins.subscribers.key.input_device import InputDevice
 from rtpipe_plugins.subscribers.key.keyboard import Stroke
@@ -137,7 +136,7 @@ class Key(Subscriber[KeyOptions]):
         super().__init__(options, ctx)
         self._keyboard = _keyboard(options)
         self._file: int | None = None
-        self._waiting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Open the device.
@@ -146,14 +145,15 @@ class Key(Subscriber[KeyOptions]):
             EnvironmentProblem: It is not there, or may not be read.
         """
         self._listen()
+        self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
         """Let go of the device."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
             with suppress(asyncio.CancelledError):
-                await self._waiting
-            self._waiting = None
+                await self._watching
+            self._watching = None
         self._leave()
 
     def _listen(self) -> None:
@@ -183,16 +183,20 @@ class Key(Subscriber[KeyOptions]):
         self._leave()
         for key in sorted(self._keyboard.down):
             self._tell(Stroke(key, down=False))
-        self.ctx.publish(KeyLost(device=self.options.device, reason=reason_of(error)))
-        self._waiting = asyncio.create_task(self._await_return())
+        self.ctx.publish(KeyLost(device=self.options.device, reason=f"{error.strerror}"))
 
-    async def _await_return(self) -> None:
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
+            if self._file is not None:
+                try:
+                    self._keyboard.keep()
+                except OSError as error:
+                    self._lost(error)
+                continue
             with suppress(EnvironmentProblem):
                 self._listen()
                 self.ctx.publish(KeyFound(device=self.options.device))
-                return
 
 
 def _keyboard(options: KeyOptions) -> Keyboard:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TERMINAL = "/dev/tty"
 _LOCAL = 3
 """Where the local modes stand in what `tcgetattr` returns."""
+_BY_LINE = termios.ICANON | termios.ECHO
 _SENT = re.compile(r"\x1b(?:\[|O)([0-9;]*[A-Za-z~])|.", re.DOTALL)
 """A key's sequence, or a character."""
 
@@ -46,19 +47,21 @@ class Terminal:
     def open(self) -> int:
         """See `Keyboard.open`."""
         file = _opened()
-        self._before = termios.tcgetattr(file)
-        modes = termios.tcgetattr(file)
-        modes[_LOCAL] &= ~(termios.ICANON | termios.ECHO)
-        termios.tcsetattr(file, termios.TCSANOW, modes)
-        self._file = file
+        try:
+            self._before = termios.tcgetattr(file)
+            self._file = file
+            self.keep()
+        except (OSError, termios.error) as error:  # it went away meanwhile
+            self._file = None
+            os.close(file)
+            raise EnvironmentProblem(f"the terminal is gone: {error}") from None
         self._decoder.reset()
         return file
 
     def read(self) -> list[Stroke]:
         """See `Keyboard.read`."""
         assert self._file is not None
-        if not _in_foreground(self._file):  # what is typed is the shell's; to read it would stop us
-            raise OSError(errno.EIO, "runs in the background now")
+        _must_be_ours(self._file)
         try:
             data = os.read(self._file, 1024)
         except BlockingIOError:
@@ -70,6 +73,18 @@ class Terminal:
             name = name_of_sequence(sent[1]) if sent[1] else name_of_character(sent[0])
             strokes += [Stroke(name, down=True)] if name is not None else []
         return strokes
+
+    def keep(self) -> None:
+        """See `Keyboard.keep`: after Ctrl-Z and `fg` the terminal has the shell's modes."""
+        assert self._file is not None
+        _must_be_ours(self._file)
+        try:
+            modes = termios.tcgetattr(self._file)
+            if modes[_LOCAL] & _BY_LINE:
+                modes[_LOCAL] &= ~_BY_LINE
+                termios.tcsetattr(self._file, termios.TCSANOW, modes)
+        except termios.error as error:
+            raise OSError(*error.args) from None
 
     def close(self) -> None:
         """Leave the terminal as it was; what was typed and not read is forgotten."""
@@ -103,6 +118,12 @@ def _opened() -> int:
             help="run it without `&`, or bring it back with `fg`",
         )
     return file
+
+
+def _must_be_ours(file: int) -> None:
+    """Raise OSError where the terminal is the shell's: the kernel would stop us for touching it."""
+    if not _in_foreground(file):
+        raise OSError(errno.EIO, "rtpipe runs in the background")
 
 
 def _in_foreground(file: int) -> bool:
