@@ -158,8 +158,8 @@ class Realtime(Peer[RealtimeOptions]):
             call.carry_out(conversation.elapsed(audio.duration_ms(frame)))
             for passed in conversation.listen(frame):
                 heard = self._guard(passed)
-                self._meter.arrived(heard, incoming.kept_s)
                 self._turns.given_out(heard)
+                self._meter.arrived(heard, incoming.kept_s)
                 timeline.place(heard)
                 await send(heard)
 
