@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import Event, Importance
 from rtpipe.events import (
     TurnAnswerCut,
+    TurnAnswerHeard,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnUserStarted,
@@ -56,6 +57,27 @@ class ServerFailure(ServerEvent):
         error = self.data.get("error")
         said = plain_values(error if isinstance(error, dict) else self.data)
         return f"the server reports {said}" if self.type == "error" else f"{self.type} {said}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeCalling(Event):
+    """A call is being placed.
+
+    Attributes:
+        attempt: How often it will then have been tried: 1 for the first call, or after a loss.
+        timeout_s: How long that may take.
+        host: The server.
+    """
+
+    type: str = "realtime.calling"
+    attempt: int
+    timeout_s: float
+    host: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        which = f" (attempt {self.attempt})" if self.attempt > 1 else ""
+        return f"calling {self.host}{which}, for at most {self.timeout_s:.3g} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +343,53 @@ class UserTranscript(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserDelta(Event):
+    """Further words of what the visitor says, as they become known; not every server tells them.
+
+    Those of one `item_id`, joined, are the text so far; at most ten come a second. The whole comes
+    as `transcript.user`, after which there are none, and counts where it differs.
+    """
+
+    importance = Importance.DETAIL
+    speaker = "visitor"
+    type: str = "transcript_delta.user"
+    delta: str
+    item_id: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return self.delta
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssistantDelta(Event):
+    """Further words of an answer, as they are generated: before they are heard.
+
+    Those of one `item_id`, joined, are the text so far; at most ten come a second. The whole comes
+    as `transcript.assistant`, after which there are none, and counts where it differs.
+
+    Attributes:
+        delta: The words.
+        item_id: The line that they belong to.
+        response_id: The answer that it belongs to.
+        audio_ms: How much of the answer's sound had come before them; None where the server does
+            not tell, as over WebRTC.
+    """
+
+    importance = Importance.DETAIL
+    speaker = "model"
+    type: str = "transcript_delta.assistant"
+    delta: str
+    item_id: str
+    response_id: str
+    audio_ms: float | None = None
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return self.delta
+
+
+@dataclass(frozen=True, kw_only=True)
 class AssistantTranscript(Event):
     """What the model said; published when its sound has been played or was cut off.
 
@@ -356,6 +425,7 @@ class AssistantTranscript(Event):
 
 OWN_EVENTS: tuple[type[Event], ...] = (
     RealtimeAnswerGivenUp,
+    RealtimeCalling,
     RealtimeConnected,
     RealtimeDisconnected,
     RealtimeEventInvalid,
@@ -373,7 +443,10 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnAnswerCut,
+    TurnAnswerHeard,
+    UserDelta,
     UserTranscript,
+    AssistantDelta,
     AssistantTranscript,
     *TOOL_EVENTS,
 )
