@@ -93,7 +93,7 @@ class Pipeline:
             self.clock,
             tap=self._tap,
             flush_after=lambda stage: self._flush(stage, graph.downstream(stage)[1:]),
-            published_after=lambda stage, type: self.plan.published_after(stage, type),
+            published_after=lambda id, event: self.plan.published_after(id, event),  # noqa: PLW0108, A006 - the plan of then
             on_failure=self._on_failure,
             on_replaced=self._replan,
         )

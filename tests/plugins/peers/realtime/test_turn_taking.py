@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from rtpipe import Bus, Clock, StageContext, audio
 from rtpipe.events import TurnAnswerCut, TurnAnswerStopped
 from rtpipe.testing import run_virtual
+from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, UserSpeaks
 from rtpipe_plugins.peers.realtime.loudspeaker_position import (
     LoudspeakerPosition,
 )
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
+from rtpipe_plugins.peers.realtime.words_heard import WordsHeard
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted
 
 SLOT_S = 0.02
@@ -30,11 +32,17 @@ class Call:
     def __init__(self) -> None:
         bus = Bus()
         self.events: list[Any] = []
-        bus.subscribe("*", self.events.append)
+        self.progress: list[Any] = []
+        bus.subscribe("*", self._take)
         self.ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe)
         self.loudspeaker = LoudspeakerPosition()
         self.silent: list[str] = []
-        self.turns = TurnTaking(self.ctx, self.loudspeaker, self.silent.append)
+        self.words = WordsHeard()
+        heard = AnswerHeard(self.ctx, self.loudspeaker, self.words)
+        self.turns = TurnTaking(self.ctx, heard, self.silent.append)
+
+    def _take(self, event: Any) -> None:
+        (self.progress if event.type == "turn.answer_heard" else self.events).append(event)
 
     async def speak(self, seconds: float, response_id: str = "resp_1", peak: int = 8000) -> None:
         """Give out an answer's frames at the pace of speech."""

@@ -14,7 +14,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import how_it_ended
 from rtpipe_plugins.peers.realtime.dialects.openai.session import fatal
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES
-from rtpipe_plugins.peers.realtime.events import (
+from rtpipe_plugins.peers.realtime.response_events import (
     RealtimeResponseCancelled,
     RealtimeResponseFailed,
     RealtimeResponseIncomplete,

@@ -110,6 +110,11 @@ class TurnDetection:
         """Whether the next turn that is committed was ended by us."""
         return bool(self._own_commits)
 
+    @property
+    def down(self) -> bool:
+        """Whether a push-to-talk key is down."""
+        return self._pressed
+
     def pressed(self) -> None:
         """A push-to-talk key goes down."""
         self._pressed = True
