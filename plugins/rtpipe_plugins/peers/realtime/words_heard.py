@@ -1,13 +1,12 @@
 """Words heard: how many of an answer's characters were spoken in so much of its sound; an estimate.
 
-No protocol tells the place of a word in the sound. Where the sound comes in events (WebSocket),
-words and sound come by turns, and so it is known how much sound there was before a word: a server
-may be ahead with either. Where it does not (WebRTC), there is only how fast this voice has spoken.
+No protocol tells the place of a word in the sound: they are counted off at the speed at which this
+voice has spoken so far. Where the sound comes in events (WebSocket), words and sound come by turns,
+the words ahead: those that had not come with so much sound are not in it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from rtpipe import Recent
@@ -16,7 +15,6 @@ USUAL_RATE = 15.0
 """Characters a second: 150 words a minute."""
 _LONG_ENOUGH_MS = 2000.0
 _REMEMBERED = 64  # answers
-_TOO_FAST = 2.0  # times the voice's rate: the words were ahead of their sound
 
 
 @dataclass(slots=True)
@@ -25,11 +23,11 @@ class _Text:
 
     Attributes:
         chars: How long it is.
-        places: Before which (ms of the sound, characters) a piece of it came, both rising.
+        places: What had come when a piece of it came: ms of the sound, characters; both rising.
     """
 
     chars: int = 0
-    places: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
+    places: list[tuple[float, int]] = field(default_factory=list)
 
 
 class WordsHeard:
@@ -52,7 +50,7 @@ class WordsHeard:
         text = self._texts.get(response_id)
         if text is None:
             text = self._texts[response_id] = _Text()
-        if audio_ms is not None and audio_ms > text.places[-1][0]:
+        if audio_ms is not None:
             text.places.append((audio_ms, text.chars))
         text.chars += len(delta)
 
@@ -66,15 +64,8 @@ class WordsHeard:
         text = self._texts.get(response_id)
         if text is None:
             return 0
-        behind = bisect_right(text.places, heard_ms, key=lambda place: place[0])
-        begin_ms, begin_chars = text.places[behind - 1]
-        per_ms = self.rate / 1000
-        if behind < len(text.places):
-            end_ms, end_chars = text.places[behind]
-            per_ms = (end_chars - begin_chars) / (end_ms - begin_ms)
-        spoken = begin_chars + (heard_ms - begin_ms) * per_ms
-        believable = _TOO_FAST * self.rate * heard_ms / 1000
-        return min(int(spoken), int(believable), text.chars)
+        at_most = next((chars for ms, chars in text.places if ms > heard_ms), text.chars)
+        return min(int(self.rate * heard_ms / 1000), at_most)
 
     def heard_whole(self, response_id: str, sound_ms: float) -> None:
         """Take note that all of an answer's text was spoken in `sound_ms`."""
