@@ -110,6 +110,7 @@ class Top(App[None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
     CSS = """
     Screen { background: ansi_default; layers: below above; }
     Canvas { layer: below; }
