@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
@@ -137,7 +140,6 @@ class Top(App[None]):
         self._chosen = ""
         self._asks = ""
         self._devices: list[dict[str, Any]] = []
-        self._factor = 1.0
         self._canvas = Canvas()
         self._input = Input()
 
@@ -148,6 +150,9 @@ class Top(App[None]):
 
     def on_mount(self) -> None:
         """Begin."""
+        with suppress(NotImplementedError, RuntimeError):  # only the main thread hears signals
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self.exit)
         if self._name is None:
             self._look_around()
             self.set_interval(_LOOKS_S, self._look_around)
@@ -173,9 +178,7 @@ class Top(App[None]):
         width, height = self.size
         if self._name is None:
             ascii = self.look.ascii
-            self._canvas.show(
-                choose.listed(self._runs, self._chosen, width, height, ascii=ascii)
-            )
+            self._canvas.show(choose.listed(self._runs, self._chosen, width, height, ascii=ascii))
             return
         if self._follower is None:  # it has a size before it has begun
             return
@@ -289,35 +292,39 @@ class Top(App[None]):
         match key:
             case "?":
                 look.keys = not look.keys
-                return
             case "w":
                 look.warnings = not look.warnings
-                return
             case "p":
                 look.held = [*self.state.events] if look.held is None else None
-                return
             case "/":
                 self._ask("match", look.match)
-                return
             case "enter":
-                return
-        known = keys(self.state, look.selected, talking=look.talking, listener=look.listener)
-        does = known["+−" if key in {"+", "-"} else key]
+                pass
+            case _:
+                known = keys(
+                    self.state, look.selected, talking=look.talking, listener=look.listener
+                )
+                self._do(known["+−" if key in {"+", "-"} else key], key)
+
+    def _do(self, does: Key, key: str) -> None:
+        """Do what a key does to the pipeline, or say why not."""
         if does.why_not:
             self.say(f"{does.label}: {does.why_not}", trouble=True)
-        elif key == "s":
-            self._ask("say")
-        elif key == "l":
-            self._listen(does)
-        elif key == "d":
-            self._act(does.stage, "devices", [], self._offer)
-        elif key in {"+", "-"}:
-            step = _VOLUME_STEP if key == "+" else -_VOLUME_STEP
-            self._act(does.stage, "volume", [self._volume(does.stage, step)])
-        else:
-            self._act(does.stage, does.action, [])
-            if key == "space":
-                look.talking = not look.talking
+            return
+        match key:
+            case "s":
+                self._ask("say")
+            case "l":
+                self._listen(does)
+            case "d":
+                self._act(does.stage, "devices", [], self._offer)
+            case "+" | "-":
+                step = _VOLUME_STEP if key == "+" else -_VOLUME_STEP
+                self._act(does.stage, "volume", [self._volume(does.stage, step)])
+            case _:
+                self._act(does.stage, does.action, [])
+                if key == "space":
+                    self.look.talking = not self.look.talking
 
     def _volume(self, stage: str, step: float) -> float:
         """Return the next volume: from what the gauge says, else from what the file says."""

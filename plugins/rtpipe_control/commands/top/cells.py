@@ -13,10 +13,10 @@ _WIDTHS_DIFFER = {"\ufe0e", "\ufe0f"}
 """Variation selectors: terminals do not agree how wide the character before them becomes."""
 _ASCII = str.maketrans(
     {
-        **dict.fromkeys("█▇▆▅▄▃", "#"),
+        **dict.fromkeys("█▇▆▅▄▃▌", "#"),
         **dict.fromkeys("▂▁·", "."),
         **dict.fromkeys("─▔", "-"),
-        **dict.fromkeys("│▏", "|"),
+        **dict.fromkeys("│┊", "|"),
         **dict.fromkeys("╱", "/"),
         **dict.fromkeys("▒", "="),
         **dict.fromkeys("░", ":"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from rtpipe import RtpipeError
 from rtpipe_control import sockets
 from rtpipe_control.client import Client
 from rtpipe_control.commands.top import words
-from rtpipe_control.commands.top.cells import Span, apart, cell_len, clean, clip, cut, fit, in_ascii
+from rtpipe_control.commands.top.cells import Span, apart, clean, clip, cut, fit, in_ascii
 
 if TYPE_CHECKING:
     from rtpipe_control.commands.top.cells import Line

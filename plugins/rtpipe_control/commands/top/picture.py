@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from rtpipe_control.commands.top import table, talk, words
 from rtpipe_control.commands.top.cells import (
     Line,
     Span,
     apart,
-    cell_len,
     clean,
     clip,
     cut,
@@ -113,8 +114,10 @@ def header(state: State, look: Look, width: int) -> Line:
     if stand_ins:
         right.insert(0, f"{stand_ins} stand-in{'s' if stand_ins > 1 else ''}    ")
     room = width - width_of(tuple(left))
-    while right and sum(map(cell_len, right)) + 2 > room:
-        right.pop()
+    if sum(map(cell_len, right)) + cell_len(_short(why, 40)) + 4 > room:
+        right = right[-1:]  # the stand-ins have their mark below
+    if sum(map(cell_len, right)) + 2 > room:
+        right = []
     end = Span("".join(right), "")
     room -= cell_len(end.text) + 4
     if room >= 12:
@@ -126,7 +129,11 @@ def _sentence(state: State, look: Look) -> tuple[str, str, str]:
     if state.ended and state.gone:
         return "THE PIPELINE HAS ENDED", "as soon as it runs again it is shown", ""
     if state.gone:
-        return f"NO NEWS FOR {state.quiet_s:.0f} S", "the pipeline is gone; it is looked for", "fault"
+        return (
+            f"NO NEWS FOR {state.quiet_s:.0f} S",
+            "the pipeline is gone; it is looked for",
+            "fault",
+        )
     if state.quiet_s > QUIET_S:
         return f"NO NEWS FOR {state.quiet_s:.0f} S", "the pipeline does not answer", "fault"
     text = clean(state.condition["text"]).rstrip(".").upper()
@@ -146,9 +153,7 @@ def _short(why: str, room: int) -> str:
 # -- the whole -----------------------------------------------------------------------------------
 
 
-def _whole(
-    state: State, look: Look, found: dict[str, Key], width: int, height: int
-) -> list[Line]:
+def _whole(state: State, look: Look, found: dict[str, Key], width: int, height: int) -> list[Line]:
     devices = not found["d"].why_not
     columns = table.Columns.of(state, width)
     blocks = {
@@ -240,7 +245,9 @@ def _stages(
     kept = [line for id, block in blocks.items() if id in shown for line in block]
     well = sum(1 for id in blocks if id not in shown and id not in ill)
     hidden = len(blocks) - len(shown) - well
-    told = ", ".join(filter(None, (f"+ {well} well" if well else "", f"↓ {hidden} more" if hidden else "")))
+    told = ", ".join(
+        filter(None, (f"+ {well} well" if well else "", f"↓ {hidden} more" if hidden else ""))
+    )
     return [*head, *kept, *([(Span(f" {told}", "dim"),)] if told else [])]
 
 
@@ -258,11 +265,8 @@ def _middle(
     else:
         left = talk.waits(state, plan.waits, left_width)
         if left:
-            left += rule if not pane else [(), (Span(" SAID", "dim"),)]
-        if pane and rule and left:
-            left = left[: rows]
-        said = talk.said(state, max(rows - len(left), 0), left_width)
-        left += [*([(Span("─" * left_width, "dim"),)] if False else []), *said]
+            left += [(), (Span(" SAID", "dim"),)] if pane else rule
+        left += talk.said(state, max(rows - len(left), 0), left_width)
     left = left[:rows]
     if not pane:
         return [*rule, *left]
@@ -286,10 +290,16 @@ def _call_parts(state: State) -> list[str]:
         return []
     since = state.facts.get((peer["id"], "call"))
     media = state.facts.get((peer["id"], "media"))
-    parts = ["no call"] if since is None else [f"CALL {words.clock(state.now - since).partition('.')[0]}"]
+    parts = (
+        ["no call"]
+        if since is None
+        else [f"CALL {words.clock(state.now - since).partition('.')[0]}"]
+    )
     if since is None or media is None:
         return parts
-    parts.append(f"round trip {media['rtt_ms']:.1f} ms" if media["rtt_ms"] is not None else "round trip –")
+    parts.append(
+        f"round trip {media['rtt_ms']:.1f} ms" if media["rtt_ms"] is not None else "round trip –"
+    )
     parts.append(f"packets lost {media['packets_lost']} of {media['packets_received']}")
     parts.append(f"concealed {media['concealed_ms']:.0f} ms")
     parts.append(f"jitter {media['jitter_ms']:.1f} ms")
@@ -338,11 +348,11 @@ def _most_warnings(state: State, look: Look, width: int, height: int) -> int:
     return min(len(state.warnings), 3 if width >= _WIDE and height >= _STRIP_FROM_ROWS else 1)
 
 
-def _warning(event: dict[str, Any]) -> Line:
+def _warning(state: State, event: dict[str, Any]) -> Line:
     return (
         Span(" ! "),
         Span(f"{words.clock(event['at'])} ", "dim"),
-        Span(f"{clean(event['source'])}: {clean(event['line'])}"),
+        Span(f"{clean(event['source'])}: {words.warning(state, event)}"),
     )
 
 
@@ -357,7 +367,7 @@ def _bottom(
         line = Span(f" {'✕ ' if trouble else ''}{clean(text)}", "fault" if trouble else "")
         lines.append((line,))
         shown = shown[1:] if len(shown) > 1 else []
-    lines += [_warning(event) for event in shown]
+    lines += [_warning(state, event) for event in shown]
     hidden = len(state.warnings) - len(shown)
     if shown and hidden and not look.warnings and not text:
         count = f" {len(shown)} of {len(state.warnings)}  w "
@@ -367,7 +377,7 @@ def _bottom(
 
 def _keys(found: dict[str, Key], width: int) -> Line:
     """Return the keys that fit; those that do nothing now are grey."""
-    shown = [key for key in _FIRST if key not in {"w"}]
+    shown = [key for key in _FIRST if key != "w"]
     if width < _WIDE:
         shown = [key for key in shown if key not in {"p", "/"}]
 
@@ -384,9 +394,7 @@ def _keys(found: dict[str, Key], width: int) -> Line:
     return line(shown)
 
 
-def _small(
-    state: State, look: Look, found: dict[str, Key], width: int, height: int
-) -> list[Line]:
+def _small(state: State, look: Look, found: dict[str, Key], width: int, height: int) -> list[Line]:
     """Return line 1, what is wrong, the keys: there is always room for that."""
     lines = [header(state, look, width)]
     for id in state.stages:
@@ -405,9 +413,7 @@ def _without(state: State, width: int) -> list[Line]:
     return [(Span(cut(f" {text}", width)),), (Span(" q quit"),)]
 
 
-def _help(
-    state: State, look: Look, found: dict[str, Key], width: int, height: int
-) -> list[Line]:
+def _help(state: State, look: Look, found: dict[str, Key], width: int, height: int) -> list[Line]:
     """Return what each key does, and why one does nothing."""
     lines: list[Line] = [header(state, look, width)]
     if height >= len(found) + 4:
@@ -429,19 +435,36 @@ def _inspector(state: State, id: str, width: int, rows: int) -> list[Line]:
     stage = state.stages[id]
     asked = stage["wanted"]["stage"] if stage["wanted"] else ""
     lines: list[Line] = [
-        (Span(f" {clean(id)}", "bold"), Span(f"  {clean(stage['kind'])}: {clean(stage['summary'])}"))
+        (
+            Span(f" {clean(id)}", "bold"),
+            Span(f"  {clean(stage['kind'])}: {clean(stage['summary'])}"),
+        )
     ]
     if asked:
-        lines.append((Span(" asked for  ", "dim"), Span(clean(asked))))
-    spans: list[Span] = [Span(" actions  ", "dim")]
-    for action in stage["actions"]:
-        refused = stage["why_not"].get(action["name"])
-        spans += [Span(clean(action["name"]), "dim" if refused else ""), Span("  ")]
-    lines.append(tuple(spans))
-    options = [f"{name} {value}" for name, value in stage["options"].items() if value not in (None, [], {})]
-    lines.append((Span(" options  ", "dim"), Span(clean("  ".join(options)))))
+        lines.append((Span(" asked for ", "dim"), Span(clean(asked))))
+    actions = [
+        Span(clean(each["name"]), "dim" if stage["why_not"].get(each["name"]) else "")
+        for each in stage["actions"]
+    ]
+    options = [
+        Span(clean(f"{name} {value}"))
+        for name, value in stage["options"].items()
+        if value not in (None, [], {})
+    ]
+    lines += _flowing("actions", actions, width)
+    lines += _flowing("options", options, width)[: max(1, rows // 3)]
     own = [event for event in state.events if event["source"] == id]
     for event in own[-max(0, rows - len(lines)) :] if rows > len(lines) else []:
         text = talk.event_text(event, width - 11)
         lines.append((Span(f" {fit(words.clock(event['at']), 9)}", "dim"), Span(text)))
     return [(line if width_of(line) <= width else clip(line, width)) for line in lines]
+
+
+def _flowing(title: str, words: Sequence[Span], width: int) -> list[Line]:
+    """Return `words` in as many rows as they need, beside a title."""
+    rows: list[list[Span]] = [[Span(f" {title:9} ", "dim")]]
+    for word in words:
+        if len(rows[-1]) > 1 and width_of(tuple(rows[-1])) + cell_len(word.text) > width:
+            rows.append([Span(" " * 11)])
+        rows[-1] += [word, Span("  ")]
+    return [tuple(row) for row in rows]

@@ -66,6 +66,8 @@ class State:
     Attributes:
         about: The last snapshot without what changes.
         stages: What changes of each, by id, with `id`, `family`, `inputs`, `options`, `actions`.
+        asked: When the visitor last stopped speaking.
+        answers: By answer, what `asked` was, and when it began.
         quiet_s: For how long nothing has come; set by who has a clock.
         gone: Why there is no connection; "" while there is one.
         ended: Whether it has said that it is over.
@@ -91,8 +93,8 @@ class State:
     quiet_s: float = 0.0
     gone: str = ""
     ended: bool = False
-    _asked: float | None = None
-    _answers: dict[str, tuple[float, float]] = field(default_factory=dict)
+    asked: float | None = None
+    answers: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def take(self, name: str, data: Any) -> None:
         """Take note of a message of the surface."""
@@ -196,11 +198,12 @@ class State:
         if learn is not None:
             learn(self, event)
 
-    def _line(self, event: dict[str, Any], speaker: str) -> Said:
+    def line_of(self, event: dict[str, Any], speaker: str) -> Said:
+        """Return the line that an event is about; a new one where there is none."""
         id = f"{event.get('item_id') or event['at']}"
         if id not in self.said:
             response = f"{event.get('response_id') or ''}"
-            at = self._answers.get(response, (0.0, event["at"]))[1]
+            at = self.answers.get(response, (0.0, event["at"]))[1]
             self.said[id] = Said(id, speaker, at, response=response)
             if len(self.said) > _MOST_SAID:
                 del self.said[next(iter(self.said))]
@@ -209,25 +212,25 @@ class State:
 
 def _piece(state: State, event: dict[str, Any]) -> None:
     speaker = "desk" if event["type"].endswith("assistant") else "visitor"
-    line = state._line(event, speaker)
+    line = state.line_of(event, speaker)
     if not line.whole:
         line.text += f"{event['delta']}"
 
 
 def _text(state: State, event: dict[str, Any]) -> None:
     speaker = "desk" if event["type"].endswith("assistant") else "visitor"
-    line = state._line(event, speaker)
+    line = state.line_of(event, speaker)
     line.text, line.whole = f"{event['text']}", True
     line.cut = bool(event.get("interrupted"))
 
 
 def _user_stopped(state: State, event: dict[str, Any]) -> None:
-    state._asked = event["at"]
+    state.asked = event["at"]
 
 
 def _answer_started(state: State, event: dict[str, Any]) -> None:
-    asked = event["at"] if state._asked is None else state._asked
-    state._answers[event["response_id"]] = (asked, event["at"])
+    asked = event["at"] if state.asked is None else state.asked
+    state.answers[event["response_id"]] = (asked, event["at"])
 
 
 def _heard(state: State, event: dict[str, Any]) -> None:
@@ -236,7 +239,7 @@ def _heard(state: State, event: dict[str, Any]) -> None:
 
 
 def _waited(state: State, event: dict[str, Any]) -> None:
-    at, _ = state._answers.get(event["response_id"], (event["at"], 0.0))
+    at, _ = state.answers.get(event["response_id"], (event["at"], 0.0))
     parts = {part: float(event.get(f"{part}_ms") or 0.0) for part in PARTS}
     state.waits.append(Wait(at, float(event["total_ms"]), parts))
     del state.waits[:-_MOST_SAID]

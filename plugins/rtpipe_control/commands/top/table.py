@@ -1,12 +1,14 @@
-"""The table of stages: what each does now, gives out, has waiting, has lost, and costs."""
+"""The table of stages: what each does now, gives out, has waiting, and has lost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from rtpipe_control.commands.top import words
-from rtpipe_control.commands.top.cells import Span, cell_len, clean, cut, fit
+from rtpipe_control.commands.top.cells import Span, clean, cut, fit
 
 if TYPE_CHECKING:
     from rtpipe_control.commands.top.cells import Line
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 FLOOR_DB = 60.0
 _MARK_DB = -20.0
 _TROUBLE = {"✕"}
-_LOST, _CPU, _NUMBER = 7, 7, 5
+_LOST, _NUMBER = 7, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,6 @@ class Columns:
     bar: int
     number: int
     queue: int
-    cpu: int
 
     @classmethod
     def of(cls, state: State, width: int) -> Columns:
@@ -42,9 +43,6 @@ class Columns:
         left -= number
         bar = _grant(left, 19)
         left -= bar
-        measured = any(stage.get("cpu") is not None for stage in state.stages.values())
-        cpu = _grant(left, _CPU) if measured else 0
-        left -= cpu
         now = 8 + min(max(left, 0), 12 if width >= 100 else 11)
         left -= now - 8
         why = _grant(left, 16)
@@ -53,7 +51,9 @@ class Columns:
             more = min(max(left, 0), 12)
             bar, left = bar + more, left - more
             why += min(max(left, 0), 24)
-        return cls(id, now, why, bar, number, queue, cpu)
+        elif bar:
+            bar += min(max(left, 0), 12)
+        return cls(id, now, why, bar, number, queue)
 
 
 def _grant(left: int, wanted: int) -> int:
@@ -68,14 +68,12 @@ def head(columns: Columns) -> Line:
     if columns.bar:
         parts.append(_scale(columns.bar - 1) + " ")
     if columns.number:
-        parts.append(fit("dB", columns.number, right=True) if columns.bar else " dB  ")
+        parts.append("peak ")
     if columns.queue > 2:
         parts.append(fit("QUEUE ms", columns.queue, right=True))
     elif columns.queue:
         parts.append("  ")
     parts.append(fit("LOST", _LOST, right=True))
-    if columns.cpu:
-        parts.append(fit("CPU %", columns.cpu, right=True))
     return (Span("".join(parts), "dim"),)
 
 
@@ -104,9 +102,6 @@ def rows(state: State, id: str, columns: Columns, *, selected: bool, devices: bo
     row += _level(state, id, columns)
     row += _queue(state, id, columns)
     row.append(_lost(state, id))
-    if columns.cpu:
-        cpu = state.stages[id].get("cpu")
-        row.append(Span(fit("–" if cpu is None else f"{cpu:.1f}", columns.cpu, right=True)))
     found = [tuple(row)]
     help = words.remedy(state, id, key=devices)
     if help:
@@ -168,7 +163,8 @@ def _level(state: State, id: str, columns: Columns) -> list[Span]:
     if level is None:
         return [Span(fit("–", columns.bar + columns.number), "dim")]
     rms, peak = level
-    number = fit(f"{peak:.0f}".replace("-", "−") if peak > -FLOOR_DB else "", columns.number - 1, right=True)
+    number = f"{peak:.0f}".replace("-", "−") if peak > -FLOOR_DB else ""
+    number = fit(number, columns.number - 1, right=True)
     return [*_bar(rms, peak, size, _owner(state, id)), Span(blank + number + " ", _hot(peak))]
 
 
@@ -192,21 +188,27 @@ def _owner(state: State, id: str) -> str:
 
 
 def _bar(rms: float, peak: float, size: int, style: str) -> list[Span]:
+    """Return the RMS as a bar, the peak as a tick, −20 dB as a mark, and silence as dots."""
     if not size:
         return []
-    full = _cell(rms, size)
-    top = min(size - 1, _cell(peak, size))
-    mark = _cell(_MARK_DB, size)
-    rest = ["·"] * (size - full)
-    if mark >= full:
-        rest[mark - full] = "▏" if rms > -FLOOR_DB else "·"
-    if peak > -FLOOR_DB and top >= full:
-        rest[top - full] = "│"
-    return [Span("█" * full, style), Span("".join(rest), "dim")]
+    halves = max(0, min(2 * size, round((FLOOR_DB + rms) / FLOOR_DB * 2 * size)))
+    full = "█" * (halves // 2) + "▌" * (halves % 2)
+    spans = [Span(full, style)]
+    if peak <= -FLOOR_DB:
+        return [*spans, Span("·" * (size - len(full)), "dim")]
+    mark, top = _cell(_MARK_DB, size), _cell(peak, size)
+    for at in range(len(full), size):
+        text = "│" if at == top else "┊" if at == mark else "·"
+        kind = "" if at == top else "dim"
+        if spans[-1].style == kind and at > len(full):
+            spans[-1] = Span(spans[-1].text + text, kind)
+        else:
+            spans.append(Span(text, kind))
+    return spans
 
 
 def _cell(level: float, size: int) -> int:
-    return max(0, min(size, round((FLOOR_DB + level) / FLOOR_DB * size)))
+    return max(0, min(size - 1, round((FLOOR_DB + level) / FLOOR_DB * size)))
 
 
 def _links(state: State, id: str) -> list[dict[str, Any]]:

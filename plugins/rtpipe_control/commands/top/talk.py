@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
 
 from rtpipe_control.commands.top import words
 from rtpipe_control.commands.top.cells import (
     Span,
     apart,
-    cell_len,
     clean,
     clip,
     cut,
@@ -40,6 +42,8 @@ _SPEAKER = 9
 _MANY_ROWS = 8
 _TIME = 9
 _SILENT_DB = -60.0
+_DIGITS = re.compile(r"(\d\.\d)\d+")
+_IDS = re.compile(r"\b\w*(?:_id|_index|obfuscation)=\S+ ?")
 
 
 def strip(state: State, width: int) -> list[Line]:
@@ -53,31 +57,32 @@ def strip(state: State, width: int) -> list[Line]:
     def at(second: float) -> int:
         return int((second - begins) / HISTORY_S * cells)
 
-    loud: dict[str, list[float]] = {"visitor": [-120.0] * cells, "desk": [-120.0] * cells}
-    for second, levels in state.history:
-        for name, id in (("visitor", peer["inputs"][0]), ("desk", peer["id"])):
+    def loudest(id: str) -> list[float]:
+        found = [-120.0] * cells
+        for second, levels in state.history:
             if 0 <= at(second) < cells:
-                loud[name][at(second)] = max(loud[name][at(second)], levels.get(id, -120.0))
+                found[at(second)] = max(found[at(second)], levels.get(id, -120.0))
+        return found
+
     labels, times, gate = [" "] * cells, [" "] * cells, [" "] * cells
     for wait in state.waits:
         _write(labels, at(wait.at), f"{wait.total_ms / 1000:.2f} s")
-    for second in range(int(begins) + 1, int(state.now) + 1):
-        if second >= 0 and second % 5 == 0:
-            _write(times, at(second), words.clock(second).partition(".")[0])
+    for second in range(max(0, int(begins / 5) * 5), int(state.now) + 1, 5):
+        _write(times, at(second), words.clock(second).partition(".")[0])
     for begin, end in _closed(state):
         for cell in range(max(0, at(begin)), min(cells, at(end) + 1)):
             gate[cell] = "▔"
     return [
         (Span(" " * 12), Span("".join(labels))),
-        (Span(f" {'visitor':10} ", "visitor"), *_curve(loud["visitor"], "visitor")),
+        (Span(f" {'visitor':10} ", "visitor"), *_curve(loudest(peer["inputs"][0]), "visitor")),
         (Span(f" {'gate':10} "), Span("".join(gate), "dim")),
-        (Span(f" {'desk':10} ", "model"), *_curve(loud["desk"], "model")),
+        (Span(f" {'desk':10} ", "model"), *_curve(loudest(peer["id"]), "model")),
         (Span(" " * 12), Span("".join(times), "dim")),
     ]
 
 
 def _write(cells: list[str], at: int, text: str) -> None:
-    if 0 <= at and at + len(text) <= len(cells):
+    if at >= 0 and at + len(text) <= len(cells):
         cells[at : at + len(text)] = text
 
 
@@ -145,8 +150,7 @@ def waits(state: State, count: int, width: int) -> list[Line]:
     if not count or not state.waits:
         return []
     shown = state.waits[-count:]
-    before = state.waits[-count - 1 :][: len(state.waits) - count] or []
-    previous = before[0] if len(state.waits) > count else None
+    previous = state.waits[-count - 1] if len(state.waits) > count else None
     room = bar_room(width)
     size = cell_ms(shown, room)
     rows = [waits_head(state, shown, width, room)]
@@ -176,7 +180,8 @@ def _wait(wait: Wait, previous: Wait | None, size: float, width: int) -> Line:
             drawn += cells
     if previous is not None:
         grown = [(wait.parts[part] - previous.parts[part], part) for part in PARTS]
-        told = [f"{part} +{more:.0f}" for more, part in sorted(grown, reverse=True) if more >= _GREW_MS]
+        grown = sorted((more, part) for more, part in grown if more >= _GREW_MS)
+        told = [f"{part} +{more:.0f}" for more, part in reversed(grown)]
         if told and width >= 60:
             row.append(Span(f"  {', '.join(told)}", ""))
     return tuple(row)
@@ -252,7 +257,8 @@ def _voiced(text: str, heard: int) -> list[Span]:
 def event_text(event: dict[str, object], room: int) -> str:
     """Return an event in words: its type, then what it says."""
     type, line = clean(event["type"]), clean(event["line"])
-    text = line if line.startswith(type) else f"{type} {line}"
+    own = not line.startswith(type)  # else it has no words of its own, but its payload
+    text = f"{type} {line}" if own else _DIGITS.sub(r"\1", _IDS.sub("", line)).rstrip()
     count = event.get("count", 1)
     times = f" × {count}" if count != 1 else ""
     return cut(text, room - cell_len(times)) + times

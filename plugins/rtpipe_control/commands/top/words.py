@@ -44,6 +44,15 @@ def now(state: State, id: str) -> str:
     return words or (stage["kind"] if stage["kind"] != id else "")
 
 
+def warning(state: State, event: dict[str, Any]) -> str:
+    """Return what a warning says; of a stand-in its name, as the table has it."""
+    stage = state.stages.get(event["source"])
+    if event["type"] == "stage.fell_back" and stage is not None and stage["wanted"]:
+        name = clean(_by_kind(state, stage)) or stage["kind"]
+        return f"{_reason(event['reason'])}; {name} takes over"
+    return clean(event["line"])
+
+
 def _by_kind(state: State, stage: dict[str, Any]) -> str:
     id, options, gauge = stage["id"], stage["options"], f"{stage['gauge']}"
     match stage["kind"]:
@@ -52,7 +61,7 @@ def _by_kind(state: State, stage: dict[str, Any]) -> str:
             return "" if closed is None else "┤ ├ closed" if closed else "─── open"
         case "vad":
             return "speech" if state.facts.get((id, "speech")) else "silence"
-        case "realtime" | "openai":
+        case "realtime":
             model = options.get("model") or ""
             return "embedded peer" if options.get("provider") == "embedded" else f"{model}"
         case "gain":
@@ -72,7 +81,7 @@ def why(state: State, id: str) -> str:
     """Return why a stage is as it is, or how it goes about it."""
     stage = state.stages[id]
     if stage["wanted"]:
-        return clean(stage["wanted"]["reason"])
+        return _reason(stage["wanted"]["reason"])
     if stage["detail"]:
         return clean(stage["detail"])
     if stage["kind"] == "mute_gate":
@@ -113,7 +122,13 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(int(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02d}:{minutes:02d}" if days else f"{hours:02d}:{minutes:02d}:{rest:02d}"
+    return (
+        f"{days} d {hours:02d}:{minutes:02d}" if days else f"{hours:02d}:{minutes:02d}:{rest:02d}"
+    )
+
+
+def _reason(text: str) -> str:
+    return clean(text).removeprefix("this computer has ")
 
 
 def _decibels(value: Any) -> str:
