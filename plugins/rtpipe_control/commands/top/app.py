@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.app import App
-from textual.geometry import Region
-from textual.strip import Strip
-from textual.widget import Widget
 from textual.widgets import Input
 
 from rtpipe import RtpipeError
 from rtpipe_control.client import Client
 from rtpipe_control.commands.top import choose, listen
-from rtpipe_control.commands.top.cells import width_of
+from rtpipe_control.commands.top.canvas import Canvas
 from rtpipe_control.commands.top.follow import Follower
 from rtpipe_control.commands.top.keys import Key, keys
-from rtpipe_control.commands.top.picture import Look, picture
+from rtpipe_control.commands.top.look import Look
+from rtpipe_control.commands.top.picture import picture
 from rtpipe_control.commands.top.state import State
 
 if TYPE_CHECKING:
@@ -31,13 +26,9 @@ if TYPE_CHECKING:
     from textual.events import Key as Pressed
     from textual.events import Resize
 
-    from rtpipe_control.commands.top.cells import Line
-
 _LOOKS_S = 2.0
 """Between two looks at which pipelines run."""
 _SAID_S = 5.0
-_DARK = {"visitor": "#74b6ff", "model": "#f3ac4e", "fault": "#ff8f95"}
-_LIGHT = {"visitor": "#0a5cb8", "model": "#8a4b00", "fault": "#b01030"}
 _VOLUME_STEP = 0.1
 _KEYS = {
     "space": "space",
@@ -51,56 +42,6 @@ _KEYS = {
     "escape": "escape",
     **{letter: letter for letter in "mxsldpwq"},
 }
-
-
-class Canvas(Widget):
-    """Lines, each drawn again only where it has changed."""
-
-    DEFAULT_CSS = "Canvas { width: 100%; height: 100%; background: ansi_default; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[Line] = []
-        self._styles: dict[str, Style] = {}
-        self._colours = {} if os.environ.get("NO_COLOR") else (_LIGHT if _is_light() else _DARK)
-
-    def show(self, lines: list[Line]) -> None:
-        """Show these."""
-        before, self.lines = self.lines, lines
-        width = self.size.width
-        rows = range(max(len(before), len(lines)))
-        changed = [y for y in rows if before[y : y + 1] != lines[y : y + 1]]
-        if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
-
-    def render_line(self, y: int) -> Strip:
-        """Return a line as Textual draws it."""
-        width = self.size.width
-        if y >= len(self.lines):
-            return Strip.blank(width)
-        line = self.lines[y]
-        spans = [Segment(text, self._style(style)) for text, style in line if text]
-        left = max(0, width - width_of(line))
-        return Strip([*spans, Segment(" " * left)], width)
-
-    def _style(self, words: str) -> Style:
-        found = self._styles.get(words)
-        if found is None:
-            names = words.split()
-            colour = next((self._colours[name] for name in names if name in self._colours), None)
-            found = Style(
-                color=colour,
-                dim="dim" in names or None,
-                bold="bold" in names or None,
-                reverse="reverse" in names or None,
-            )
-            self._styles[words] = found
-        return found
-
-
-def _is_light() -> bool:
-    """Return whether the terminal says that its ground is light: `COLORFGBG`, as rxvt does."""
-    return os.environ.get("COLORFGBG", "").rpartition(";")[2] in {"7", "15"}
 
 
 class Top(App[None]):

@@ -7,12 +7,9 @@ refused, and no line is wider than the terminal.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-
-from rtpipe_control.commands.top import table, talk, words
+from rtpipe_control.commands.top import panes, table, talk, words
 from rtpipe_control.commands.top.cells import (
     Line,
     Span,
@@ -25,49 +22,18 @@ from rtpipe_control.commands.top.cells import (
     in_ascii,
     width_of,
 )
-from rtpipe_control.commands.top.keys import Key, keys
+from rtpipe_control.commands.top.keys import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtpipe_control.commands.top.keys import Key
+    from rtpipe_control.commands.top.look import Look
     from rtpipe_control.commands.top.state import State
 
-QUIET_S = 2.0
-"""Levels come ten times a second: what is silent for longer is no news."""
-_WIDE = 100
 _STRIP_FROM_ROWS = 30
 _SMALL = (40, 8)
-_FIRST = ("q", "?", "m", "space", "x", "s", "w", "↑↓", "l", "d", "+−", "/", "p")
-"""The keys, the last first to go where the line is short."""
-
-
-@dataclass(slots=True)
-class Look:
-    """What the person before the terminal has chosen.
-
-    Attributes:
-        selected: The stage that is chosen; "" for none.
-        talking: Whether the talk key was pressed, and not yet pressed again.
-        warnings: Whether all warnings are shown.
-        keys: Whether the keys are explained.
-        match: Which events are shown: a glob over types and sources, or a part of one; "" for all.
-        held: The events as they were when they were held still; None while they are not.
-        said: The outcome of the last key, and whether it is trouble.
-        listener: Which program plays what is listened to; "" where there is none.
-        listening: What is listened to; "" for nothing.
-        ascii: Whether only ASCII may be written.
-    """
-
-    selected: str = ""
-    talking: bool = False
-    warnings: bool = False
-    keys: bool = False
-    match: str = ""
-    held: list[dict[str, Any]] | None = None
-    said: tuple[str, bool] = ("", False)
-    listener: str = ""
-    listening: str = ""
-    ascii: bool = False
+_TITLED_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,59 +61,9 @@ def picture(state: State, look: Look, width: int, height: int) -> list[Line]:
     else:
         lines = _whole(state, look, found, width, height)
     lines = [clip(line, width) for line in lines[:height]]
-    if state.about and (state.gone or state.quiet_s > QUIET_S) and not look.keys:
+    if state.about and (state.gone or state.quiet_s > panes.QUIET_S) and not look.keys:
         lines = [*lines[:1], *(dimmed(line) for line in lines[1:])]
     return [in_ascii(line) for line in lines] if look.ascii else lines
-
-
-# -- line 1 --------------------------------------------------------------------------------------
-
-
-def header(state: State, look: Look, width: int) -> Line:
-    """Return the sentence: the only text in reverse, found from across a room."""
-    text, why, tone = _sentence(state, look)
-    name = clean(state.about["run"])
-    left: list[Span] = [Span(f" {cut(name, max(4, width // 4))}  ", "bold")]
-    left.append(Span(f" {text} ", "reverse fault" if tone == "fault" else "reverse"))
-    stand_ins = sum(1 for stage in state.stages.values() if stage["wanted"])
-    right = [f"up {words.duration(state.now)} "]
-    if stand_ins:
-        right.insert(0, f"{stand_ins} stand-in{'s' if stand_ins > 1 else ''}    ")
-    room = width - width_of(tuple(left))
-    if sum(map(cell_len, right)) + cell_len(_short(why, 40)) + 4 > room:
-        right = right[-1:]  # the stand-ins have their mark below
-    if sum(map(cell_len, right)) + 2 > room:
-        right = []
-    end = Span("".join(right), "")
-    room -= cell_len(end.text) + 4
-    if room >= 12:
-        left.append(Span(f"  {_short(why, room)}"))
-    return apart(tuple(left), (end,), width)
-
-
-def _sentence(state: State, look: Look) -> tuple[str, str, str]:
-    if state.ended and state.gone:
-        return "THE PIPELINE HAS ENDED", "as soon as it runs again it is shown", ""
-    if state.gone:
-        return (
-            f"NO NEWS FOR {state.quiet_s:.0f} S",
-            "the pipeline is gone; it is looked for",
-            "fault",
-        )
-    if state.quiet_s > QUIET_S:
-        return f"NO NEWS FOR {state.quiet_s:.0f} S", "the pipeline does not answer", "fault"
-    text = clean(state.condition["text"]).rstrip(".").upper()
-    sign = "✕ " if state.condition["tone"] == "fault" else ""
-    if look.talking:
-        return "TALKING", "press space again when you are done", "ink"
-    return f"{sign}{text}", clean(state.condition["why"]).rstrip("."), state.condition["tone"]
-
-
-def _short(why: str, room: int) -> str:
-    """Return the reason, its first clauses where it is too long."""
-    if cell_len(why) > room and "; " in why:
-        why = why.partition("; ")[0]
-    return cut(why.removeprefix("The ") if cell_len(why) > room else why, room)
 
 
 # -- the whole -----------------------------------------------------------------------------------
@@ -160,14 +76,14 @@ def _whole(state: State, look: Look, found: dict[str, Key], width: int, height: 
         id: table.rows(state, id, columns, selected=id == look.selected, devices=devices)
         for id in state.stages
     }
-    converts = table.converters(state, columns) if width >= _WIDE else []
+    converts = table.converters(state, columns) if width >= panes.WIDE else []
     most = len(state.said)
     plan = Plan(
-        strip=width >= _WIDE and height >= _STRIP_FROM_ROWS and bool(state.peer),
+        strip=width >= panes.WIDE and height >= _STRIP_FROM_ROWS and bool(state.peer),
         warnings=_most_warnings(state, look, width, height),
         said=min(most, 4),
         rules=True,
-        call=bool(_call_parts(state)),
+        call=bool(panes.call_parts(state)),
         waits=min(len(state.waits), 10 if height >= _STRIP_FROM_ROWS else 3),
         folded=False,
     )
@@ -187,11 +103,11 @@ def _whole(state: State, look: Look, found: dict[str, Key], width: int, height: 
 
     plan = _reduced(plan, rows, height)
     rule = [(Span("─" * width, "dim"),)] if plan.rules else []
-    top: list[Line] = [header(state, look, width)]
+    top: list[Line] = [panes.header(state, look, width)]
     if plan.strip:
         top += [*rule, *talk.strip(state, width)]
     bottom = _bottom(state, look, found, plan.warnings, width)
-    call = [*rule, _call(state, width)] if plan.call else []
+    call = [*rule, panes.call(state, width)] if plan.call else []
     floor = (1 if plan.said else 0) + (plan.waits + 1 + len(rule) if plan.waits else 0)
     room = height - len(top) - len(rule) * 2 - len(call) - len(bottom) - floor
     stages = _stages(state, blocks, [*rule, table.head(columns)], converts, room)
@@ -258,19 +174,21 @@ def _middle(
     if rows <= len(rule):
         return []
     rows -= len(rule)
-    pane = min(60, width // 2 - 12) if width >= _WIDE else 0
+    pane = min(60, width // 2 - 12) if width >= panes.WIDE else 0
     left_width = width - pane - 2 if pane else width
     if look.selected:
-        left = _inspector(state, look.selected, left_width, rows)
+        left = panes.inspector(state, look.selected, left_width, rows)
     else:
         left = talk.waits(state, plan.waits, left_width)
-        if left:
-            left += [(), (Span(" SAID", "dim"),)] if pane else rule
+        if left and pane and rows > _TITLED_ROWS:
+            left += [(), (Span(" SAID", "dim"),)]
+        elif left and not pane:
+            left += rule
         left += talk.said(state, max(rows - len(left), 0), left_width)
     left = left[:rows]
     if not pane:
         return [*rule, *left]
-    right = _events(state, look, pane, rows)
+    right = panes.events(state, look, pane, rows)
     found: list[Line] = [*rule]
     for number in range(rows):
         line = clip(left[number], left_width) if number < len(left) else ()
@@ -283,77 +201,10 @@ def _middle(
 # -- parts ---------------------------------------------------------------------------------------
 
 
-def _call_parts(state: State) -> list[str]:
-    """Return what is measured of the call, the least important last."""
-    peer = state.peer
-    if peer is None:
-        return []
-    since = state.facts.get((peer["id"], "call"))
-    media = state.facts.get((peer["id"], "media"))
-    parts = (
-        ["no call"]
-        if since is None
-        else [f"CALL {words.clock(state.now - since).partition('.')[0]}"]
-    )
-    if since is None or media is None:
-        return parts
-    parts.append(
-        f"round trip {media['rtt_ms']:.1f} ms" if media["rtt_ms"] is not None else "round trip –"
-    )
-    parts.append(f"packets lost {media['packets_lost']} of {media['packets_received']}")
-    parts.append(f"concealed {media['concealed_ms']:.0f} ms")
-    parts.append(f"jitter {media['jitter_ms']:.1f} ms")
-    parts.append(f"buffer {media['buffer_ms']:.0f} ms")
-    return parts
-
-
-def _call(state: State, width: int) -> Line:
-    parts = _call_parts(state)
-    between = "   " if width >= _WIDE else " · "
-    while len(parts) > 1 and cell_len(between.join(parts)) + 1 > width:
-        parts.pop()
-    return (Span(f" {between.join(parts)}"),)
-
-
-def _events(state: State, look: Look, width: int, rows: int) -> list[Line]:
-    """Return the events' heading and the newest that match."""
-    events = [*state.events] if look.held is None else look.held
-    told = [event for event in events if matches(look.match, event)]
-    held = "p go on" if look.held is not None else "p pause"
-    newer = state.count - sum(event.get("count", 1) for event in events) if look.held else 0
-    head = f"EVENTS  {len(told)}" + (f" of {len(events)}" if look.match else "")
-    if look.held is not None and newer > 0:
-        head += "  held"
-    keys = f"/ {cut(clean(look.match), 16) or 'match'}  {held} "
-    found = [apart((Span(head, "dim"),), (Span(keys, "dim"),), width)]
-    for event in told[-(rows - 1) :] if rows > 1 else []:
-        style = {"warning": "bold", "error": "fault"}.get(event["importance"], "")
-        style = "dim" if event["importance"] == "detail" else style
-        text = talk.event_text(event, width - 9)
-        found.append((Span(fit(words.clock(event["at"]), 8), "dim"), Span(text, style)))
-    return found
-
-
-def matches(pattern: str, event: dict[str, Any]) -> bool:
-    """Return whether an event is among those wanted."""
-    if not pattern:
-        return True
-    names = (f"{event['type']}", f"{event['source']}")
-    return any(fnmatchcase(name, pattern) or pattern in name for name in names)
-
-
 def _most_warnings(state: State, look: Look, width: int, height: int) -> int:
     if look.warnings:
         return len(state.warnings)
-    return min(len(state.warnings), 3 if width >= _WIDE and height >= _STRIP_FROM_ROWS else 1)
-
-
-def _warning(state: State, event: dict[str, Any]) -> Line:
-    return (
-        Span(" ! "),
-        Span(f"{words.clock(event['at'])} ", "dim"),
-        Span(f"{clean(event['source'])}: {words.warning(state, event)}"),
-    )
+    return min(len(state.warnings), 3 if width >= panes.WIDE and height >= _STRIP_FROM_ROWS else 1)
 
 
 def _bottom(
@@ -367,36 +218,17 @@ def _bottom(
         line = Span(f" {'✕ ' if trouble else ''}{clean(text)}", "fault" if trouble else "")
         lines.append((line,))
         shown = shown[1:] if len(shown) > 1 else []
-    lines += [_warning(state, event) for event in shown]
+    lines += [panes.warning(state, event) for event in shown]
     hidden = len(state.warnings) - len(shown)
     if shown and hidden and not look.warnings and not text:
         count = f" {len(shown)} of {len(state.warnings)}  w "
         lines[-1] = apart(lines[-1], (Span(count, "dim"),), width)
-    return [*lines, _keys(found, width)]
-
-
-def _keys(found: dict[str, Key], width: int) -> Line:
-    """Return the keys that fit; those that do nothing now are grey."""
-    shown = [key for key in _FIRST if key != "w"]
-    if width < _WIDE:
-        shown = [key for key in shown if key not in {"p", "/"}]
-
-    def line(names: list[str]) -> Line:
-        spans = [Span(" ")]
-        for name, key in found.items():
-            if name in names:
-                spans.append(Span(f"{key.key} {key.label}", "dim" if key.why_not else ""))
-                spans.append(Span("  "))
-        return tuple(spans[:-1])
-
-    while len(shown) > 1 and width_of(line(shown)) > width:
-        shown.pop()
-    return line(shown)
+    return [*lines, panes.key_line(found, width)]
 
 
 def _small(state: State, look: Look, found: dict[str, Key], width: int, height: int) -> list[Line]:
     """Return line 1, what is wrong, the keys: there is always room for that."""
-    lines = [header(state, look, width)]
+    lines = [panes.header(state, look, width)]
     for id in state.stages:
         if not table.is_well(state, id):
             text = f" {words.mark(state, id)} {clean(id)}: {words.now(state, id)}"
@@ -405,7 +237,7 @@ def _small(state: State, look: Look, found: dict[str, Key], width: int, height: 
         lines.append((Span(f" {clean(look.said[0])}"),))
     lines = lines[: max(1, height - 1)]
     lines += [()] * (height - 1 - len(lines))
-    return [*lines, _keys(found, width)] if height > 1 else lines
+    return [*lines, panes.key_line(found, width)] if height > 1 else lines
 
 
 def _without(state: State, width: int) -> list[Line]:
@@ -415,7 +247,7 @@ def _without(state: State, width: int) -> list[Line]:
 
 def _help(state: State, look: Look, found: dict[str, Key], width: int, height: int) -> list[Line]:
     """Return what each key does, and why one does nothing."""
-    lines: list[Line] = [header(state, look, width)]
+    lines: list[Line] = [panes.header(state, look, width)]
     if height >= len(found) + 4:
         lines.append((Span("─" * width, "dim"),))
     for key in found.values():
@@ -428,43 +260,3 @@ def _help(state: State, look: Look, found: dict[str, Key], width: int, height: i
         lines.append(tuple(row))
     lines += [()] * (height - 1 - len(lines))
     return [*lines[: height - 1], (Span(" ? back   q quit"),)]
-
-
-def _inspector(state: State, id: str, width: int, rows: int) -> list[Line]:
-    """Return the chosen stage's actions, options and own events."""
-    stage = state.stages[id]
-    asked = stage["wanted"]["stage"] if stage["wanted"] else ""
-    lines: list[Line] = [
-        (
-            Span(f" {clean(id)}", "bold"),
-            Span(f"  {clean(stage['kind'])}: {clean(stage['summary'])}"),
-        )
-    ]
-    if asked:
-        lines.append((Span(" asked for ", "dim"), Span(clean(asked))))
-    actions = [
-        Span(clean(each["name"]), "dim" if stage["why_not"].get(each["name"]) else "")
-        for each in stage["actions"]
-    ]
-    options = [
-        Span(clean(f"{name} {value}"))
-        for name, value in stage["options"].items()
-        if value not in (None, [], {})
-    ]
-    lines += _flowing("actions", actions, width)
-    lines += _flowing("options", options, width)[: max(1, rows // 3)]
-    own = [event for event in state.events if event["source"] == id]
-    for event in own[-max(0, rows - len(lines)) :] if rows > len(lines) else []:
-        text = talk.event_text(event, width - 11)
-        lines.append((Span(f" {fit(words.clock(event['at']), 9)}", "dim"), Span(text)))
-    return [(line if width_of(line) <= width else clip(line, width)) for line in lines]
-
-
-def _flowing(title: str, words: Sequence[Span], width: int) -> list[Line]:
-    """Return `words` in as many rows as they need, beside a title."""
-    rows: list[list[Span]] = [[Span(f" {title:9} ", "dim")]]
-    for word in words:
-        if len(rows[-1]) > 1 and width_of(tuple(rows[-1])) + cell_len(word.text) > width:
-            rows.append([Span(" " * 11)])
-        rows[-1] += [word, Span("  ")]
-    return [tuple(row) for row in rows]

@@ -125,10 +125,7 @@ def cell_ms(waits: list[Wait], room: int) -> float:
 
 def waits_head(state: State, shown: list[Wait], width: int, room: int) -> Line:
     """Return the line above the waits: what the bars mean."""
-    left: list[Span] = [Span(f" {'WAITED':9}", "dim")]
-    if len(state.waits) > 1 and width >= 90:
-        median = statistics.median(wait.total_ms for wait in state.waits) / 1000
-        left.append(Span(f"median {median:.2f} s"))
+    title: Line = (Span(f" {'WAITED':9}", "dim"),)
     legend: list[Span] = []
     seen: set[str] = set()
     for part in PARTS:
@@ -136,13 +133,14 @@ def waits_head(state: State, shown: list[Wait], width: int, room: int) -> Line:
         if glyph not in seen and any(wait.parts[part] >= 1 for wait in shown):
             seen.add(glyph)
             legend += [Span(glyph, style), Span(f" {part}  ", "dim")]
-    size = f"one cell {cell_ms(shown, room):.0f} ms "
-    full = (*legend, Span(size, "dim"))
-    right = next(
-        (each for each in (full, tuple(legend)) if width_of(each) + width_of(tuple(left)) < width),
-        (),
-    )
-    return apart(tuple(left), right, width)
+    size = Span(f"one cell {cell_ms(shown, room):.0f} ms ", "dim")
+    median = statistics.median(wait.total_ms for wait in state.waits) / 1000
+    named: Line = (*title, Span(f"median {median:.2f} s"))
+    several = len(state.waits) > 1
+    for left, right in ((named if several else title, (*legend, size)), (title, (*legend, size))):
+        if width_of((*left, *right)) + 2 <= width:
+            return apart(left, right, width)
+    return apart(title, tuple(legend), width)
 
 
 def waits(state: State, count: int, width: int) -> list[Line]:
