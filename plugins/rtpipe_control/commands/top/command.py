@@ -29,10 +29,6 @@ def top(name: str | None, interval: float, *, only_ascii: bool) -> None:
         raise EnvironmentProblem(
             "`rtpipe top` needs Textual", help="pip install 'rtpipe-media[top]'"
         )
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise EnvironmentProblem(
-            "`rtpipe top` needs a terminal", help="`rtpipe ps` and `rtpipe events` need none"
-        )
     if name is not None:
         Client.of(name)
     names = [path.stem for path in sockets.found()] if name is None else [name]
@@ -40,6 +36,8 @@ def top(name: str | None, interval: float, *, only_ascii: bool) -> None:
         raise EnvironmentProblem(
             "no pipeline of yours runs here", help="start one: `rtpipe run FILE`"
         )
+    if not _has_terminal():
+        raise EnvironmentProblem("`rtpipe top` needs a terminal", help="`rtpipe ps` needs none")
     from rtpipe_control.commands.top.app import Top
 
     app = Top(
@@ -50,6 +48,10 @@ def top(name: str | None, interval: float, *, only_ascii: bool) -> None:
     app.run(mouse=False)
     if app.left:
         click.echo(printable(app.left))
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _writes_unicode() -> bool:
