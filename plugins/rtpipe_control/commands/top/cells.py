@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -54,9 +55,14 @@ STYLES = ("dim", "bold", "reverse", "visitor", "model", "fault")
 
 def clean(text: object) -> str:
     """Return foreign text as it may be written: one line, nothing that steers a terminal."""
+    return _cleaned(f"{text}")
+
+
+@lru_cache(maxsize=4096)
+def _cleaned(text: str) -> str:
     return "".join(
         each
-        for each in on_one_line(f"{text}")
+        for each in on_one_line(text)
         if unicodedata.category(each) != "Cf" and each not in _WIDTHS_DIFFER
     )
 

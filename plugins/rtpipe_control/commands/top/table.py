@@ -36,7 +36,7 @@ class Columns:
         """Return those for a terminal; what matters least goes first."""
         longest = max((cell_len(id) for id in state.stages), default=5)
         id = min(max(5, longest), 14 if width >= 60 else 9)
-        left = width - 1 - id - 3 - 8 - _LOST
+        left = width - 2 - id - 3 - 8 - _LOST
         queue = _grant(left, 11) or _grant(left, 2)
         left -= queue
         number = _grant(left, _NUMBER)
@@ -116,7 +116,7 @@ def converters(state: State, columns: Columns) -> list[Line]:
             Span(" " * (columns.id + 2)),
             Span("⇄ "),
             Span(fit(clean(link["converts"]), max(columns.now, 14))),
-            Span(f" before {clean(link['to'])}", "dim"),
+            Span(f"before {clean(link['to'])}", "dim"),
         )
         for link in state.links
         if link["converts"]

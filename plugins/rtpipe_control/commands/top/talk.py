@@ -52,7 +52,8 @@ def strip(state: State, width: int) -> list[Line]:
     if peer is None or not peer["inputs"]:
         return []
     cells = min(int(HISTORY_S * 5), width - 13)
-    begins = state.now - HISTORY_S
+    now = state.history[-1][0] if state.history else state.now  # it moves 5 times a second
+    begins = now - HISTORY_S
 
     def at(second: float) -> int:
         return int((second - begins) / HISTORY_S * cells)
@@ -67,7 +68,7 @@ def strip(state: State, width: int) -> list[Line]:
     labels, times, gate = [" "] * cells, [" "] * cells, [" "] * cells
     for wait in state.waits:
         _write(labels, at(wait.at), f"{wait.total_ms / 1000:.2f} s")
-    for second in range(max(0, int(begins / 5) * 5), int(state.now) + 1, 5):
+    for second in range(max(0, int(begins / 5) * 5), int(now) + 1, 5):
         _write(times, at(second), words.clock(second).partition(".")[0])
     for begin, end in _closed(state):
         for cell in range(max(0, at(begin)), min(cells, at(end) + 1)):

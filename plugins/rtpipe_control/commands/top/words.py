@@ -65,7 +65,7 @@ def _by_kind(state: State, stage: dict[str, Any]) -> str:
             model = options.get("model") or ""
             return "embedded peer" if options.get("provider") == "embedded" else f"{model}"
         case "gain":
-            return gauge or _decibels(options.get("gain_db"))
+            return gauge.replace("-", "−") or _decibels(options.get("gain_db"))
         case "file" | "file_sink":
             return gauge or PurePath(f"{options.get('path') or ''}").name
         case "mic" | "speaker":
