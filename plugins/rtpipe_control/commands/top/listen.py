@@ -13,6 +13,7 @@ from rtpipe import RtpipeError
 from rtpipe_control.client import Client
 
 if TYPE_CHECKING:
+    import http.client
     from collections.abc import Callable
 
 _PLAYERS = {
@@ -22,6 +23,8 @@ _PLAYERS = {
 }
 _PIECE = 1920
 """Bytes: 20 ms at 48 kHz. More would be heard later."""
+_LAST_S = 2.0
+"""So long a program may play what it has when nothing more comes."""
 
 
 def player() -> str:
@@ -64,12 +67,9 @@ class Listening:
                     [self._program, *_PLAYERS[self._program]],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
                 )
-                assert self._child.stdin is not None
-                while not self._stopped.is_set() and (piece := sound.read1(_PIECE)):
-                    self._child.stdin.write(piece)
-                    self._child.stdin.flush()
+                reason = self._pass_on(sound)
         except RtpipeError as error:
             reason = f"{error}"
         except OSError as error:
@@ -79,12 +79,31 @@ class Listening:
         if not self._stopped.is_set():
             self._over(reason or f"`{self._stage}` gives nothing more out")
 
+    def _pass_on(self, sound: http.client.HTTPResponse) -> str:
+        """Give the program what is heard; returns what it complains about, if it has ended."""
+        child = self._child
+        assert child is not None
+        assert child.stdin is not None
+        with suppress(OSError):  # it has ended; it says why
+            while not self._stopped.is_set() and (piece := sound.read1(_PIECE)):
+                child.stdin.write(piece)
+                child.stdin.flush()
+        if self._stopped.is_set():
+            return ""
+        try:
+            complaint = child.communicate(timeout=_LAST_S)[1].decode("utf-8", "replace").strip()
+        except subprocess.TimeoutExpired:
+            return ""
+        last = complaint.rpartition("\n")[2]
+        return f"{self._program} plays no more: {last}" if child.returncode else ""
+
     def _end(self) -> None:
         child = self._child
         if child is None:
             return
         child.terminate()
-        with suppress(OSError):
-            if child.stdin is not None:
-                child.stdin.close()
+        for end in (child.stdin, child.stderr):
+            with suppress(OSError):
+                if end is not None:
+                    end.close()
         child.wait()
