@@ -233,3 +233,12 @@ def test_words_wrap_between_words_and_a_long_one_within() -> None:
     assert wrapped("one two three", 7) == ["one two", "three"]
     assert wrapped("日本語日本語", 5) == ["日本", "語日", "本語"]
     assert wrapped("", 5) == [""]
+
+
+def test_before_anything_is_known_it_says_what_it_does() -> None:
+    state = State()
+    assert text(state, Look(), 80, 24) == " Looking…\n q quit"
+    state.take("gone", {"reason": "no pipeline `kiosk` runs here"})
+    assert text(state, Look(), 80, 24).startswith(
+        " no pipeline `kiosk` runs here; it is looked for"
+    )

@@ -324,7 +324,7 @@ class Top(App[None]):
     def _offer(self, stage: str, devices: list[dict[str, Any]]) -> None:
         """Ask which device to take."""
         self._devices = devices
-        named = "  ".join(
+        named = " · ".join(
             f"{number} {each['name']}{' (used)' if each.get('used') else ''}"
             for number, each in enumerate(devices, 1)
         )

@@ -136,8 +136,10 @@ def _listen(state: State, selected: str, listener: str) -> Key:
 def _device(state: State, selected: str) -> Key:
     found = _with(state, "use", "devices")
     chosen = [stage for stage in found if stage["id"] == selected]
+    lost = {alert["stage"] for alert in state.condition.get("alerts", ()) if alert["choice"]}
+    ill = [stage for stage in found if stage["id"] in lost]
     about = "Choose another device."
-    stage = next(iter([*chosen, *found]), None)
+    stage = next(iter([*chosen, *ill, *found]), None)
     if stage is None:
         return Key("d", "device", about, why_not="no stage here has a device")
     return Key("d", "device", about, stage["id"], "use", action_of(stage, "use") or "")

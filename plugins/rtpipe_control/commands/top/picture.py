@@ -185,6 +185,8 @@ def _middle(
         elif left and not pane:
             left += rule
         left += talk.said(state, max(rows - len(left), 0), left_width)
+        if not left and not pane:
+            left = [(Span(" "), *line) for line in panes.events(state, look, width - 1, rows)]
     left = left[:rows]
     if not pane:
         return [*rule, *left]
@@ -231,7 +233,7 @@ def _small(state: State, look: Look, found: dict[str, Key], width: int, height: 
     lines = [panes.header(state, look, width)]
     for id in state.stages:
         if not table.is_well(state, id):
-            text = f" {words.mark(state, id)} {clean(id)}: {words.now(state, id)}"
+            text = f" {words.mark(state, id)} {clean(id)}: {words.now(state, id, width)}"
             lines.append((Span(text, "fault"),))
     if look.said[0]:
         lines.append((Span(f" {clean(look.said[0])}"),))

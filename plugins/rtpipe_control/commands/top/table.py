@@ -94,7 +94,7 @@ def rows(state: State, id: str, columns: Columns, *, selected: bool, devices: bo
         Span(" "),
         Span(fit(clean(id), columns.id), style),
         Span(f" {sign} ", trouble),
-        Span(cut(words.now(state, id), columns.now - 1), trouble),
+        Span(words.now(state, id, columns.now - 1), trouble),
     ]
     row.append(Span(" " * (columns.now - cell_len(row[-1].text))))
     if columns.why:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_control.commands.top.cells import clean
+from rich.cells import cell_len
+
+from rtpipe_control.commands.top.cells import clean, cut
 
 if TYPE_CHECKING:
     from rtpipe_control.commands.top.state import State
@@ -30,18 +32,23 @@ def mark(state: State, id: str) -> str:
     return "~" if stage["wanted"] else " "
 
 
-def now(state: State, id: str) -> str:
-    """Return what a stage does now."""
+def now(state: State, id: str, width: int) -> str:
+    """Return what a stage does now, in `width` cells at most."""
     stage = state.stages[id]
     lost = state.facts.get((id, "lost"))
     if lost is not None:
-        return f"{clean(lost['device'])}, gone {max(0.0, state.now - lost['at']):.0f} s"
+        since = f", gone {max(0.0, state.now - lost['at']):.0f} s"
+        return cut(cut(clean(lost["device"]), width - cell_len(since)) + since, width)
+    return cut(_well(state, stage), width)
+
+
+def _well(state: State, stage: dict[str, Any]) -> str:
     if stage["opening"]:
         return "opening"
     if stage["status"] not in {"ok", "stopped", "stopping"}:
         return clean(", ".join(filter(None, (stage["status"], stage["detail"]))))
     words = clean(_by_kind(state, stage))
-    return words or (stage["kind"] if stage["kind"] != id else "")
+    return words or (stage["kind"] if stage["kind"] != stage["id"] else "")
 
 
 def warning(state: State, event: dict[str, Any]) -> str:
@@ -132,4 +139,6 @@ def _reason(text: str) -> str:
 
 
 def _decibels(value: Any) -> str:
-    return "" if value is None else f"{value:+g} dB".replace("-", "−")
+    if value is None:
+        return ""
+    return f"{value:+g} dB".replace("-", "−") if value else "0 dB"
