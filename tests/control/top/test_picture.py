@@ -114,7 +114,8 @@ def test_what_matters_is_there_at_every_size(width: int, height: int) -> None:
     assert len(lines) == height
     assert "✕ NOBODY CAN BE" in lines[0]
     row = next(number for number, line in enumerate(lines) if line.startswith(" mic"))
-    assert " ✕ USB PnP" in lines[row]
+    assert " ✕ " in lines[row]
+    assert "gone 14 s" in lines[row]
     assert "└ Plug it in again" in lines[row + 1]
     assert lines[-1].endswith("q quit")
     assert any("visitor  And where is" in line for line in lines) or height < 15

@@ -37,22 +37,22 @@ class Columns:
         longest = max((cell_len(id) for id in state.stages), default=5)
         id = min(max(5, longest), 14 if width >= 60 else 9)
         left = width - 2 - id - 3 - 8 - _LOST
-        queue = _grant(left, 11) or _grant(left, 2)
+        queue = 11 if left >= 20 else _grant(left, 2)
         left -= queue
         number = _grant(left, _NUMBER)
         left -= number
-        bar = _grant(left, 19)
-        left -= bar
         now = 8 + min(max(left, 0), 12 if width >= 100 else 11)
         left -= now - 8
+        bar = _grant(left, 15)
+        left -= bar
         why = _grant(left, 16)
         if why:
-            left -= why
-            more = min(max(left, 0), 12)
+            why, left = why + min(left - why, 8), max(0, left - why - 8)
+            more = min(max(left, 0), 16)
             bar, left = bar + more, left - more
             why += min(max(left, 0), 24)
         elif bar:
-            bar += min(max(left, 0), 12)
+            bar += min(max(left, 0), 16)
         return cls(id, now, why, bar, number, queue)
 
 

@@ -37,8 +37,9 @@ def now(state: State, id: str, width: int) -> str:
     stage = state.stages[id]
     lost = state.facts.get((id, "lost"))
     if lost is not None:
-        since = f", gone {max(0.0, state.now - lost['at']):.0f} s"
-        return cut(cut(clean(lost["device"]), width - cell_len(since)) + since, width)
+        since = f"gone {max(0.0, state.now - lost['at']):.0f} s"
+        room = width - cell_len(since) - 2
+        return f"{cut(clean(lost['device']), room)}, {since}" if room >= 3 else cut(since, width)
     return cut(_well(state, stage), width)
 
 
