@@ -179,8 +179,8 @@ class Top(App[None]):
     async def action_quit(self) -> None:
         """Leave; the pipeline goes on."""
         if self._name is not None and self.state.about:
-            over = self.state.ended or self.state.gone
-            self.left = f"{self._name} {'has ended' if over else 'goes on'}"
+            how = "does not answer" if self.state.gone else "goes on"
+            self.left = f"{self._name} {'has ended' if self.state.ended else how}"
         self.exit()
 
     async def on_key(self, pressed: Pressed) -> None:

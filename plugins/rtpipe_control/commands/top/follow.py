@@ -80,11 +80,11 @@ class Follower:
                 data = json.loads(value)
                 self.messages.put(Message(name, data))
                 if name == "state":
-                    if stages is not None and stages != _which(data):
+                    if stages is not None and stages != stages_in(data):
                         self.messages.put(Message("renewed", client.snapshot()))
-                    stages = _which(data)
+                    stages = stages_in(data)
                 elif name == "snapshot":
-                    stages = _which({"stages": {each["id"]: each for each in data["stages"]}})
+                    stages = stages_in({"stages": {each["id"]: each for each in data["stages"]}})
 
     def newest(self) -> list[Message]:
         """Return what has come since the last time."""
@@ -95,6 +95,6 @@ class Follower:
         return found
 
 
-def _which(data: dict[str, Any]) -> dict[str, Any]:
+def stages_in(data: dict[str, Any]) -> dict[str, Any]:
     """Return what stages there are, and whether they are those of the file."""
     return {id: (each["kind"], each["wanted"]) for id, each in data["stages"].items()}

@@ -52,14 +52,9 @@ def header(state: State, look: Look, width: int) -> Line:
 def _sentence(state: State, look: Look) -> tuple[str, str, str]:
     if state.ended and state.gone:
         return "THE PIPELINE HAS ENDED", "as soon as it runs again it is shown", ""
-    if state.gone:
-        return (
-            f"NO NEWS FOR {state.quiet_s:.0f} S",
-            "the pipeline is gone; it is looked for",
-            "fault",
-        )
-    if state.quiet_s > QUIET_S:
-        return f"NO NEWS FOR {state.quiet_s:.0f} S", "the pipeline does not answer", "fault"
+    if state.gone or state.quiet_s > QUIET_S:
+        again = "it does not answer; it is looked for" if state.gone else "it does not answer"
+        return f"NO NEWS FOR {state.quiet_s:.0f} S", again, "fault"
     text = clean(state.condition["text"]).rstrip(".").upper()
     sign = "✕ " if state.condition["tone"] == "fault" else ""
     if look.talking:

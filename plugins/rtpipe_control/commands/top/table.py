@@ -152,11 +152,11 @@ def _level(state: State, id: str, columns: Columns) -> list[Span]:
     stage = state.stages[id]
     if stage["family"] == "sink":
         return [Span(" " * (columns.bar + columns.number))]
-    said = ""
+    said, style = "", "dim"
     if (id, "lost") in state.facts and state.facts[id, "lost"] is not None:
         said, style = "╳" * max(0, size - 5) + (" gone" if size else "gone"), "fault"
     elif stage["ended"]:
-        said, style = "ended", "dim"
+        said = "ended"
     if said:
         return [Span(fit(said, columns.bar + columns.number), style)]
     level = state.level(id)

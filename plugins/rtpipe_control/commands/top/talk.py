@@ -141,7 +141,8 @@ def waits_head(state: State, shown: list[Wait], width: int, room: int) -> Line:
     for left, right in ((named if several else title, (*legend, size)), (title, (*legend, size))):
         if width_of((*left, *right)) + 2 <= width:
             return apart(left, right, width)
-    return apart(title, tuple(legend), width)
+    fits = width_of((*title, *legend)) < width
+    return apart(title, tuple(legend), width) if fits else title
 
 
 def waits(state: State, count: int, width: int) -> list[Line]:
