@@ -54,4 +54,14 @@ def rtpipe_commands() -> tuple[LazyCommand, ...]:
             "Do something with a stage of a running pipeline.",
             "rtpipe_control.commands.ctl:ctl",
         ),
+        LazyCommand(
+            "events",
+            "Follow what happens in a running pipeline, until it ends or Ctrl-C.",
+            "rtpipe_control.commands.events:events",
+        ),
+        LazyCommand(
+            "tap",
+            "Listen to what a stage of a running pipeline gives out or, as a sink, takes.",
+            "rtpipe_control.commands.tap:tap",
+        ),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import click
 
-_WITHIN_S = 0.4
+_WITHIN_S = 0.3
 OF_THE_RUN = {
     "link": "A link that opens the page once.",
     "stop": "Let it play out what is queued, and end.",

@@ -14,7 +14,7 @@ from rtpipe_control import sockets
 from rtpipe_control.client import Client, RunEnded, snapshots
 from rtpipe_control.commands import completion
 from rtpipe_control.commands.words import (
-    clock,
+    condition,
     head_columns,
     hung,
     listed,
@@ -120,8 +120,7 @@ def _as_json(shown: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _list(shown: dict[str, Any]) -> None:
     """Print what can be done, by stage; what every stage has stands once, at the end."""
-    name, condition = safe(shown.get("run")), (shown.get("condition") or {}).get("text", "")
-    click.echo(f"{name}, {safe(shown.get('state'))} for {clock(shown['now'])}. {safe(condition)}")
+    click.echo(condition(shown))
     groups = [
         (stage, [each for each in stage["actions"] if each["name"] != "flush"])
         for stage in shown["stages"]

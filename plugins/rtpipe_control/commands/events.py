@@ -16,7 +16,7 @@ import click
 from rtpipe.errors import printable
 from rtpipe_control.client import Client
 from rtpipe_control.commands import completion
-from rtpipe_control.commands.words import is_verbose, safe, say, styled, width
+from rtpipe_control.commands.words import condition, is_verbose, safe, say, styled, width
 
 _WHO = 8
 """Columns for who speaks."""
@@ -49,6 +49,8 @@ def events(name: str, match: tuple[str, ...], *, as_json: bool) -> None:
                 click.echo(_in_json(told) if as_json else _line(told))
             elif kind == "missed":
                 say(f"missed {safe(told.get('events'))} events, being too slow a reader")
+            elif kind == "snapshot":
+                say(condition(told))
             elif kind == "end":
                 say(f"`{name}` has ended")
     except KeyboardInterrupt:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtpipe import EnvironmentProblem
+from rtpipe.errors import on_one_line
 
 if TYPE_CHECKING:
     from rtpipe_control.commands.wav import Sound
 
 _HELP = "install `sounddevice` (pip) or one of paplay, aplay, ffplay; or write a file: `-o a.wav`"
 _ENDS_S = 5.0
+_MOST_WORDS = 4096
 
 
 class Loudspeaker(Protocol):
@@ -41,11 +44,10 @@ def loudspeaker(sound: Sound) -> Loudspeaker:
         ("ffplay", "-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", rate)
         + ("-ch_layout", f"{channels}c", "-i", "-"),
     )
-    for program, *arguments in programs:
-        path = shutil.which(program)
-        if path is not None:
-            return _Program([path, *arguments])
-    raise EnvironmentProblem("nothing here can play sound", help=_HELP)
+    found = [[path, *rest] for name, *rest in programs if (path := shutil.which(name))]
+    if not found:
+        raise EnvironmentProblem("nothing here can play sound", help=_HELP)
+    return _Programs(found)
 
 
 def _by_sounddevice(sound: Sound) -> Loudspeaker | None:
@@ -76,13 +78,16 @@ class _Device:
         self._stream.close()
 
 
-class _Program:
-    """A program that reads samples; Ctrl-C is for us, not for it."""
+class _Programs:
+    """The first of several programs that plays what it reads. Ctrl-C is for us, not for it."""
 
-    def __init__(self, command: list[str]) -> None:
-        self._name = command[0]
+    def __init__(self, commands: list[list[str]]) -> None:
+        self._commands = commands
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            command,
+            self._commands[0],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -90,20 +95,38 @@ class _Program:
         )
 
     def write(self, samples: bytes) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(samples)
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            _, told = self._process.communicate()
-            why = told.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it ended"]
-            raise EnvironmentProblem(f"{self._name} cannot play: {why[0]}", help=_HELP) from error
+            self._feed(samples)
+        except BrokenPipeError:
+            why = self._last_words()
+            name = self._commands.pop(0)[0]
+            if not self._commands:
+                raise EnvironmentProblem(f"{name} cannot play: {why}", help=_HELP) from None
+            self._start()
+            self.write(samples)
+
+    def _feed(self, samples: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(samples)
+        self._process.stdin.flush()
+
+    def _last_words(self) -> str:
+        """Return the last line that a program which has ended left."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stderr is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        with process.stderr as stderr:
+            said = stderr.read(_MOST_WORDS).decode("utf-8", "replace").split("\n")
+        process.wait()
+        return next((on_one_line(line, 200) for line in reversed(said) if line.strip()), "it ended")
 
     def close(self, *, at_once: bool) -> None:
         if at_once:
             self._process.terminate()
         try:
             self._process.communicate(timeout=_ENDS_S)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
+        except (subprocess.TimeoutExpired, ValueError):
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()

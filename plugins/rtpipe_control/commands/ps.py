@@ -14,7 +14,7 @@ from rtpipe_control.commands.words import clock, hung, print_json, safe, say, st
 if TYPE_CHECKING:
     from pathlib import Path
 
-_WITHIN_S = 2.0
+_WITHIN_S = 4.0
 _LONGEST_NAME = 20
 _IN_JSON = ("run", "name", "state", "now", "pid", "file", "page", "started_at", "version")
 

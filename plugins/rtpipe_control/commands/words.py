@@ -36,6 +36,14 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def condition(run: dict[str, Any]) -> str:
+    """Return on one line which run a snapshot is of, and what it is doing."""
+    now = run.get("now")
+    up = clock(now) if isinstance(now, (int, float)) else "?"
+    told = safe((run.get("condition") or {}).get("text", ""))
+    return f"{safe(run.get('run'))}, {safe(run.get('state'))} for {up}. {told}".rstrip()
+
+
 def styled(text: str, **style: Any) -> str:
     """Return `text` in colour, unless `NO_COLOR` is set; click takes it off where no terminal is."""
     return text if os.environ.get("NO_COLOR") else click.style(text, **style)
