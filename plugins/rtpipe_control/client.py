@@ -32,7 +32,7 @@ _AT_ONCE = 16
 _WRONG_CALL = {400, 404}
 
 
-class RunEnded(EnvironmentProblem):  # noqa: N818 - not an error of ours
+class RunEnded(EnvironmentProblem):
     """The run has ended, or does so while it is asked."""
 
 
@@ -104,14 +104,17 @@ class Client:
             StageError: It is refused.
             EnvironmentProblem: The run has ended, or does not answer.
         """
-        return self._whole(path, body)
+        done = self._whole(path, body)
+        if not isinstance(done, dict) or "result" not in done:
+            raise self._strange("it tells of no result")
+        return done
 
     def events(
         self, match: Sequence[str] = (), *, levels: bool = False, state: bool = False
     ) -> Iterator[tuple[str, Any]]:
-        """Yield what `/api/events` sends, each by its name: the snapshot, then `event`, `missed`, …
+        """Yield what `/api/events` sends, each by its name.
 
-        The last one is `end`.
+        First the snapshot, then `event`, `missed` and what else is wanted, at last `end`.
 
         Args:
             match: Globs over the types of events; none: all.
@@ -213,6 +216,22 @@ class Client:
             f"what listens on {self._path} does not answer as a pipeline: {what}",
             help="another version of rtpipe runs there, or another program",
         )
+
+
+@contextmanager
+def understood(name: str) -> Iterator[None]:
+    """Say that `name` is no pipeline where what it says has another form than a pipeline's.
+
+    Raises:
+        EnvironmentProblem: It has.
+    """
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise EnvironmentProblem(
+            f"what answers as `{name}` is no pipeline, or another version's",
+            help="`rtpipe ps --json` shows the versions",
+        ) from error
 
 
 def snapshots(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ stages:
 def _runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setattr(sockets, "_SYSTEM", Path(folder) / "rtpipe")  # what runs here as root
         yield
 
 
@@ -45,6 +47,7 @@ async def test_a_run_is_found_looked_at_and_steered() -> None:
         assert await asyncio.to_thread(client.act, "gain", "set", [-6], {}) == {
             "result": None,
             "event": None,
+            "outcome": [],
         }
         assert pipeline["gain"]._gain_db == -6
         for stage, action, args in (

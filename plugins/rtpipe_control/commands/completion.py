@@ -40,7 +40,9 @@ def stages(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Comp
 
 def values(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names of an action's arguments."""
-    return _in_time(lambda: _arguments(ctx.params.get("name"), ctx.params.get("called")), incomplete)
+    return _in_time(
+        lambda: _arguments(ctx.params.get("name"), ctx.params.get("called")), incomplete
+    )
 
 
 def _runs() -> Iterable[tuple[str, str]]:

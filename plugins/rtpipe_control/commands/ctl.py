@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from rtpipe import StageError
-from rtpipe.documents import read_call
+from rtpipe.action_calls import read_call
 from rtpipe.errors import ActionError, ExitCode
 from rtpipe_control import sockets
-from rtpipe_control.client import Client, RunEnded, snapshots
+from rtpipe_control.client import Client, RunEnded, snapshots, understood
 from rtpipe_control.commands import completion
 from rtpipe_control.commands.words import (
     condition,
@@ -31,16 +30,19 @@ _LONGEST_ARGUMENTS = 24
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False, shell_complete=completion.runs)
-@click.argument(
-    "called", metavar="[STAGE.ACTION]", required=False, shell_complete=completion.calls
-)
+@click.argument("called", metavar="[STAGE.ACTION]", required=False, shell_complete=completion.calls)
 @click.argument("values", nargs=-1, metavar="[ARGUMENT]...", shell_complete=completion.values)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def ctl(
-    ctx: click.Context, name: str | None, called: str | None, values: tuple[str, ...], *, as_json: bool
+    ctx: click.Context,
+    name: str | None,
+    called: str | None,
+    values: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
-    """Do something with a stage of a running pipeline.
+    r"""Do something with a stage of a running pipeline.
 
     With a NAME alone: list what can be done with that run. With nothing: say what runs.
 
@@ -58,12 +60,13 @@ def ctl(
         _say_what_runs(as_json=as_json)
     elif called is None:
         shown = Client.of(name).snapshot(recent=False)
-        print_json(_as_json(shown)) if as_json else _list(shown)
+        with understood(name):
+            print_json(_as_json(shown)) if as_json else _list(shown)
     elif called in {"stop", "link"}:
         if values:
             raise click.UsageError(f"`{called}` takes no arguments")
         done = Client.of(name).post(f"/api/{called}", {})
-        print_json(done) if as_json else click.echo(safe(done.get("result"), None))
+        print_json(done) if as_json else click.echo(safe(done["result"], None))
     else:
         ctx.exit(_act(name, called, values, as_json=as_json))
 
@@ -77,10 +80,9 @@ def _act(name: str, called: str, values: tuple[str, ...], *, as_json: bool) -> i
     except ActionError as error:
         error.help = error.help or f"`rtpipe ctl {name}` lists what can be done"
         raise
-    if not isinstance(done, dict):
-        raise StageError(f"`{name}` gives a strange answer: {safe(done)}")
-    event = done.get("event") or {}
-    is_trouble = event.get("importance") in _TROUBLE
+    with understood(name):
+        event = done.get("event") or {}
+        is_trouble = event.get("importance") in _TROUBLE
     if as_json:
         print_json(done)
     elif done.get("result") is not None:

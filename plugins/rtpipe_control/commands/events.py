@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from rtpipe.errors import printable
-from rtpipe_control.client import Client
+from rtpipe_control.client import Client, understood
 from rtpipe_control.commands import completion
 from rtpipe_control.commands.words import condition, is_verbose, safe, say, styled, width
 
@@ -30,7 +30,7 @@ _COLOURS = {"warning": "yellow", "error": "red"}
 @click.argument("match", nargs=-1, metavar="[GLOB]...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")
 def events(name: str, match: tuple[str, ...], *, as_json: bool) -> None:
-    """Follow what happens in a running pipeline, until it ends or Ctrl-C.
+    r"""Follow what happens in a running pipeline, until it ends or Ctrl-C.
 
     Prints what the terminal of the run would; with GLOBs over the types of events, as in `match:`
     of a pipeline file, all that match; with -v, all.
@@ -45,17 +45,22 @@ def events(name: str, match: tuple[str, ...], *, as_json: bool) -> None:
     is_read = _watch_stdout()
     try:
         for kind, told in client.events(match):
-            if kind == "event" and (everything or told.get("importance") in _TOLD):
-                click.echo(_in_json(told) if as_json else _line(told))
-            elif kind == "missed":
-                say(f"missed {safe(told.get('events'))} events, being too slow a reader")
-            elif kind == "snapshot":
-                say(condition(told))
-            elif kind == "end":
-                say(f"`{name}` has ended")
+            with understood(name):
+                _tell(kind, told, name, everything=everything, as_json=as_json)
     except KeyboardInterrupt:
         if not is_read.is_set():
             raise BrokenPipeError from None
+
+
+def _tell(kind: str, told: dict[str, Any], name: str, *, everything: bool, as_json: bool) -> None:
+    if kind == "event" and (everything or told.get("importance") in _TOLD):
+        click.echo(_in_json(told) if as_json else _line(told))
+    elif kind == "missed":
+        say(f"missed {safe(told.get('events'))} events, being too slow a reader")
+    elif kind == "snapshot":
+        say(condition(told))
+    elif kind == "end":
+        say(f"`{name}` has ended")
 
 
 def _watch_stdout() -> threading.Event:

@@ -34,15 +34,15 @@ def loudspeaker(sound: Sound) -> Loudspeaker:
     Raises:
         EnvironmentProblem: There is none.
     """
-    found = _by_sounddevice(sound)
-    if found is not None:
-        return found
+    device = _by_sounddevice(sound)
+    if device is not None:
+        return device
     rate, channels = f"{sound.rate}", f"{sound.channels}"
+    layout = ("-ch_layout", f"{channels}c", "-i", "-")
     programs = (
         ("paplay", "--raw", "--format=s16le", f"--rate={rate}", f"--channels={channels}"),
         ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", rate, "-c", channels),
-        ("ffplay", "-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", rate)
-        + ("-ch_layout", f"{channels}c", "-i", "-"),
+        ("ffplay", "-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", rate, *layout),
     )
     found = [[path, *rest] for name, *rest in programs if (path := shutil.which(name))]
     if not found:
@@ -86,7 +86,7 @@ class _Programs:
         self._start()
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - a player of this computer's, by its path
             self._commands[0],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -123,6 +123,8 @@ class _Programs:
         return next((on_one_line(line, 200) for line in reversed(said) if line.strip()), "it ended")
 
     def close(self, *, at_once: bool) -> None:
+        if self._process.returncode is not None:  # and its last words have been told
+            return
         if at_once:
             self._process.terminate()
         try:

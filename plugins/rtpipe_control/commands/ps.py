@@ -53,7 +53,7 @@ def _lines(run: dict[str, Any], head: int) -> list[str]:
     row = f"{safe(run.get('state')):8}  {up:9}  {safe(run.get('file', ''))}"
     lines.append(f"{shown:{head}}  {row}".rstrip())
     for trouble in _troubles(run):
-        lines.append(styled(hung(f"{'':{head}}  ", trouble, head + 4), fg="yellow"))
+        lines += [styled(hung(f"{'':{head}}  ", trouble, head + 4), fg="yellow")]
     if run.get("page"):
         lines.append(f"{'':{head}}  {safe(run['page'])}")
     return lines
@@ -103,7 +103,9 @@ def _troubles(run: dict[str, Any]) -> list[str]:
         for link in run["links"]
         if (ms := _number(link.get("dropped_ms")) + _number(link.get("refused_ms"))) >= 1
     ]
-    lost += [f"{each['lost_frames']} frames in {each['id']}" for each in stages if each["lost_frames"]]
+    lost += [
+        f"{each['lost_frames']} frames in {each['id']}" for each in stages if each["lost_frames"]
+    ]
     if lost:
         told.append(safe(f"Audio lost: {', '.join(lost)}."))
     return told

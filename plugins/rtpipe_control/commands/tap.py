@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
 import click
@@ -54,19 +55,19 @@ class Stream(Protocol):
     metavar="S",
     help="End after S seconds of audio.",
 )
-def tap(
-    name: str, stage: str, output: Path | None, *, play: bool, seconds: float | None
-) -> None:
-    """Listen to what a stage of a running pipeline gives out or, as a sink, takes.
+def tap(name: str, stage: str, output: Path | None, *, play: bool, seconds: float | None) -> None:
+    r"""Listen to what a stage of a running pipeline gives out or, as a sink, takes.
 
     Ends with the pipeline, after --for, or at Ctrl-C; the file is complete each time. Listening
     changes nothing in the pipeline. Without -o and --play the WAV goes to stdout, for a program:
 
-    \\b
+    \b
         rtpipe tap kiosk mic -o heard.wav --for 10
         rtpipe tap kiosk realtime --play
         rtpipe tap kiosk mic | sox - -n stat
     """
+    if seconds is not None and math.isnan(seconds):
+        raise click.BadParameter("it is no number", param_hint="--for")
     if output is not None and output.suffix.lower() != ".wav":
         raise click.UsageError(f"`{output}` would hold a WAV: end it in `.wav`")
     if output is None and not play and sys.stdout.isatty():
@@ -87,7 +88,7 @@ class _Interrupts:
     def __init__(self) -> None:
         self._shielded = self._asked = False
 
-    def __enter__(self) -> _Interrupts:
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         return self
 
@@ -127,8 +128,7 @@ class _Listening:
         self._loudspeaker = loudspeaker(sound) if play else None
         self._output = output
         self._what = what
-        self._file = None if output is None else _opened(output)
-        self._wav = None if self._file is None else WavFile(self._file, sound)
+        self._wav: WavFile | None = None
         self._stdout = output is None and not play
         self._peak = Peak()
         self._taken = 0
@@ -136,8 +136,12 @@ class _Listening:
     def until_end(self, stream: Stream, seconds: float | None) -> None:
         """Hand on what comes until it ends, `seconds` are over, or somebody interrupts."""
         interrupted = True
-        with _Interrupts() as interrupts:
+        with _Interrupts() as interrupts, ExitStack() as opened:
             try:
+                if self._output is not None:
+                    with interrupts.held(), _told(self._output):
+                        file = opened.enter_context(self._output.open("wb", buffering=0))
+                        self._wav = WavFile(file, self._sound)
                 if self._stdout:
                     _write_out(self._sound.header())
                 for samples in self._pieces(stream, seconds):
@@ -180,18 +184,13 @@ class _Listening:
         try:
             if self._loudspeaker is not None:
                 self._loudspeaker.close(at_once=at_once)
-            if self._wav is not None and self._file is not None:
-                with self._file, _told(self._output):
+            if self._wav is not None:
+                with _told(self._output):
                     self._wav.complete()
         finally:
             seconds = self._taken / self._sound.frame / self._sound.rate
             verb = "heard" if self._output is None else f"wrote {self._output}:"
             say(f"{verb} {seconds:.1f} s of {self._what}, {self._peak.in_words()}")
-
-
-def _opened(path: Path) -> BinaryIO:
-    with _told(path):
-        return path.open("wb")
 
 
 @contextmanager

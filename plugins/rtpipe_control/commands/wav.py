@@ -7,7 +7,10 @@ import math
 import struct
 import sys
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from io import RawIOBase
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _MOST_HEADER = 64 * 1024
@@ -87,29 +90,30 @@ class WavFile:
     """Writes a WAV file that players accept at any time, killed or complete.
 
     Args:
-        file: Where to; sizes are set right at the end if it can be wound back.
+        file: Where to, unbuffered; sizes are set right at the end if it can be wound back.
         sound: What is written.
     """
 
-    def __init__(self, file: BinaryIO, sound: Sound) -> None:
+    def __init__(self, file: RawIOBase, sound: Sound) -> None:
         self._file = file
         self._sound = sound
         self._bytes = 0
-        file.write(sound.header())
-        file.flush()
+        self._write(sound.header())
 
     def write(self, samples: bytes) -> None:
         """Append samples: whole ones of all channels."""
-        self._file.write(samples)
-        self._file.flush()
+        self._write(samples)
         self._bytes += len(samples)
 
     def complete(self) -> None:
         """Say in the header how much there is."""
         if self._file.seekable():
             self._file.seek(0)
-            self._file.write(self._sound.header(self._bytes))
-            self._file.flush()
+            self._write(self._sound.header(self._bytes))
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[self._file.write(data) or 0 :]
 
 
 class Peak:
@@ -124,7 +128,8 @@ class Peak:
         if sys.byteorder == "big":
             values.byteswap()
         if values:
-            self._most = max(self._most, max(values), -min(values))
+            highest, lowest = max(values), min(values)
+            self._most = max(self._most, highest, -lowest)
 
     def in_words(self) -> str:
         """Return it as dBFS, or that there was none."""

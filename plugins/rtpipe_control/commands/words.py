@@ -45,7 +45,7 @@ def condition(run: dict[str, Any]) -> str:
 
 
 def styled(text: str, **style: Any) -> str:
-    """Return `text` in colour, unless `NO_COLOR` is set; click takes it off where no terminal is."""
+    """Return `text` in colour, unless `NO_COLOR` is set; without a terminal click takes it off."""
     return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 

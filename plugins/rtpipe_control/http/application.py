@@ -172,14 +172,17 @@ class Application:
         self._pipeline.stop("asked from outside")
         return self._json({"result": "stopping", "event": None})
 
-
     async def _link(self, request: web.Request) -> web.Response:
         """Answer with an address that opens the page once: to the user himself alone."""
         await _body(request)
         if not _is_private(request):
-            raise Refused(403, "links are given on the private socket alone", "`rtpipe ctl NAME link`")
+            raise Refused(
+                403, "links are given on the private socket alone", "`rtpipe ctl NAME link`"
+            )
         if self._door is None or not self._view.page:
-            raise Refused(409, "this run has no page", "start it with `--control`, or `control:` in the file")
+            raise Refused(
+                409, "this run has no page", "start it with `--control`, or `control:` in the file"
+            )
         return self._json({"result": self._door.link_to(self._view.page), "event": None})
 
 

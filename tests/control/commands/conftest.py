@@ -19,8 +19,6 @@ stages:
 """
 
 
-
-
 MOODY = """
 from dataclasses import dataclass
 from rtpipe import Event, Importance, Options, StageError, Transform, action, hookimpl
@@ -77,9 +75,7 @@ def toner_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def toner(toner_file: Path) -> Iterator[Running]:
     """The pipeline `toner`, running, with a page."""
-    with running(
-        "run", toner_file.name, "--control", "127.0.0.1:0", cwd=toner_file.parent
-    ) as run:
+    with running("run", toner_file.name, "--control", "127.0.0.1:0", cwd=toner_file.parent) as run:
         run.wait_for("steers this run")
         yield run
 

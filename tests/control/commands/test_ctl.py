@@ -1,4 +1,4 @@
-"""`rtpipe ctl`: what it lists, does, refuses, and ends with; against a pipeline in another process."""
+"""`rtpipe ctl`: what it lists, does, refuses, and ends with; against another process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rtpipe import ExitCode
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toner")]
 
 
-
 @pytest.mark.parametrize(
-    "words", [["gain.set", "-6"], ["gain.set", "gain_db=-6"], ["gain.set(-6)"], ["gain.set( -6.0 )"]]
+    "words",
+    [["gain.set", "-6"], ["gain.set", "gain_db=-6"], ["gain.set(-6)"], ["gain.set( -6.0 )"]],
 )
 def test_an_action_is_called_as_a_file_would(words: list[str], tmp_path: Path) -> None:
     done = rtpipe("ctl", "toner", *words, cwd=tmp_path)
@@ -75,7 +75,9 @@ def test_a_name_alone_lists_what_can_be_done_and_why_not(tmp_path: Path) -> None
     assert max(map(len, lines)) <= 80
     assert lines[0].startswith("toner, running for 0:")
     assert "  gain.set GAIN_DB  Change the gain (dB)." in lines
-    assert "  gain.unmute       Not now: it is not muted. Fade back to the gain that is set." in lines
+    assert (
+        "  gain.unmute       Not now: it is not muted. Fade back to the gain that is set." in lines
+    )
     assert any(line.startswith("  link ") for line in lines)
     listed = json.loads(rtpipe("ctl", "toner", "--json", cwd=tmp_path).out)
     assert {each["call"]: each["why_not"] for each in listed}["gain.unmute"] == "it is not muted"
