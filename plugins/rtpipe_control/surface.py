@@ -15,7 +15,8 @@ from rtpipe_control.events import ControlOpened, ControlOpenedAside, ControlRefu
 from rtpipe_control.http.late import LateProtocol
 from rtpipe_control.view.feed import Feed
 from rtpipe_control.view.listening import Taps
-from rtpipe_control.view.snapshot import View
+from rtpipe_control.view.metrics import Metrics
+from rtpipe_control.view.snapshot import View, installed_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,6 +67,13 @@ class _Surface:
         self._view = View(pipeline, run)
         self._feed = Feed(pipeline, self._view)
         self._taps = Taps(pipeline)
+        self._metrics = Metrics(
+            pipeline,
+            installed_version(),
+            readers=lambda: self._feed.readers,
+            listeners=lambda: self._taps.listeners,
+        )
+        self._unsubscribe = pipeline.bus.subscribe("*", self._metrics.take)
         self._listeners: list[asyncio.Server] = []
         self._runner: asyncio.Task[web.AppRunner] | None = None
 
@@ -94,6 +102,8 @@ class _Surface:
         """Listen no more, and end what is being answered."""
         for listener in self._listeners:
             listener.close()
+        self._unsubscribe()
+        self._metrics.close()
         self._taps.close()
         await self._feed.close()
         if self._runner is not None:
@@ -119,7 +129,9 @@ class _Surface:
         from rtpipe_control.http.door import Door
 
         door = None if self._options is None else Door(self._options)
-        application = Application(self._pipeline, self._view, self._feed, self._taps, door)
+        application = Application(
+            self._pipeline, self._view, self._feed, self._taps, self._metrics, door
+        )
         runner = web.AppRunner(application.made(), access_log=None, shutdown_timeout=_LEAVE_S)
         await runner.setup()
         return runner

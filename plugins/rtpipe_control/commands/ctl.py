@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -91,7 +92,7 @@ def _act(name: str, called: str, values: tuple[str, ...], *, as_json: bool) -> i
         click.echo(safe(event.get("line"), None), err=is_trouble)
     elif done.get("outcome"):
         say(f"{called}: begun; what comes of it is not known yet: `rtpipe events {name}` tells it")
-    else:
+    elif sys.stderr.isatty():  # a script knows by the exit code
         say(f"{call.stage}.{call.action}: done")
     return ExitCode.FAILED if is_trouble else ExitCode.OK
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rtpipe_control.http.door import Door
     from rtpipe_control.view.feed import Feed
     from rtpipe_control.view.listening import Form, Taps
+    from rtpipe_control.view.metrics import Metrics
     from rtpipe_control.view.snapshot import View
 
 _MOST_BODY = 64 * 1024
@@ -41,14 +42,22 @@ class Application:
         view: What is shown of it.
         feed: Tells what happens in it.
         taps: Let others listen to it.
+        metrics: Its figures.
         door: Decides about those who come over TCP; None: nobody does.
     """
 
     def __init__(
-        self, pipeline: Pipeline, view: View, feed: Feed, taps: Taps, door: Door | None
+        self,
+        pipeline: Pipeline,
+        view: View,
+        feed: Feed,
+        taps: Taps,
+        metrics: Metrics,
+        door: Door | None,
     ) -> None:
         self._pipeline = pipeline
         self._taps = taps
+        self._metrics = metrics
         self._view = view
         self._feed = feed
         self._door = door
@@ -65,6 +74,7 @@ class Application:
                 web.post("/api/stages/{stage}/{action}", self._act),
                 web.post("/api/stop", self._stop),
                 web.post("/api/link", self._link),
+                web.get("/metrics", self._measures),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
             ]
@@ -152,6 +162,11 @@ class Application:
         finally:
             leave()
         return response
+
+    async def _measures(self, request: web.Request) -> web.Response:
+        """The metrics, in the text format of Prometheus or, where asked for, of OpenMetrics."""
+        body, content_type = self._metrics.exposed(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -107,7 +107,7 @@ class View:
             "name": spec.name,
             "run": self._run,
             "pid": os.getpid(),
-            "version": _version(),
+            "version": installed_version(),
             "file": str(spec.path),
             "description": spec.description,
             "page": self.page,
@@ -182,7 +182,8 @@ def _link(link: Any) -> dict[str, Any]:
     return shown
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Return rtpipe's version."""
     try:
         return version("rtpipe-media")
     except PackageNotFoundError:

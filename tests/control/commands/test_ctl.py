@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.command import Running, rtpipe, running
+from helpers.terminal import shown
 from rtpipe import ExitCode
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toner")]
@@ -19,7 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toner")]
 )
 def test_an_action_is_called_as_a_file_would(words: list[str], tmp_path: Path) -> None:
     done = rtpipe("ctl", "toner", *words, cwd=tmp_path)
-    assert (done.code, done.out, done.err) == (ExitCode.OK, "", "gain.set: done\n")
+    assert (done.code, done.out, done.err) == (ExitCode.OK, "", "")
+
+
+def test_a_person_at_a_terminal_is_told_that_it_was_done(tmp_path: Path) -> None:
+    done = shown("ctl", "toner", "gain.set", "-6", columns=80, cwd=tmp_path)
+    assert (done.code, done.lines) == (ExitCode.OK, ["gain.set: done"])
 
 
 def test_a_result_is_printed_on_stdout(tmp_path: Path) -> None:
