@@ -27,6 +27,7 @@ from rtpipe_control.commands.words import (
 _WITHIN_S = 2.0
 _TROUBLE = {"warning", "error"}
 _LONGEST_ARGUMENTS = 24
+_YES_OR_NO = {"True": "yes", "False": "no", "None": ""}
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -86,15 +87,29 @@ def _act(name: str, called: str, values: tuple[str, ...], *, as_json: bool) -> i
         is_trouble = event.get("importance") in _TROUBLE
     if as_json:
         print_json(done)
-    elif done.get("result") is not None:
-        click.echo(safe(json.dumps(done["result"], ensure_ascii=False), None))
     elif event:
         click.echo(safe(event.get("line"), None), err=is_trouble)
     elif done.get("outcome"):
         say(f"{called}: begun; what comes of it is not known yet: `rtpipe events {name}` tells it")
+    elif done["result"] is not None:
+        click.echo("\n".join(_in_words(done["result"])))
     elif sys.stderr.isatty():  # a script knows by the exit code
         say(f"{call.stage}.{call.action}: done")
     return ExitCode.FAILED if is_trouble else ExitCode.OK
+
+
+def _in_words(result: Any) -> list[str]:
+    """Return what an action returned as lines: rows of values as a table, else JSON."""
+    rows = result if isinstance(result, list) else []
+    if not rows or not all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows):
+        return [safe(json.dumps(result, ensure_ascii=False), None)]
+    table = [[safe(key).upper() for key in rows[0]]]
+    table += [[_YES_OR_NO.get(f"{each}", safe(each)) for each in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{each:{width}}" for each, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
 
 
 def _say_what_runs(*, as_json: bool) -> None:

@@ -64,14 +64,14 @@ def tap(name: str, stage: str, output: Path | None, *, play: bool, seconds: floa
     \b
         rtpipe tap kiosk mic -o heard.wav --for 10
         rtpipe tap kiosk realtime --play
-        rtpipe tap kiosk mic | sox - -n stat
+        rtpipe tap kiosk mic | sox -t wav - -n stat
     """
     if seconds is not None and math.isnan(seconds):
         raise click.BadParameter("it is no number", param_hint="--for")
     if output is not None and output.suffix.lower() != ".wav":
         raise click.UsageError(f"`{output}` would hold a WAV: end it in `.wav`")
     if output is None and not play and sys.stdout.isatty():
-        raise click.UsageError("say where to: `-o FILE.wav`, `--play`, or a pipe, `| sox - ...`")
+        raise click.UsageError("say where to: `-o FILE.wav`, `--play`, or a pipe, `| sox -t wav - ...`")
     client = Client.of(name)
     path = f"/api/stages/{quote(stage, safe='')}/listen"
     with client.streamed(path, endless=True) as stream:
