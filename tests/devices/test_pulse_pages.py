@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +16,11 @@ from helpers.documentation import ROOT, blocks, exchanges, write_files
 from helpers.listening import require_speech
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from devices.pulse import PulseAudio
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
+_OTHERS_TOO = {"rtpipe ps", "rtpipe ctl"}
+"""What tells root of other runs as well, where this machine has some."""
 
 
 @pytest.mark.parametrize("name", ["watch", "steer"])
@@ -35,9 +36,12 @@ def test_the_commands_print_what_the_page_shows(
     start = ("run", "pipelines/kiosk.yaml", "--control", "127.0.0.1:0")
     with running(*start, cwd=tmp_path, env={**pulse.env, "PATH": path}) as run:
         run.wait_for("audio flows")
+        others = os.geteuid() == 0 and any(Path("/run/rtpipe").glob("*.sock"))
         for block in blocks("console", page=page):
             for exchange in exchanges(block):
                 command = exchange.command
+                if command in _OTHERS_TOO and others:
+                    continue
                 if command.startswith("rtpipe events"):
                     command = f"timeout -s INT 3 {command}"  # Ctrl-C, after a while
                 ran = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rtpipe.action_calls import read_call
+from rtpipe.documents import read_call
 from rtpipe.errors import ActionError, ExitCode
 from rtpipe_control import sockets
 from rtpipe_control.client import Client, RunEnded, snapshots, understood
@@ -44,7 +44,7 @@ def ctl(
     *,
     as_json: bool,
 ) -> None:
-    r"""Do something with a stage of a running pipeline.
+    """Do something with a stage of a running pipeline.
 
     With a NAME alone: list what can be done with that run. With nothing: say what runs.
 
@@ -57,7 +57,7 @@ def ctl(
         rtpipe ctl kiosk link        print a link that opens its page once
 
     Values are read as in a pipeline file. What is refused ends with 1.
-    """
+    """  # noqa: D301 - `\b`: click is not to fill what follows
     if name is None:
         _say_what_runs(as_json=as_json)
     elif called is None:

@@ -30,7 +30,7 @@ _COLOURS = {"warning": "yellow", "error": "red"}
 @click.argument("match", nargs=-1, metavar="[GLOB]...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object on each line.")
 def events(name: str, match: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Follow what happens in a running pipeline, until it ends or Ctrl-C.
+    """Follow what happens in a running pipeline, until it ends or Ctrl-C.
 
     Prints what the terminal of the run would; with GLOBs over the types of events, as in `match:`
     of a pipeline file, all that match; with -v, all.
@@ -39,7 +39,7 @@ def events(name: str, match: tuple[str, ...], *, as_json: bool) -> None:
         rtpipe events kiosk
         rtpipe events kiosk 'device.*' 'stage.*'
         rtpipe events kiosk --json | jq .line
-    """
+    """  # noqa: D301 - `\b`: click is not to fill what follows
     everything = bool(match) or as_json or is_verbose()
     client = Client.of(name)
     is_read = _watch_stdout()

@@ -51,12 +51,12 @@ class Stream(Protocol):
 @click.option(
     "--for",
     "seconds",
-    type=click.FloatRange(min=0, min_open=True, max=1e7),
+    type=float,
     metavar="S",
     help="End after S seconds of audio.",
 )
 def tap(name: str, stage: str, output: Path | None, *, play: bool, seconds: float | None) -> None:
-    r"""Listen to what a stage of a running pipeline gives out or, as a sink, takes.
+    """Listen to what a stage of a running pipeline gives out or, as a sink, takes.
 
     Ends with the pipeline, after --for, or at Ctrl-C; the file is complete each time. Listening
     changes nothing in the pipeline. Without -o and --play the WAV goes to stdout, for a program:
@@ -65,13 +65,13 @@ def tap(name: str, stage: str, output: Path | None, *, play: bool, seconds: floa
         rtpipe tap kiosk mic -o heard.wav --for 10
         rtpipe tap kiosk realtime --play
         rtpipe tap kiosk mic | sox -t wav - -n stat
-    """
-    if seconds is not None and math.isnan(seconds):
-        raise click.BadParameter("it is no number", param_hint="--for")
+    """  # noqa: D301 - `\b`: click is not to fill what follows
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise click.BadParameter("say how many seconds, more than 0", param_hint="--for")
     if output is not None and output.suffix.lower() != ".wav":
         raise click.UsageError(f"`{output}` would hold a WAV: end it in `.wav`")
     if output is None and not play and sys.stdout.isatty():
-        raise click.UsageError("say where to: `-o FILE.wav`, `--play`, or a pipe, `| sox -t wav - ...`")
+        raise click.UsageError("say where to: `-o FILE.wav`, `--play`, or a program, `| ...`")
     client = Client.of(name)
     path = f"/api/stages/{quote(stage, safe='')}/listen"
     with client.streamed(path, endless=True) as stream:

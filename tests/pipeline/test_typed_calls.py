@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtpipe.action_calls import Call, read_call, read_word
+from rtpipe.documents import Call, read_call, read_word
 from rtpipe.errors import ActionError
 from rtpipe.language.nodes import plain
 from rtpipe.language.reader import read_value
@@ -101,8 +101,9 @@ def test_what_is_none_is_told(called: str, words: list[str], told: str | None) -
 
 def test_a_plain_word_is_read_without_what_reads_yaml() -> None:
     program = (
-        "import sys; from rtpipe.action_calls import read_call\n"
-        "print(read_call('gain.set', ['-6', 'x=USB']), {'ruamel.yaml', 'pydantic'} & {*sys.modules})"
+        "import sys; from rtpipe.documents import read_call\n"
+        "call = read_call('gain.set', ['-6', 'x=USB'])\n"
+        "print(call, {'ruamel.yaml', 'pydantic'} & {*sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
