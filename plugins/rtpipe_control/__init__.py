@@ -59,4 +59,14 @@ def rtpipe_commands() -> tuple[LazyCommand, ...]:
             "Watch a running pipeline, and steer it by keys.",
             "rtpipe_control.commands.top.command:top",
         ),
+        LazyCommand(
+            "events",
+            "Follow what happens in a running pipeline, until it ends or Ctrl-C.",
+            "rtpipe_control.commands.events:events",
+        ),
+        LazyCommand(
+            "tap",
+            "Listen to what a stage of a running pipeline gives out or, as a sink, takes.",
+            "rtpipe_control.commands.tap:tap",
+        ),
     )

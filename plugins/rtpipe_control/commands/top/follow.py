@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rtpipe import RtpipeError
 from rtpipe_control.client import Client
 
-if TYPE_CHECKING:
-    import http.client
-
-_PATH = "/api/events?levels=1&state=1"
 _AGAIN_S = 1.0
-_PATIENCE_S = 5.0
-"""Levels come ten times a second: what is silent so long is asked again."""
 
 
 class Message(NamedTuple):
@@ -59,32 +52,24 @@ class Follower:
             reason = "it is over"
             try:
                 client = Client.of(self._name)
-                with client.streamed(_PATH, patience_s=_PATIENCE_S) as stream:
-                    self._read(stream, client)
+                self._read(client)
             except RtpipeError as error:
                 reason = f"{error}"
-            except ValueError as error:  # half a message: it died while it wrote
-                reason = f"what it sends cannot be read: {error}"
             self.messages.put(Message("gone", {"reason": reason}))
             self._stopped.wait(_AGAIN_S)
 
-    def _read(self, stream: http.client.HTTPResponse, client: Client) -> None:
-        name, stages = "", None
-        for line in stream:
+    def _read(self, client: Client) -> None:
+        stages = None
+        for name, data in client.events(levels=True, state=True):
             if self._stopped.is_set():
                 return
-            field, _, value = line.rstrip(b"\r\n").partition(b": ")
-            if field == b"event":
-                name = value.decode("ascii", "replace")
-            elif field == b"data":
-                data = json.loads(value)
-                self.messages.put(Message(name, data))
-                if name == "state":
-                    if stages is not None and stages != stages_in(data):
-                        self.messages.put(Message("renewed", client.snapshot()))
-                    stages = stages_in(data)
-                elif name == "snapshot":
-                    stages = stages_in({"stages": {each["id"]: each for each in data["stages"]}})
+            self.messages.put(Message(name, data))
+            if name == "state":
+                if stages is not None and stages != stages_in(data):
+                    self.messages.put(Message("renewed", client.snapshot()))
+                stages = stages_in(data)
+            elif name == "snapshot":
+                stages = stages_in({"stages": {each["id"]: each for each in data["stages"]}})
 
     def newest(self) -> list[Message]:
         """Return what has come since the last time."""
