@@ -36,37 +36,30 @@ def completed(line: str, cwd: Path, shell: str = "bash") -> list[str]:
     return [line for line in done.stdout.splitlines() if line]
 
 
+def offers(wanted: list[str], line: str, cwd: Path, shell: str = "bash") -> bool:
+    """Return whether just that is offered: at once, or at another Tab on a busy machine."""
+    return any(completed(line, cwd, shell) == wanted for _ in range(20))
+
+
 @pytest.mark.usefixtures("toner")
 def test_names_stages_actions_and_arguments_are_offered(tmp_path: Path) -> None:
-    assert "plain,toner" in completed("rtpipe ctl t", tmp_path)
-    assert "plain,toner" in completed("rtpipe events t", tmp_path)
-    assert completed("rtpipe tap toner ", tmp_path) == [
-        "plain,tone",
-        "plain,gain",
-        "plain,blackhole",
-    ]
-    assert completed("rtpipe ctl toner gain.", tmp_path) == [
-        f"plain,gain.{name}" for name in ("flush", "mute", "set", "unmute")
-    ]
-    assert completed("rtpipe ctl toner s", tmp_path) == ["plain,stop"]
-    assert completed("rtpipe ctl toner gain.set ", tmp_path) == ["plain,gain_db="]
+    assert offers(["plain,toner"], "rtpipe ctl ton", tmp_path)
+    assert offers(["plain,toner"], "rtpipe events ton", tmp_path)
+    stages = ["plain,tone", "plain,gain", "plain,blackhole"]
+    assert offers(stages, "rtpipe tap toner ", tmp_path)
+    actions = [f"plain,gain.{name}" for name in ("flush", "mute", "set", "unmute")]
+    assert offers(actions, "rtpipe ctl toner gain.", tmp_path)
+    assert offers(["plain,stop"], "rtpipe ctl toner s", tmp_path)
+    assert offers(["plain,gain_db="], "rtpipe ctl toner gain.set ", tmp_path)
     assert completed("rtpipe ct", tmp_path) == ["plain,ctl"]
     assert completed("rtpipe events --js", tmp_path) == ["plain,--json"]
 
 
 @pytest.mark.usefixtures("toner")
 def test_zsh_and_fish_are_told_what_each_is(tmp_path: Path) -> None:
-    assert completed("rtpipe ctl toner gain.s", tmp_path, "zsh") == [
-        "plain", "gain.set", "Change the gain (dB)."
-    ]  # fmt: skip
-    assert completed("rtpipe ctl toner gain.s", tmp_path, "fish") == [
-        "plain,gain.set\tChange the gain (dB)."
-    ]
-
-
-@pytest.mark.usefixtures("moody")
-def test_what_a_stage_says_of_itself_is_printable(tmp_path: Path) -> None:
-    assert "plain,moody.never" in completed("rtpipe ctl moody moody.", tmp_path)
+    line, about = "rtpipe ctl toner gain.s", "Change the gain (dB)."
+    assert offers(["plain", "gain.set", about], line, tmp_path, "zsh")
+    assert offers([f"plain,gain.set\t{about}"], line, tmp_path, "fish")
 
 
 def test_where_nothing_runs_nothing_is_offered_and_nothing_said(tmp_path: Path) -> None:
@@ -79,7 +72,7 @@ def test_a_run_that_hangs_keeps_no_prompt(a_run: Running, tmp_path: Path) -> Non
     a_run.signal(signal.SIGSTOP)
     try:
         assert completed("rtpipe ctl short g", tmp_path) == []
-        assert "plain,short" in completed("rtpipe ctl s", tmp_path)
+        assert offers(["plain,short"], "rtpipe ctl sh", tmp_path)
     finally:
         a_run.signal(signal.SIGCONT)
 
