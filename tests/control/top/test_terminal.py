@@ -148,6 +148,7 @@ def test_a_terminal_without_colours_and_unicode_gets_neither(kiosk: str, tmp_pat
     with _shown(Terminal(tmp_path, kiosk, "kiosk", **plain, PYTHONIOENCODING="ascii")) as terminal:
         terminal.until("STAGE")
         terminal.until("--- open")
+        terminal.until("visitor  Hello")
         terminal.type("\x03")  # Ctrl-C
         assert terminal.end() == 0
     assert terminal.written.isascii()

@@ -29,7 +29,7 @@ class Canvas(Widget):
         super().__init__()
         self.lines: list[Line] = []
         self._styles: dict[str, Style] = {}
-        self._colours = {} if os.environ.get("NO_COLOR") else (_LIGHT if _is_light() else _DARK)
+        self._colours = _LIGHT if _is_light() else _DARK
 
     def show(self, lines: list[Line]) -> None:
         """Show these."""

@@ -10,7 +10,7 @@ from rtpipe import RtpipeError
 from rtpipe_control import sockets
 from rtpipe_control.client import Client
 from rtpipe_control.commands.top import words
-from rtpipe_control.commands.top.cells import Span, apart, clean, clip, cut, fit, in_ascii
+from rtpipe_control.commands.top.cells import Span, apart, clean, clip, fit, in_ascii
 
 if TYPE_CHECKING:
     from rtpipe_control.commands.top.cells import Line
@@ -62,5 +62,6 @@ def listed(
         end = Span(f"up {words.duration(run['now'])} ", "dim")
         lines.append(apart(row, (end,), width) if width >= 60 else clip(row, width))
     lines += [()] * (height - 1 - len(lines))
-    lines = [*lines[: max(0, height - 1)], (Span(cut(" ↑↓ choose  Enter open  q quit", width)),)]
+    keys: Line = (Span(" ↑↓ choose  Enter open  q quit"),)
+    lines = [clip(line, width) for line in (*lines[: max(0, height - 1)], keys)]
     return [in_ascii(line) for line in lines] if ascii else lines
