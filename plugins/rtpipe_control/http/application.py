@@ -9,6 +9,7 @@ from aiohttp import web
 
 from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
+from rtpipe_control.http.pages import Pages
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Application:
                 web.post("/api/stop", self._stop),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
+                *Pages().routes(),
             ]
         )
         return made
