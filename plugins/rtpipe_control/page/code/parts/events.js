@@ -21,6 +21,7 @@ class Events extends HTMLElement {
       h("div", { class: "filter" }, this.match, ...this.quick), this.list, this.none, this.whole);
     this.list.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("click", (event) => this.raw(event.target.closest("li")));
+    this.peers = new Set();
     this.events = [];
     this.shown = [];
   }
@@ -60,6 +61,7 @@ class Events extends HTMLElement {
     if (state.events === this.events) return;
     this.events = state.events;
     this.started = state.pipeline?.startedAt;
+    this.peers = new Set(state.stages.filter((stage) => stage.family === "peer").map((stage) => stage.id));
     this.update();
   }
 
@@ -109,13 +111,18 @@ class Events extends HTMLElement {
     const bad = event.importance === "error" || /\.(lost|failed|dropped|underran)$/.test(event.type);
     const warns = bad || event.importance === "warning" || event.type === "stage.fell_back";
     const mark = bad ? "✕ " : warns ? "! " : "";
-    const words = event.line.startsWith(event.type) ? event.line.slice(event.type.length).trim() : event.line;
+    const words = event.line.startsWith(event.type) ? values(event) : event.line;
     const times = event.count > 1 ? ` × ${event.count}` : "";
     const row = h("li", { class: bad ? "bad" : warns ? "warn" : null },
       h("time", {}, clock(event.at, this.started)),
-      h("span", { class: "text" }, `${mark}${event.type}`, times, " ", h("i", {}, event.type && event.source ? `${event.source}: ${words}` : words)));
+      h("span", { class: "text" }, `${mark}${event.type}`, times, " ", h("i", {}, event.type && this.names(event) ? `${event.source}: ${words}` : words)));
     row.event = event;
     return row;
+  }
+
+  /** Whether its name leaves open which stage it is of. */
+  names({ type, source }) {
+    return source && source !== "pipeline" && !type.startsWith(`${source}.`) && !this.peers.has(source);
   }
 
   /** An event as it was told, under its row. */
@@ -126,6 +133,14 @@ class Events extends HTMLElement {
     const { key, line, importance, speaker, count, ...told } = row.event;
     row.append(h("pre", {}, JSON.stringify(told, null, 1)));
   }
+}
+
+const ENVELOPE = ["type", "source", "at", "line", "importance", "speaker", "count", "key", "obfuscation"];
+
+/** What an event without words of its own says: its values; the ids are one click away. */
+function values(event) {
+  const told = Object.entries(event).filter(([name, value]) => !ENVELOPE.includes(name) && !/_id$|_index$/.test(name) && value !== null && value !== "" && typeof value !== "object");
+  return told.map(([name, value]) => `${name} ${typeof value === "number" ? Math.round(100 * value) / 100 : value}`).join(", ");
 }
 
 /** Which events match: "!" those of trouble; else globs on the name or the stage, or a part of either. */

@@ -7,10 +7,11 @@ import { decibel, length, onScale } from "../words.js";
 import { describe } from "../stages.js";
 import { Inspector } from "./inspector.js";
 
-const BOX = 78;
-const PORT = 32;
-const ROW_GAP = 20;
-const TOP = 10;
+const BOX = 75;
+const PORT = 29;
+const ROW_GAP = 13;
+const TOP = 8;
+const MARGIN = 4;  // room for the outline of what has the focus
 const RED_S = 60;
 const WORDS_MS = 400;
 const CLIPS_DB = -1;
@@ -140,7 +141,7 @@ class Graph extends HTMLElement {
       this.style.removeProperty("--tall");
       return;
     }
-    const inner = this.clientWidth;
+    const inner = this.clientWidth - 2 * MARGIN;
     const box = innerWidth < 1260 ? 116 : 128;
     const gaps = gapsOf(plan, inner - box * plan.columns);
     const left = [0];

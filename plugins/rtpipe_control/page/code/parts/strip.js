@@ -91,11 +91,11 @@ class Strip extends HTMLElement {
     g.rect(left, 17, right - left, MID - 18);
     g.clip();
     g.strokeStyle = c.line;
-    g.lineWidth = 3;
+    g.lineWidth = 2;
     g.beginPath();
     // The hatching belongs to the time: it moves with it.
     const offset = x(from) - left;
-    for (let at = left + (offset % 8.5) - 40; at < right + 40; at += 8.5) {
+    for (let at = left + (offset % 7) - 40; at < right + 40; at += 7) {
       g.moveTo(at, MID);
       g.lineTo(at + 25, 17);
     }

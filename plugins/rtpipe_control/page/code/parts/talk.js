@@ -136,12 +136,13 @@ function goingShown(element, wait, { state, scale }) {
   const [total, { firstChild: axis }] = element.children;
   const ms = 1000 * ((wait.until ?? state.now) - wait.since);
   const hangover = Math.min(ms, wait.hangover);
-  say(total, `${(ms / 1000).toFixed(1)} s`);
+  say(total, `${(ms / 1000).toFixed(wait.until === null ? 1 : 2)} s`);
   const [still, going] = axis.children;
   still.hidden = !hangover;
   prop(still, "--part", (hangover / scale).toFixed(4));
   say(still.firstChild, `hangover ${Math.round(hangover)}`);
   prop(going, "--part", (Math.max(0, ms - hangover) / scale).toFixed(4));
+  going.firstChild.hidden = (ms - hangover) / scale < 0.14;
   say(going.firstChild, `so far ${Math.round(Math.max(0, ms - hangover) / 10) * 10}`);
   set(axis, "data-end", `${scale / 1000} s`);
   set(axis, "aria-label", `Waiting for the answer${hangover ? `: hangover ${Math.round(hangover)} milliseconds, then network and model` : ""}`);
