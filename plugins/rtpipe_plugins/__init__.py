@@ -11,7 +11,10 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
     """Return every kind that ships."""
     return (
         LazyKind(
-            "mic", "source", "What a microphone hears, s16 mono.", "rtpipe_plugins.sources.mic:Mic"
+            "mic",
+            "source",
+            "What a microphone hears, s16 mono.",
+            "rtpipe_plugins.sources.mic.stage:Mic",
         ),
         LazyKind(
             "file",
