@@ -30,7 +30,8 @@ export function follow(tell, { levels = true } = {}) {
   const ask = async () => {
     try {
       const answer = await fetch("/api/pipeline", { signal: AbortSignal.timeout(PATIENCE_MS) });
-      refused = answer.ok ? null : await answer.json();
+      const told = answer.ok ? {} : await answer.json();
+      refused = typeof told.error === "string" && told.error ? told : null;
     } catch {
       refused = null;
     }

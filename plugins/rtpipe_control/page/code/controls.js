@@ -1,6 +1,6 @@
 // Which controls a pipeline has, made of the actions that its stages offer. No DOM.
 //
-// A control: { stage, action, args, whyNot, … }; null: no stage offers it, and it is not shown.
+// A control: { stages or stage, action, whyNot, … }; null: no stage offers it, and it is not shown.
 
 import { arrange } from "./layout.js";
 
@@ -14,13 +14,13 @@ const whyNot = (stage, name) => stage.why_not[name] ?? "";
 
 /** What silences the visitor: the microphone itself, else a gate or a gain before the peer. */
 function mute({ stages, links }) {
-  const microphone = stages.find((stage) => stage.family === "source" && offers(stage, "mute", "unmute"));
-  if (microphone) return pair(microphone, "mute", "unmute", "microphone");
+  const microphones = stages.filter((stage) => stage.family === "source" && offers(stage, "mute", "unmute"));
+  if (microphones.length) return pair(microphones, "mute", "unmute", microphones.length > 1 ? "microphones" : "microphone");
   const before = beforePeer(stages, links);
   const gate = before.find((stage) => offers(stage, "close", "open"));
-  if (gate) return pair(gate, "close", "open", "visitor");
+  if (gate) return pair([gate], "close", "open", "visitor");
   const gain = before.find((stage) => offers(stage, "mute", "unmute"));
-  return gain ? pair(gain, "mute", "unmute", "visitor") : null;
+  return gain ? pair([gain], "mute", "unmute", "visitor") : null;
 }
 
 /** The transforms on the way to the peer (or, without one, on the line), the nearest first. */
@@ -32,10 +32,12 @@ function beforePeer(stages, links) {
 }
 
 /** Two actions of which one undoes the other: pressed where only the second can be done. */
-function pair(stage, on, off, what) {
-  const [cannot, cannotUndo] = [whyNot(stage, on), whyNot(stage, off)];
-  const pressed = cannot !== "" && cannotUndo === "";
-  return { stage: stage.id, action: pressed ? off : on, pressed, what, whyNot: pressed || !cannot ? "" : cannot };
+function pair(stages, on, off, what) {
+  const is = (stage) => whyNot(stage, on) !== "" && whyNot(stage, off) === "";
+  const pressed = stages.every(is);
+  const those = pressed ? stages : stages.filter((stage) => !is(stage));
+  const why = those.map((stage) => whyNot(stage, pressed ? off : on)).find(Boolean) ?? "";
+  return { stages: those.map((stage) => stage.id), action: pressed ? off : on, pressed, what, whyNot: why };
 }
 
 /** What is held to talk: each stage's pair of actions that opens and ends a turn. */
@@ -59,7 +61,7 @@ function stop({ stages, talk: { answering, turns } }) {
   if (!peer) return null;
   const waits = turns.at(-1)?.wait;
   const busy = answering || (waits && waits.until === null);
-  return { stage: peer.id, action: "cancel", whyNot: whyNot(peer, "cancel") || (busy ? "" : "the desk is silent") };
+  return { stages: [peer.id], action: "cancel", whyNot: whyNot(peer, "cancel") || (busy ? "" : "the desk is silent") };
 }
 
 function say(stages) {

@@ -170,6 +170,14 @@ function measured(talk, event) {
   return put(talk, { ...turn, wait }, { hangover: parts.hangover });
 }
 
+/** The server says for how long it waits after the last word: a setting, not a measurement. */
+function sessionTold(talk, event) {
+  const session = event.session ?? {};
+  const detection = session.audio?.input?.turn_detection ?? session.turn_detection;
+  const hangover = detection?.silence_duration_ms;
+  return hangover === undefined || hangover === talk.hangover ? talk : { ...talk, hangover };
+}
+
 function silenced(talk) {
   const last = talk.turns.at(-1);
   const open = last && last.wait && last.wait.total === undefined && last.wait.until === null;
@@ -188,6 +196,8 @@ const STEPS = {
   "turn.answer_heard": answerHeard,
   "turn.answer_cut": answerCut,
   "latency.turn_measured": measured,
+  "session.created": sessionTold,
+  "session.updated": sessionTold,
   "realtime.disconnected": silenced,
   "pipeline.ended": silenced,
 };

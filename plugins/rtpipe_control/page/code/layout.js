@@ -20,14 +20,18 @@ export function arrange(stages, links) {
   const places = {};
   for (const id of line) places[id] = { column: column[id], row: 0 };
   const taken = [];
-  for (const id of order) {
-    if (onLine.has(id)) continue;
+  // What branches off last stands highest: then no rail crosses another.
+  const branch = (id) => Math.max(-1, ...(feeders[id] ?? []).map((from) => column[from]));
+  for (const id of order.filter((each) => !onLine.has(each)).sort((a, b) => branch(b) - branch(a))) {
     const near = [...(feeders[id] ?? []), ...(readers[id] ?? [])].map((other) => column[other]);
     const from = Math.min(column[id], ...near);
     const to = Math.max(column[id], ...near);
+    // Two may meet under one stage, the one that ends there and the one that begins there.
+    const meets = (each) => each.from < to && each.to > from;
+    const covers = (each) => each.column === column[id];
     let row = 1;
-    while (taken.some((each) => each.row === row && each.from <= to && each.to >= from)) row += 1;
-    taken.push({ row, from, to });
+    while (taken.some((each) => each.row === row && (meets(each) || covers(each)))) row += 1;
+    taken.push({ row, from, to, column: column[id] });
     places[id] = { column: column[id], row };
   }
   return {

@@ -26,7 +26,7 @@ const FACTS = {
   "device.changed": (event) => ({ lost: null, device: event.device }),
   "stage.fell_back": () => ({ lost: null, gate: undefined }),
   "speaker.underran": (event, before) => ({ underruns: (before.underruns ?? 0) + (event.count ?? 1) }),
-  "speaker.volume_changed": (event) => ({ volume: event.factor ?? event.volume }),
+  "speaker.volume_changed": (event) => ({ volume: event.volume }),
   "speaker.muted": () => ({ muted: true }),
   "speaker.unmuted": () => ({ muted: false }),
   "mic.muted": () => ({ muted: true }),
@@ -62,7 +62,7 @@ export function describe(stage, facts, state) {
   if (call) lines.push(call);
   if (fact.calling) lines.splice(0, 2, callingLine(fact.calling, state), main);
   const why = stage.wanted ? reason(stage.wanted.reason) : "";
-  const [now = stage.kind, how = ""] = lines;
+  const [now = stage.kind === stage.id ? "" : stage.kind, how = ""] = lines;
   return { ...shown, now, how: why || how, gate: fact.gate && !fact.lost ? fact.gate : "" };
 }
 
@@ -101,7 +101,7 @@ function mainOption(stage, fact) {
   if (key === "frequency") return `${value} Hz`;
   if (key === "level_dbfs") return `${signed(value)} dBFS`;
   if (key === "device" && fact.volume !== undefined) return `${value}, ${Math.round(100 * fact.volume)} %`;
-  return value === "" && !stage.wanted ? "" : String(value || stage.kind);
+  return value === "" && !stage.wanted ? "" : String(value || (stage.kind === stage.id ? "" : stage.kind));
 }
 
 /** The head of a reason: what stands in a box of a hundred pixels. The whole is one click away. */

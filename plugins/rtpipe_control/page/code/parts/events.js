@@ -102,6 +102,7 @@ class Events extends HTMLElement {
       this.shown.shift();
       this.list.firstElementChild.remove();
     }
+    this.list.hidden = !this.shown.length;
     this.none.hidden = Boolean(this.shown.length);
     say(this.none, match ? `Nothing matches ${match === "!" ? "trouble" : match}.` : "Nothing has happened yet.");
     if (fresh.length || again) this.list.scrollTop = this.list.scrollHeight;

@@ -3,17 +3,17 @@
 
 import { arrange, keyOf } from "../layout.js";
 import { each, h, narrow, prop, say, set, svg } from "../dom.js";
-import { decibel, length, onScale } from "../words.js";
+import { decibel, FLOOR_DB, length, onScale } from "../words.js";
 import { describe } from "../stages.js";
 import { Inspector } from "./inspector.js";
 
-const BOX = 75;
-const PORT = 29;
-const ROW_GAP = 13;
-const TOP = 8;
+const BOX = 73;
+const PORT = 28;
+const ROW_GAP = 10;
+const TOP = 12;
 const MARGIN = 4;  // room for the outline of what has the focus
 const RED_S = 60;
-const WORDS_MS = 400;
+const WORDS_MS = 300;
 const CLIPS_DB = -1;
 
 class Graph extends HTMLElement {
@@ -100,7 +100,9 @@ class Graph extends HTMLElement {
         prop(peak, "--level", (element.top = top).toFixed(3));
         set(peak, "class", level && level[1] > CLIPS_DB ? "clips" : null);
       }
-      if (!words) continue;
+      const quiet = !level || level[1] <= FLOOR_DB;
+      if (!words && quiet === element.quiet) continue;
+      element.quiet = quiet;
       const link = state.links.find((each) => keyOf(each) === keyOf(edge)) ?? edge;
       const how = dead ? "dead" : gate ? "closed" : "";
       set(element, "class", `edge ${edge.way} ${link.queued ? "queued" : "inline"} ${this.behind.has(edge.from) ? "m" : "v"} ${how}`);
@@ -150,7 +152,7 @@ class Graph extends HTMLElement {
     const heights = [];
     for (let row = 0; row < plan.rows; row += 1) {
       const ids = Object.keys(plan.places).filter((id) => plan.places[id].row === row);
-      heights.push(Math.max(...ids.map((id) => Math.max(BOX, (ports.into[id] ?? []).length * PORT + 12)), BOX));
+      heights.push(Math.max(...ids.map((id) => Math.max(BOX, (ports.into[id] ?? []).length * PORT + 10)), BOX));
     }
     const tops = [TOP];
     for (let row = 1; row < plan.rows; row += 1) tops.push(tops[row - 1] + heights[row - 1] + ROW_GAP);
@@ -159,7 +161,7 @@ class Graph extends HTMLElement {
     const paths = [];
     for (const edge of plan.edges) paths.push(this.placeEdge(edge, at(edge.from), at(edge.to), ports));
     const wide = left.at(-1) + box;
-    const tall = tops.at(-1) + heights.at(-1) + 4;
+    const tall = tops.at(-1) + heights.at(-1) + 2;
     set(this.rails, "viewBox", `0 0 ${wide} ${tall}`);
     set(this.rails, "width", wide);
     set(this.rails, "height", tall);
@@ -179,12 +181,15 @@ class Graph extends HTMLElement {
     if (edge.way === "down") {
       const into = ports.into[edge.to];
       const y = to.y + ((into.indexOf(edge) + 1) * to.h) / (into.length + 1);
-      const x = from.x + from.w / 2 + 14 * (out.indexOf(edge) - (out.length - 1) / 2);
+      const [left, room] = half(from, ports.below[edge.from], 1);
+      const x = left + ((out.indexOf(edge) + 1) * room) / (out.length + 1);
       put(element, { x: x + 10, y: y - 24, w: to.x - x - 10, h: 28 });
       return `M${x} ${from.y + from.h}V${y - 12}Q${x} ${y} ${x + 12} ${y}H${to.x}`;
     }
     const below = ports.below[edge.to];
-    const x = to.x + ((below.indexOf(edge) + 1) * to.w) / (below.length + 1);
+    const downs = (ports.out[edge.to] ?? []).filter((each) => each.way === "down");
+    const [left, room] = half(to, downs, 0);
+    const x = left + ((below.indexOf(edge) + 1) * room) / (below.length + 1);
     const y = from.y + from.h / 2;
     put(element, { x: from.x + from.w, y: y - 24, w: x - from.x - from.w - 10, h: 28 });
     return `M${from.x + from.w} ${y}H${x - 12}Q${x} ${y} ${x} ${y - 12}V${to.y + to.h}`;
@@ -303,8 +308,14 @@ function portsOf(plan) {
   }
   // The one that branched off last comes in highest: so they never cross.
   for (const list of Object.values(ports.into)) list.sort((a, b) => far(b) - far(a));
-  for (const list of Object.values(ports.below)) list.sort((a, b) => plan.places[b.from].row - plan.places[a.from].row);
+  for (const list of Object.values(ports.below)) list.sort((a, b) => plan.places[a.from].row - plan.places[b.from].row);
+  for (const list of Object.values(ports.out)) list.sort((a, b) => plan.places[b.to].row - plan.places[a.to].row);
   return ports;
+}
+
+/** The part of a box's lower edge for ways of one kind: half of it where the other kind is there. */
+function half(box, others, which) {
+  return others?.length ? [box.x + (which * box.w) / 2, box.w / 2] : [box.x, box.w];
 }
 
 /** Whether what a stage gives out has come through a peer: then it is the desk's voice. */

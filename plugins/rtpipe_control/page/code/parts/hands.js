@@ -39,7 +39,7 @@ class Hands extends HTMLElement {
       say(this.muteWord, mute.pressed ? "Unmute" : "Mute");
       say(this.muteWhat, `\u00a0${mute.what}`);
       set(this.mute, "aria-pressed", String(mute.pressed));
-      if (!this.mute.title) this.mute.title = `${mute.stage}.${mute.action}`;
+      if (!this.mute.title) this.mute.title = mute.stages.map((stage) => `${stage}.${mute.action}`).join(", ");
     }
     this.place(this.talk, talk);
     if (talk && !this.talk.title) this.talk.title = "Begins your turn; the desk falls silent. Let go, and it answers.";
@@ -54,7 +54,7 @@ class Hands extends HTMLElement {
       this.volume.value = Math.round(100 * volume.value);
       this.showVolume();
     }
-    this.placeField(this.devices, this.devices, devices);
+    this.placeField(this.devices, this.devices, this.unlisted ? null : devices);
     if (devices && !this.listed) this.listDevices();
     this.classList.toggle("few", !controls.say && !devices);
     this.classList.toggle("none", ![mute, talk, stop, controls.say, volume, devices].some(Boolean));
@@ -81,7 +81,7 @@ class Hands extends HTMLElement {
     const button = this[name];
     if (!control || button.hidden) return;
     if (button.whyNot) return told(`${capital(button.whyNot)}.`);
-    await asked(button, this.page, control.stage, control.action);
+    for (const stage of control.stages) await asked(button, this.page, stage, control.action);
   }
 
   // -- talk is held ---------------------------------------------------------------------------
@@ -167,7 +167,11 @@ class Hands extends HTMLElement {
     if (!control || this.unreachable) return;
     this.listed = true;
     const answer = await this.page.act(control.stage, "devices");
-    if (!answer.ok || !Array.isArray(answer.result)) return;
+    if (!answer.ok || !Array.isArray(answer.result)) {
+      this.devices.hidden = this.unlisted = true;
+      return;
+    }
+    this.unlisted = false;
     const known = answer.result;
     const used = known.find((each) => each.used);
     const options = known.map((each) => h("option", { value: each.device, selected: each.used }, `Mic: ${each.name}`));

@@ -1,7 +1,7 @@
 // The line at the top: which pipeline, for how long, and whether anything is not as its file says.
 
 import { h, say, set } from "../dom.js";
-import { many, span } from "../words.js";
+import { length, many, span } from "../words.js";
 
 const THEMES = ["", "light", "dark"];
 const NAMES = { "": "as the system", light: "light", dark: "dark" };
@@ -17,7 +17,8 @@ class Head extends HTMLElement {
     }
     this.theme = h("button", { class: "btn quiet", onclick: () => this.turn() }, "Theme");
     const captions = h("a", { class: "btn quiet", href: "/captions" }, "Captions");
-    this.append(this.name, this.facts, h("nav", { "aria-label": "Page" }, captions, this.theme));
+    const keys = h("button", { class: "btn quiet keysbtn", "aria-haspopup": "dialog", onclick: () => document.querySelector("rt-keys").open() }, "Keys");
+    this.append(this.name, this.facts, h("nav", { "aria-label": "Page" }, captions, keys, this.theme));
     this.named();
   }
 
@@ -57,10 +58,13 @@ class Head extends HTMLElement {
   }
 }
 
-function trouble({ condition }) {
+function trouble({ condition, links }) {
   const ids = [...new Set(condition.alerts.map((alert) => alert.stage))];
-  return ids.length ? `✕ ${ids.join(", ")}` : "";
+  if (ids.length) return `✕ ${ids.join(", ")}`;
+  return lostMs(links) ? `✕ ${length(lostMs(links))} lost` : "";
 }
+
+const lostMs = (links) => links.reduce((sum, link) => sum + (link.queued ? link.dropped_ms + link.refused_ms : 0), 0);
 
 function standIns(stages) {
   const count = stages.filter((stage) => stage.wanted).length;
@@ -68,9 +72,8 @@ function standIns(stages) {
 }
 
 function lost({ links, condition }) {
-  if (condition.alerts.length) return "";
-  const ms = links.reduce((sum, link) => sum + (link.queued ? link.dropped_ms + link.refused_ms : 0), 0);
-  return ms ? `${Math.round(ms)} ms lost` : links.some((link) => link.queued) ? "nothing lost" : "";
+  const counted = links.some((link) => link.queued);
+  return counted && !lostMs(links) && !condition.alerts.length ? "nothing lost" : "";
 }
 
 function call({ stages, facts, now }) {

@@ -32,6 +32,10 @@ class Keys extends HTMLElement {
 
   show() {}
 
+  open() {
+    this.dialog.showModal();
+  }
+
   turn() {
     this.on = !this.on;
     try {
@@ -51,7 +55,7 @@ class Keys extends HTMLElement {
     const field = event.target.closest("input, select, textarea");
     if (event.key === "Escape") return this.escape(field);
     if (field || event.repeat) return;
-    if (event.key === "?") return this.dialog.showModal();
+    if (event.key === "?") return this.open();
     if (!this.on) return;
     if (event.key === " " && event.target === document.body) {
       event.preventDefault();
