@@ -84,7 +84,7 @@ async def opened(
     context = await browser.new_context(viewport={"width": size[0], "height": size[1]}, **more)
     try:
         tab = Tab(await context.new_page(), url.split("/captions")[0])
-        await tab.page.goto(url, wait_until="commit")
+        await tab.page.goto(url, wait_until="domcontentloaded")
         yield tab
         assert tab.complaints == []
         assert tab.strangers == []

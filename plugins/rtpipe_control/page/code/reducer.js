@@ -28,6 +28,7 @@ export function nothing() {
     spans: [],
     events: [],
     newest: 0,
+    pictures: 0,  // how often all of it was replaced
   };
 }
 
@@ -55,6 +56,7 @@ function snapshot(before, data) {
     losses: again ? before.losses : {},
     talk: { ...silence(), hangover: hangoverOf(data.stages) },
     newest: data.number ?? 0,
+    pictures: before.pictures + 1,
   };
   const told = [...recent.last, ...recent.conversation].sort((a, b) => a.at - b.at);
   for (const event of told) state = takeIn(state, event);

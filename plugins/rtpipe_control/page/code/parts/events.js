@@ -14,13 +14,14 @@ class Events extends HTMLElement {
     this.slot0 = h("div", { class: "slot" });
     this.match = h("input", { type: "text", "aria-label": "Show events whose name or stage matches", placeholder: "match: transcript.*", spellcheck: "false", autocomplete: "off", "aria-keyshortcuts": "/", oninput: () => this.anew() });
     this.quick = QUICK.map(([name, match]) => h("button", { class: "btn", "aria-pressed": "false", "data-match": match, onclick: () => this.filter(this.match.value === match ? "" : match) }, name));
-    this.list = h("ol", { class: "log", tabindex: 0, "aria-label": "Event stream" });
+    this.list = h("ol", { class: "log", role: "listbox", tabindex: 0, "aria-label": "Event stream" });
     this.none = h("p", { class: "blank", hidden: true });
     this.whole = h("button", { class: "btn quiet all", "aria-expanded": "false", onclick: () => this.showAll() }, "All events");
     this.append(h("div", { class: "head" }, h("h2", {}, "Events"), this.count, this.newer, this.pause), this.slot0,
       h("div", { class: "filter" }, this.match, ...this.quick), this.list, this.none, this.whole);
     this.list.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("click", (event) => this.raw(event.target.closest("li")));
+    this.list.addEventListener("keydown", (event) => this.walk(event));
     this.peers = new Set();
     this.events = [];
     this.shown = [];
@@ -62,7 +63,9 @@ class Events extends HTMLElement {
     this.events = state.events;
     this.started = state.pipeline?.startedAt;
     this.peers = new Set(state.stages.filter((stage) => stage.family === "peer").map((stage) => stage.id));
-    this.update();
+    if (state.pictures === this.pictures) return this.update();
+    this.pictures = state.pictures;
+    this.anew();
   }
 
   anew() {
@@ -114,7 +117,7 @@ class Events extends HTMLElement {
     const mark = bad ? "✕ " : warns ? "! " : "";
     const words = event.line.startsWith(event.type) ? values(event) : event.line;
     const times = event.count > 1 ? ` × ${event.count}` : "";
-    const row = h("li", { class: bad ? "bad" : warns ? "warn" : null },
+    const row = h("li", { class: bad ? "bad" : warns ? "warn" : null, role: "option", "aria-selected": "false", id: `event${event.key}` },
       h("time", {}, clock(event.at, this.started)),
       h("span", { class: "text" }, `${mark}${event.type}`, times, " ", h("i", {}, event.type && this.names(event) ? `${event.source}: ${words}` : words)));
     row.event = event;
@@ -124,6 +127,19 @@ class Events extends HTMLElement {
   /** Whether its name leaves open which stage it is of. */
   names({ type, source }) {
     return source && source !== "pipeline" && !type.startsWith(`${source}.`) && !this.peers.has(source);
+  }
+
+  /** Up and down the rows by the arrow keys; Enter opens what one was told as. */
+  walk(event) {
+    const at = this.list.querySelector("[aria-selected='true']");
+    if (event.key === "Enter" && at) return this.raw(at);
+    const next = { ArrowUp: at ? at.previousElementSibling : this.list.lastElementChild, ArrowDown: at?.nextElementSibling, Home: this.list.firstElementChild, End: this.list.lastElementChild }[event.key];
+    if (!next) return;
+    event.preventDefault();
+    at?.setAttribute("aria-selected", "false");
+    next.setAttribute("aria-selected", "true");
+    set(this.list, "aria-activedescendant", next.id);
+    next.scrollIntoView({ block: "nearest" });
   }
 
   /** An event as it was told, under its row. */

@@ -124,8 +124,6 @@ class Graph extends HTMLElement {
     say(element.lost, lost && lost.ms ? `✕ ${length(lost.ms)} lost` : "");
     set(element.lost, "class", lost && state.now - lost.since < RED_S ? "lost now" : "lost");
     element.queue.parentElement.hidden = !queue && !link.converts && !lost;
-    const label = [`From ${edge.from} to ${edge.to}: ${heard}`, queue && `queue ${queue}`, link.converts && `converts to ${link.converts}`, lost && lost.ms ? `${length(lost.ms)} lost` : ""];
-    set(element, "aria-label", `${label.filter(Boolean).join(", ")}. Listen here`);
     set(element, "title", `Listen to what ${edge.from} gives out`);
   }
 
@@ -183,7 +181,7 @@ class Graph extends HTMLElement {
       const y = to.y + ((into.indexOf(edge) + 1) * to.h) / (into.length + 1);
       const [left, room] = half(from, ports.below[edge.from], 1);
       const x = left + ((out.indexOf(edge) + 1) * room) / (out.length + 1);
-      put(element, { x: x + 10, y: y - 24, w: to.x - x - 10, h: 28 });
+      put(element, { x: x + 10, y: y - 24, w: to.x - x - 10, h: 44 });
       return `M${x} ${from.y + from.h}V${y - 12}Q${x} ${y} ${x + 12} ${y}H${to.x}`;
     }
     const below = ports.below[edge.to];
@@ -191,7 +189,7 @@ class Graph extends HTMLElement {
     const [left, room] = half(to, downs, 0);
     const x = left + ((below.indexOf(edge) + 1) * room) / (below.length + 1);
     const y = from.y + from.h / 2;
-    put(element, { x: from.x + from.w, y: y - 24, w: x - from.x - from.w - 10, h: 28 });
+    put(element, { x: from.x + from.w, y: y - 24, w: x - from.x - from.w - 10, h: 44 });
     return `M${from.x + from.w} ${y}H${x - 12}Q${x} ${y} ${x} ${y - 12}V${to.y + to.h}`;
   }
 
@@ -269,7 +267,7 @@ function edgeMade(edge) {
   element.queue = h("span");
   element.converts = h("span", { class: "converts" });
   element.lost = h("span", { class: "lost" });
-  element.append(element.said, element.meter, h("span", { class: "bot" }, element.queue, element.converts, element.lost));
+  element.append(h("span", { class: "sr" }, `From ${edge.from} to ${edge.to}: `), element.said, element.meter, h("span", { class: "bot" }, element.queue, element.converts, element.lost), h("span", { class: "sr" }, ". Listen here"));
   return element;
 }
 
