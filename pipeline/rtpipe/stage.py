@@ -317,7 +317,13 @@ class Peer(Stage[O]):
 
 
 class Subscriber(Stage[O]):
-    """Hears events: `on_event(event)`, in its own task behind its own bounded queue."""
+    """Hears events: `on_event(event)`, in its own task behind its own bounded queue.
+
+    Or it only brings events into the pipeline (a button, a program), and hears none.
+    """
+
+    hears: ClassVar[bool] = True
+    """Whether it is handed events. False: it publishes alone, and needs no `on_event`."""
 
     async def on_event(self, event: Event) -> None:
         """Take an event. Slowness here delays nobody else."""

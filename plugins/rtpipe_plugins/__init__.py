@@ -191,6 +191,18 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
             "rtpipe_plugins.subscribers.mqtt:Mqtt",
         ),
         LazyKind(
+            "lines",
+            "subscriber",
+            "Makes each line that a program writes an event: a button, a card reader, a sensor.",
+            "rtpipe_plugins.subscribers.lines:Lines",
+        ),
+        LazyKind(
+            "key",
+            "subscriber",
+            "Tells when a key goes down and up, of an input device (evdev) or of the terminal.",
+            "rtpipe_plugins.subscribers.key.stage:Key",
+        ),
+        LazyKind(
             "transcript",
             "subscriber",
             "Appends each turn when it is over; the file is whole and readable at any moment.",

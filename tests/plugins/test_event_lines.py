@@ -55,7 +55,10 @@ from rtpipe_plugins.subscribers.webhook import WebhookFailed
 
 ONLY_LOGGED = {
     "device.drift_measured",
+    "key.pressed",
+    "key.released",
     "latency.turn_measured",
+    "lines.line",
     "link.flushed",
     "mcp.called",
     "mcp.returned",

@@ -14,11 +14,11 @@ from rtpipe.running.faults import asked_to_end, contained, place_of_task
 from rtpipe.stage import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rtpipe.bus import Bus
     from rtpipe.events import Event
-    from rtpipe.language.spec import RouteSpec
+    from rtpipe.language.spec import RouteSpec, StageSpec
     from rtpipe.running.supervisor import Slot
 
 MOST_STALLS = 3
@@ -144,12 +144,41 @@ async def _attend(slot: Slot, mailbox: Mailbox) -> None:
         subscriber = slot.stage
         assert isinstance(subscriber, Subscriber)
         try:
-            await subscriber.on_event(event)
+            if subscriber.hears:
+                await subscriber.on_event(event)
         except BaseException as error:
             if asked_to_end(error):
                 raise
             slot.report(contained(error))
         await asyncio.sleep(0)  # one that never waits must not hold the loop
+
+
+def connect_all(
+    bus: Bus,
+    routes: Iterable[RouteSpec],
+    slot: Callable[[StageSpec], Slot],
+    perform: Callable[..., object],
+    report: Callable[[Event], None],
+) -> tuple[Subscribers, Subscribers]:
+    """Make every route a handler on `bus`; see `connect`.
+
+    Args:
+        bus: Where the events come by.
+        routes: The pipeline's.
+        slot: Makes the place of a subscriber.
+        perform: Carries out one action.
+        report: Publishes what went wrong.
+
+    Returns:
+        The subscribers, and those that hear nothing: to be opened last and closed first.
+    """
+    hearing, publishing = Subscribers(), Subscribers()
+    for route in routes:
+        at = None if route.subscriber is None else slot(route.subscriber)
+        mailbox = None if at is None else (hearing if route.hears else publishing).add(at)
+        if route.hears:
+            connect(bus, route, perform, mailbox, report)
+    return hearing, publishing
 
 
 def _look_up(value: Any, path: tuple[str, ...]) -> Any:

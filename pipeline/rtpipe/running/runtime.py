@@ -24,7 +24,7 @@ from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import slot_maker
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.routes import Subscribers, connect
+from rtpipe.running.routes import connect_all
 from rtpipe.running.state import state_of
 from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
 from rtpipe.running.tasks import run_stage
@@ -97,7 +97,6 @@ class Pipeline:
             on_replaced=self._replan,
         )
         self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
-        self._subscribers = Subscribers()
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
         self._feeding: list[asyncio.Task[None]] = []
@@ -109,10 +108,9 @@ class Pipeline:
         self._error: RtpipeError | None = None
         self.plan: Plan
         self._replan()
-        for route in self.spec.routes:
-            at = None if route.subscriber is None else slot(route.subscriber)
-            mailbox = None if at is None else self._subscribers.add(at)
-            connect(self.bus, route, self.perform, mailbox, self._publish_own)
+        self._subscribers, self._publishers = connect_all(
+            self.bus, self.spec.routes, slot, self.perform, self._publish_own
+        )
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -301,6 +299,7 @@ class Pipeline:
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
             await slot.open()
+        await self._publishers.open()  # what a button sets off, every stage can do now
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -360,6 +359,7 @@ class Pipeline:
     # -- closing ---------------------------------------------------------------------------------
 
     async def _close(self, reason: str) -> None:
+        await self._publishers.close()
         for slot in self._slots.values():
             await slot.close()
         self._wiring.tell_losses()
