@@ -115,7 +115,7 @@ class Events extends HTMLElement {
     const bad = event.importance === "error" || /\.(lost|failed|dropped|underran)$/.test(event.type);
     const warns = bad || event.importance === "warning" || event.type === "stage.fell_back";
     const mark = bad ? "✕ " : warns ? "! " : "";
-    const words = event.line.startsWith(event.type) ? values(event) : event.line;
+    const words = event.type && event.line.startsWith(event.type) ? values(event) : event.line;
     const times = event.count > 1 ? ` × ${event.count}` : "";
     const row = h("li", { class: bad ? "bad" : warns ? "warn" : null, role: "option", "aria-selected": "false", id: `event${event.key}` },
       h("time", {}, clock(event.at, this.started)),
