@@ -152,6 +152,7 @@ async def test_a_click_on_mute_silences_what_is_recorded(tmp_path: Path) -> None
         await tab.says("Recording")
         await tab.until("document.querySelector('[data-from=tone] .top').textContent.includes('dB')")
         mute = tab.page.get_by_role("button", name="Mute visitor")
+        await tab.until("document.querySelector('rt-hands .btn').ariaDisabled === null")
         await mute.click()
         await tab.until("document.querySelector('rt-hands [aria-pressed=true]') !== null")
         await tab.until("document.querySelector('[data-from=mute_gate] .top').textContent === 'closed'")
@@ -186,6 +187,7 @@ async def test_push_to_talk_reaches_the_peer(tmp_path: Path) -> None:
         opened(browser, run.url, has_touch=True) as tab,
     ):
         await tab.says("Ready")
+        await tab.until("document.querySelector('.hold').ariaDisabled === null")
         talk = tab.page.get_by_role("button", name="Hold to talk")
         box = await talk.bounding_box()
         assert box is not None
