@@ -15,7 +15,8 @@ import "./parts/sentence.js";
 import "./parts/strip.js";
 import "./parts/talk.js";
 
-const CALM_MS = 500;
+const DRAW_MS = 180;  // of the levels, which come 10 times a second, every second one is drawn
+const CALM_MS = 480;
 const PARTS = ["rt-head", "rt-sentence", "rt-hands", "rt-alerts", "rt-strip", "rt-graph", "rt-ledger", "rt-listening", "rt-talk", "rt-events", "rt-keys"];
 
 const parts = PARTS.map((name) => document.querySelector(name));
@@ -39,14 +40,21 @@ function draw() {
 
 function tell(message) {
   const kinds = state.stages.map((stage) => stage.kind).join();
-  state = reduce(state, message);
+  state = reduce(state, message.name === "levels" ? louder(message) : message);
   // Another kind stands there now: its options and actions are told with a whole picture only.
   if (message.name === "state" && kinds !== state.stages.map((stage) => stage.kind).join()) connection.again();
   if (asked) return;
-  const quiet = message.name === "levels" && calm.matches && performance.now() - drawnAt < CALM_MS;
-  if (quiet) return;
   asked = true;
-  requestAnimationFrame(draw);
+  const left = drawnAt + (calm.matches ? CALM_MS : DRAW_MS) - performance.now();
+  if (left > 0) setTimeout(requestAnimationFrame, left, draw);
+  else requestAnimationFrame(draw);
+}
+
+/** Levels with the peaks of those that were not drawn yet: none goes unseen. */
+function louder({ name, data }) {
+  if (state.levels === drawn?.levels) return { name, data };
+  const levels = Object.entries(data.levels).map(([id, [rms, peak]]) => [id, [rms, Math.max(peak, state.levels[id]?.[1] ?? peak)]]);
+  return { name, data: { ...data, levels: Object.fromEntries(levels) } };
 }
 
 /** What parts may ask of the page. */

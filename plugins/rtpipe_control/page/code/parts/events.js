@@ -108,7 +108,7 @@ class Events extends HTMLElement {
     this.list.hidden = !this.shown.length;
     this.none.hidden = Boolean(this.shown.length);
     say(this.none, match ? `Nothing matches ${match === "!" ? "trouble" : match}.` : "Nothing has happened yet.");
-    if (fresh.length || again) this.list.scrollTop = this.list.scrollHeight;
+    if (fresh.length) this.list.scrollTop = this.list.scrollHeight;
   }
 
   row(event) {

@@ -48,7 +48,7 @@ class Talk extends HTMLElement {
     this.turns.hidden = !shown.length;
     this.blank.hidden = Boolean(shown.length);
     if (!shown.length) blank(this.blank, state);
-    if (ends) this.turns.scrollTop = this.turns.scrollHeight;
+    if (ends && before?.talk !== talk) this.turns.scrollTop = this.turns.scrollHeight;
   }
 }
 
