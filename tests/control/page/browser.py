@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import Browser, Page
+
 from peers.browser import chromium
 from peers.javascript import packages
-from playwright.async_api import Browser, Page
 
 WIDE, SMALL = (1280, 800), (390, 844)
 _TIMEOUT_S = 20.0
@@ -50,10 +51,10 @@ class Tab:
         return await self.page.evaluate(expression, argument)
 
     async def until(self, expression: str, timeout_s: float = _TIMEOUT_S) -> Any:
-        """Wait until JavaScript gives something true; the page's policy forbids it to wait itself."""
+        """Wait until JavaScript gives something true; the page's policy lets Playwright not."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not (value := await self.get(expression)):
+                while not (value := await self.get(expression)):  # noqa: ASYNC110 - it is over there
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             shown = await self.get("document.body.innerText")
@@ -83,7 +84,7 @@ async def opened(
     """Open `url` in a window of its own; `more` goes to Playwright's `new_context`."""
     context = await browser.new_context(viewport={"width": size[0], "height": size[1]}, **more)
     try:
-        tab = Tab(await context.new_page(), url.split("/captions")[0])
+        tab = Tab(await context.new_page(), url.split("/captions", maxsplit=1)[0])
         await tab.page.goto(url, wait_until="domcontentloaded")
         yield tab
         assert tab.complaints == []

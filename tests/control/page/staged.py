@@ -1,4 +1,4 @@
-"""A surface without a pipeline: it serves the page, tells it what a test says, notes what it asks."""
+"""A surface without a pipeline: it serves the page, and tells it what a test says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+
 from rtpipe_control.http.pages import Pages
 
 STARTED = "2026-12-01T10:00:00+00:00"
@@ -75,7 +76,9 @@ class Staged:
         stage, action = request.match_info["stage"], request.match_info["action"]
         self.posts.append((stage, action, await request.json()))
         self.posted.set()
-        status, answer = self.answers.get(f"{stage}.{action}", (200, {"result": None, "event": None}))
+        status, answer = self.answers.get(
+            f"{stage}.{action}", (200, {"result": None, "event": None})
+        )
         return web.json_response(answer, status=status)
 
 

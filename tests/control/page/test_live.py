@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from control.page.browser import Tab, chromium, opened, silent
 
 pytestmark = pytest.mark.slow
@@ -150,12 +151,16 @@ async def test_a_click_on_mute_silences_what_is_recorded(tmp_path: Path) -> None
         opened(browser, run.url) as tab,
     ):
         await tab.says("Recording")
-        await tab.until("document.querySelector('[data-from=tone] .top').textContent.includes('dB')")
+        await tab.until(
+            "document.querySelector('[data-from=tone] .top').textContent.includes('dB')"
+        )
         mute = tab.page.get_by_role("button", name="Mute visitor")
         await tab.until("document.querySelector('rt-hands .btn').ariaDisabled === null")
         await mute.click()
         await tab.until("document.querySelector('rt-hands [aria-pressed=true]') !== null")
-        await tab.until("document.querySelector('[data-from=mute_gate] .top').textContent === 'closed'")
+        await tab.until(
+            "document.querySelector('[data-from=mute_gate] .top').textContent === 'closed'"
+        )
         await run.stop()
     samples = recorded(tmp_path / "out.wav")
     loud = np.abs(samples.astype(np.float64)) > 0

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
+
 from control.page.browser import SMALL, WIDE, Tab, chromium, opened, silent
 from control.page.staged import (
     Staged,
@@ -19,7 +21,6 @@ from control.page.staged import (
     stage,
     staged,
 )
-from playwright.async_api import Browser
 
 pytestmark = pytest.mark.slow
 
@@ -41,8 +42,8 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
 
 def talked() -> dict[str, Any]:
     """Return a kiosk in the middle of its first answer."""
-    wait = {f"{name}_ms": PARTS.get(name, 0) for name in
-            ("device", "dsp", "queue", "hangover", "network", "model", "jitter", "playout")}  # fmt: skip
+    names = ("device", "dsp", "queue", "hangover", "network", "model", "jitter", "playout")
+    wait = {f"{name}_ms": PARTS.get(name, 0) for name in names}
     said = [
         event("turn.user_started", "realtime", 4.0, item_id="a"),
         event("turn.user_stopped", "realtime", 6.8, item_id="a"),
@@ -82,7 +83,6 @@ def studio() -> dict[str, Any]:
         link("loudness", "recorder", max_ms=10_000),
     ]  # fmt: skip
     return snapshot(stages, links, name="studio", condition=condition("Recording.", sign="record"))
-
 
 
 async def shown(tab: Tab) -> None:
@@ -183,7 +183,8 @@ async def test_the_order_of_focus_is_the_order_of_reading_and_the_graph_is_one_s
         assert seen.count("graph") == 1
         await tab.page.focus("rt-graph [tabindex='0']")
         here = "document.activeElement.dataset.id ?? document.activeElement.dataset.from"
-        for key, element in (("Home", "mic"), ("ArrowRight", "mic"), ("ArrowRight", "gain"), ("End", "recorder")):  # fmt: skip
+        steps = {"Home": "mic", "ArrowRight": "mic", "ArrowDown": "gain", "End": "recorder"}
+        for key, element in steps.items():
             await tab.page.keyboard.press(key)
             assert await tab.get(here) == element
         await tab.page.keyboard.press("Enter")
@@ -251,41 +252,43 @@ async def test_another_microphone_is_taken_from_the_alert(browser: Browser) -> N
 async def test_talk_is_held_by_mouse_touch_and_space_and_is_let_go_in_every_way(
     browser: Browser,
 ) -> None:
-    async with staged(kiosk()) as surface:
-        async with opened(browser, surface.url, SMALL, has_touch=True) as tab:
-            await shown(tab)
-            page, talk = tab.page, tab.page.get_by_role("button", name="talk")
-            box = await talk.bounding_box()
-            assert box is not None
-            x, y = box["x"] + 20, box["y"] + 20
-            cdp = await page.context.new_cdp_session(page)
-            touch = {"touchPoints": [{"x": x, "y": y}]}
-            press = "document.querySelector('.hold').ariaPressed === 'true'"
-            await page.mouse.move(x, y)
-            for begin, end in (
-                (page.mouse.down(), page.mouse.up()),
-                (cdp.send("Input.dispatchTouchEvent", {"type": "touchStart", **touch}),
-                 cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})),
-                (page.keyboard.down(" "), page.keyboard.up(" ")),
-                (page.keyboard.down(" "), tab.get("window.dispatchEvent(new Event('blur'))")),
-            ):  # fmt: skip
-                surface.posts.clear()
-                await tab.get("document.activeElement.blur()")
-                await begin
-                await tab.until(press)
-                await until_posted(tab, surface, "press")
-                assert [action for _, action, _ in surface.posts] == ["press"]
-                await end
-                await until_posted(tab, surface, "release")
-                assert [action for _, action, _ in surface.posts] == ["press", "release"]
-                assert not await tab.get(press)
-            await page.keyboard.up(" ")
+    async with (
+        staged(kiosk()) as surface,
+        opened(browser, surface.url, SMALL, has_touch=True) as tab,
+    ):
+        await shown(tab)
+        page, talk = tab.page, tab.page.get_by_role("button", name="talk")
+        box = await talk.bounding_box()
+        assert box is not None
+        x, y = box["x"] + 20, box["y"] + 20
+        cdp = await page.context.new_cdp_session(page)
+        touch = {"touchPoints": [{"x": x, "y": y}]}
+        press = "document.querySelector('.hold').ariaPressed === 'true'"
+        await page.mouse.move(x, y)
+        for begin, end in (
+            (page.mouse.down(), page.mouse.up()),
+            (cdp.send("Input.dispatchTouchEvent", {"type": "touchStart", **touch}),
+             cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})),
+            (page.keyboard.down(" "), page.keyboard.up(" ")),
+            (page.keyboard.down(" "), tab.get("window.dispatchEvent(new Event('blur'))")),
+        ):  # fmt: skip
             surface.posts.clear()
-            await page.mouse.down()
+            await tab.get("document.activeElement.blur()")
+            await begin
             await tab.until(press)
-            surface.leave()
-            await tab.until(f"!({press})")
-            tab.complaints.clear()
+            await until_posted(tab, surface, "press")
+            assert [action for _, action, _ in surface.posts] == ["press"]
+            await end
+            await until_posted(tab, surface, "release")
+            assert [action for _, action, _ in surface.posts] == ["press", "release"]
+            assert not await tab.get(press)
+        await page.keyboard.up(" ")
+        surface.posts.clear()
+        await page.mouse.down()
+        await tab.until(press)
+        surface.leave()
+        await tab.until(f"!({press})")
+        tab.complaints.clear()
 
 
 async def until_posted(tab: Tab, surface: Staged, action: str) -> None:
@@ -328,10 +331,12 @@ async def test_a_wait_is_drawn_in_its_parts_and_named_in_words(browser: Browser)
         await shown(tab)
         parts = await tab.get(
             "[...document.querySelectorAll('.wait .seg')].filter((e) => !e.hidden)"
-            ".map((e) => [e.className.split(' ')[1], +e.dataset.ms, e.getBoundingClientRect().width])"
+            ".map((e) => [e.classList[1], +e.dataset.ms, e.getBoundingClientRect().width])"
         )
         assert {name: ms for name, ms, _ in parts} == PARTS
-        scale = await tab.get("document.querySelector('.axis').getBoundingClientRect().width") / 2000
+        scale = (
+            await tab.get("document.querySelector('.axis').getBoundingClientRect().width") / 2000
+        )
         for name, ms, width in parts:
             assert abs(width - ms * scale) < 1.5, name
         named = tab.page.get_by_role("img", name="Waited 1.17 seconds: hangover 500, network 122")
