@@ -81,11 +81,13 @@ class StageContext:
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
         flush_after: Callable[[str], float] | None = None,
+        published_after: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.id = id
         self.inputs = inputs
         self._tap = tap
         self._flush_after = flush_after
+        self._published_after = published_after
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
@@ -137,6 +139,14 @@ class StageContext:
     def flush_after(self) -> float:
         """Drop what this stage has given out and nobody has played; returns the ms dropped."""
         return 0.0 if self._flush_after is None else self._flush_after(self.id)
+
+    def published_after(self, type: str) -> bool:
+        """Return whether a stage that its audio reaches says that it may publish such an event.
+
+        So it is known whether anybody will tell what became of the audio (`playback.started`). A
+        fallback may change that at any time: ask when it matters, keep no answer.
+        """
+        return self._published_after is not None and self._published_after(self.id, type)
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""

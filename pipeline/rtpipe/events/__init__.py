@@ -33,6 +33,7 @@ from rtpipe.events.event import (
 )
 from rtpipe.events.turns import (
     TurnAnswerCut,
+    TurnAnswerHeard,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnUserStarted,
@@ -65,6 +66,7 @@ __all__ = [
     "StageWaiting",
     "SubscriberOverflowed",
     "TurnAnswerCut",
+    "TurnAnswerHeard",
     "TurnAnswerStarted",
     "TurnAnswerStopped",
     "TurnUserStarted",

@@ -27,6 +27,7 @@ def slot_maker(
     *,
     tap: Tap,
     flush_after: Callable[[str], float],
+    published_after: Callable[[str, str], bool],
     on_failure: Callable[[Slot, RtpipeError], None],
     on_replaced: Callable[[], None],
 ) -> Callable[[StageSpec], Slot]:
@@ -40,6 +41,7 @@ def slot_maker(
         clock: Their time.
         tap: See `StageContext.tap`.
         flush_after: See `StageContext.flush_after`.
+        published_after: See `StageContext.published_after`.
         on_failure: See `Slot`.
         on_replaced: See `Slot`.
     """
@@ -49,7 +51,9 @@ def slot_maker(
     def slot(spec: StageSpec) -> Slot:
         node = graph.nodes.get(spec.id)  # a subscriber has none
         inputs = () if node is None else node.inputs
-        ctx = StageContext(spec.id, clock, publish, subscribe, inputs, tap, flush_after)
+        ctx = StageContext(
+            spec.id, clock, publish, subscribe, inputs, tap, flush_after, published_after
+        )
         ctx.env_names = pipeline.env_names
         place = InlineSlot if runs_inline(spec, fuse=pipeline.fuse) else Slot
         return place(spec, ctx, mask=mask, on_failure=on_failure, on_replaced=on_replaced)

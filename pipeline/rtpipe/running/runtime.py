@@ -93,6 +93,7 @@ class Pipeline:
             self.clock,
             tap=self._tap,
             flush_after=lambda stage: self._flush(stage, graph.downstream(stage)[1:]),
+            published_after=lambda id, event: self.plan.published_after(id, event),  # noqa: PLW0108, A006 - the plan of then
             on_failure=self._on_failure,
             on_replaced=self._replan,
         )
@@ -309,9 +310,8 @@ class Pipeline:
             for id, slot in self._slots.items()
             if not isinstance(slot, InlineSlot)
         }
-        ended = partial(self._task_ended, tasks)
         for task in tasks:
-            task.add_done_callback(ended)
+            task.add_done_callback(partial(self._task_ended, tasks))
         try:
             await over
             for task in filter(asyncio.Task.cancelled, tasks):  # by nobody here
