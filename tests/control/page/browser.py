@@ -17,7 +17,7 @@ WIDE, SMALL = (1280, 800), (390, 844)
 _TIMEOUT_S = 20.0
 _POLL_S = 0.03
 
-__all__ = ["SMALL", "WIDE", "Tab", "chromium", "opened"]
+__all__ = ["SMALL", "WIDE", "Tab", "chromium", "opened", "silent"]
 
 
 class Tab:

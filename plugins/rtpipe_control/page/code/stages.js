@@ -31,8 +31,7 @@ const FACTS = {
   "speaker.unmuted": () => ({ muted: false }),
   "mic.muted": () => ({ muted: true }),
   "mic.unmuted": () => ({ muted: false }),
-  "stage.stalled": (event) => ({ stalled: event.at }),
-  "stage.restarted": () => ({ stalled: null, lost: null }),
+  "stage.restarted": () => ({ lost: null }),
 };
 
 /** @returns {{now: string, how: string, tone: ""|"standin"|"waits"|"lost", tag: string, gate: string}} */
@@ -51,7 +50,6 @@ export function describe(stage, facts, state) {
   if (fact.lost) {
     return { ...shown, now: `gone for ${ago(state.now - fact.lost.since)}`, how: fact.lost.device, tone: "lost", tag: "✕ lost" };
   }
-  if (fact.stalled) return { ...shown, now: "stalled", how: `for ${ago(state.now - fact.stalled)}`, tone: "lost", tag: "✕ stalled" };
   if (state.pipeline.state === "opening") return { ...shown, ...opening(stage, fact, state, main) };
   if (stage.status === "stopped" || stage.status === "stopping") {
     return { ...shown, now: stage.status, how: main, tone: shown.tone || "waits" };

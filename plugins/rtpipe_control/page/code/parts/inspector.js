@@ -14,10 +14,12 @@ export class Inspector {
     this.kind = h("span", { class: "dim" });
     this.facts = h("dl");
     this.actions = h("div", { class: "acts" });
+    this.options = h("dl");
     const heading = h("h3", {}, h("code", {}, id));
     this.element = h("section", { class: "inspect", "aria-label": `Stage ${id}` },
       h("div", { class: "row" }, heading, this.kind, h("button", { class: "btn quiet", onclick: close }, "Close")),
-      this.facts, h("div", { class: "row" }, listen), this.actions);
+      this.facts, this.actions, this.options);
+    this.actions.before(h("div", { class: "row" }, listen));
     page.listening.addEventListener("changed", () => set(listen, "aria-pressed", String(page.listening.at === id)));
   }
 
@@ -28,10 +30,12 @@ export class Inspector {
     say(this.kind, `${stage.kind}: ${stage.summary}`);
     set(this.listen, "aria-pressed", String(this.page.listening.at === this.id));
     const make = () => h("div", {}, h("dt"), h("dd"));
-    each(this.facts, factsOf(stage, state), ([name]) => name, make, (row, [name, value]) => {
+    const write = (row, [name, value]) => {
       say(row.firstChild, name);
       say(row.lastChild, value);
-    });
+    };
+    each(this.facts, factsOf(stage, state), ([name]) => name, make, write);
+    each(this.options, optionsOf(stage), ([name]) => name, make, write);
     each(this.actions, stage.actions, (action) => action.name, (action) => this.made(action), (form, action) => {
       const why = state.line === "live" ? stage.why_not[action.name] ?? "" : "the kiosk cannot be reached";
       const button = form.querySelector("button");
@@ -80,13 +84,18 @@ function factsOf(stage, state) {
   if (stage.wanted) facts.push(["instead of", `${stage.wanted.stage}: ${stage.wanted.reason}`]);
   if (stage.status !== "ok" || stage.detail) facts.push(["status", [stage.status, stage.detail].filter(Boolean).join(": ")]);
   if (stage.gauge) facts.push(["now", stage.gauge.replace("  ", ", ")]);
+  for (const link of state.links.filter((each) => each.queued && each.to === stage.id)) {
+    facts.push([`queue from ${link.from}`, `${length(link.depth_ms)} of ${length(link.max_ms)}, most ${length(link.max_depth_ms)}; dropped ${length(link.dropped_ms)}, trimmed ${length(link.trimmed_ms)}, flushed ${length(link.flushed_ms)}`]);
+  }
+  return facts;
+}
+
+function optionsOf(stage) {
+  const facts = [];
   for (const [name, value] of Object.entries(stage.options)) {
     if (value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
     const text = typeof value === "object" ? JSON.stringify(value) : String(value);
     facts.push([name, text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text]);
-  }
-  for (const link of state.links.filter((each) => each.queued && each.to === stage.id)) {
-    facts.push([`queue from ${link.from}`, `${length(link.depth_ms)} of ${length(link.max_ms)}, most ${length(link.max_depth_ms)}; dropped ${length(link.dropped_ms)}, trimmed ${length(link.trimmed_ms)}, flushed ${length(link.flushed_ms)}`]);
   }
   return facts;
 }
