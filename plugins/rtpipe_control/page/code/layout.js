@@ -40,7 +40,7 @@ export function arrange(stages, links) {
     line,
     places,
     edges: edges.map((edge) => ({ ...edge, way: way(places[edge.from], places[edge.to]) })),
-    order: readingOrder(line, order, onLine),
+    order: readingOrder(line, order, onLine, readers),
   };
 }
 
@@ -52,8 +52,12 @@ function way(from, to) {
   return to.row > from.row ? "down" : "up";
 }
 
-function readingOrder(line, order, onLine) {
-  return [...line, ...order.filter((id) => !onLine.has(id))];
+/** What feeds the line beside its own source, then the line, then what else reads. */
+function readingOrder(line, order, onLine, readers) {
+  const leads = {};
+  for (const id of [...order].reverse()) leads[id] = onLine.has(id) || (readers[id] ?? []).some((reader) => leads[reader]);
+  const others = order.filter((id) => !onLine.has(id));
+  return [...others.filter((id) => leads[id]), ...line, ...others.filter((id) => !leads[id])];
 }
 
 function group(edges, by, what) {

@@ -42,7 +42,7 @@ export function signed(n) {
 
 /** Milliseconds: 340 ms, 14.2 s. */
 export function length(ms) {
-  return ms >= 10000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
+  return ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }
 
 export function count(n) {

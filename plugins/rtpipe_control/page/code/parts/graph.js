@@ -51,7 +51,8 @@ class Graph extends HTMLElement {
     const items = [];
     for (const id of this.plan.order) {
       const into = this.plan.edges.filter((edge) => edge.to === id);
-      into.sort((a, b) => this.plan.places[b.from].column - this.plan.places[a.from].column);
+      const far = (edge) => (edge.way === "straight" ? -1 : this.plan.places[edge.from].column);
+      into.sort((a, b) => far(b) - far(a));
       for (const edge of into) items.push({ key: keyOf(edge), edge });
       items.push({ key: id, id });
     }
