@@ -54,4 +54,9 @@ def rtpipe_commands() -> tuple[LazyCommand, ...]:
             "Do something with a stage of a running pipeline.",
             "rtpipe_control.commands.ctl:ctl",
         ),
+        LazyCommand(
+            "top",
+            "Watch a running pipeline, and steer it by keys.",
+            "rtpipe_control.commands.top.command:top",
+        ),
     )
