@@ -313,6 +313,8 @@ async def test_no_news_is_said_and_what_was_missed_stands_in_the_stream(browser:
         await tab.says("The desk is speaking")
         await tab.until("document.querySelector('.log').innerText.includes('missed 214 events')")
         assert await tab.get(grey) == "none"
+        # It came before the outage, and the kiosk remembers it no more: nor does the page.
+        assert not await tab.get("document.querySelector('.log').innerText.includes('vad.')")
 
 
 async def test_words_are_words_whatever_they_hold(browser: Browser) -> None:

@@ -82,7 +82,7 @@ export function spoken(state) {
     const { name } = state.pipeline;
     const { refused } = state;
     if (refused) return { tone: "ink", sign: "stale", text: sentence(refused.error), why: refused.help ? sentence(refused.help) : "" };
-    const why = `Below is how it was at ${span(state.now)}. This page cannot reach ${name}; it tries again each second. ${name} itself may be well.`;
+    const why = `Below is how it was at ${span(state.now)}. This page cannot reach ${name}; it tries again each second. The pipeline itself may be well.`;
     return { tone: "ink", sign: "stale", text: `No news for ${state.staleFor} s.`, why };
   }
   return state.condition;
