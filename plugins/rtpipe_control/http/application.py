@@ -10,6 +10,7 @@ from aiohttp import web
 from rtpipe import StageError
 from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
+from rtpipe_control.http.pages import Pages
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
 from rtpipe_control.view.listening import MOST_LISTENERS
 
@@ -77,6 +78,7 @@ class Application:
                 web.get("/metrics", self._measures),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
+                *Pages().routes(),
             ]
         )
         return made
