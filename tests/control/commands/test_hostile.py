@@ -134,6 +134,8 @@ def test_rubbish_is_told_in_a_sentence(
         assert done.exit_code == ExitCode.OK
     else:
         assert done.exit_code != ExitCode.OK
+    if args[0] == "ctl" and data == RUBBISH["half of it"]:
+        assert done.stderr == "error: `liar` has ended\n"
     assert not (tmp_path / "a.wav").exists()
 
 
