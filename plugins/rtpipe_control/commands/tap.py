@@ -35,6 +35,7 @@ class Stream(Protocol):
 
     def read1(self, amount: int, /) -> bytes:
         """Return some bytes, `amount` at the most; none at the end."""
+        ...
 
 
 @click.command()

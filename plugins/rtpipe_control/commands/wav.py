@@ -24,6 +24,7 @@ class Readable(Protocol):
 
     def read(self, amount: int, /) -> bytes:
         """Return up to `amount` bytes; fewer at the end alone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
