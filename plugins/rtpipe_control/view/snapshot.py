@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rtpipe import Event, Pipeline
     from rtpipe.actions import ActionSpec
+    from rtpipe_control.view.shown_event import ShownEvent
 
 _COUNTS = (
     "depth_ms",
@@ -47,10 +48,12 @@ class View:
         self.condition_changed = False
         """Whether an event has come that may have changed the condition."""
         self.recent = Recent()
+        self.page = ""
+        """Where the page is; "" where there is none."""
         self.state = "opening"
         """opening, running, stopping or ended."""
 
-    def take(self, event: Event) -> dict[str, Any]:
+    def take(self, event: Event) -> ShownEvent:
         """Take note of `event`; returns it as it is shown."""
         match event.type:
             case "pipeline.started" if event.source == "pipeline":
@@ -81,8 +84,8 @@ class View:
         }
         return self._condition.show(stages, self._pipeline.clock.now())
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything."""
+    def snapshot(self, *, recent: bool = True) -> dict[str, Any]:
+        """Return everything, or all but what has happened lately."""
         spec = self._pipeline.spec
         changing = self.changing()
         now = changing.pop("stages")
@@ -108,10 +111,11 @@ class View:
             "version": installed_version(),
             "file": str(spec.path),
             "description": spec.description,
+            "page": self.page,
             "started_at": self._started_at,
             **changing,
             "stages": stages,
-            "recent": self.recent.as_dict(),
+            "recent": self.recent.as_dict() if recent else {},
         }
 
     def changing(self) -> dict[str, Any]:
