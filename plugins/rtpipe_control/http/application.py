@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rtpipe import Pipeline
     from rtpipe_control.http.door import Door
-    from rtpipe_control.view.feed import Feed
     from rtpipe_control.view.encoders import Form
+    from rtpipe_control.view.feed import Feed
     from rtpipe_control.view.listening import Taps
     from rtpipe_control.view.metrics import Metrics
     from rtpipe_control.view.snapshot import View
