@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,19 +87,25 @@ def parsed(data: bytes) -> Answer:
 
 @asynccontextmanager
 async def running(
-    text: str, *, page: bool = True, typed: bool = False, **options: Any
+    text: str,
+    *,
+    page: bool = True,
+    typed: bool = False,
+    plugins: Sequence[object] = (),
+    **options: Any,
 ) -> AsyncIterator[Opened]:
     """Run a pipeline with its surface; `options` are those of `control:`."""
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.dict("os.environ", {"XDG_RUNTIME_DIR": folder}),
     ):
-        pipeline = rtpipe.loads(text)
+        pipeline = rtpipe.loads(text, plugins=plugins)
         wanted = ControlOptions.model_validate({"listen": "127.0.0.1:0", **options})
         asked = Wanted(wanted if page else None, at_a_terminal=typed)
         opened: list[Any] = []
         pipeline.bus.subscribe("control.opened*", opened.append)
         async with surface.opened(pipeline, asked), pipeline:
             port = int(opened[0].url.rstrip("/").rpartition(":")[2]) if page else 0
-            (path,) = await asyncio.to_thread(sockets.found)
+            paths = await asyncio.to_thread(sockets.found)  # root sees those of /run, too
+            (path,) = (each for each in paths if each.is_relative_to(folder))
             yield Opened(pipeline, path, port)

@@ -10,14 +10,15 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from socket import SHUT_WR
+from typing import TYPE_CHECKING, Any
 
 from rtpipe_control import sockets
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 MOST_CONNECTIONS = 256
 """Of a listener; a process has a thousand or so files, and a recording needs some."""
@@ -25,6 +26,8 @@ SILENT_S = 15.0
 """A caller who has not asked for anything by then is sent away."""
 _HANDSHAKE_S = 5.0
 _PAUSE_S = 0.5
+_MOST_LEAVING = 32
+_LEAVES_S = 1.0
 _log = logging.getLogger("rtpipe.control")
 
 
@@ -52,6 +55,7 @@ class Listener:
         self._only = only
         self._allowed = {only, 0, None}
         self._open: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.create_task(self._accept(), name="control listener")
 
     @property
@@ -65,7 +69,7 @@ class Listener:
 
     async def close(self) -> None:
         """Take no more, and end those that are still open."""
-        tasks = [self._accepting, *self._open]
+        tasks = [self._accepting, *self._open, *self._leaving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -82,15 +86,23 @@ class Listener:
                 continue
             connection.setblocking(False)  # noqa: FBT003 - its only way
             if len(self._open) >= MOST_CONNECTIONS:
-                self._send_away(connection, 503, "too many others are connected", "try again later")
+                self._send_away(connection, _FULL)
             elif self._only is not None and sockets.caller_of(connection) not in self._allowed:
-                self._send_away(
-                    connection, 403, "this pipeline is another user's", "ask who started it"
-                )
+                self._send_away(connection, _FOREIGN)
             else:
-                task = asyncio.create_task(self._hold(connection), name="control connection")
-                self._open.add(task)
-                task.add_done_callback(self._open.discard)
+                self._let(self._hold(connection), self._open)
+
+    def _let(self, doing: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(doing, name="control connection")
+        among.add(task)
+        task.add_done_callback(among.discard)
+
+    def _send_away(self, connection: socket.socket, answer: bytes) -> None:
+        """Tell a caller that he cannot be served; if many are being told, let him go untold."""
+        if self._tls is None and len(self._leaving) < _MOST_LEAVING:
+            self._let(_told(connection, answer), self._leaving)
+        else:
+            connection.close()
 
     async def _hold(self, connection: socket.socket) -> None:
         """Let a connection be served until it is over."""
@@ -107,13 +119,26 @@ class Listener:
             held.abort()
             connection.close()
 
-    def _send_away(self, connection: socket.socket, status: int, error: str, help: str) -> None:
-        with connection, suppress(OSError):
-            if self._tls is None:
-                body = json.dumps({"error": error, "help": help}).encode()
-                head = f"HTTP/1.1 {status} \r\nContent-Type: application/json\r\n"
-                head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-                connection.send(head.encode() + body)
+
+async def _told(connection: socket.socket, answer: bytes) -> None:
+    """Answer a caller whatever he asks, and hear him out: who hangs up first is not heard."""
+    loop = asyncio.get_running_loop()
+    with connection, suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_LEAVES_S):
+            await loop.sock_sendall(connection, answer)
+            connection.shutdown(SHUT_WR)
+            while await loop.sock_recv(connection, 4096):
+                pass
+
+
+def _answer(status: str, error: str, help: str) -> bytes:
+    body = json.dumps({"error": error, "help": help})
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+_FULL = _answer("503 Service Unavailable", "too many others are connected", "try again later")
+_FOREIGN = _answer("403 Forbidden", "this pipeline is another user's", "ask who started it")
 
 
 class Connection(asyncio.Protocol):
