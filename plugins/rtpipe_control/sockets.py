@@ -14,6 +14,7 @@ import re
 import socket
 import stat
 import struct
+import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,8 @@ _MOST_BYTES = 100
 _LONGEST_NAME = 200
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
 _ANSWERS_S = 1.0
+_LOCKED_S = 2.0
+_LOOKS_S = 0.01
 _GONE = (ConnectionRefusedError, FileNotFoundError)
 """What calling a socket raises behind which nobody is; anything else may pass."""
 
@@ -128,14 +131,16 @@ def answers(path: Path) -> bool:
 
 def found() -> list[Path]:
     """Return the sockets of running pipelines; those of dead ones are removed."""
-    alive = []
-    for folder in folders():
-        with suppress(OSError), _alone_in(folder):
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
-                if answers(path):
-                    alive.append(path)
-                else:
-                    path.unlink(missing_ok=True)
+    alive: list[Path] = []
+    for folder in filter(_is_ours, folders()):
+        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        answering = [path for path in paths if answers(path)]
+        alive += answering
+        if len(answering) < len(paths):
+            with suppress(OSError), _alone_in(folder):
+                for path in set(paths) - set(answering):
+                    if not answers(path):  # nor has another run its name by now
+                        path.unlink(missing_ok=True)
     return alive
 
 
@@ -185,7 +190,25 @@ def _alone_in(folder: Path) -> Iterator[None]:
         folder.chmod(0o700)
     lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take(lock)
         yield
     finally:
         os.close(lock)
+
+
+def _take(lock: int) -> None:
+    """Lock the folder.
+
+    Raises:
+        OSError: Somebody has held it for too long: a process that stands still must hold no other.
+    """
+    until = time.monotonic() + _LOCKED_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds its lock") from None
+            time.sleep(_LOOKS_S)
+        else:
+            return
