@@ -184,6 +184,7 @@ class Application:
         """The snapshot: stages, links, what happened lately; without that with `?recent=0`."""
         if request.query.get("recent") == "0":
             return self._json(self._view.snapshot(recent=False))
+        await self._feed.prepare()
         return web.Response(body=self._feed.snapshot(), content_type="application/json")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -205,6 +206,8 @@ class Application:
             raise Refused(503, f"{MOST_READERS} others read the events already", "try again later")
         try:
             await response.prepare(request)
+            await self._feed.prepare()
+            reader.forget()
             await _write(response, piece("snapshot", self._feed.snapshot()))
             while (pieces := await reader.next()) is not None:
                 await _write(response, pieces)

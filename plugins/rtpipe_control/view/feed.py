@@ -21,6 +21,7 @@ _MOST_WAITING = 500
 _MOST_BYTES = 1024 * 1024
 """Of events that wait for one reader."""
 _PIECE_BYTES = 64 * 1024
+_AT_ONCE = 50
 _LEVELS_S = 0.1
 _STATE_EVERY = 5
 """Of the looks at levels, one is at the states too."""
@@ -70,6 +71,11 @@ class Reader:
         self._newest[name] = piece
         self._news.set()
 
+    def forget(self) -> None:
+        """Let go of what waits: a snapshot has it."""
+        self._events.clear()
+        self._bytes = 0
+
     def end(self) -> None:
         """Nothing more comes."""
         self._over = True
@@ -112,6 +118,15 @@ class Feed:
         """How many events went because their reader was too slow."""
         self._ticking: asyncio.Task[None] | None = None
         self._unsubscribe = pipeline.bus.subscribe("*", self._hear)
+
+    async def prepare(self) -> None:
+        """Make the JSON of what has happened, a few events at a time: beside the audio."""
+        mask = self._pipeline.spec.masked
+        for number, each in enumerate(self._view.recent.shown()):
+            if isinstance(each, ShownEvent):
+                each.as_json(mask)
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
 
     def snapshot(self) -> bytes:
         """Return the snapshot as JSON, with the levels of the last 20 s."""

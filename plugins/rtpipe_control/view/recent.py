@@ -49,6 +49,10 @@ class Recent:
                 del self._last[next(iter(self._last))]
         return told
 
+    def shown(self) -> list[dict[str, Any]]:
+        """Return all events in it."""
+        return [*self._events, *self._said, *self._last.values()]
+
     def as_dict(self) -> dict[str, Any]:
         """Return it all, the oldest first."""
         return {
