@@ -33,6 +33,7 @@ def dead(path: Path) -> None:
         left.bind(str(path))
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_of_one_name(runtime: Path) -> None:
     with ExitStack() as held:
         names = [held.enter_context(sockets.bound("hall"))[0] for _ in range(200)]
