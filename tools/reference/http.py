@@ -35,7 +35,7 @@ def http_page() -> Iterator[str]:
     yield fenced(
         "curl -s --unix-socket $XDG_RUNTIME_DIR/rtpipe/kiosk.sock http://kiosk/api/pipeline\n"
         "curl -s -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8080/api/pipeline",
-        "bash",
+        "sh",
     )
     yield (
         'What is refused is told in words: `{"error": …, "help": …}` with a status of 400 or '

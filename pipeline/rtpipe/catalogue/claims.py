@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -70,7 +70,7 @@ def checked_events(given: Any) -> tuple[type[Event] | str, ...]:
     """
     from rtpipe.events import Event, event_type
 
-    found = tuple(given)
+    found = tuple(cast("Iterable[Any]", given))
     for each in found:
         is_class = inspect.isclass(each) and issubclass(each, Event)
         if not (is_class and event_type(each)) and not (isinstance(each, str) and each):

@@ -106,8 +106,8 @@ def describe_events(registry: Registry) -> list[dict[str, Any]]:
     publishers: dict[str, Iterable[type[Event] | str]] = {"rtpipe": CORE_EVENTS}
     for kind, stage_type in sorted(registry.kinds.importable().items()):
         publishers[kind] = stage_type.publishes
-    for plugin, events in sorted(registry.events.items()):
-        publishers[f"plugin {plugin}"] = events
+    for plugin, beside in sorted(registry.events.items()):
+        publishers[f"plugin {plugin}"] = beside
     by: dict[str, list[str]] = {}
     for publisher, events in publishers.items():
         for name in dict.fromkeys(map(event_type, events)):

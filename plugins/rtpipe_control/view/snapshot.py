@@ -16,7 +16,7 @@ from rtpipe_control.view.recent import Recent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rtpipe import Event, Pipeline, StageDescription
+    from rtpipe import Event, Pipeline
     from rtpipe.actions import ActionSpec
     from rtpipe_control.view.shown_event import ShownEvent
 
@@ -48,7 +48,7 @@ class View:
         self._condition = Condition()
         self.condition_changed = False
         """Whether an event has come that may have changed the condition."""
-        self._described: list[StageDescription] | None = None
+        self._described: list[Any] | None = None
         self.recent = Recent()
         self.page = ""
         """Where the page is; "" where there is none."""
@@ -71,7 +71,7 @@ class View:
         self.condition_changed = self._condition.take(event) or self.condition_changed
         return self.recent.take(event)
 
-    def _about(self) -> list[StageDescription]:
+    def _about(self) -> list[Any]:
         """Return what the stages are, which is the same as long as nothing happens to one."""
         if self._described is None:
             self._described = self._pipeline.describe()
