@@ -40,6 +40,12 @@ class Clock:
         self._began = self._time()
         self._ticker = ticker_of(loop)
 
+    @property
+    def virtual(self) -> bool:
+        """Whether time passes only while all wait, as in a test: what is outside has another."""
+        loop = None if self._ticker is None else self._ticker.loop
+        return bool(getattr(loop, "virtual", False))
+
     def now(self) -> float:
         """Return the seconds since the pipeline started."""
         return self._time() - self._began

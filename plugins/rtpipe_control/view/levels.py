@@ -31,14 +31,15 @@ class Meter:
         """Measure a frame, all channels together."""
         import numpy as np
 
-        data = np.asarray(audio.pcm(frame)).ravel()
-        scale = _FULL_SCALE if data.dtype.kind == "i" else 1.0
-        values = data.astype(np.float32)
-        if not len(values):
+        data = audio.pcm(frame).ravel()
+        if not len(data):
             return
-        self._squares += float(np.dot(values, values)) / scale**2
-        self._count += len(values)
-        self._peak = max(self._peak, float(values.max()) / scale, float(-values.min()) / scale)
+        scale = _FULL_SCALE if data.dtype.kind == "i" else 1.0
+        values = data.astype(np.float32, copy=False)
+        self._squares += float(values.dot(values)) / scale**2
+        self._count += len(data)
+        highest, lowest = np.maximum.reduce(data), np.minimum.reduce(data)
+        self._peak = max(self._peak, float(highest) / scale, -float(lowest) / scale)
 
     def read(self) -> tuple[float, float] | None:
         """Return RMS and peak (dBFS) since the last time; None where nothing came."""
