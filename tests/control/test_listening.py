@@ -287,6 +287,24 @@ def test_one_who_is_too_slow_is_told_of_and_nobody_else_is_slowed() -> None:
     assert event.payload()["lost_s"] == pytest.approx(20, abs=0.2)
 
 
+def test_what_a_slow_encoder_cannot_keep_up_with_goes_and_is_counted() -> None:
+    """A pipeline of files runs a hundred times as fast as anybody hears."""
+
+    async def run() -> tuple[float, float]:
+        pipeline = rtpipe.loads("version: 1\nstages: [tone: {realtime: true}, gain: 0, blackhole]")
+        taps = Taps(pipeline)
+        _, leave = taps.join("gain", "mp3")
+        (tap,) = taps._taps.values()
+        silence = np.zeros(RATE, np.int16)
+        for second in range(30):
+            tap._take(rtpipe.audio.from_pcm(silence, sample_rate=RATE, pts=second * RATE))
+        held_s = tap._raw_samples / RATE
+        leave()
+        return held_s, taps.lost_s
+
+    assert run_virtual(run()) == (10, 20)
+
+
 def test_a_later_format_becomes_that_of_the_first_frame() -> None:
     async def run() -> bytes:
         pipeline = rtpipe.loads("version: 1\nstages: [tone: {realtime: true}, gain: 0, blackhole]")

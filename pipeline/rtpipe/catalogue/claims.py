@@ -70,10 +70,10 @@ def checked_events(given: Any) -> tuple[type[Event] | str, ...]:
     """
     from rtpipe.events import Event, event_type
 
-    found = tuple(cast("Iterable[Any]", given))
+    found = tuple(cast("Iterable[type[Event] | str]", given))
     for each in found:
-        is_class = inspect.isclass(each) and issubclass(each, Event)
-        if not (is_class and event_type(each)) and not (isinstance(each, str) and each):
+        known = isinstance(each, str) or (inspect.isclass(each) and issubclass(each, Event))
+        if not known or not event_type(each):
             raise PluginError(
                 f"rtpipe_events() gave {each!r}, which is neither an event's class nor a name"
             )
