@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 import ssl
 import sys
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from io import UnsupportedOperation
+from typing import TYPE_CHECKING, TextIO
 
 from rtpipe import EnvironmentProblem
 from rtpipe_control import sockets
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from rtpipe_control.section import ControlOptions, TlsOptions
 
 _LEAVE_S = 1.0
+_ERASE_LINE = "\r\x1b[2K"
+"""The status line may stand there."""
 _LONGEST_FIELD = 8190
 _MOST_FIELDS = 64
 
@@ -183,11 +187,21 @@ def _load() -> None:
 
 
 def _show_link(link: str) -> None:
-    """Show on the terminal, and nowhere else, where the page opens without a token."""
+    """Show on the terminal, and nowhere else, where the page opens without a token.
+
+    A terminal that is stopped (Ctrl-S) is not waited for: `rtpipe ctl NAME link` gives another.
+    """
     with suppress(OSError, ValueError, AttributeError):
-        if sys.stderr.isatty():
-            sys.stderr.write(f"the page opens once, within 10 minutes, at {link}\n")
+        if sys.stderr.isatty() and _has_room(sys.stderr):
+            sys.stderr.write(f"{_ERASE_LINE}the page opens once, within 10 minutes, at {link}\n")
             sys.stderr.flush()
+
+
+def _has_room(stream: TextIO) -> bool:
+    try:
+        return bool(select.select([], [stream], [], 0)[1])
+    except UnsupportedOperation:  # no file, as in a test
+        return True
 
 
 async def _addresses(host: str, port: int) -> list[tuple[int, str]]:

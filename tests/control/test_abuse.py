@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import rtpipe
 from helpers.surface import Opened, parsed, running
 from rtpipe_control import surface
-from rtpipe_control.http import body, listener
+from rtpipe_control.http import application, body, listener
 from rtpipe_control.options import Wanted
 from rtpipe_control.section import ControlOptions
 from rtpipe_control.view import listening
@@ -203,6 +203,22 @@ async def test_a_caller_who_vanishes_in_mid_answer_leaves_nothing_behind() -> No
         else:
             pytest.fail(told)
         assert lost_ms(here) == 0
+
+
+async def test_who_stops_reading_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "_STUCK_S", 0.2)
+    async with running(LINE) as here:
+        _, writer = await here.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        (opened,) = (each for each in _alive(surface._Surface) if each._pipeline is here.pipeline)
+        await until(lambda: opened._feed.readers == 1)
+        for _ in range(500):
+            event = rtpipe.Event(type=f"noise.made_{'x' * 2000}", source="tone", at=0.0)
+            here.pipeline.bus.publish(event)
+        await until(lambda: opened._feed.readers == 0)
+        await until(lambda: opened._listeners[0].connections == 0)
+        writer.close()
 
 
 @pytest.mark.slow

@@ -247,5 +247,6 @@ async def test_only_a_terminal_is_shown_the_link(
             each for each in answers if b"?link=" in each.body or TOKEN.encode() in each.body
         ]
         if shown:
+            assert said.startswith("\r\x1b[2K"), "in the place of the status line"
             link = said.rpartition(f":{here.port}")[2].strip()
             assert (await here.call("GET", link, tcp=True)).status == 303
