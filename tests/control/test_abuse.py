@@ -607,3 +607,36 @@ async def test_certificates_that_cannot_be_used_are_told_and_nobody_is_asked(
         options = ControlOptions.model_validate({"listen": "0", "tls": files})
         async with surface.opened(pipeline, Wanted(options)), pipeline:
             assert said in told[0].reason
+
+
+# -- the end -------------------------------------------------------------------------------------
+
+
+async def test_a_stop_from_outside_ends_all_streams_in_order() -> None:
+    async with running(LINE) as here:
+        told: list[str] = []
+        here.pipeline.bus.subscribe("*", lambda event: told.append(event.type))
+        streams = []
+        for path in ("/api/events?state=1", "/api/stages/gain/listen", "/api/events?match=none"):
+            reader, writer = await here.connect(tcp=True)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            streams.append((reader, writer))
+        (opened,) = (each for each in _alive(surface._Surface) if each._pipeline is here.pipeline)
+        await until(lambda: opened._feed.readers == 2 and opened._taps.listeners == 1)
+        answer = await here.call("POST", "/api/stop", body={}, tcp=True)
+        assert answer.json() == {"result": "stopping", "event": None}
+        assert opened._view.state in {"stopping", "ended"}
+        ready = await here.call("GET", "/readyz")
+        assert (ready.status, ready.body) in {(503, b"stopping\n"), (503, b"ended\n")}
+        assert (await here.call("GET", "/healthz")).status == 200
+        await here.call("POST", "/api/stop", body={})  # changes nothing
+        assert told.count("pipeline.stopping") == 1
+        assert told.index("control.used") < told.index("pipeline.stopping")
+    ends = [await asyncio.wait_for(reader.read(), 5) for reader, _ in streams]
+    assert b'event: end\ndata: {"state":"ended"}' in ends[0]
+    assert b'event: end\ndata: {"state":"ended"}' in ends[2]
+    for data in ends:
+        assert data.endswith(b"0\r\n\r\n"), "the answer is whole"
+    for _, writer in streams:
+        writer.close()

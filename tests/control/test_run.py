@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import rtpipe as rtpipe_module
-from helpers.command import rtpipe
-from helpers.listening import tracks
+from helpers.command import ROOT, environment, rtpipe
+from helpers.listening import require_speech, tracks
 from rtpipe.testing import run_virtual
 
 LINE = """
@@ -153,3 +153,36 @@ def test_a_wav_without_an_end_is_read_by_others(folder: Path) -> None:
         check=True,
     )
     assert json.loads(shown.stdout) == 4800
+
+
+@pytest.mark.slow
+def test_a_tap_of_the_kiosks_model_is_its_track_in_the_recording(folder: Path) -> None:
+    require_speech()
+    settings = ("recorder.path=k.mka", "recorder.codec=pcm", "speaker.path=answer.wav")
+    sets = [part for each in settings for part in ("--set", each)]
+    kiosk = [sys.executable, "-m", "rtpipe", "run", str(ROOT / "pipelines" / "kiosk.yaml")]
+    run = subprocess.Popen(
+        [*kiosk, "--profile", "file", *sets], cwd=folder, env=environment(), stderr=subprocess.PIPE
+    )
+    tap = [sys.executable, "-m", "rtpipe", "tap", "kiosk", "realtime", "-o", "a.wav"]
+    try:
+        for _ in range(300):
+            if (folder / "rtpipe" / "kiosk.sock").exists():
+                break
+            time.sleep(0.05)
+        tapped = subprocess.run(tap, cwd=folder, env=environment(), check=False, timeout=120)
+    finally:
+        told = run.communicate(timeout=60)[1].decode()
+    assert (run.returncode, tapped.returncode) == (0, 0), told
+    (said,) = tracks(folder / "a.wav", rate=48_000)
+    _, model = tracks(folder / "k.mka", rate=48_000)
+    loud = int(np.flatnonzero(np.abs(said.astype(int)) > 500)[0])
+    word = said[loud : loud + 4800]
+    starts = np.flatnonzero(model[: -len(word)] == word[0])
+    places = [at for at in starts if (model[at : at + len(word)] == word).all()]
+    assert len(places) == 1
+    shift = int(places[0]) - loud
+    heard, recorded = said[max(0, -shift) :], model[max(0, shift) :]
+    both = min(len(heard), len(recorded))
+    assert both > 15 * 48_000
+    assert (heard[:both] == recorded[:both]).all()
