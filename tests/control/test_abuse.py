@@ -135,6 +135,7 @@ async def test_addresses_that_can_be_had_and_that_cannot(listen: str, said: str)
 # -- callers that hold something -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_silent_callers_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "SILENT_S", 0.05)
     monkeypatch.setattr(surface, "SILENT_S", 0.05)
