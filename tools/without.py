@@ -27,8 +27,11 @@ TESTS = {
     "rtpipe_webrtc": "tests/webrtc",
 }
 """Where each package's own tests stand."""
-NEEDS = {"rtpipe_webrtc": ("rtpipe_plugins", "rtpipe_realtime_server")}
-"""Libraries: who cannot do without them."""
+NEEDS = {
+    "rtpipe_webrtc": ("rtpipe_plugins", "rtpipe_realtime_server"),
+    "rtpipe_plugins": ("rtpipe_control",),
+}
+"""Who cannot do without a library; whose tests run pipelines of the kinds that ship."""
 _COPIED = ("pipeline", "plugins", "tests", "pipelines", "docs", "pyproject.toml", "README.md")
 
 
