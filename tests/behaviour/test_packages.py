@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]  # two processes each, for a 
 
 THE_REST = {
     "rtpipe_plugins": [],
-    "rtpipe_realtime_server": [],
+    "rtpipe_realtime_server": ["--ignore=tests/pipeline"],  # the framework knows no plugin
     "rtpipe_webrtc": [],
     # By contract nobody imports it: the framework's tests, its commands among them, will do.
     "rtpipe_control": [

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _HELP = "install `sounddevice` (pip) or one of paplay, aplay, ffplay; or write a file: `-o a.wav`"
 _ENDS_S = 5.0
+_AHEAD_S = 0.3
+"""So much sound waits for a device before it begins: it must not run dry."""
 _MOST_WORDS = 4096
 
 
@@ -55,25 +57,42 @@ def _by_sounddevice(sound: Sound) -> Loudspeaker | None:
         import sounddevice
 
         stream = sounddevice.RawOutputStream(
-            samplerate=sound.rate, channels=sound.channels, dtype="int16"
+            samplerate=sound.rate, channels=sound.channels, dtype="int16", latency=2 * _AHEAD_S
         )
-        stream.start()
+        stream.start()  # does it?
+        stream.abort()
     except Exception:  # noqa: BLE001 - not installed, no PortAudio, no device: another way is tried
         return None
-    return _Device(stream)
+    return _Device(stream, round(_AHEAD_S * sound.rate) * sound.channels * 2)
 
 
 class _Device:
-    def __init__(self, stream: Any) -> None:
+    """A device, which begins once some sound waits for it: what comes, comes as it is made."""
+
+    def __init__(self, stream: Any, ahead: int) -> None:
         self._stream = stream
+        self._ahead = ahead
+        self._waits = b""
 
     def write(self, samples: bytes) -> None:
-        self._stream.write(samples)
+        if self._stream.active:
+            self._stream.write(samples)
+            return
+        self._waits += samples
+        if len(self._waits) >= self._ahead:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._stream.start()
+        self._stream.write(self._waits)
+        self._waits = b""
 
     def close(self, *, at_once: bool) -> None:
         if at_once:
             self._stream.abort()
         else:
+            if self._waits:
+                self._begin()
             self._stream.stop()
         self._stream.close()
 
