@@ -45,7 +45,7 @@ stages:
   - level
   - recorder: {{path: "{folder}/{name}.wav"}}
 """
-_LEVELS = "/api/events?levels=1&state=1"
+_LEVELS = "/api/events?levels=10&state=1"
 _PATHS = (
     _LEVELS,
     "/api/events?match=*",

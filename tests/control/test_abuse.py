@@ -189,7 +189,7 @@ async def test_there_is_room_for_so_many_and_the_rest_is_told(
 
 async def test_a_caller_who_vanishes_in_mid_answer_leaves_nothing_behind() -> None:
     async with running(LINE) as here:
-        for path in ("/api/events?levels=1&state=1", "/api/stages/gain/listen"):
+        for path in ("/api/events?levels=10&state=1", "/api/stages/gain/listen"):
             reader, writer = await here.connect(tcp=True)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
@@ -232,7 +232,7 @@ async def test_a_thousand_readers_that_do_not_read() -> None:
         callers = []
         for number in range(1000):
             _, writer = await here.connect(tcp=number % 2 == 0)
-            writer.write(b"GET /api/events?levels=1&state=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            writer.write(b"GET /api/events?levels=10&state=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             callers.append(writer)
         before = _resident()
         events = 0
@@ -508,7 +508,7 @@ async def test_a_secret_is_in_no_answer(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("CANARY_TOKEN", canaries[2])
     async with running(SECRETS, token=canaries[2]) as here:
         reader, writer = await here.connect()
-        writer.write(b"GET /api/events?levels=1&state=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /api/events?levels=10&state=1 HTTP/1.1\r\nHost: x\r\n\r\n")
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         for canary in canaries:
             for said in (canary, f"https://u:{canary}@h/", json.dumps(canary)):

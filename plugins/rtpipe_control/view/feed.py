@@ -22,9 +22,8 @@ _MOST_BYTES = 1024 * 1024
 """Of events that wait for one reader."""
 _PIECE_BYTES = 64 * 1024
 _AT_ONCE = 50
-_LEVELS_S = 0.1
-_STATE_EVERY = 5
-"""Of the looks at levels, one is at the states too."""
+_STATE_S = 0.45
+"""Levels are looked at 5 or 10 times a second, and states with the first look after so long."""
 _LINGERS_S = 30.0
 """Levels are measured so long after the last who looked, who may be back at once."""
 
@@ -37,11 +36,12 @@ class Reader:
 
     Args:
         match: Globs over the types of the events wanted.
-        levels: Whether levels are wanted, 10 times a second.
+        levels: How many times a second levels are wanted: 10, 5 or 0. At most 5 where nobody wants
+            more.
         state: Whether states are wanted, twice a second.
     """
 
-    def __init__(self, match: Iterable[str], *, levels: bool, state: bool) -> None:
+    def __init__(self, match: Iterable[str], *, levels: int, state: bool) -> None:
         self.pattern = Pattern(match)
         self.levels = levels
         self.state = state
@@ -198,16 +198,16 @@ class Feed:
         """Tell levels and states until nobody has wanted any for a while."""
         self._levels.start()
         loop = asyncio.get_running_loop()
-        wanted_at, looks = loop.time(), 0
+        wanted_at = state_at = loop.time()
         try:
             while loop.time() - wanted_at < _LINGERS_S:
-                await asyncio.sleep(_LEVELS_S)
-                looks += 1
+                await asyncio.sleep(0.1 if any(each.levels > 5 for each in self._readers) else 0.2)
                 levels = self._levels.read()
                 if any(reader.levels or reader.state for reader in self._readers):
                     wanted_at = loop.time()
                     self._show_levels(levels)
-                    if looks % _STATE_EVERY == 0:
+                    if wanted_at - state_at >= _STATE_S:
+                        state_at = wanted_at
                         self._show("state", self._view.changing())
         finally:
             self._levels.stop()
