@@ -5,14 +5,15 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtpipe_control.view.placement import BEHIND_S, Placement
+from rtpipe_control.view.placement import Placement
 
 RATE = 1000
+BEHIND_S = 0.3
 FRAME = 20
 
 
 def test_frames_side_by_side_have_nothing_between_them_however_late_they_come() -> None:
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     now = 0.0
     for number in range(100_000):  # a microphone that is 1000 ppm slow, over half an hour
         now = number * 0.02002
@@ -24,7 +25,7 @@ def test_frames_side_by_side_have_nothing_between_them_however_late_they_come() 
 
 
 def test_a_hole_is_silence_of_its_length_whether_or_not_the_clock_gave_some() -> None:
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     assert placement.before(0, FRAME, 0.0) == 0
     given = sum(placement.due(at / 10) for at in range(1, 21))
     assert given == 2000 - 300 - FRAME
@@ -34,7 +35,7 @@ def test_a_hole_is_silence_of_its_length_whether_or_not_the_clock_gave_some() ->
 
 
 def test_time_that_stood_still_cuts_nothing_and_a_later_hole_makes_up_for_it() -> None:
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     placement.before(0, FRAME, 0.0)
     assert placement.due(1.0) == 1000 - 300 - FRAME
     assert placement.before(FRAME, FRAME, 1.0) == 0, "it comes late, and whole"
@@ -42,7 +43,7 @@ def test_time_that_stood_still_cuts_nothing_and_a_later_hole_makes_up_for_it() -
 
 
 def test_a_burst_is_heard_before_silence_is_given_out() -> None:
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     for number in range(100):
         placement.before(number * FRAME, FRAME, 0.0)
     assert [placement.due(at / 10) for at in range(24)] == [0] * 23 + [0]
@@ -50,7 +51,7 @@ def test_a_burst_is_heard_before_silence_is_given_out() -> None:
 
 
 def test_another_clock_is_no_hole() -> None:
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     placement.before(0, FRAME, 0.0)
     assert placement.before(3_600_000, FRAME, 0.02) == 0
     assert placement.before(3_600_000 + FRAME, FRAME, 0.04) == 0
@@ -69,7 +70,7 @@ def test_it_is_as_long_as_the_media_time_and_loses_nothing(
     steps: list[tuple[int, float]],
 ) -> None:
     """Each step: a hole (samples), and how long nothing comes (s), with looks between."""
-    placement = Placement(RATE, 0.0)
+    placement = Placement(RATE, 0.0, BEHIND_S)
     pts, now, length, frames = 0, 0.0, 0, 0
     silent_by_clock = 0
     for hole, wait_s in [(0, 0.0), *steps]:

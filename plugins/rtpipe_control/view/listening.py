@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rtpipe import AudioFrame, Pipeline
     from rtpipe_control.view.encoders import Encoder, Form
 
+BEHIND_S: dict[Form, float] = {"wav": 1.0, "mp3": 0.3}
+"""How long a stage may give nothing before there is silence (s): a browser must not stall, and a file
+be exact on a busy machine, too."""
 MOST_LISTENERS = 50
 _MOST_WAITING_S = 10.0
 """Of sound for one who does not read; then the oldest goes."""
@@ -163,7 +166,7 @@ class Tap:
             layout = av.AudioLayout("stereo")
         self._rate, self._channels = format.sample_rate or 0, layout.nb_channels
         self._converter = Converter(AudioFormat(self._rate, layout.name, "s16"))
-        self._placement = Placement(self._rate, self._pipeline.clock.now())
+        self._placement = Placement(self._rate, self._pipeline.clock.now(), BEHIND_S[self._form])
         self._encoder = encoder(self._form, self._rate, self._channels)
         for listener in self._listeners:
             listener.begin(self._encoder.head())

@@ -5,8 +5,6 @@ Times are samples of the stream's rate, but for the clock's, which are pipeline 
 
 from __future__ import annotations
 
-BEHIND_S = 0.3
-"""Silence is given out so late after the clock: what comes meanwhile is not pushed aside."""
 _LONGEST_HOLE_S = 10.0
 """A jump in time beyond that is none: the stream goes on where it is."""
 
@@ -21,10 +19,12 @@ class Placement:
     Args:
         rate: Samples a second.
         now: When the stream begins.
+        behind_s: Silence is given out so late after the clock: what comes meanwhile has its place.
     """
 
-    def __init__(self, rate: int, now: float) -> None:
+    def __init__(self, rate: int, now: float, behind_s: float) -> None:
         self._rate = rate
+        self._behind_s = behind_s
         self._began_at = self._heard_at = now
         self._given = 0
         self._given_since = 0
@@ -52,8 +52,8 @@ class Placement:
         None where the stream has more than the clock: what came early is still to be heard. None
         for a clock that is slower than ours, as long as its frames come.
         """
-        by_the_stream = (now - self._began_at - BEHIND_S) * self._rate - self._given
-        by_the_frame = (now - self._heard_at - BEHIND_S) * self._rate - self._given_since
+        by_the_stream = (now - self._began_at - self._behind_s) * self._rate - self._given
+        by_the_frame = (now - self._heard_at - self._behind_s) * self._rate - self._given_since
         silence = max(0, round(min(by_the_stream, by_the_frame)))
         self._given += silence
         self._given_since += silence
