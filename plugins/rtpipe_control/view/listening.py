@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rtpipe_control.view.encoders import Encoder, Form
 
 BEHIND_S: dict[Form, float] = {"wav": 1.0, "mp3": 0.3}
-"""How long a stage may give nothing before there is silence (s): a browser must not stall, and a file
-be exact on a busy machine, too."""
+"""How long a stage may give nothing before there is silence (s): a browser must not stall, a file
+must be exact on a busy machine, too."""
 MOST_LISTENERS = 50
 _MOST_WAITING_S = 10.0
 """Of sound for one who does not read; then the oldest goes."""
