@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtpipe import EnvironmentProblem
 from rtpipe.errors import on_one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtpipe_control.commands.wav import Sound
 
 _HELP = "install `sounddevice` (pip) or one of paplay, aplay, ffplay; or write a file: `-o a.wav`"
@@ -18,6 +21,22 @@ _ENDS_S = 5.0
 _AHEAD_S = 0.3
 """So much sound waits for a device before it begins: it must not run dry."""
 _MOST_WORDS = 4096
+
+
+_PROGRAMS: dict[str, Callable[[Sound], tuple[str, ...]]] = {
+    "paplay": lambda sound: (
+        *("--raw", "--format=s16le", f"--rate={sound.rate}", f"--channels={sound.channels}"),
+        "--client-name=rtpipe",
+    ),
+    "aplay": lambda sound: (
+        *("-q", "-t", "raw", "-f", "S16_LE", "-r", f"{sound.rate}", "-c", f"{sound.channels}"),
+    ),
+    "ffplay": lambda sound: (
+        *("-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", f"{sound.rate}"),
+        *("-ch_layout", f"{sound.channels}c", "-i", "-"),
+    ),
+}
+"""What plays raw samples from its standard input, and how it is told which."""
 
 
 class Loudspeaker(Protocol):
@@ -36,17 +55,25 @@ def loudspeaker(sound: Sound) -> Loudspeaker:
     Raises:
         EnvironmentProblem: There is none.
     """
-    device = _by_sounddevice(sound)
-    if device is not None:
-        return device
-    rate, channels = f"{sound.rate}", f"{sound.channels}"
-    layout = ("-ch_layout", f"{channels}c", "-i", "-")
-    programs = (
-        ("paplay", "--raw", "--format=s16le", f"--rate={rate}", f"--channels={channels}"),
-        ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", rate, "-c", channels),
-        ("ffplay", "-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", rate, *layout),
-    )
-    found = [[path, *rest] for name, *rest in programs if (path := shutil.which(name))]
+    return _by_sounddevice(sound) or by_program(sound)
+
+
+def player() -> str:
+    """Return which program plays here; "" where there is none."""
+    return next((name for name in _PROGRAMS if shutil.which(name)), "")
+
+
+def by_program(sound: Sound) -> Loudspeaker:
+    """Return a program of this computer's that plays such samples, and writes on no terminal.
+
+    Raises:
+        EnvironmentProblem: There is none.
+    """
+    found = [
+        [path, *arguments(sound)]
+        for name, arguments in _PROGRAMS.items()
+        if (path := shutil.which(name))
+    ]
     if not found:
         raise EnvironmentProblem("nothing here can play sound", help=_HELP)
     return _Programs(found)
@@ -118,7 +145,7 @@ class _Programs:
             self._feed(samples)
         except BrokenPipeError:
             why = self._last_words()
-            name = self._commands.pop(0)[0]
+            name = Path(self._commands.pop(0)[0]).name
             if not self._commands:
                 raise EnvironmentProblem(f"{name} cannot play: {why}", help=_HELP) from None
             self._start()

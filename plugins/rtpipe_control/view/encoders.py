@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Literal, Protocol
 
 from rtpipe import AudioFormat, audio
+from rtpipe_control.wave import wave_header
 
 Form = Literal["wav", "mp3"]
 
-_UNKNOWN = 0xFFFF_FFFF
 _MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _MP3_SAMPLES = 1152
 
@@ -54,11 +53,7 @@ class WavEncoder:
 
     def head(self) -> bytes:
         """Return the header."""
-        width = 2 * self._channels
-        form = struct.pack("<HHIIHH", 1, self._channels, self._rate, self._rate * width, width, 16)
-        return (
-            b"RIFF" + struct.pack("<I", _UNKNOWN) + b"WAVEfmt " + struct.pack("<I", len(form))
-        ) + (form + b"data" + struct.pack("<I", _UNKNOWN))
+        return wave_header(self._rate, self._channels)
 
     def encode(self, data: bytes) -> bytes:
         """Return the samples as they are."""

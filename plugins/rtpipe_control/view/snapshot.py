@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from rtpipe.actions import ActionSpec
     from rtpipe_control.view.shown_event import ShownEvent
 
+_STATES = {
+    "pipeline.started": "running",
+    "pipeline.stopping": "stopping",
+    "pipeline.ended": "ended",
+}
 _COUNTS = (
     "depth_ms",
     "max_depth_ms",
@@ -57,15 +62,11 @@ class View:
 
     def take(self, event: Event) -> ShownEvent:
         """Take note of `event`; returns it as it is shown."""
-        match event.type:
-            case "pipeline.started" if event.source == "pipeline":
-                self.state = "running"
-            case "pipeline.stopping" if event.source == "pipeline":
-                self.state = "stopping"
-            case "pipeline.ended" if event.source == "pipeline":
-                self.state = "ended"
-            case "stage.fell_back":
-                self._reasons[event.source] = f"{event.payload()['reason']}"
+        if event.source == "pipeline" and event.type in _STATES:
+            self.state = _STATES[event.type]
+            self.condition_changed = True
+        if event.type == "stage.fell_back":
+            self._reasons[event.source] = f"{event.payload()['reason']}"
         if event.type.startswith("stage."):
             self._described = None  # another may stand there now
         self.condition_changed = self._condition.take(event) or self.condition_changed
@@ -92,17 +93,17 @@ class View:
             )
             for about in self._about()
         }
-        return self._condition.show(stages, self._pipeline.clock.now())
+        return self._condition.show(self.state, stages, self._pipeline.clock.now())
 
     def snapshot(self, *, recent: bool = True) -> dict[str, Any]:
         """Return everything, or all but what has happened lately."""
         spec = self._pipeline.spec
         changing = self.changing()
         now = changing.pop("stages")
-        refusals = self._pipeline.refusals()
         stages = []
         for about in self._about():
-            actions = [_action(each, refusals[about.id]) for each in about.actions.values()]
+            why_not = now[about.id]["why_not"]
+            actions = [_action(each, why_not) for each in about.actions.values()]
             stages.append(
                 {
                     "id": about.id,
