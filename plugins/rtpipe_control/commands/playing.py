@@ -46,7 +46,11 @@ class Loudspeaker(Protocol):
         """Play samples; waits while enough of them are waiting."""
 
     def close(self, *, at_once: bool) -> None:
-        """Play what waits, or drop it, and end."""
+        """Play what waits, or drop it, and end.
+
+        Raises:
+            EnvironmentProblem: What waited could not be played.
+        """
 
 
 def loudspeaker(sound: Sound) -> Loudspeaker:
@@ -145,7 +149,8 @@ class _Programs:
             self._feed(samples)
         except BrokenPipeError:
             why = self._last_words()
-            name = Path(self._commands.pop(0)[0]).name
+            name = self._name
+            del self._commands[0]
             if not self._commands:
                 raise EnvironmentProblem(f"{name} cannot play: {why}", help=_HELP) from None
             self._start()
@@ -164,9 +169,9 @@ class _Programs:
         with suppress(BrokenPipeError):
             process.stdin.close()
         with process.stderr as stderr:
-            said = stderr.read(_MOST_WORDS).decode("utf-8", "replace").split("\n")
+            said = stderr.read(_MOST_WORDS)
         process.wait()
-        return next((on_one_line(line, 200) for line in reversed(said) if line.strip()), "it ended")
+        return _last_line(said)
 
     def close(self, *, at_once: bool) -> None:
         if self._process.returncode is not None:  # and its last words have been told
@@ -174,7 +179,19 @@ class _Programs:
         if at_once:
             self._process.terminate()
         try:
-            self._process.communicate(timeout=_ENDS_S)
+            said = self._process.communicate(timeout=_ENDS_S)[1]
         except (subprocess.TimeoutExpired, ValueError):
             self._process.kill()
             self._process.communicate()
+            return
+        if self._process.returncode and not at_once:
+            raise EnvironmentProblem(f"{self._name} cannot play: {_last_line(said)}", help=_HELP)
+
+    @property
+    def _name(self) -> str:
+        return Path(self._commands[0][0]).name
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").split("\n")
+    return next((on_one_line(line, 200) for line in reversed(lines) if line.strip()), "it ended")
