@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import pytest
 
 import rtpipe
 from rtpipe import Pipeline
@@ -18,6 +21,7 @@ from rtpipe_control import sockets, surface
 from rtpipe_control.options import Wanted
 from rtpipe_control.section import ControlOptions
 
+LINE = "version: 1\nname: hall\nstages: [tone: {realtime: true}, gain: 0, blackhole]\n"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -109,3 +113,31 @@ async def running(
             paths = await asyncio.to_thread(sockets.found)  # root sees those of /run, too
             (path,) = (each for each in paths if each.is_relative_to(folder))
             yield Opened(pipeline, path, port)
+
+
+def lost_ms(here: Opened) -> float:
+    links = [link.statistics for link in here.pipeline.links() if link.statistics is not None]
+    assert links
+    return sum(each.dropped_ms + each.trimmed_ms + each.refused_ms for each in links)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came")
+
+
+async def raw(here: Opened, data: bytes, *, tcp: bool = False) -> bytes:
+    reader, writer = await here.connect(tcp=tcp)
+    writer.write(data)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+def alive(kind: type) -> list[Any]:
+    """Return the objects of exactly this class that there are."""
+    return [each for each in gc.get_objects() if type(each) is kind]
