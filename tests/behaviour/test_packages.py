@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tools.without import copy_without
 
 from helpers.command import ROOT
 
@@ -35,8 +34,11 @@ def test_the_fast_tests_of_the_rest_pass_without(package: str) -> None:
 
 
 def test_without_the_control_surface_a_run_runs_and_a_file_that_asks_for_it_is_told(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(ROOT)  # `tools` is no package of the tests
+    from tools.without import copy_without
+
     python = copy_without("rtpipe_control", tmp_path)
     (tmp_path / "run.yaml").write_text("version: 1\nstages: [tone: {duration_s: 1}, blackhole]\n")
     (tmp_path / "page.yaml").write_text("version: 1\ncontrol: 8080\nstages: [tone, blackhole]\n")
