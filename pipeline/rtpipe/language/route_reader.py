@@ -69,7 +69,7 @@ class RouteReader:
         self._reserved = ReservedReader(findings)
         self._events = events
         self._publishers: set[str] = set()
-        self._unclear = [item.id for item in items if item.stage_type is None]
+        self._unclear = {item.id for item in items if item.stage_type is None}
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
@@ -100,7 +100,7 @@ class RouteReader:
             return None
         if item.stage_type is None:  # reported
             given = item.get("id")
-            self._unclear.append(f"{given.value}" if isinstance(given, ScalarNode) else item.kind)
+            self._unclear.add(f"{given.value}" if isinstance(given, ScalarNode) else item.kind)
             return None
         return item if issubclass(item.stage_type, Subscriber) else None
 
@@ -141,9 +141,9 @@ class RouteReader:
         return globs
 
     def _source(self, said: str | None, entry: Entry | None) -> str | None:
-        known = [*self._stages, *sorted(self._publishers)]
-        if said is None or entry is None or said in known:
+        if said is None or entry is None or said in self._stages or said in self._publishers:
             return said
+        known = [*self._stages, *sorted(self._publishers)]
         self._unknown_stage(said, entry.value.span, known)
         return None
 
