@@ -192,10 +192,10 @@ class Application:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: `snapshot` first, then each `event` that `?match=GLOB` matches.
 
-        With `levels=10` or `levels=5` also `levels`, so many times a second: RMS and peak of each
-        stage since the last time (dBFS). With `state=1` also `state`, twice a second, and
-        `condition`. `missed` tells how many events went because the reader was too slow, `end` that
-        the pipeline is over.
+        With `levels=10` or `levels=4` also `levels`, so many times a second: RMS and peak of each
+        stage since the last time (dBFS); events come with them then. With `state=1` also `state`,
+        twice a second, and `condition`. `missed` tells how many events went because the reader was
+        too slow, `end` that the pipeline is over.
         """
         query = request.query
         globs = query.getall("match", ["*"])
@@ -204,7 +204,7 @@ class Application:
         response = _streamed("text/event-stream")
         if request.method == "HEAD":
             return response
-        levels = {"5": 5, "10": 10}.get(query.get("levels", ""), 0)
+        levels = {"4": 4, "10": 10}.get(query.get("levels", ""), 0)
         reader = Reader(globs, levels=levels, state=query.get("state") == "1")
         if not self._feed.join(reader):
             raise Refused(503, f"{MOST_READERS} others read the events already", "try again later")

@@ -23,7 +23,7 @@ _MOST_BYTES = 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _AT_ONCE = 50
 _STATE_S = 0.45
-"""Levels are looked at 5 or 10 times a second, and states with the first look after so long."""
+"""Levels are looked at 4 or 10 times a second, and states with the first look after so long."""
 _LINGERS_S = 30.0
 """Levels are measured so long after the last who looked, who may be back at once."""
 
@@ -32,11 +32,12 @@ class Reader:
     """One who watches: what waits for him, as pieces of a server-sent event stream.
 
     Events wait in order; when too many do, the oldest go and are counted. Of levels and states
-    only the newest waits.
+    only the newest waits. Who wants levels is told of events with the next ones: a page wakes and
+    draws once for both.
 
     Args:
         match: Globs over the types of the events wanted.
-        levels: How many times a second levels are wanted: 10, 5 or 0. At most 5 where nobody wants
+        levels: How many times a second levels are wanted: 10, 4 or 0. At most 4 where nobody wants
             more.
         state: Whether states are wanted, twice a second.
     """
@@ -63,7 +64,8 @@ class Reader:
             self._bytes -= len(self._events.popleft())
             gone += 1
         self._missed += gone
-        self._news.set()
+        if not self.levels:
+            self._news.set()
         return gone
 
     def show(self, name: str, piece: bytes) -> None:
@@ -201,7 +203,7 @@ class Feed:
         wanted_at = state_at = loop.time()
         try:
             while loop.time() - wanted_at < _LINGERS_S:
-                await asyncio.sleep(0.1 if any(each.levels > 5 for each in self._readers) else 0.2)
+                await asyncio.sleep(0.1 if any(each.levels > 4 for each in self._readers) else 0.25)
                 levels = self._levels.read()
                 if any(reader.levels or reader.state for reader in self._readers):
                     wanted_at = loop.time()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLOOR_DBFS = -120.0
 HISTORY_S = 20.0
-_STEP_S = 0.2
+_STEP_S = 0.25
 _FULL_SCALE = 32768.0
 
 
@@ -92,7 +92,7 @@ class Levels:
         return levels
 
     def history(self) -> list[tuple[float, dict[str, float]]]:
-        """Return the RMS levels of the last 20 s, five times a second, as far as they were read."""
+        """Return the RMS levels of the last 20 s, four times a second, as far as they were read."""
         return [*self._history]
 
 
