@@ -26,7 +26,7 @@ from pydantic import ConfigDict
 
 from rtpipe.actions import ActionSpec
 from rtpipe.errors import StageError
-from rtpipe.field_types import Described
+from rtpipe.field_types import Described, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -104,9 +104,15 @@ class StageContext:
         """Put a fact on the bus; never blocks. From any thread."""
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
-    def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
-        """Call `handler(event)` at once for every matching event, until the stage is closed."""
-        self._subscriptions += (self._subscribe(match, handler),)
+    def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
+        """Call `handler(event)` at once for every matching event, until the stage is closed.
+
+        Returns:
+            A function that ends it earlier; calling it twice is harmless.
+        """
+        end = self._subscribe(match, handler)
+        self._subscriptions += (end,)
+        return end
 
     def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
@@ -128,6 +134,10 @@ class StageContext:
         if self._taps is None:  # few are ever listened to
             self._taps = []
         return self._taps
+
+    def listened_as(self, before: StageContext) -> None:
+        """Let those who listen to another stage listen to this one; the runtime's business."""
+        self._taps = before._taps = before.taps
 
     def tell_taps(self, frame: AudioFrame) -> None:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
@@ -162,6 +172,8 @@ class Stage(Generic[O]):
     """The default `queue:` of its inlet. None: by what feeds it."""
     tells_taps: ClassVar[bool] = False
     """Whether it calls `ctx.tell_taps` itself. False: every frame that it takes is told."""
+    live: ClassVar[frozenset[str]] = frozenset()
+    """Options that may change while it runs, by `change`."""
     options_type: ClassVar[type[Options]] = Options
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -224,6 +236,22 @@ class Stage(Generic[O]):
                 signature = inspect.Signature(parameters)
                 found[name] = ActionSpec(name, summary(member), signature, method, outcome)
         return found
+
+    @classmethod
+    def change_heard(cls, options: O, to: O) -> str | None:
+        """Return what is heard when `change(to)` is called, in a few words; None: it cannot be.
+
+        Then another instance takes its place. By default `live` decides.
+        """
+        return "nothing" if changed_fields(options, to) <= cls.live else None
+
+    def change(self, options: O) -> None:
+        """Go by other options from the next frame on; only those in `live` differ.
+
+        Called between two frames, on the event loop: be quick. What it raises is told to whoever
+        asked for the change, and nothing is changed.
+        """
+        self.options = options
 
     async def open(self) -> None:
         """Acquire what the stage needs.

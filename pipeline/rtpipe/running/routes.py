@@ -14,7 +14,7 @@ from rtpipe.running.faults import asked_to_end, contained, place_of_task
 from rtpipe.stage import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rtpipe.bus import Bus
     from rtpipe.events import Event
@@ -53,8 +53,8 @@ def connect(
     perform: Callable[..., object],
     mailbox: Mailbox | None,
     report: Callable[[Event], None],
-) -> None:
-    """Make `route` a handler on `bus`.
+) -> Callable[[], None]:
+    """Make `route` a handler on `bus`; returns what ends that.
 
     Args:
         bus: Where the events come by.
@@ -90,48 +90,104 @@ def connect(
             except BaseException as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
                 report(RouteFailed(action=f"{call.stage}.{call.name}", error=f"{error}"))
 
-    bus.subscribe(route.match, handle)
+    return bus.subscribe(route.match, handle)
 
 
-class Subscribers:
-    """The subscribers of a pipeline, each in a task of its own behind its own mailbox."""
+class Subscription:
+    """A subscriber, in a task of its own behind its own mailbox."""
 
-    def __init__(self) -> None:
-        self._mailboxes: list[tuple[Slot, Mailbox]] = []
-        self._attending: dict[Slot, asyncio.Task[None]] = {}
-
-    def add(self, slot: Slot) -> Mailbox:
-        """Add the subscriber in `slot`; returns the mailbox that its events go into."""
-        mailbox = Mailbox()
-        self._mailboxes.append((slot, mailbox))
-        return mailbox
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.mailbox = Mailbox()
+        self._attending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open them, and hand them their events from now on.
+        """Open the subscriber, and hand it its events from now on.
+
+        Raises:
+            StageError: It could not be opened.
+        """
+        await self.slot.open()
+        attending = _attend(self.slot, self.mailbox)
+        self._attending = asyncio.create_task(attending, name=self.slot.spec.id)
+
+    async def close(self) -> None:
+        """Let it take the last events, at most `SUBSCRIBERS_S` long, and close it."""
+        slot, task = self.slot, self._attending
+        if self.mailbox.lost:
+            slot.ctx.publish(SubscriberOverflowed(lost=self.mailbox.lost))
+        self.mailbox.close()
+        if task is not None:
+            await asyncio.wait([task], timeout=SUBSCRIBERS_S)
+            if not task.done():
+                why = f"was not done with the last events, at {place_of_task(task)}"
+                slot.report(StageError(why))
+            await cancel([task])
+        await slot.close_instance()
+
+
+class Routes:
+    """The routes of a pipeline, with their subscribers.
+
+    Args:
+        bus: Where the events come by.
+        perform: Carries out one action: called with stage, name and arguments.
+        report: Publishes what went wrong.
+    """
+
+    def __init__(
+        self, bus: Bus, perform: Callable[..., object], report: Callable[[Event], None]
+    ) -> None:
+        self._bus = bus
+        self._perform = perform
+        self._report = report
+        self._connected: list[tuple[RouteSpec, Subscription | None, Callable[[], None]]] = []
+
+    def add(self, route: RouteSpec, subscription: Subscription | None) -> None:
+        """Connect a route, and what it hands its events to."""
+        mailbox = None if subscription is None else subscription.mailbox
+        end = connect(self._bus, route, self._perform, mailbox, self._report)
+        self._connected.append((route, subscription, end))
+
+    def follow(
+        self, routes: Iterable[RouteSpec], opened: Mapping[str, Subscription]
+    ) -> list[Subscription]:
+        """Be the routes of another file from now on; returns the subscriptions that are over.
+
+        Args:
+            routes: The file's.
+            opened: Subscribers that come anew, or in the place of another, by id.
+        """
+        before, self._connected = self._connected, []
+        running = {each.slot.spec.id: each for _, each, _ in before if each is not None}
+        stay = {**running, **opened}
+        for _, _, end in before:
+            end()
+        for route in routes:
+            spec = route.subscriber
+            subscription = None if spec is None else stay[spec.id]
+            if spec is not None and subscription is not None:
+                subscription.slot.become(spec)
+            self.add(route, subscription)
+        kept = {id(each) for _, each, _ in self._connected}
+        return [each for each in running.values() if id(each) not in kept]
+
+    async def open(self) -> None:
+        """Open the subscribers, and hand them their events from now on.
 
         Raises:
             StageError: One could not be opened.
         """
-        for slot, mailbox in self._mailboxes:
-            await slot.open()
-            self._attending[slot] = asyncio.create_task(_attend(slot, mailbox), name=slot.spec.id)
+        for subscription in self._subscriptions:
+            await subscription.open()
 
     async def close(self) -> None:
-        """Let them take the last events, at most `SUBSCRIBERS_S` long, and close them."""
-        for slot, mailbox in self._mailboxes:
-            if mailbox.lost:
-                slot.ctx.publish(SubscriberOverflowed(lost=mailbox.lost))
-        for _, mailbox in self._mailboxes:
-            mailbox.close()
-        if self._attending:
-            await asyncio.wait(self._attending.values(), timeout=SUBSCRIBERS_S)
-            for slot, task in self._attending.items():
-                if not task.done():
-                    why = f"was not done with the last events, at {place_of_task(task)}"
-                    slot.report(StageError(why))
-            await cancel(self._attending.values())
-        for slot, _ in self._mailboxes:
-            await slot.close_instance()
+        """Let the subscribers take the last events, and close them."""
+        await asyncio.gather(*(each.close() for each in self._subscriptions))
+
+    @property
+    def _subscriptions(self) -> list[Subscription]:
+        return [each for _, each, _ in self._connected if each is not None]
 
 
 async def _attend(slot: Slot, mailbox: Mailbox) -> None:

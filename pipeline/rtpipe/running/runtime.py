@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from rtpipe import fiber
 from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
@@ -16,18 +15,19 @@ from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
 from rtpipe.language.calls import checked, unknown_stage_help
 from rtpipe.running.background import begin
-from rtpipe.running.bounded import cancel
-from rtpipe.running.chain import Wiring
 from rtpipe.running.description import described, link_states, refusals
 from rtpipe.running.extensions import Extension, failure
-from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
-from rtpipe.running.places import slot_maker
+from rtpipe.running.places import Places, place_in
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.routes import Subscribers, connect
+from rtpipe.running.reload.change_plan import kept, make_change_plan
+from rtpipe.running.reload.exchange import Machinery
+from rtpipe.running.reload.reloader import Reloader
+from rtpipe.running.routes import Routes, Subscription
 from rtpipe.running.state import state_of
-from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
-from rtpipe.running.tasks import run_stage
+from rtpipe.running.supervisor import Slot, Status
+from rtpipe.running.tasks import StageTasks
+from rtpipe.running.wiring import Wiring
 from rtpipe.stage import FLUSH, Sink, Source, offered_actions
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
     from rtpipe.running.description import LinkState, StageDescription
+    from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.state import StageState
     from rtpipe.wording.diagnostics import Diagnostic
 
@@ -87,20 +88,19 @@ class Pipeline:
         self.run_options = run_options
         self._registry = registry
         self._extensions: list[Extension] = []
-        slot = slot_maker(
-            graph,
+        self._places = Places(
             self.bus,
             self.clock,
             tap=self._tap,
-            flush_after=lambda stage: self._flush(stage, graph.downstream(stage)[1:]),
+            flush_after=lambda stage: self._flush(stage, self.graph.downstream(stage)[1:]),
             on_failure=self._on_failure,
             on_replaced=self._replan,
         )
-        self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
-        self._subscribers = Subscribers()
+        self._slots = {id: self._places.make(graph, node.spec) for id, node in graph.nodes.items()}
+        self._routes = Routes(self.bus, self.perform, self._publish_own)
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
-        self._feeding: list[asyncio.Task[None]] = []
+        self._tasks = StageTasks(self._wiring, self.clock, self._end)
         self._stopping: str | None = None
         self._over: asyncio.Future[None] | None = None  # done by a stop, or the end of the audio
         self._started: asyncio.Future[None] | None = None
@@ -110,9 +110,11 @@ class Pipeline:
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
-            at = None if route.subscriber is None else slot(route.subscriber)
-            mailbox = None if at is None else self._subscribers.add(at)
-            connect(self.bus, route, self.perform, mailbox, self._publish_own)
+            subscriber = route.subscriber
+            place = None if subscriber is None else self._places.make(graph, subscriber)
+            self._routes.add(route, None if place is None else Subscription(place))
+        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
+        self._reloader = Reloader(Machinery(*parts), self._publish_own)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -250,6 +252,30 @@ class Pipeline:
         self.bus.publish(LinkFlushed(source=id, at=self.clock.now(), flushed_ms=round(flushed, 3)))
         return flushed
 
+    def plan_for(self, graph: Graph) -> ChangePlan:
+        """Return what `apply` would do about each part of the pipeline, and what would be heard."""
+        used = {id: slot.used for id, slot in self._slots.items()}
+        return make_change_plan(self.graph, graph, used)
+
+    async def apply(self, graph: Graph) -> ChangePlan:
+        """Become another pipeline while running; what both have in common goes on untouched.
+
+        What the new one needs is opened first: where that fails, all stays as it was. What cannot
+        be open twice (a device, a file that is the same) is closed before; where the new one does
+        not open then, the old one is opened again.
+
+        Returns:
+            What was done.
+
+        Raises:
+            StageError: It does not run, or is being changed already.
+            RtpipeError: Something could not be opened; `pipeline.reload_refused` says so, too.
+        """
+        if not self._tasks.working or self._stopping is not None:
+            self._reloader.refuse(f"{self.spec.name} does not run")
+        plan = self.plan_for(graph)
+        return await self._reloader.apply(self.graph, kept(self.graph, graph), self._slots, plan)
+
     def state(self) -> list[StageState]:
         """Return what every stage looks like now, in the order of the graph."""
         return [state_of(slot, self._wiring.inlets(id)) for id, slot in self._slots.items()]
@@ -271,11 +297,16 @@ class Pipeline:
 
     def _replan(self) -> None:
         """Go by what stands in each place now: at first the file's, later the fallbacks'."""
-        self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
-        for id, slot in self._slots.items():
-            slot.ctx.frame_ms = self.plan.frame_ms
-            slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
-        self._wiring.follow(self.plan)
+        self._stand(self.graph, self._slots, self._wiring.follow)
+
+    def _stand(
+        self, graph: Graph, slots: dict[str, Slot], connect: Callable[[Plan], object]
+    ) -> None:
+        """Be what `slots` hold, connected as `connect` does it by the plan that is given to it."""
+        self.graph, self.spec, self._slots = graph, graph.pipeline, slots
+        self.plan = make_plan(graph, {id: slot.used for id, slot in slots.items()})
+        place_in(self.plan, slots)
+        connect(self.plan)
 
     async def _opened(self, over: asyncio.Future[None]) -> bool:
         """Open everything; return False when a stop came first."""
@@ -296,7 +327,7 @@ class Pipeline:
             self._extensions.append(extension)
             await extension.enter()
         self._registry = None  # what is installed takes room, and is asked no more
-        await self._subscribers.open()
+        await self._routes.open()
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
@@ -305,53 +336,19 @@ class Pipeline:
     # -- running ---------------------------------------------------------------------------------
 
     async def _move_audio(self, over: asyncio.Future[None]) -> None:
-        tasks = {
-            fiber.start(self._task(id, slot), name=id): slot
-            for id, slot in self._slots.items()
-            if not isinstance(slot, InlineSlot)
-        }
-        ended = partial(self._task_ended, tasks)
-        for task in tasks:
-            task.add_done_callback(ended)
-        try:
-            await over
-            for task in filter(asyncio.Task.cancelled, tasks):  # by nobody here
-                await tasks[task].recover(StageError("its task was cancelled by its own code"))
-            if not all(task.done() for task in tasks):
-                await self._drain(tasks)
-        finally:
-            stuck = await cancel([*tasks, *self._feeding], CLOSE_TIMEOUT_S)
-            for task in {*tasks, *self._feeding} & stuck:
-                late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
-                self._slots[task.get_name()].report(late)
-        for task, slot in tasks.items():
-            error = None if task in stuck or task.cancelled() else task.exception()
-            if error is not None:
-                slot.fail(contained(error))
-
-    def _task_ended(self, tasks: Iterable[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        """See whether the audio has ended: no task is left, or one has failed."""
-        failed = not task.cancelled() and task.exception() is not None
-        if failed or all(each.done() for each in tasks):
-            self._end()
+        for id, slot in self._slots.items():
+            if not isinstance(slot, InlineSlot):
+                self._tasks.start(id, slot, live=id in self.plan.live)
+        await self._tasks.run(over, self._drain)
 
     def _end(self) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
-    def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
-        live, feeding = id in self.plan.live, self._feeding.append
-        inlets, outlet = self._wiring.inlets(id), self._wiring.outlets[id]
-        return run_stage(slot, inlets, outlet, self.clock, live=live, feeding=feeding)
-
-    async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
+    async def _drain(self) -> None:
         """End the sources; after the deadline cut off what feeds the sinks, then the sinks."""
-        for task in self._feeding:
-            task.cancel()
-        _, late = await asyncio.wait(tasks, timeout=self.spec.drain_s)
-        for task in late:
-            if not issubclass(tasks[task].used.stage_type, Sink):
-                task.cancel()
+        await self._reloader.end()
+        late = await self._tasks.drained(self.spec.drain_s)
         for link in (link for id in self._slots for link in self._wiring.inlets(id)):
             link.close()
         if late:
@@ -360,13 +357,14 @@ class Pipeline:
     # -- closing ---------------------------------------------------------------------------------
 
     async def _close(self, reason: str) -> None:
+        await self._reloader.end()
         for slot in self._slots.values():
             await slot.close()
         self._wiring.tell_losses()
         self._publish_own(PipelineEnded(reason=reason))
         self._ended = True
         self.bus.end_streams()
-        await self._subscribers.close()
+        await self._routes.close()
         for extension in reversed(self._extensions):
             await extension.leave()
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os.path
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.backoff import Backoff
@@ -17,7 +15,8 @@ from rtpipe.events import (
     StageStatusChanged,
     StageUnwell,
 )
-from rtpipe.language.spec import Drop, Fail
+from rtpipe.field_types import changed_fields
+from rtpipe.language.spec import Drop, Fail, describe
 from rtpipe.running.bounded import within
 from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of
 from rtpipe.vocabulary import Restart
@@ -74,8 +73,10 @@ class Slot:
         "ended",
         "last",
         "lost_frames",
+        "quiet",
         "spec",
         "status",
+        "successor",
         "used",
     )
 
@@ -95,6 +96,9 @@ class Slot:
         self.detail = ""
         self.lost_frames = 0
         self.ended = False
+        self.quiet = False
+        """Whether its status is nobody's news: it does not stand in the pipeline yet, or no more."""
+        self.successor: Slot | None = None
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
         self._mask = mask
@@ -125,6 +129,8 @@ class Slot:
             self.status = status
             self.detail = self._mask(detail)
             self.settle()
+            if self.quiet:
+                return
             unwell = status in {Status.RECOVERING, Status.FAILED}
             change = StageUnwell if unwell else StageStatusChanged
             self.ctx.publish(change(status=status.value, detail=self.detail))
@@ -154,12 +160,45 @@ class Slot:
                 on_error(error)
 
         def end() -> None:
-            self._taps = tuple(each for each in self._taps if each is not guarded)
-            self.settle()
+            place: Slot | None = self
+            while place is not None:
+                place._taps = tuple(each for each in place._taps if each is not guarded)
+                place.settle()
+                place = place.successor
 
         self._taps = (*self._taps, guarded)
         self.settle()
         return end
+
+    def give_way(self, successor: Slot) -> None:
+        """Let another place stand where this one stood: who listens here listens there."""
+        self.quiet, self.successor = True, successor
+        successor._taps = self._taps
+        successor.ctx.listened_as(self.ctx)
+        successor.settle()
+
+    def become(self, spec: StageSpec) -> Callable[[], None]:
+        """Go by another spec of the same stage, between two frames.
+
+        Returns:
+            A function that goes back to the one before.
+
+        Raises:
+            Exception: What the stage raised; nothing has changed then.
+        """
+        before, used, running = self.spec, self.used, self._stage
+        became = next(to for each, to in zip(before.chain, spec.chain) if each is used)
+        changed = running is not None and bool(changed_fields(used.options, became.options))
+        if running is not None and changed:
+            running.change(became.options)
+        self.spec, self.used = spec, became
+
+        def undo() -> None:
+            if running is not None and changed and running is self._stage:
+                running.change(used.options)
+            self.spec, self.used = before, used
+
+        return undo
 
     async def open(self) -> None:
         """Open the stage, or the first of its fallbacks that opens.
@@ -367,23 +406,3 @@ class Slot:
     def _give_up(self, error: Exception) -> None:
         self.set_status(Status.FAILED, f"{error}")
         self._on_failure(self, self.wrapped(error))
-
-
-def describe(spec: StageSpec) -> str:
-    """Return a stage as a user would write it, shortened: its kind and the options it was given."""
-    given = spec.options.model_dump(exclude_unset=True)
-    if not given:
-        return spec.kind
-    if list(given) == [spec.options.main]:
-        return f"{spec.kind}: {_short(next(iter(given.values())))}"
-    inner = ", ".join(f"{key}: {_short(value)}" for key, value in given.items())
-    return f"{spec.kind}: {{{inner}}}"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, Path):
-        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else f"{text[:39]}…"

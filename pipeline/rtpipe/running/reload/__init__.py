@@ -1,0 +1,1 @@
+"""Another file for a pipeline that runs: what differs, and how that is carried out beside the call."""

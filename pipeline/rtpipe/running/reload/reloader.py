@@ -1,0 +1,83 @@
+"""Takes one reload at a time, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+from rtpipe.errors import RtpipeError, StageError
+from rtpipe.events import PipelineReloaded, PipelineReloadRefused
+from rtpipe.running.bounded import cancel
+from rtpipe.running.faults import contained
+from rtpipe.running.reload.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtpipe.events import Event
+    from rtpipe.language.graph import Graph
+    from rtpipe.running.reload.change_plan import ChangePlan
+    from rtpipe.running.reload.exchange import Machinery
+    from rtpipe.running.supervisor import Slot
+
+_END_S = 5.0
+
+
+class Reloader:
+    """Makes a running pipeline another one.
+
+    Args:
+        machinery: What the pipeline runs by.
+        report: Publishes what came of it.
+    """
+
+    def __init__(self, machinery: Machinery, report: Callable[[Event], None]) -> None:
+        self._machinery = machinery
+        self._report = report
+        self._at_work: asyncio.Task[None] | None = None
+
+    async def apply(
+        self, old: Graph, new: Graph, slots: dict[str, Slot], plan: ChangePlan
+    ) -> ChangePlan:
+        """Carry out `plan`, by which a pipeline that runs `old` in `slots` becomes `new`.
+
+        Who is cancelled meanwhile leaves it at work.
+
+        Raises:
+            StageError: Another reload is at work, or what is to go on has ended.
+            RtpipeError: Something could not be opened.
+        """
+        if self._at_work is not None:
+            self.refuse("another reload is at work", help="wait for it, and ask again")
+        work = self._work(Exchange(self._machinery, old, new, slots, plan), old, plan)
+        self._at_work = asyncio.create_task(work, name="reload")
+        await asyncio.shield(self._at_work)
+        return plan
+
+    def refuse(self, reason: str, *, help: str | None = None) -> NoReturn:
+        """Say that nothing is changed, and why.
+
+        Raises:
+            StageError: Always.
+        """
+        self._report(PipelineReloadRefused(reason=reason))
+        raise StageError(f"not reloaded: {reason}", help=help)
+
+    async def end(self) -> None:
+        """Break off what is at work: the pipeline stops."""
+        if self._at_work is not None:
+            await cancel([self._at_work], _END_S)
+
+    async def _work(self, exchange: Exchange, old: Graph, plan: ChangePlan) -> None:
+        try:
+            await exchange.carry_out()
+        except Exception as raised:
+            error = contained(raised)
+            reason = error.message if isinstance(error, RtpipeError) else f"{error!r}"
+            self._report(PipelineReloadRefused(reason=old.pipeline.masked(reason)))
+            raise
+        finally:
+            self._at_work = None
+        changes = tuple(change.line() for change in plan.differences)
+        self._report(PipelineReloaded(changes=changes, keeps_call=plan.keeps_call))
+        await exchange.part()
