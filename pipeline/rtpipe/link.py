@@ -214,7 +214,7 @@ class Link:
         return True
 
     def insist(self, frame: AudioFrame) -> None:
-        """Take `frame`, more than there is room for rather than wait or fail; the reader sees it soon."""
+        """Take `frame` even where `enqueue` would wait or fail; the reader sees it soon."""
         policy = self.policy
         if policy.when_full in {WhenFull.BLOCK, WhenFull.FAIL}:
             self.policy = replace(policy, max_ms=float("inf"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.backoff import Backoff
@@ -97,7 +98,7 @@ class Slot:
         self.lost_frames = 0
         self.ended = False
         self.quiet = False
-        """Whether its status is nobody's news: it does not stand in the pipeline yet, or no more."""
+        """Whether its status is nobody's news: it does not stand there yet, or no more."""
         self.successor: Slot | None = None
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
@@ -156,19 +157,19 @@ class Slot:
             try:
                 handler(frame)
             except Exception as error:  # noqa: BLE001 - a listener's fault must not harm the audio
-                end()
+                self.untap(guarded)
                 on_error(error)
-
-        def end() -> None:
-            place: Slot | None = self
-            while place is not None:
-                place._taps = tuple(each for each in place._taps if each is not guarded)
-                place.settle()
-                place = place.successor
 
         self._taps = (*self._taps, guarded)
         self.settle()
-        return end
+        return partial(self.untap, guarded)
+
+    def untap(self, tap: Callable[[AudioFrame], None]) -> None:
+        """Show no more to what `tap` has made, here and in who stands here later."""
+        self._taps = tuple(each for each in self._taps if each is not tap)
+        self.settle()
+        if self.successor is not None:
+            self.successor.untap(tap)
 
     def give_way(self, successor: Slot) -> None:
         """Let another place stand where this one stood: who listens here listens there."""
@@ -187,7 +188,7 @@ class Slot:
             Exception: What the stage raised; nothing has changed then.
         """
         before, used, running = self.spec, self.used, self._stage
-        became = next(to for each, to in zip(before.chain, spec.chain) if each is used)
+        became = spec.chain[[each is used for each in before.chain].index(True)]
         changed = running is not None and bool(changed_fields(used.options, became.options))
         if running is not None and changed:
             running.change(became.options)

@@ -49,6 +49,6 @@ class Timeline:
         if clock is not None and began_at is None and self._end_s:
             began_at = clock.now() - self._end_s
         successor = Timeline(clock, began_at)
-        successor._end_s = self._end_s  # noqa: SLF001 - one of its own kind
+        successor._end_s = self._end_s
         successor.resume()
         return successor

@@ -114,7 +114,9 @@ class Wiring:
         What has no reader any more is dropped, and counted as flushed.
         """
         branches = [
-            self._branch(plan, edge) for edge in plan.edges[feeder] if edge.reader in readers
+            self._branch(plan, edge)
+            for edge in plan.edges.get(feeder, ())
+            if edge.reader in readers
         ]
         out: Deliveries = []
         with suppress(LinkClosed):

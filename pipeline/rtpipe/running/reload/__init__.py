@@ -1,1 +1,1 @@
-"""Another file for a pipeline that runs: what differs, and how that is carried out beside the call."""
+"""Reload: another file for a pipeline that runs; what differs, and how that is carried out."""

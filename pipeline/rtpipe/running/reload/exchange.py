@@ -17,7 +17,7 @@ from rtpipe.running.routes import Subscription
 from rtpipe.stage import Peer, Source, Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rtpipe.bus import Bus
     from rtpipe.events import Event
@@ -167,7 +167,7 @@ class Exchange:
         """Return sinks and peers before sources, as at the start."""
         nodes = self._new.nodes
         backwards = [id for id in reversed(nodes) if id in ids]
-        return sorted(backwards, key=lambda id: issubclass(nodes[id].spec.stage_type, Source))
+        return sorted(backwards, key=lambda each: issubclass(nodes[each].spec.stage_type, Source))
 
     async def _open(self, id: str) -> None:
         """Open what stands at `id` in the new file; nobody hears of it yet."""

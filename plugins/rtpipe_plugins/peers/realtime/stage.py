@@ -25,7 +25,7 @@ from rtpipe import (
 from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.dialects.choice import server_events
+from rtpipe_plugins.peers.realtime.dialects.choice import server_events, session_change
 from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
@@ -46,7 +46,7 @@ from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from rtpipe import AudioFrame, Finding
     from rtpipe.examination import Examined
@@ -75,6 +75,22 @@ class Realtime(Peer[RealtimeOptions]):
     exact_ms = 20.0
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
     inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
+    live = frozenset(
+        {
+            "model",
+            "voice",
+            "instructions",
+            "turn_detection",
+            "transcription",
+            "tools",
+            "session",
+            "interrupt_on",
+            "greeting",
+            "patience_s",
+            "reconnect",
+            "roll_over",
+        }
+    )
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         *OWN_EVENTS,
         TurnMeasured,
@@ -84,6 +100,7 @@ class Realtime(Peer[RealtimeOptions]):
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._gauge = ""
+        self._end_listening: Callable[[], None] | None = None
         self._noise = NoiseGuard()
         self._loudspeaker = LoudspeakerPosition()
         self._factory = CallFactory(
@@ -113,6 +130,35 @@ class Realtime(Peer[RealtimeOptions]):
 
         return examination.probe(options)
 
+    @classmethod
+    def change_heard(cls, options: RealtimeOptions, to: RealtimeOptions) -> str | None:
+        """Return whether the call that stands is told, or another takes over."""
+        if super().change_heard(options, to) is None:
+            return None
+        if options.provider == "azure" and options.model != to.model:
+            return None  # the deployment is part of the address
+        if session_change(options, to) is None:
+            return "the next answer, by a call that takes over at a pause and knows what was said"
+        return "nothing"
+
+    def change(self, options: RealtimeOptions) -> None:
+        """Tell the session that stands; where that cannot be, another call takes over at a pause.
+
+        Raises:
+            PluginError: A function of `tools` cannot be imported, or its signature not be used.
+        """
+        change = session_change(self.options, options)
+        self._toolbox.add(options.tools, Mask(options.secrets()))
+        self._manager.change(options, change)
+        self.options = options
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._end_listening is not None:
+            self._end_listening()
+        on = self.options.interrupt_on
+        self._end_listening = self.ctx.on(on, self._interrupt) if on else None
+
     async def open(self) -> None:
         """Place the call and wait for the session.
 
@@ -125,8 +171,7 @@ class Realtime(Peer[RealtimeOptions]):
         self._toolbox.load()
         self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
         self._meter.begin(self._hangover_s)
-        if self.options.interrupt_on:
-            self.ctx.on(self.options.interrupt_on, self._interrupt)
+        self._listen()
         await self._manager.open()
 
     async def converse(self, inlet: Link, send: Send) -> None:

@@ -69,6 +69,7 @@ class Recorder(Sink[RecorderOptions]):
     many_inlets = True
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
     flushable = False
+    live = frozenset({"path", "segment_s", "segment_mb"})
     publishes = (
         RecorderStarted,
         RecorderStartedByAction,
@@ -96,12 +97,18 @@ class Recorder(Sink[RecorderOptions]):
         names = (path, path.with_suffix(EVENTS)) if options.sidecar else (path,)
         return tuple(f"file:{name}" for name in names)
 
+    @classmethod
+    def change_heard(cls, options: RecorderOptions, to: RecorderOptions) -> str | None:
+        """Return that a file is split where the other is of the same sort."""
+        same = options.path.suffix == to.path.suffix
+        return super().change_heard(options, to) if same else None
+
     def __init__(self, options: RecorderOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._switch = Switch("recording" if options.autostart else "stopped")
         self._intake: Intake | None = None
         self._recording: Recording | None = None
-        self._paused_at_s = 0.0
+        self._paused_at_s = self._zero_s = 0.0
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
@@ -118,6 +125,13 @@ class Recorder(Sink[RecorderOptions]):
         self._encoding = find_encoding(options.path, codec=options.codec)
         self._layout: Layout = options.layout_for(len(self._inputs))
         self._started_at = started_at(self.ctx)
+        self._reserve(options)
+        if options.sidecar:
+            self.ctx.on("*", self._note)
+        if options.turns:
+            self.ctx.on(TURN_EVENTS, self._note_turn)
+
+    def _reserve(self, options: RecorderOptions) -> None:
         path = dated(options.path, self._started_at)
         try:
             taken = _is_held if options.overwrite else os.path.lexists
@@ -126,10 +140,20 @@ class Recorder(Sink[RecorderOptions]):
             cause = problem.__cause__
             if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
                 raise
-        if options.sidecar:
-            self.ctx.on("*", self._note)
-        if options.turns:
-            self.ctx.on(TURN_EVENTS, self._note_turn)
+
+    def change(self, options: RecorderOptions) -> None:
+        """Go on in another file, with no sample lost between the two.
+
+        Raises:
+            EnvironmentProblem: It cannot be written.
+        """
+        if options.path != self.options.path:
+            self._reserve(options)
+        self.options = options
+        if self._intake is not None:
+            here = max(self._intake.here("split"), self._switch.turned_at)
+            self._switch.turn("move", here)
+            self._intake.move(self._shape(self._zero_s), here)
 
     @action
     def start(self) -> None:
@@ -235,6 +259,7 @@ class Recorder(Sink[RecorderOptions]):
             loop.call_soon_threadsafe(self.ctx.publish, event)
 
         options, state = self.options, self._switch.state
+        self._zero_s = zero_s
         shape = self._shape(zero_s)
         events = self._events if options.sidecar else None
         self._recording = Recording(shape, events, announce, by_itself=state == "recording")

@@ -104,6 +104,7 @@ class Speaker(Sink[SpeakerOptions]):
     inlet_policy = QueuePolicy(max_ms=200)
     # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
     tells_taps = True
+    live = frozenset({"volume", "fade_ms"})
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:
