@@ -150,13 +150,17 @@ class Routes:
         self._connected.append((route, subscription, end))
 
     def follow(
-        self, routes: Iterable[RouteSpec], opened: Mapping[str, Subscription]
+        self,
+        routes: Iterable[RouteSpec],
+        opened: Mapping[str, Subscription],
+        mask: Callable[[str], str],
     ) -> list[Subscription]:
         """Be the routes of another file from now on; returns the subscriptions that are over.
 
         Args:
             routes: The file's.
             opened: Subscribers that come anew, or in the place of another, by id.
+            mask: Takes known secrets out of a text.
         """
         before, self._connected = self._connected, []
         running = {each.slot.spec.id: each for _, each, _ in before if each is not None}
@@ -167,7 +171,7 @@ class Routes:
             spec = route.subscriber
             subscription = None if spec is None else stay[spec.id]
             if spec is not None and subscription is not None:
-                subscription.slot.become(spec)
+                subscription.slot.become(spec, mask)
             self.add(route, subscription)
         kept = {id(each) for _, each, _ in self._connected}
         return [each for each in running.values() if id(each) not in kept]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
@@ -14,13 +14,13 @@ from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
 from rtpipe.language.calls import checked, unknown_stage_help
-from rtpipe.running.background import begin
+from rtpipe.running.background import begin, done_before
 from rtpipe.running.description import described, link_states, refusals
 from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import Places, place_in
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.reload.change_plan import kept, make_change_plan
+from rtpipe.running.reload.change_plan import make_change_plan
 from rtpipe.running.reload.exchange import Machinery
 from rtpipe.running.reload.reloader import Reloader
 from rtpipe.running.routes import Routes, Subscription
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
+    from rtpipe.language.loading import Loaded
     from rtpipe.running.description import LinkState, StageDescription
     from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.state import StageState
@@ -66,7 +67,10 @@ class Pipeline:
             None where the file lacks it.
         run_options: What the options that plugins added to `rtpipe run` say, by name.
         warnings: What is odd about its file but not wrong.
+        loader: Reads its files again, as at the start; None: nobody can. Runs in a thread.
     """
+
+    loader: Callable[[], Loaded] | None = None
 
     def __init__(
         self,
@@ -134,7 +138,7 @@ class Pipeline:
             self._end()
         reason = "failed"
         try:
-            if await self._opened(over):
+            if await done_before(over, self._open()):
                 if self._started is not None:
                     self._started.set_result(None)
                 self._publish_own(PipelineStarted(name=self.spec.name))
@@ -194,8 +198,7 @@ class Pipeline:
     def events(self, match: str | Iterable[str] = "*") -> AsyncGenerator[Event, None]:
         """Return the events that will match, until the pipeline has ended.
 
-        They wait in a queue of their own: who reads slowly delays nobody, and loses the oldest
-        when there are more than 1000.
+        They wait in a queue of their own; who reads slowly loses the oldest of more than 1000.
         """
         return self.bus.stream(match)
 
@@ -222,9 +225,8 @@ class Pipeline:
     def tap_output(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         """Call `handler(frame)` for every frame that stage `id` gives out or, as a sink, takes.
 
-        At once and by reference: be quick, write nothing into it, copy what is to be kept, since
-        the stage that reads the frame may write into it. A handler that raises is told
-        (`plugin.failed`) and called no more.
+        At once and by reference: be quick, write nothing into it, copy what is to be kept. A
+        handler that raises is told (`plugin.failed`) and called no more.
 
         Returns:
             A function that ends it; calling it twice is harmless.
@@ -236,7 +238,7 @@ class Pipeline:
         return self._place(id).tap(handler, partial(self._plugin_failed, name))
 
     def flush(self, id: str) -> float:
-        """Drop what is buffered in stage `id` and after it; returns the milliseconds dropped."""
+        """Drop what is buffered in stage `id` and after it; returns the ms dropped."""
         return self._flush(id, self.graph.downstream(id))
 
     def _flush(self, id: str, stages: list[str]) -> float:
@@ -258,23 +260,37 @@ class Pipeline:
         return make_change_plan(self.graph, graph, used)
 
     async def apply(self, graph: Graph) -> ChangePlan:
-        """Become another pipeline while running; what both have in common goes on untouched.
+        """Become another pipeline while running, and return what was done to that end.
 
-        What the new one needs is opened first: where that fails, all stays as it was. What cannot
-        be open twice (a device, a file that is the same) is closed before; where the new one does
-        not open then, the old one is opened again.
-
-        Returns:
-            What was done.
+        What both have in common goes on untouched. Where something does not open, all stays as it
+        was; what cannot be open twice (a device) is closed first, and then opened again.
 
         Raises:
-            StageError: It does not run, or is being changed already.
-            RtpipeError: Something could not be opened; `pipeline.reload_refused` says so, too.
+            RtpipeError: It does not run, is being changed already, or something does not open;
+                `pipeline.reload_refused` says so, too.
         """
         if not self._tasks.working or self._stopping is not None:
             self._reloader.refuse(f"{self.spec.name} does not run")
-        plan = self.plan_for(graph)
-        return await self._reloader.apply(self.graph, kept(self.graph, graph), self._slots, plan)
+        return await self._reloader.apply(self.graph, graph, self._slots, self.plan_for(graph))
+
+    async def reload(
+        self, *, dry_run: bool = False, when: Literal["now", "pause"] = "now"
+    ) -> ChangePlan:
+        """Read the files again, and `apply` what they hold now; see there for what is raised.
+
+        Args:
+            dry_run: Only return what would be done.
+            when: `pause`: not before nobody speaks.
+
+        Raises:
+            ConfigError: With everything that is wrong with them; nothing is changed.
+        """
+        graph = await self._reloader.read(self.loader, tell=not dry_run)
+        if dry_run:
+            return self.plan_for(graph)
+        if when == "pause":
+            await self._reloader.pause()
+        return await self.apply(graph)
 
     def state(self) -> list[StageState]:
         """Return what every stage looks like now, in the order of the graph."""
@@ -307,19 +323,6 @@ class Pipeline:
         self.plan = make_plan(graph, {id: slot.used for id, slot in slots.items()})
         place_in(self.plan, slots)
         connect(self.plan)
-
-    async def _opened(self, over: asyncio.Future[None]) -> bool:
-        """Open everything; return False when a stop came first."""
-        opening = asyncio.create_task(self._open())
-        try:
-            await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            finished = opening.done()
-            opening.cancel()
-            await asyncio.wait([opening])
-        if finished:
-            opening.result()
-        return finished
 
     async def _open(self) -> None:
         for plugin, make in self._registry.extensions(self) if self._registry is not None else ():

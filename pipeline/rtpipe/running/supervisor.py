@@ -19,7 +19,7 @@ from rtpipe.events import (
 from rtpipe.field_types import changed_fields
 from rtpipe.language.spec import Drop, Fail, describe
 from rtpipe.running.bounded import within
-from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of
+from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of, stage_error
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
@@ -178,11 +178,11 @@ class Slot:
         successor.ctx.listened_as(self.ctx)
         successor.settle()
 
-    def become(self, spec: StageSpec) -> Callable[[], None]:
-        """Go by another spec of the same stage, between two frames.
+    def become(self, spec: StageSpec, mask: Callable[[str], str]) -> Callable[[], None]:
+        """Go by another spec of the same stage, and hide by `mask`, between two frames.
 
         Returns:
-            A function that goes back to the one before.
+            A function that goes back to the spec before.
 
         Raises:
             Exception: What the stage raised; nothing has changed then.
@@ -192,7 +192,7 @@ class Slot:
         changed = running is not None and bool(changed_fields(used.options, became.options))
         if running is not None and changed:
             running.change(became.options)
-        self.spec, self.used = spec, became
+        self.spec, self.used, self._mask = spec, became, mask
 
         def undo() -> None:
             if running is not None and changed and running is self._stage:
@@ -310,16 +310,7 @@ class Slot:
 
     def wrapped(self, error: Exception) -> StageError:
         """Return `error` with the stage's name in front of it and no secret in it."""
-        id, kind = self.spec.id, self.used.kind
-        where = id if id == kind else f"{id} ({kind})"
-        if not isinstance(error, RtpipeError):
-            place = place_of(error, self.used.stage_type)
-            message = f"{where}: {type(error).__name__}: {error}"
-            return StageError(self._mask(message), help=place and f"it was raised at {place}")
-        said = error.message.removeprefix(f"{where}: ")
-        return StageError(
-            self._mask(f"{where}: {said}"), help=error.help, exit_code=error.exit_code
-        )
+        return stage_error(self.spec.id, self.used, error, self._mask)
 
     # -- a running stage raised ------------------------------------------------------------------
 

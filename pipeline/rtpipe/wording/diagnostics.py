@@ -143,8 +143,10 @@ class Findings:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
         lost: Top-level keys of which a part could not be read; "" for one that is not known.
+        read: The files that were read, or would have been, had they been there.
     """
 
+    read: set[Path] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     env_names: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)

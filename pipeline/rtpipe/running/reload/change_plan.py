@@ -156,9 +156,14 @@ def make_change_plan(old: Graph, new: Graph, used: Mapping[str, StageSpec]) -> C
 
 
 def kept(old: Graph, new: Graph) -> Graph:
-    """Return `new` with what holds from the next start only as it is in `old`."""
-    was = old.pipeline
-    return replace(new, pipeline=replace(new.pipeline, name=was.name, sections=was.sections))
+    """Return `new` with what holds from the next start only as it is in `old`.
+
+    The secrets of both stay hidden.
+    """
+    was, spec = old.pipeline, new.pipeline
+    secrets = was.secrets | spec.secrets
+    spec = replace(spec, name=was.name, sections=was.sections, secrets=secrets)
+    return replace(new, pipeline=spec)
 
 
 def _masked(text: str, old: Graph, new: Graph) -> str:

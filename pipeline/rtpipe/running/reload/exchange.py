@@ -183,7 +183,7 @@ class Exchange:
         for id in self._plan.stages(How.SAME, How.IN_PLACE, How.SESSION_UPDATE):
             slot = self._slots[id]
             try:
-                undo.append(slot.become(self._new.nodes[id].spec))
+                undo.append(slot.become(self._new.nodes[id].spec, self._new.pipeline.masked))
             except Exception as error:
                 raise slot.wrapped(contained(error)) from error
 
@@ -291,6 +291,7 @@ class Exchange:
         self._over = self._by.routes.follow(
             self._new.pipeline.routes,
             {id: subscription for id, (subscription, _) in self._subscribers.items()},
+            self._new.pipeline.masked,
         )
         live = make_plan(self._new, {id: slot.used for id, slot in slots.items()}).live
         for id, slot in opened.items():

@@ -9,13 +9,16 @@ from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import PipelineReloaded, PipelineReloadRefused
 from rtpipe.running.bounded import cancel
 from rtpipe.running.faults import contained
+from rtpipe.running.reload.change_plan import kept
 from rtpipe.running.reload.exchange import Exchange
+from rtpipe.running.reload.pauses import Pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
+    from rtpipe.language.loading import Loaded
     from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.reload.exchange import Machinery
     from rtpipe.running.supervisor import Slot
@@ -34,6 +37,7 @@ class Reloader:
     def __init__(self, machinery: Machinery, report: Callable[[Event], None]) -> None:
         self._machinery = machinery
         self._report = report
+        self._pauses = Pauses(machinery.bus)
         self._at_work: asyncio.Task[None] | None = None
 
     async def apply(
@@ -49,10 +53,35 @@ class Reloader:
         """
         if self._at_work is not None:
             self.refuse("another reload is at work", help="wait for it, and ask again")
-        work = self._work(Exchange(self._machinery, old, new, slots, plan), old, plan)
+        exchange = Exchange(self._machinery, old, kept(old, new), slots, plan)
+        work = self._work(exchange, new, plan)
         self._at_work = asyncio.create_task(work, name="reload")
         await asyncio.shield(self._at_work)
         return plan
+
+    async def read(self, loader: Callable[[], Loaded] | None, *, tell: bool) -> Graph:
+        """Return what the files hold now, read in a thread.
+
+        Args:
+            loader: Reads them.
+            tell: Whether files that are wrong are told of.
+
+        Raises:
+            ConfigError: They are wrong.
+            StageError: There are none.
+        """
+        if loader is None:
+            self.refuse("it was made from no files that could be read again")
+        try:
+            return (await asyncio.to_thread(loader)).graph
+        except RtpipeError as error:
+            if tell:
+                self._report(PipelineReloadRefused(reason=error.message))
+            raise
+
+    async def pause(self) -> None:
+        """Return when nobody speaks, or has for `PAUSE_S`."""
+        await self._pauses.wait()
 
     def refuse(self, reason: str, *, help: str | None = None) -> NoReturn:
         """Say that nothing is changed, and why.
@@ -68,13 +97,13 @@ class Reloader:
         if self._at_work is not None:
             await cancel([self._at_work], _END_S)
 
-    async def _work(self, exchange: Exchange, old: Graph, plan: ChangePlan) -> None:
+    async def _work(self, exchange: Exchange, new: Graph, plan: ChangePlan) -> None:
         try:
             await exchange.carry_out()
         except Exception as raised:
             error = contained(raised)
             reason = error.message if isinstance(error, RtpipeError) else f"{error!r}"
-            self._report(PipelineReloadRefused(reason=old.pipeline.masked(reason)))
+            self._report(PipelineReloadRefused(reason=new.pipeline.masked(reason)))
             raise
         finally:
             self._at_work = None
