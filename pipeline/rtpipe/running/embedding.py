@@ -50,8 +50,8 @@ def load(
         ConfigError: With everything that is wrong.
         PluginError: A plugin cannot be used, or refuses the pipeline.
     """
-    paths = [files] if isinstance(files, (str, os.PathLike)) else files
-    paths, plugins = [Path(path) for path in paths], tuple(plugins)
+    named = [files] if isinstance(files, (str, os.PathLike)) else files
+    paths, plugins = [Path(path) for path in named], tuple(plugins)
 
     def read() -> Loaded:
         return loading.load(

@@ -173,12 +173,10 @@ class MuteGate(Transform[MuteGateOptions]):
         for end in self._listening:
             end()
         self._listening = []
-        for events, do in (
-            (self.options.open_on, self.open_gate),
-            (self.options.close_on, self.close_gate),
-        ):
-            if events:
-                self._listening.append(self.ctx.on(events, lambda _, do=do: do()))
+        if self.options.open_on:
+            self._listening.append(self.ctx.on(self.options.open_on, lambda _: self.open_gate()))
+        if self.options.close_on:
+            self._listening.append(self.ctx.on(self.options.close_on, lambda _: self.close_gate()))
 
     @action(name="open")
     def open_gate(self) -> None:

@@ -69,15 +69,15 @@ def session_change(options: RealtimeOptions, to: RealtimeOptions) -> dict[str, A
     that only the server knows. A call knows which functions are answered here, and for whom.
     """
     before, after = session_object(options), session_object(to)
-    fixed = (
-        lambda session: session["model"],
-        lambda session: _inside(session, "audio", "output").get("voice"),
-    )
-    if any(each(before) != each(after) for each in fixed):
+    if before["model"] != after["model"] or _voice(before) != _voice(after):
         return None
     if (options.own_tools(), options.approvals()) != (to.own_tools(), to.approvals()):
         return None
     return _difference(before, after)
+
+
+def _voice(session: Mapping[str, Any]) -> Any:
+    return _inside(session, "audio", "output").get("voice")
 
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
