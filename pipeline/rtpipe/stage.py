@@ -56,6 +56,10 @@ Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], Non
 Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
 
 
+class Place:
+    """See `StageContext.place`."""
+
+
 class StageContext:
     """What a stage may ask of the pipeline it runs in.
 
@@ -70,6 +74,7 @@ class StageContext:
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
         env_names: Environment variables that the files read: not for a process that it starts.
+        place: What all instances that stand here share: a key for what must outlast one of them.
     """
 
     def __init__(
@@ -82,18 +87,16 @@ class StageContext:
         tap: Tap | None = None,
         flush_after: Callable[[str], float] | None = None,
     ) -> None:
-        self.id = id
-        self.inputs = inputs
-        self._tap = tap
-        self._flush_after = flush_after
+        self.id, self.inputs = id, inputs
+        self._tap, self._flush_after = tap, flush_after
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
         self._taps: list[Callable[[AudioFrame], None]] | None = None
         self.live = self.stopping = False
         self.env_names: frozenset[str] = frozenset()
-        self._publish = publish
-        self._subscribe = subscribe
+        self.place = Place()
+        self._publish, self._subscribe = publish, subscribe
         self._subscriptions: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> float:
@@ -107,8 +110,7 @@ class StageContext:
     def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
         """Call `handler(event)` at once for every matching event, until the stage is closed.
 
-        Returns:
-            A function that ends it earlier; calling it twice is harmless.
+        Returns a function that ends it earlier.
         """
         end = self._subscribe(match, handler)
         self._subscriptions += (end,)
@@ -248,8 +250,7 @@ class Stage(Generic[O]):
     def change(self, options: O) -> None:
         """Go by other options from the next frame on; only those in `live` differ.
 
-        Called between two frames, on the event loop: be quick. What it raises is told to whoever
-        asked for the change, and nothing is changed.
+        Called between two frames, on the event loop: be quick. Where it raises, nothing is changed.
         """
         self.options = options
 
@@ -345,7 +346,13 @@ class Peer(Stage[O]):
 
 
 class Subscriber(Stage[O]):
-    """Hears events: `on_event(event)`, in its own task behind its own bounded queue."""
+    """Hears events: `on_event(event)`, in its own task behind its own bounded queue.
+
+    Or it only brings events into the pipeline (a button, a program), and hears none.
+    """
+
+    hears: ClassVar[bool] = True
+    """Whether it is handed events. False: it publishes alone, and needs no `on_event`."""
 
     async def on_event(self, event: Event) -> None:
         """Take an event. Slowness here delays nobody else."""

@@ -224,6 +224,8 @@ class BesideSubscriber(BesideRoute):
     """Another name than its kind."""
     on_error: OnError | RestartPolicy = OnError.FAIL
     """As beside a stage; a subscriber that raises goes on with the next event, whatever it says."""
+    fallback: Fallback = None
+    """Takes its place when it cannot open: no such program, no such key."""
 
 
 class BesideDo(BesideRoute):

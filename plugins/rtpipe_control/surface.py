@@ -14,7 +14,9 @@ from rtpipe_control.addresses import parse_address
 from rtpipe_control.events import ControlOpened, ControlOpenedAside, ControlRefused
 from rtpipe_control.http.late import LateProtocol
 from rtpipe_control.view.feed import Feed
-from rtpipe_control.view.snapshot import View
+from rtpipe_control.view.listening import Taps
+from rtpipe_control.view.metrics import Metrics
+from rtpipe_control.view.snapshot import View, installed_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +66,14 @@ class _Surface:
         self._options = options
         self._view = View(pipeline, run)
         self._feed = Feed(pipeline, self._view)
+        self._taps = Taps(pipeline)
+        self._metrics = Metrics(
+            pipeline,
+            installed_version(),
+            readers=lambda: self._feed.readers,
+            listeners=lambda: self._taps.listeners,
+        )
+        self._unsubscribe = pipeline.bus.subscribe("*", self._metrics.take)
         self._listeners: list[asyncio.Server] = []
         self._runner: asyncio.Task[web.AppRunner] | None = None
 
@@ -91,6 +101,9 @@ class _Surface:
         """Listen no more, and end what is being answered."""
         for listener in self._listeners:
             listener.close()
+        self._unsubscribe()
+        self._metrics.close()
+        self._taps.close()
         await self._feed.close()
         if self._runner is not None:
             with suppress(Exception):
@@ -115,7 +128,9 @@ class _Surface:
         from rtpipe_control.http.door import Door
 
         door = None if self._options is None else Door(self._options)
-        application = Application(self._pipeline, self._view, self._feed, door)
+        application = Application(
+            self._pipeline, self._view, self._feed, self._taps, self._metrics, door
+        )
         runner = web.AppRunner(application.made(), access_log=None, shutdown_timeout=_LEAVE_S)
         await runner.setup()
         return runner

@@ -11,7 +11,10 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
     """Return every kind that ships."""
     return (
         LazyKind(
-            "mic", "source", "What a microphone hears, s16 mono.", "rtpipe_plugins.sources.mic:Mic"
+            "mic",
+            "source",
+            "What a microphone hears, s16 mono.",
+            "rtpipe_plugins.sources.mic.stage:Mic",
         ),
         LazyKind(
             "file",
@@ -186,6 +189,18 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
             "subscriber",
             "Publishes each event as JSON, in order, until the broker has confirmed it.",
             "rtpipe_plugins.subscribers.mqtt:Mqtt",
+        ),
+        LazyKind(
+            "lines",
+            "subscriber",
+            "Makes each line that a program writes an event: a button, a card reader, a sensor.",
+            "rtpipe_plugins.subscribers.lines:Lines",
+        ),
+        LazyKind(
+            "key",
+            "subscriber",
+            "Tells when a key goes down and up, of an input device (evdev) or of the terminal.",
+            "rtpipe_plugins.subscribers.key.stage:Key",
         ),
         LazyKind(
             "transcript",

@@ -63,8 +63,11 @@ class PulseAudio:
                 pytest.fail(f"pulseaudio ended with {code}")
         else:
             pytest.fail("pulseaudio does not serve")
-        # Without a client that wants it now, a null sink renders blocks of up to 2 s.
-        for sink in ("vspeaker", "vmic_in"):
+        self._keep_going("vspeaker", "vmic_in")
+
+    def _keep_going(self, *sinks: str) -> None:
+        """Wait until null sinks run: without a client that wants it now they render 2 s at once."""
+        for sink in sinks:
             form = ["--raw", "--rate=48000", "--latency-msec=10"]  # at 44100 it runs 0.07 % fast
             self._spawn(["pacat", *form, "-d", sink, "/dev/zero"])
         for _ in range(200):  # the block that each rendered before that client came is played first
@@ -96,11 +99,26 @@ class PulseAudio:
 
     def unplug_mic(self) -> None:
         """Take the microphone away."""
-        assert self._pactl("unload-module", "module-remap-source").returncode == 0
+        modules = self._pactl("list", "short", "modules").stdout.decode().splitlines()
+        [number] = [line.split()[0] for line in modules if "source_name=vmic " in line]
+        self.unload(number)
 
     def plug_mic(self) -> None:
         """Bring it back."""
         assert self._pactl("load-module", *_MIC.split()).returncode == 0
+
+    def add_mic(self, number: int) -> None:
+        """Plug in another microphone: `vmic2`, described as `VirtualMic2`, fed by `vmic2_in`."""
+        self.load(*_MIC_IN.replace("vmic_in", f"vmic{number}_in").split())
+        mic = _MIC.replace("vmic", f"vmic{number}").replace("VirtualMic", f"VirtualMic{number}")
+        self.load(*mic.split())
+        self._keep_going(f"vmic{number}_in")
+
+    def add_speaker(self, number: int) -> None:
+        """Plug in another loudspeaker: `vspeaker2`, described as `VirtualSpeaker2`."""
+        added = _SPEAKER.replace("vspeaker", f"vspeaker{number}")
+        self.load(*added.replace("VirtualSpeaker", f"VirtualSpeaker{number}").split())
+        self._keep_going(f"vspeaker{number}")
 
     def load(self, *words: str) -> str:
         """Load a module; return its number."""
@@ -127,15 +145,18 @@ class PulseAudio:
 
     def say(self, wav: Path) -> None:
         """Play a file into the microphone, to its end."""
-        command = ["paplay", "--latency-msec=500", "-d", "vmic_in", str(wav)]
-        subprocess.run(command, env={**os.environ, **self.env}, check=True, timeout=60)
+        assert self.saying(wav).wait(timeout=60) == 0
+
+    def saying(self, wav: Path) -> "subprocess.Popen[bytes]":
+        """Begin to play a file into the microphone."""
+        return self._spawn(["paplay", "--latency-msec=500", "-d", "vmic_in", str(wav)])
 
     @contextmanager
-    def hearing(self) -> Iterator["Ear"]:
-        """Record what the loudspeaker plays."""
-        ear = Ear(self.folder / "heard.raw")
+    def hearing(self, speaker: str = "vspeaker") -> Iterator["Ear"]:
+        """Record what a loudspeaker plays."""
+        ear = Ear(self.folder / f"{speaker}.raw")
         with ear.path.open("wb") as out:
-            command = ["parec", "--raw", "--latency-msec=200", "-d", "vspeaker.monitor"]
+            command = ["parec", "--raw", "--latency-msec=200", "-d", f"{speaker}.monitor"]
             command += ["--format=s16le", "--rate=48000", "--channels=1"]
             recorder = self._spawn(command, stdout=out)
         try:

@@ -262,10 +262,10 @@ def test_the_commands_print_what_the_page_shows(page: Path, work: Path) -> None:
 
 
 def _needs_a_machine_without_devices() -> None:
-    from rtpipe_plugins.commands.devices import listing
+    from rtpipe_plugins.commands.devices import all_devices
 
     try:
-        devices = listing()
+        devices = all_devices()
     except EnvironmentProblem:
         pytest.skip("the pages show what a machine with PortAudio prints")
     if devices:

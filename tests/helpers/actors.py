@@ -298,10 +298,26 @@ class Ear(Subscriber[CollectOptions]):
         diary.append(event.type)
 
 
+class Bell(Subscriber[CollectOptions]):
+    """Rings when it is opened, and when it is closed."""
+
+    kind = "bell"
+    hears = False
+    publishes = ("bell.*",)
+
+    async def open(self) -> None:
+        if self.options.fail_at is not None:
+            raise EnvironmentProblem("no clapper")
+        self.ctx.publish(Event(type="bell.opened"))
+
+    async def close(self) -> None:
+        self.ctx.publish(Event(type="bell.closed"))
+
+
 class Actors:
     @hookimpl
     def rtpipe_stages(self) -> list[Any]:
-        return [Ramp, Fault, Plus, Twice, Weave, Ponder, Collect, Narrow, Gather, Echo, Ear]
+        return [Ramp, Fault, Plus, Twice, Weave, Ponder, Collect, Narrow, Gather, Echo, Ear, Bell]
 
 
 def registry() -> Registry:

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_KEPT_FROM_THE_MACHINE = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "VIRTUAL_ENV")
+_KEPT_FROM_THE_MACHINE = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "SSL_CERT_FILE",
+    "VIRTUAL_ENV",
+    "XDG_RUNTIME_DIR",  # the tests' own
+)
 
 
 @dataclass(frozen=True)

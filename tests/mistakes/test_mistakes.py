@@ -33,7 +33,7 @@ FIXED = [each for each in ALL if each.fix is not None]
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-of-nobody"}
 NEED_MORE = {
     "mic", "speaker", "rtsp", "url", "stream", "realtime", "process", "process_sink", "echo_cancel",
-    "exec", "python", "webhook", "mqtt",
+    "exec", "python", "webhook", "mqtt", "lines", "key",
 }  # fmt: skip
 """Kinds that need a device, a network or a program: files with them are not run here."""
 SILENT: tuple[Any, ...] = (0, False, None, "", "closed", [], {})

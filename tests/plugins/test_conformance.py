@@ -1,5 +1,8 @@
 """Every kind that ships keeps the contract, found the way a stranger's plugin is found."""
 
+import functools
+import os
+import pty
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,12 @@ def shipped() -> list[type[Stage[Any]]]:
     return list(found.kinds.values())
 
 
+@functools.cache
+def keyboard() -> str:
+    """Return the path of a terminal at which nobody types, open as long as these tests run."""
+    return os.ttyname(pty.openpty()[1])
+
+
 def options(kind: str, folder: Path) -> dict[str, Any]:
     """Return what a kind needs that has no default, so that it can be opened again and again."""
     needed: dict[str, dict[str, Any]] = {
@@ -44,6 +53,8 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
         "recorder": {"path": folder / "%H%M%S-%f.mka"},
         "jsonl": {"path": folder / "events.jsonl"},
         "exec": {"command": "true"},
+        "key": {"device": keyboard()},
+        "lines": {"command": "seq 1 100"},
         "process": {"command": "head -c 96000 /dev/zero"},
         "process_sink": {"command": "cat"},
         "python": {"target": "builtins:repr"},
@@ -78,7 +89,8 @@ def test_a_shipped_kind_keeps_the_contract(stage_type: type[Stage[Any]], tmp_pat
         stage_type,
         options(stage_type.kind, tmp_path),
         tolerance=0,
-        real_time=stage_type.kind in {"exec", "process", "process_sink"},  # those keep real time
+        real_time=stage_type.kind
+        in {"exec", "key", "lines", "process", "process_sink"},  # those keep real time
     )
 
 

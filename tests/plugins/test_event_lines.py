@@ -33,14 +33,21 @@ from rtpipe_plugins.sinks.recorder.events import (
     RecorderStartedByAction,
     RecorderStopped,
 )
-from rtpipe_plugins.sinks.speaker.stage import SpeakerUnderran
-from rtpipe_plugins.soundcard.device_watch import (
+from rtpipe_plugins.sinks.speaker.events import (
+    SpeakerMuted,
+    SpeakerUnderran,
+    SpeakerUnmuted,
+    SpeakerVolumeChanged,
+)
+from rtpipe_plugins.soundcard.events import (
+    DeviceChanged,
     DeviceLost,
     DeviceMuted,
+    DeviceRefused,
     DeviceReturned,
     DeviceUnmuted,
 )
-from rtpipe_plugins.sources.mic import MicOverran
+from rtpipe_plugins.sources.mic.stage import MicMuted, MicOverran, MicUnmuted
 from rtpipe_plugins.sources.rtsp.stage import StreamConnected, StreamDisconnected
 from rtpipe_plugins.subscribers.exec import ExecFailed
 from rtpipe_plugins.subscribers.mqtt import MqttDisconnected
@@ -48,7 +55,10 @@ from rtpipe_plugins.subscribers.webhook import WebhookFailed
 
 ONLY_LOGGED = {
     "device.drift_measured",
+    "key.pressed",
+    "key.released",
     "latency.turn_measured",
+    "lines.line",
     "link.flushed",
     "mcp.called",
     "mcp.returned",
@@ -155,6 +165,13 @@ def test_every_class_of_an_event_can_be_published() -> None:
         (SpeakerUnderran(count=3), "WARNING", "ran out of audio in the middle of a sound, 3 times"),
         (MicOverran(count=1), "WARNING", "lost audio between the device and the pipeline, 1 times"),
         (DeviceLost(device="USB", reason="is gone"), "WARNING", "USB is gone"),
+        (DeviceChanged(device="A", previous="B", asked="a"), "NOTICE", "uses A now"),
+        (DeviceRefused(device="A", reason="is gone"), "WARNING", "cannot use A: is gone"),
+        (MicMuted(), "NOTICE", "is muted"),
+        (MicUnmuted(), "NOTICE", "is no longer muted"),
+        (SpeakerMuted(), "NOTICE", "is muted"),
+        (SpeakerUnmuted(), "NOTICE", "is no longer muted"),
+        (SpeakerVolumeChanged(volume=0.5), "NOTICE", "plays at volume 0.5"),
         (DeviceReturned(device="USB", away_s=3.2), "WARNING", "USB is back after 3 s"),
         (DeviceMuted(device="USB"), "WARNING", "USB is muted at the sound server"),
         (DeviceUnmuted(device="USB"), "WARNING", "USB is no longer muted"),

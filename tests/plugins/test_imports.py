@@ -52,7 +52,7 @@ def test_a_check_loads_the_stages_that_the_file_names_and_nothing_heavy(tmp_path
     modules = loaded("validate", "a.yaml", folder=tmp_path)
     assert not HEAVY & modules
     used = {"sources.tone", "transforms.gain", "sinks.blackhole", "subscribers.log"}
-    used |= {"sound.pacing", "sound.limiter"}  # their parts
+    used |= {"sound.pacing", "sound.limiter", "sound.ramp"}  # their parts
     rooms = {name.partition(".")[0] for name in used}
     assert stages(modules) == {f"rtpipe_plugins.{name}" for name in used | rooms}
 

@@ -15,6 +15,7 @@ from rtpipe.catalogue.plugins import Registry
 from tools.reference.commands import commands_page
 from tools.reference.diagnostics import diagnostics_page
 from tools.reference.markdown import page
+from tools.reference.metrics import metrics_page
 from tools.reference.plugins import hooks_page
 from tools.reference.stages import events_page, stages_page
 
@@ -51,6 +52,7 @@ def generated(folder: Path) -> dict[Path, str]:
         "commands.md": commands_page(),
         "hooks.md": hooks_page(),
         "diagnostics.md": diagnostics_page(),
+        "metrics.md": metrics_page(),
     }
     return {folder / name: page(paragraphs) for name, paragraphs in made.items()}
 

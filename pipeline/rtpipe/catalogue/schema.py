@@ -42,13 +42,15 @@ def make_schema(registry: Registry) -> Json:
     for name in _SHAPES:
         stand_ins = _items(kinds[name], registry, fallback)["anyOf"]
         definitions[f"fallback.{name}"] = {"anyOf": [*stand_ins, {"type": "null"}]}
+    beside_subscriber = _beside(BesideSubscriber, definitions)
+    stand_ins = _items(kinds["subscriber"], registry, fallback)["anyOf"]
+    definitions["fallback.subscriber"] = {"anyOf": [*stand_ins, {"type": "null"}]}
     audio = sorted(kind for name in _SHAPES for kind in kinds[name])
-    subscriber = _beside(BesideSubscriber, definitions)
     definitions |= {
         "fallback": {"anyOf": [_ref(f"fallback.{name}") for name in _SHAPES]},
         "item": _items(audio, registry, stage),
         "change": _items(audio, registry, stage, of_change=True),
-        "route": _items(kinds["subscriber"], registry, subscriber),
+        "route": _items(kinds["subscriber"], registry, beside_subscriber),
     }
     definitions["change"]["anyOf"].append(_closed(stage))
     definitions["route"]["anyOf"].append(_printed(BesideDo, definitions))

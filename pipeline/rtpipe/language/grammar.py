@@ -76,12 +76,17 @@ class Grammar:
                     empty = MapNode({}, patch.span)
                     self._stage(StageItem(id, None, empty, patch.reserved, patch.span))
 
-    def _stage(self, item: StageItem, beside: type[BaseModel] = BesideStage) -> None:
+    def _stage(
+        self,
+        item: StageItem,
+        beside: type[BaseModel] = BesideStage,
+        reader: ItemReader | None = None,
+    ) -> None:
         known = {key: entry for key, entry in item.reserved.items() if key in keys(beside)}
         self._keys(beside, MapNode(known, item.span))
-        fallback = self._items.fallback(item)
+        fallback = (reader or self._items).fallback(item)
         if fallback is not None:
-            self._stage(fallback, BesideFallback)
+            self._stage(fallback, BesideFallback, reader)
 
     def _events(self, node: Node | None) -> None:
         for each in node.items if isinstance(node, ListNode) else ():
@@ -92,7 +97,7 @@ class Grammar:
             else:
                 item = self._subscribers.item(each)
                 if item is not None:
-                    self._keys(BesideSubscriber, MapNode(item.reserved, item.span))
+                    self._stage(item, BesideSubscriber, self._subscribers)
 
     def _actions(self, route: MapNode) -> None:
         self._keys(BesideDo, route)

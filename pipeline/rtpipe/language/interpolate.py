@@ -41,17 +41,40 @@ def note_secrets(node: Node, findings: Findings, *, secret: bool = False) -> Non
 
     The values that stand in a file itself under a key that looks like a secret's or in a URL, and
     the names of the environment variables that it reads anywhere: in a part that is not used, too.
+    In an item of `events:` no kind is such a key, and no field of an event: `where: {key: space}`.
     """
+    _note_secrets(node, findings, secret=secret, plain=set(map(id, _event_entries(node))))
+
+
+def _note_secrets(node: Node, findings: Findings, *, secret: bool, plain: set[int]) -> None:
     if isinstance(node, ListNode):
         for item in node.items:
-            note_secrets(item, findings, secret=secret)
+            _note_secrets(item, findings, secret=secret, plain=plain)
     elif isinstance(node, MapNode):
         for key, entry in node.entries.items():
-            note_secrets(entry.value, findings, secret=secret or looks_secret(key))
+            named = looks_secret(key) and id(entry) not in plain
+            _note_secrets(entry.value, findings, secret=secret or named, plain=plain)
     elif isinstance(node.value, str):
         findings.env_names.update(_names_read(node.value))
         if "${" not in node.value:
             findings.secrets.update({node.value} if secret else url_secrets(node.value))
+
+
+def _event_entries(file: Node) -> Iterator[Entry]:
+    """Yield what stands in the items of `events:` under a kind, or asks for an event's field."""
+    if not isinstance(file, MapNode):
+        return
+    profiles = file.get("profiles")
+    chosen = profiles.entries.values() if isinstance(profiles, MapNode) else ()
+    for part in (file, *(entry.value for entry in chosen)):
+        events = part.get("events") if isinstance(part, MapNode) else None
+        items = list(events.items) if isinstance(events, ListNode) else []
+        for item in items:
+            if isinstance(item, MapNode):
+                yield from item.entries.values()
+                where, fallback = item.get("where"), item.get("fallback")
+                yield from where.entries.values() if isinstance(where, MapNode) else ()
+                items += [fallback] if fallback is not None else []
 
 
 def check_secrets(findings: Findings) -> None:

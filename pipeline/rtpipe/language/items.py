@@ -156,7 +156,7 @@ class ItemReader:
             return other
         if shape(item.stage_type) == shape(other.stage_type):
             return other
-        if not issubclass(other.stage_type, Subscriber):  # that was reported
+        if issubclass(other.stage_type, Subscriber) is self._of_events:  # else it was reported
             self._mistakes.stand_in(item.kind, other.kind, other.span)
         return None
 

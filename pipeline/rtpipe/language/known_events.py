@@ -183,7 +183,7 @@ class KnownEvents:
             self.check(node.value, node.span)
 
     def check_fields(self, globs: Iterable[str], where: Iterable[Entry]) -> None:
-        """Report what `where:` asks for and no event has that matches.
+        """Report what `where:` asks for and no event has that matches: a field, or such a value.
 
         Events whose fields are not known, as those of a server, may have any.
         """
@@ -205,6 +205,24 @@ class KnownEvents:
                     help=did_you_mean(entry.key, fields) or f"there is {listed(sorted(fields))}",
                     notes=["such a route never does anything"],
                 )
+            elif _is_text(entry.key, matched):
+                self._check_text(entry)
+
+    def _check_text(self, entry: Entry) -> None:
+        """Report a number, true or false where the event's field is a text: `1` is not `"1"`."""
+        value = entry.value
+        if not isinstance(value, ScalarNode) or isinstance(value.value, str | None):
+            return
+        start = value.span.column - 1
+        written = self._findings.line(value.span)[start : start + value.span.length]
+        self._findings.error(
+            "E708",
+            f"`{entry.key}` is a text, and {written} is none",
+            value.span,
+            label="never equal",
+            help=Remedy("write `{}`", f'"{written}"'),
+            notes=["such a route never does anything"],
+        )
 
 
 def require_event(pipeline: PipelineSpec, registry: Registry, glob: str, option: str) -> None:
@@ -260,3 +278,9 @@ def _matched(globs: Iterable[str], stages: Iterable[type[Stage[Any]]]) -> list[t
             return None
         matched.append(event)
     return matched or None
+
+
+def _is_text(name: str, events: Iterable[type[Event]]) -> bool:
+    """Return whether a field is a text in every event that has it."""
+    fields = (each for event in events for each in dataclasses.fields(event))
+    return {each.type for each in fields if each.name == name} in ({"str"}, {str})

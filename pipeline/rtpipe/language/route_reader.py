@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rtpipe.events import event_type
 from rtpipe.language.calls import (
     CallReader,
     WrittenCall,
@@ -14,6 +15,7 @@ from rtpipe.language.calls import (
 )
 from rtpipe.language.ids import with_ids
 from rtpipe.language.items import ItemReader, StageItem
+from rtpipe.language.known_events import types_here
 from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, plain, unresolved
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import ActionCall, RouteSpec
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from rtpipe.language.interpolate import Interpolator
     from rtpipe.language.known_events import KnownEvents
     from rtpipe.language.stage_maker import StageMaker
+    from rtpipe.stage import Stage
     from rtpipe.wording.diagnostics import Findings, Span
 
 
@@ -65,6 +68,7 @@ class RouteReader:
         self._items = ItemReader(registry, findings, BesideSubscriber)
         self._reserved = ReservedReader(findings)
         self._events = events
+        self._publishers: set[str] = set()
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
@@ -80,7 +84,9 @@ class RouteReader:
                 slots.append((node, item))
         named = iter(with_ids(subscribers, self._findings, set(self._stages)))
         pairs = [(node, None if item is None else next(named)) for node, item in slots]
-        self._events.add(i.stage_type for _, i in pairs if i is not None and i.stage_type)
+        made = [item for _, item in pairs if item is not None]
+        self._publishers = {item.id for item in made}
+        self._events.add(types_here(made, self._publishers, self._registry))
         routes = [self._route(node, item) for node, item in pairs]
         return [route for route in routes if route is not None]
 
@@ -113,6 +119,7 @@ class RouteReader:
             assert isinstance(node, MapNode)
             actions = self._actions(node)
             return RouteSpec(match, where, source, actions, None, node.span) if actions else None
+        self._check_hearing(item, got)
         subscriber = self._maker.make(item)
         if subscriber is None:
             return None
@@ -129,10 +136,24 @@ class RouteReader:
         return globs
 
     def _source(self, said: str | None, entry: Entry | None) -> str | None:
-        if said is None or entry is None or said in self._stages:
+        if said is None or entry is None or said in self._stages.keys() | self._publishers:
             return said
         self._unknown_stage(said, entry.value.span)
         return None
+
+    def _check_hearing(self, item: StageItem, got: Mapping[str, Entry]) -> None:
+        """Report which events a subscriber shall hear that hears none."""
+        stage_type = item.stage_type
+        assert stage_type is not None
+        asked = [got[key] for key in ("match", "where", "from") if key in got]
+        if asked and issubclass(stage_type, Subscriber) and not stage_type.hears:
+            self._findings.error(
+                "E706",
+                f"`{item.kind}` hears no events, so `{asked[0].key}` says nothing",
+                asked[0].key_span,
+                label="it only publishes",
+                help=f"a route of its own hears it: `{{match: {_first(stage_type)}, do: …}}`",
+            )
 
     def _actions(self, route: MapNode) -> tuple[ActionCall, ...]:
         node = route.entries["do"].value
@@ -228,3 +249,8 @@ class RouteReader:
         return Remedy(
             help, help.text, replace(span, column=start + 1, length=len(written)), fill=False
         )
+
+
+def _first(stage_type: type[Stage[Any]]) -> str:
+    """Return the name of the first event that a kind publishes."""
+    return next(map(event_type, stage_type.publishes), "…")

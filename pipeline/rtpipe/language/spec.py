@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rtpipe.stage import Subscriber
 from rtpipe.vocabulary import Restart
 from rtpipe.wording.masking import mask
 
@@ -92,6 +93,13 @@ class RouteSpec:
     actions: tuple[ActionCall, ...]
     subscriber: StageSpec | None
     span: Span
+
+    @property
+    def hears(self) -> bool:
+        """Whether anything is to be done with events; some subscribers only publish."""
+        chain = () if self.subscriber is None else self.subscriber.chain
+        types = [member.stage_type for member in chain]
+        return not types or any(issubclass(each, Subscriber) and each.hears for each in types)
 
     def without_text(self) -> RouteSpec:
         """See `StageSpec.without_text`."""

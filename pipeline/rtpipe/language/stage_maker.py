@@ -11,7 +11,7 @@ from rtpipe.language.nodes import MapNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import Drop, Fail, StageSpec
 from rtpipe.stage import Source, Subscriber
-from rtpipe.vocabulary import BesideStage, OnError, Restart, RestartPolicy
+from rtpipe.vocabulary import BesideStage, BesideSubscriber, OnError, Restart, RestartPolicy
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
@@ -38,6 +38,7 @@ class StageMaker:
         self._values = values
         self._findings = findings
         self._items = ItemReader(registry, findings)
+        self._subscribers = ItemReader(registry, findings, BesideSubscriber)
         self._reserved = ReservedReader(findings)
 
     def make(self, item: StageItem, inputs: tuple[Ref, ...] = ()) -> StageSpec | None:
@@ -87,7 +88,8 @@ class StageMaker:
         return self._values.resolve_map(MapNode(there, item.span))
 
     def _fallback(self, item: StageItem, inputs: tuple[Ref, ...]) -> StageSpec | None:
-        other = self._items.fallback(item)
+        of_events = item.stage_type is not None and issubclass(item.stage_type, Subscriber)
+        other = (self._subscribers if of_events else self._items).fallback(item)
         return None if other is None else self.make(replace(other, id=item.id), inputs)
 
     def _check_format(self, item: StageItem, wanted: AudioFormat, options: MapNode) -> None:

@@ -146,7 +146,9 @@ class Routes:
     def add(self, route: RouteSpec, subscription: Subscription | None) -> None:
         """Connect a route, and what it hands its events to."""
         mailbox = None if subscription is None else subscription.mailbox
-        end = connect(self._bus, route, self._perform, mailbox, self._report)
+        end: Callable[[], None] = _nothing
+        if route.hears:
+            end = connect(self._bus, route, self._perform, mailbox, self._report)
         self._connected.append((route, subscription, end))
 
     def follow(
@@ -176,22 +178,26 @@ class Routes:
         kept = {id(each) for _, each, _ in self._connected}
         return [each for each in running.values() if id(each) not in kept]
 
-    async def open(self) -> None:
-        """Open the subscribers, and hand them their events from now on.
+    async def open(self, *, hearing: bool) -> None:
+        """Open the subscribers that hear, or those that only publish: these after every stage.
 
         Raises:
             StageError: One could not be opened.
         """
-        for subscription in self._subscriptions:
+        for subscription in self._subscriptions(hearing=hearing):
             await subscription.open()
 
-    async def close(self) -> None:
-        """Let the subscribers take the last events, and close them."""
-        await asyncio.gather(*(each.close() for each in self._subscriptions))
+    async def close(self, *, hearing: bool) -> None:
+        """Let the subscribers take the last events, and close them; those that hear come last."""
+        await asyncio.gather(*(each.close() for each in self._subscriptions(hearing=hearing)))
 
-    @property
-    def _subscriptions(self) -> list[Subscription]:
-        return [each for _, each, _ in self._connected if each is not None]
+    def _subscriptions(self, *, hearing: bool) -> list[Subscription]:
+        found = ((route, each) for route, each, _ in self._connected if each is not None)
+        return [each for route, each in found if route.hears is hearing]
+
+
+def _nothing() -> None:
+    """End what was never begun."""
 
 
 async def _attend(slot: Slot, mailbox: Mailbox) -> None:
@@ -204,7 +210,8 @@ async def _attend(slot: Slot, mailbox: Mailbox) -> None:
         subscriber = slot.stage
         assert isinstance(subscriber, Subscriber)
         try:
-            await subscriber.on_event(event)
+            if subscriber.hears:
+                await subscriber.on_event(event)
         except BaseException as error:
             if asked_to_end(error):
                 raise

@@ -186,9 +186,7 @@ class Pipeline:
     def __getitem__(self, id: str) -> Any:
         """Return the stage that stands at `id` now: `pipeline["gain"].set(-3)`.
 
-        Raises:
-            KeyError: There is no such stage.
-            StageError: It is not open.
+        Raises KeyError: there is no such stage; StageError: it is not open.
         """
         slot = self._slots[id]
         if slot.status is not Status.OK:
@@ -208,8 +206,7 @@ class Pipeline:
         `flush` is one that every stage has. What the action itself raises comes through.
 
         Raises:
-            StageError: There is no such stage or action, the arguments do not fit, or the stage
-                does not run now.
+            StageError: There is no such stage or action, it does not run, the arguments do not fit.
         """
         slot = self._place(stage)
         kind, offered = slot.used.kind, offered_actions(slot.used.stage_type)
@@ -330,11 +327,12 @@ class Pipeline:
             self._extensions.append(extension)
             await extension.enter()
         self._registry = None  # what is installed takes room, and is asked no more
-        await self._routes.open()
+        await self._routes.open(hearing=True)
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
             await slot.open()
+        await self._routes.open(hearing=False)  # what a button sets off, every stage can do now
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -361,13 +359,14 @@ class Pipeline:
 
     async def _close(self, reason: str) -> None:
         await self._reloader.end()
+        await self._routes.close(hearing=False)
         for slot in self._slots.values():
             await slot.close()
         self._wiring.tell_losses()
         self._publish_own(PipelineEnded(reason=reason))
         self._ended = True
         self.bus.end_streams()
-        await self._routes.close()
+        await self._routes.close(hearing=True)
         for extension in reversed(self._extensions):
             await extension.leave()
 

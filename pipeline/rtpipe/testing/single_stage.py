@@ -145,7 +145,7 @@ class Bench:
                 await self._processed(self.stage, steps)
             case Subscriber():
                 for step in steps:
-                    if isinstance(step, Event):
+                    if isinstance(step, Event) and self.stage.hears:
                         await self._timed(self.stage.on_event(step))
                     else:
                         self._apart_from_frames([step])

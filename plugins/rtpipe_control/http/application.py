@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from rtpipe import StageError
 from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
+from rtpipe_control.view.listening import MOST_LISTENERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
     from rtpipe import Pipeline
     from rtpipe_control.http.door import Door
     from rtpipe_control.view.feed import Feed
+    from rtpipe_control.view.listening import Form, Taps
+    from rtpipe_control.view.metrics import Metrics
     from rtpipe_control.view.snapshot import View
 
 _MOST_BODY = 64 * 1024
+_FORMS: dict[str, Form] = {"wav": "wav", "mp3": "mp3"}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -36,11 +41,23 @@ class Application:
         pipeline: The pipeline.
         view: What is shown of it.
         feed: Tells what happens in it.
+        taps: Let others listen to it.
+        metrics: Its figures.
         door: Decides about those who come over TCP; None: nobody does.
     """
 
-    def __init__(self, pipeline: Pipeline, view: View, feed: Feed, door: Door | None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        view: View,
+        feed: Feed,
+        taps: Taps,
+        metrics: Metrics,
+        door: Door | None,
+    ) -> None:
         self._pipeline = pipeline
+        self._taps = taps
+        self._metrics = metrics
         self._view = view
         self._feed = feed
         self._door = door
@@ -53,8 +70,10 @@ class Application:
             [
                 web.get("/api/pipeline", self._pipeline_now),
                 web.get("/api/events", self._events),
+                web.get("/api/stages/{stage}/listen", self._listen),
                 web.post("/api/stages/{stage}/{action}", self._act),
                 web.post("/api/stop", self._stop),
+                web.get("/metrics", self._measures),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
             ]
@@ -116,6 +135,35 @@ class Application:
         finally:
             self._feed.leave(reader)
         return response
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        """What a stage gives out, as a stream without end: WAV, or `?format=mp3`."""
+        form = _FORMS.get(request.query.get("format", "wav"))
+        if form is None:
+            raise Refused(400, "there is no such format", "ask for `format=wav` or `format=mp3`")
+        if self._taps.listeners >= MOST_LISTENERS:
+            raise Refused(503, f"{MOST_LISTENERS} others listen already", "try again later")
+        try:
+            listener, leave = self._taps.join(request.match_info["stage"], form)
+        except StageError as error:
+            raise Refused(404, error.message, error.help or "") from error
+        content = {"wav": "audio/wav", "mp3": "audio/mpeg"}[form]
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": content})
+        try:
+            await response.prepare(request)
+            while (data := await listener.next()) is not None:
+                await response.write(data)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # he has gone
+        finally:
+            leave()
+        return response
+
+    async def _measures(self, request: web.Request) -> web.Response:
+        """The metrics, in the text format of Prometheus or, where asked for, of OpenMetrics."""
+        body, content_type = self._metrics.exposed(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

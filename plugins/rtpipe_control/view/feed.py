@@ -107,6 +107,11 @@ class Feed:
         """Return `value` as JSON without secrets."""
         return as_json(value, self._pipeline.spec.masked)
 
+    @property
+    def readers(self) -> int:
+        """How many are told."""
+        return len(self._readers)
+
     def join(self, reader: Reader) -> bool:
         """Let `reader` know from now on; False when there are too many."""
         if len(self._readers) >= MOST_READERS:

@@ -105,7 +105,7 @@ class View:
             "name": spec.name,
             "run": self._run,
             "pid": os.getpid(),
-            "version": _version(),
+            "version": installed_version(),
             "file": str(spec.path),
             "description": spec.description,
             "started_at": self._started_at,
@@ -179,7 +179,8 @@ def _link(link: Any) -> dict[str, Any]:
     return shown
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Return rtpipe's version."""
     try:
         return version("rtpipe-media")
     except PackageNotFoundError:

@@ -35,6 +35,7 @@ class ChildProcess:
 
     Attributes:
         withheld: Names of the environment variables that it did not get.
+        exit_status: Once it has `finished`; None where it was killed, or never ran.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ChildProcess:
         self._said = bytearray()
         self._listening: asyncio.Task[None]
         self.withheld: tuple[str, ...] = ()
+        self.exit_status: int | None = None
 
     async def start(self, *, reads: bool = False, writes: bool = False) -> None:
         """Start it.
@@ -101,6 +103,14 @@ class ChildProcess:
         except asyncio.IncompleteReadError as end:
             return end.partial
 
+    async def read_some(self, most: int) -> bytes:
+        """Return what it has written by now, at most `most` bytes; waits where that is nothing.
+
+        Nothing at the end.
+        """
+        assert self._pipes.stdout is not None
+        return await self._pipes.stdout.read(most)
+
     async def read_line(self) -> bytes:
         """Return the next line of its output, with its end; nothing at the end."""
         assert self._pipes.stdout is not None
@@ -136,6 +146,7 @@ class ChildProcess:
         assert status is not None
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
+        self.exit_status = status
         return f"ended with exit status {status}" if status else None
 
     async def succeeded(self) -> None:

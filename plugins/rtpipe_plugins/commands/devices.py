@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +12,10 @@ import click
 from rtpipe.errors import on_one_line, printable
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.soundcard import portaudio
+from rtpipe_plugins.soundcard.listing import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rtpipe_plugins.soundcard.portaudio import Device, Direction
+    from rtpipe_plugins.soundcard.portaudio import Direction
 
 _LIST_S = 8.0
 """PulseAudio is asked, too."""
@@ -44,64 +41,16 @@ def devices(*, as_json: bool) -> None:
 
 
 async def _listing_in_time() -> list[dict[str, Any]]:
-    return await portaudio.in_time(in_daemon_thread("sound", listing), _LIST_S)
+    return await portaudio.in_time(in_daemon_thread("sound", all_devices), _LIST_S)
 
 
-def listing() -> list[dict[str, Any]]:
-    """Return every device: direction, device (to paste), name, channels, sample_rate, default.
+def all_devices() -> list[dict[str, Any]]:
+    """Return every device of each direction; see `listing`.
 
     Raises:
         EnvironmentProblem: The PortAudio library is missing, or the sound server hangs.
     """
-    sounddevice = portaudio.load()
-    found: list[dict[str, Any]] = []
-    for direction in _TITLES:
-        listed = portaudio.list_devices(sounddevice, direction)
-        found += [_described(device, listed, direction) for device in listed]
-        if any(device.name == "pulse" for device in listed):
-            found += _pulse_devices(direction)
-    return found
-
-
-def _described(device: Device, all_devices: list[Device], direction: Direction) -> dict[str, Any]:
-    return {
-        "direction": direction,
-        "device": portaudio.pasted(device, all_devices),
-        "name": device.name,
-        "channels": device.channels,
-        "sample_rate": device.sample_rate,
-        "default": device.is_default,
-    }
-
-
-def _pulse_devices(direction: Direction) -> Iterator[dict[str, Any]]:
-    """Yield PulseAudio's (or PipeWire's) own devices, which PortAudio shows as one."""
-    pactl = shutil.which("pactl")
-    if pactl is None:
-        return
-    kind = "sources" if direction == "input" else "sinks"
-    try:
-        answer = subprocess.run(  # noqa: S603 - fixed words
-            [pactl, "--format=json", "list", kind],
-            capture_output=True,
-            check=True,
-            timeout=5,
-        )
-        devices = json.loads(answer.stdout)
-    except (subprocess.SubprocessError, ValueError):
-        return  # the sound server has just gone: then it has no devices
-    for device in devices:
-        if device["name"].endswith(".monitor"):
-            continue  # what an output plays, which nobody means by "input device"
-        channels, rate = re.findall(r"(\d+)ch (\d+)Hz", device["sample_specification"])[0]
-        yield {
-            "direction": direction,
-            "device": f"pulse:{device['name']}",
-            "name": device.get("description") or device["name"],
-            "channels": int(channels),
-            "sample_rate": int(rate),
-            "default": False,
-        }
+    return [row for direction in _TITLES for row in listing(direction)]
 
 
 def _line(row: dict[str, Any]) -> str:

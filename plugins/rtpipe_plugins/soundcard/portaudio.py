@@ -23,6 +23,8 @@ Direction = Literal["input", "output"]
 T = TypeVar("T")
 
 _PULSE = "pulse:"
+_SERVER = "pulse"
+"""PortAudio's name for PulseAudio as a whole."""
 _INVALID_SAMPLE_RATE = -9997
 _QUIET_S = 2.0
 """A call that takes longer hangs, and what the program itself has to say must be seen."""
@@ -154,7 +156,8 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
 
     Args:
         sounddevice: What `load` returned.
-        wanted: `default`, an index, a name or a part of one, or `pulse:NAME`.
+        wanted: `default`, an index, a name or a part of one, or `pulse:NAME`; what PulseAudio calls
+            a device or describes it as, where PortAudio knows none so named.
         direction: What it must be able to do.
 
     Raises:
@@ -163,7 +166,7 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
     """
     devices = list_devices(sounddevice, direction)
     if wanted.startswith(_PULSE):
-        device = _only(_matching(devices, "pulse")[:1], wanted, devices, direction)
+        device = _only(_matching(devices, _SERVER)[:1], wanted, devices, direction)
         return by_pulse(device, wanted.removeprefix(_PULSE), direction)
     if wanted == "default":
         found = [device for device in devices if device.is_default] or devices[:1]
@@ -171,7 +174,38 @@ def find_device(sounddevice: Any, wanted: str, direction: Direction) -> Device:
         found = [device for device in devices if device.index == int(wanted)]
     else:
         found = _matching(devices, wanted)
+        through = _matching(devices, _SERVER)
+        if not found and through:
+            named = _described(pulse.pulse_devices(direction) or [], wanted)
+            if named:
+                name = _only_described(named, wanted, direction).name
+                return by_pulse(through[0], name, direction)
     return _only(found, wanted, devices, direction)
+
+
+def _described(devices: list[PulseDevice], wanted: str) -> list[PulseDevice]:
+    """Return the devices so named or described, or else those with that in it."""
+    folded = wanted.casefold()
+    words = {
+        device.name: (device.name.casefold(), device.description.casefold())
+        for device in devices
+        if not device.is_monitor
+    }
+    exact = [device for device in devices if folded in words.get(device.name, ())]
+    return exact or [
+        device for device in devices if any(folded in each for each in words.get(device.name, ()))
+    ]
+
+
+def _only_described(found: list[PulseDevice], wanted: str, direction: Direction) -> PulseDevice:
+    if len(found) == 1:
+        return found[0]
+    raise StageError(
+        f"several {direction} devices match `{wanted}`: "
+        + ", ".join(f"{device.description} (pulse:{device.name})" for device in found),
+        help="name one: " + ", ".join(f"pulse:{device.name}" for device in found),
+        exit_code=ExitCode.CONFIGURATION,
+    )
 
 
 def by_pulse(device: Device, name: str, direction: Direction) -> Device:

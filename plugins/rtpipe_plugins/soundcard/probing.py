@@ -17,7 +17,7 @@ from rtpipe_plugins.soundcard import portaudio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from rtpipe_plugins.soundcard.device_watch import DeviceOptions
+    from rtpipe_plugins.soundcard.options import DeviceOptions
     from rtpipe_plugins.soundcard.portaudio import Direction
 
 _LOOK_S = 6.0

@@ -63,6 +63,26 @@ class PulseDevice:
     channel_map: tuple[int, ...]
     sample_rate: int
 
+    @property
+    def is_monitor(self) -> bool:
+        """Whether it is what an output plays, which nobody means by "input device"."""
+        return self.name.endswith(".monitor")
+
+
+def pulse_devices(direction: Direction) -> list[PulseDevice] | None:
+    """Return the sources or sinks there are, or None where no PulseAudio can be asked.
+
+    Raises:
+        EnvironmentProblem: The server hangs.
+    """
+    pulse = connected()
+    if pulse is None:
+        return None
+    try:
+        return _listed(pulse, direction)
+    finally:
+        pulse.close()
+
 
 def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
     """Return the one device that `wanted` means, or None where no PulseAudio can be asked.
@@ -79,20 +99,10 @@ def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
     if pulse is None:
         return None
     try:
-        listed = pulse.source_list() if direction == "input" else pulse.sink_list()
+        devices = _listed(pulse, direction)
         server = pulse.server_info()
     finally:
         pulse.close()
-    devices = [
-        PulseDevice(
-            each.index,
-            each.name,
-            each.description,
-            tuple(each.channel_list_raw),
-            each.sample_spec.rate,
-        )
-        for each in listed
-    ]
     if direction == "input":
         meant = {
             "@DEFAULT_SOURCE@": server.default_source_name,
@@ -101,6 +111,19 @@ def find_pulse_device(wanted: str, direction: Direction) -> PulseDevice | None:
     else:
         meant = {"@DEFAULT_SINK@": server.default_sink_name}
     return device_meant(meant.get(wanted, wanted), devices, direction)
+
+
+def _listed(pulse: Any, direction: Direction) -> list[PulseDevice]:
+    return [
+        PulseDevice(
+            each.index,
+            each.name,
+            each.description,
+            tuple(each.channel_list_raw),
+            each.sample_spec.rate,
+        )
+        for each in (pulse.source_list() if direction == "input" else pulse.sink_list())
+    ]
 
 
 def device_meant(wanted: str, devices: list[PulseDevice], direction: Direction) -> PulseDevice:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rtpipe import AudioFormat, Options, StageError, Transform, action, audio
 from rtpipe_plugins.sound.limiter import KNEE, limit
+from rtpipe_plugins.sound.ramp import Ramp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ class Gain(Transform[GainOptions]):
         self._gain_db = options.gain_db
         self._muted = options.mute
         self._target = self._wanted()
-        self._ramp: _Ramp | None = None
+        self._ramp: Ramp | None = None
         self._steady = np.array(self._target, np.float32)  # 0-d: numpy multiplies by it fastest
         self._scratch: NDArray[np.float32] = np.empty((0, 1), np.float32)
 
@@ -129,7 +130,7 @@ class Gain(Transform[GainOptions]):
     def _retarget(self) -> None:
         reached = self._target if self._ramp is None else self._ramp.reached
         self._target = self._wanted()
-        self._ramp = _Ramp(reached, self._target, self.options.ramp_ms)
+        self._ramp = Ramp(reached, self._target, self.options.ramp_ms)
 
     def _settle(self) -> None:
         import numpy as np
@@ -155,27 +156,3 @@ class Gain(Transform[GainOptions]):
                 np.clip(scaled, -32768.0, _PEAK, out=scaled)
         np.rint(scaled, out=scaled)
         samples[:] = scaled
-
-
-class _Ramp:
-    """A straight way from one factor to another, the same however the stream is cut."""
-
-    def __init__(self, start: float, target: float, ramp_ms: float) -> None:
-        self.start = self.reached = start
-        self.target = target
-        self.done = False
-        self._ramp_ms = ramp_ms
-        self._passed = 0
-
-    def factors(self, count: int, sample_rate: int) -> NDArray[np.float32]:
-        """Return the factors of the next `count` samples, shape (count, 1)."""
-        import numpy as np
-
-        length = max(1, round(self._ramp_ms * sample_rate / 1000))
-        place = np.arange(self._passed + 1, self._passed + count + 1)
-        way = self.start + (self.target - self.start) * (place / length)
-        way[place >= length] = self.target
-        self._passed += count
-        self.done = self._passed >= length
-        self.reached = float(way[-1])
-        return way.astype(np.float32).reshape(-1, 1)

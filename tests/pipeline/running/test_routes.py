@@ -61,3 +61,40 @@ def test_a_slow_subscriber_delays_nobody() -> None:
     played = run_virtual(play("stages: [ramp, collect]\nevents: [ear: {delay_s: 100}]"))
     assert played.error is None
     assert played.events[-1].at < 3
+
+
+def test_who_only_publishes_finds_every_stage_open_from_its_first_event_to_its_last() -> None:
+    played = run_virtual(
+        play("""
+stages: [ramp, collect]
+events:
+  - bell
+  - bell:
+    id: door
+  - {match: bell.opened, from: door, do: collect.note("rang at the door")}
+  - {match: bell.closed, from: door, do: collect.note("silent at the door")}
+""")
+    )
+    assert played.error is None
+    assert not played.of("route.failed")
+    assert not played.of("stage.failed")  # nothing is handed to who has no `on_event`
+    assert diary.count("rang at the door") == diary.count("silent at the door") == 1
+    assert len(played.of("bell.opened")) == 2
+
+
+def test_another_takes_the_place_of_a_subscriber_that_cannot_open() -> None:
+    played = run_virtual(
+        play("""
+stages: [ramp, collect]
+events:
+  - bell: {fail_at: 0}
+    fallback: {bell: {fail_at: 0}, fallback: bell}
+  - {match: bell.opened, from: bell, do: collect.note(rang)}
+""")
+    )
+    assert played.error is None
+    assert [event.payload()["reason"] for event in played.of("stage.fell_back")] == [
+        "no clapper",
+        "no clapper",
+    ]
+    assert "rang" in diary

@@ -2,9 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
-from typing import Any
 
 import click
 import pytest
@@ -16,8 +13,9 @@ from helpers import fake_sounddevice
 from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe.language.loading import from_text
 from rtpipe_plugins.commands import devices
-from rtpipe_plugins.soundcard import portaudio
-from rtpipe_plugins.sources.mic import MicOptions
+from rtpipe_plugins.soundcard import portaudio, pulse
+from rtpipe_plugins.soundcard.pulse import PulseDevice
+from rtpipe_plugins.sources.mic.options import MicOptions
 
 TWINS = (("USB Audio", 1, 0), ("USB Audio", 1, 0), ("Speakers", 0, 2), ("pulse", 32, 32))
 
@@ -26,11 +24,6 @@ def run(*words: str) -> Result:
     group = click.Group()
     group.add_command(devices.devices)
     return CliRunner().invoke(group, ["devices", *words])
-
-
-@pytest.fixture(autouse=True)
-def no_pactl(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
 
 
 def test_every_device_is_listed_once_in_each_direction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,17 +80,14 @@ def test_whatever_a_device_is_called_what_is_printed_is_accepted_and_means_it(
 
 def test_pulseaudios_own_devices_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_sounddevice.install(monkeypatch, TWINS)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-
-    def pactl(words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
-        spec = {"sample_specification": "s16le 2ch 48000Hz"}
-        listed = {
-            "sinks": [{"name": "hall", "description": "The hall", **spec}],
-            "sources": [{"name": "hall.monitor", **spec}, {"name": "desk", **spec}],
-        }
-        return subprocess.CompletedProcess(words, 0, json.dumps(listed[words[-1]]).encode())
-
-    monkeypatch.setattr(subprocess, "run", pactl)
+    there = {
+        "output": [PulseDevice(0, "hall", "The hall", (1, 2), 48_000)],
+        "input": [
+            PulseDevice(0, "hall.monitor", "Monitor of The hall", (1, 2), 48_000),
+            PulseDevice(1, "desk", "", (1, 2), 48_000),
+        ],
+    }
+    monkeypatch.setattr(pulse, "pulse_devices", there.get)
     rows = [row for row in json.loads(run("--json").stdout) if row["device"].startswith("pulse:")]
     assert [(row["direction"], row["device"], row["name"]) for row in rows] == [
         ("input", "pulse:desk", "desk"),

@@ -28,9 +28,9 @@ from rtpipe_plugins.peers.realtime.transports.webrtc.self_test import (
     call_oneself,
     tone_snr_db,
 )
-from rtpipe_plugins.sinks.speaker.stage import SpeakerOptions
+from rtpipe_plugins.sinks.speaker.options import SpeakerOptions
 from rtpipe_plugins.soundcard import probing
-from rtpipe_plugins.sources.mic import MicOptions
+from rtpipe_plugins.sources.mic.options import MicOptions
 
 KEY = "sk-not-to-be-seen-123456"
 

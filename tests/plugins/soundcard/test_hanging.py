@@ -17,7 +17,7 @@ from rtpipe import EnvironmentProblem, ExitCode
 from rtpipe_plugins.child.thread import in_daemon_thread
 from rtpipe_plugins.commands import devices
 from rtpipe_plugins.soundcard import portaudio, probing
-from rtpipe_plugins.sources.mic import MicOptions
+from rtpipe_plugins.sources.mic.options import MicOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_a_list_without_devices_is_made_anew_unless_it_has_just_been_made(
 def test_devices_says_that_the_sound_system_hangs(
     monkeypatch: pytest.MonkeyPatch, hanging: threading.Event
 ) -> None:
-    monkeypatch.setattr(devices, "listing", hanging.wait)
+    monkeypatch.setattr(devices, "all_devices", hanging.wait)
     monkeypatch.setattr(devices, "_LIST_S", 0.01)
     group = click.Group()
     group.add_command(devices.devices)

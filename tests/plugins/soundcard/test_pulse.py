@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import fake_sounddevice
 from rtpipe import EnvironmentProblem, RtpipeError, StageError
-from rtpipe_plugins.soundcard import libpulse
+from rtpipe_plugins.soundcard import libpulse, portaudio
 from rtpipe_plugins.soundcard.pulse import (
     PulseDevice,
     PulseStreams,
@@ -119,3 +120,30 @@ async def test_whether_the_device_is_muted_is_known(monkeypatch: pytest.MonkeyPa
     await answers(streams, 2)
     assert not streams.muted
     await streams.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("headset", "pulse:alsa_input.usb"),
+        ("virtual", "pulse:vmic"),
+        ("twin.b", "pulse:twin.b"),
+        ("built-in", "Built-in Audio: ALC (hw:0,0)"),
+    ],
+)
+def test_what_portaudio_does_not_know_is_looked_for_among_pulseaudios(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, found: str
+) -> None:
+    there = [*DEVICES, named(11, "built-in.monitor", "Monitor of Virtual")]
+    monkeypatch.setattr(portaudio.pulse, "pulse_devices", lambda _: there)
+    monkeypatch.setattr(
+        portaudio.pulse, "find_pulse_device", lambda name, way: device_meant(name, there, way)
+    )
+    laptop = fake_sounddevice.SoundDevice(
+        (("Built-in Audio: ALC (hw:0,0)", 2, 2), ("pulse", 32, 32)), (0, 0)
+    )
+    assert str(portaudio.find_device(laptop, wanted, "input")) == found
+    with pytest.raises(StageError, match="several input devices match `twin`: Twin"):
+        portaudio.find_device(laptop, "twin", "input")
+    with pytest.raises(EnvironmentProblem, match="no input device matches `monitor`"):
+        portaudio.find_device(laptop, "monitor", "input")

@@ -15,7 +15,7 @@ from helpers.fake_sounddevice import PortAudioError, SoundDevice, Stream
 from rtpipe import AudioFrame, EnvironmentProblem, RtpipeError, StageError, audio
 from rtpipe.testing import Bench, joined, run_virtual
 from rtpipe_plugins.sound.drift import SHORTENED
-from rtpipe_plugins.sources.mic import Mic
+from rtpipe_plugins.sources.mic.stage import Mic
 
 
 class Listening:
@@ -185,6 +185,7 @@ def test_while_the_device_is_gone_there_is_silence_and_then_its_audio_again(
             assert lost.payload() == {
                 "device": "Built-in Audio: ALC (hw:0,0)",
                 "reason": "is gone",
+                "others": ["USB Headset: Audio (hw:1,0)", "USB Camera: Audio (hw:2,0)", "pulse"],
             }
             gone = list(mic.frames)
             laptop.refusal = None

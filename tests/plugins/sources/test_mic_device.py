@@ -9,7 +9,7 @@ from helpers import fake_sounddevice
 from helpers.fake_sounddevice import PortAudioError, SoundDevice
 from rtpipe import EnvironmentProblem, ExitCode, StageError
 from rtpipe.testing import Bench, run_virtual
-from rtpipe_plugins.sources.mic import Mic
+from rtpipe_plugins.sources.mic.stage import Mic
 
 
 def opened(options: dict[str, Any]) -> None:

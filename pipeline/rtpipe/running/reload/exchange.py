@@ -175,6 +175,9 @@ class Exchange:
         slot = self._by.places.make(self._new, self._new.nodes[id].spec, held)
         slot.quiet = True
         self._opened[id] = slot, held
+        before = self._slots.get(id)
+        if before is not None and before.used.kind == slot.used.kind:
+            slot.ctx.place = before.ctx.place
         specs = {each: opened.used for each, (opened, _) in self._opened.items()}
         place_in(make_plan(self._new, specs), {id: slot})
         await slot.open()

@@ -11,9 +11,10 @@ import numpy as np
 
 from rtpipe import EnvironmentProblem, Finding, RtpipeError
 from rtpipe_plugins.child.thread import in_daemon_thread
-from rtpipe_plugins.sinks.speaker.stage import BLOCK_MS, DEVICE_S, SpeakerOptions
+from rtpipe_plugins.sinks.speaker.options import SpeakerOptions
+from rtpipe_plugins.sinks.speaker.outlet import BLOCK_MS, DEVICE_S
 from rtpipe_plugins.soundcard import portaudio
-from rtpipe_plugins.sources.mic import MicOptions
+from rtpipe_plugins.sources.mic.options import MicOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

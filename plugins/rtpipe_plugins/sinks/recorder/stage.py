@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from rtpipe import (
     CANONICAL,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
-    from rtpipe_plugins.sinks.recorder.switch import Order
+    from rtpipe.stage import Place
+    from rtpipe_plugins.sinks.recorder.switch import Order, State
 
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
@@ -97,6 +99,9 @@ class Recorder(Sink[RecorderOptions]):
         names = (path, path.with_suffix(EVENTS)) if options.sidecar else (path,)
         return tuple(f"file:{name}" for name in names)
 
+    _states: ClassVar[WeakKeyDictionary[Place, State]] = WeakKeyDictionary()
+    """How each stood last: what was paused must not go on because another instance stands there."""
+
     @classmethod
     def change_heard(cls, options: RecorderOptions, to: RecorderOptions) -> str | None:
         """Return that a file is split where the other is of the same sort."""
@@ -105,7 +110,8 @@ class Recorder(Sink[RecorderOptions]):
 
     def __init__(self, options: RecorderOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._switch = Switch("recording" if options.autostart else "stopped")
+        first: State = "recording" if options.autostart else "stopped"
+        self._switch = Switch(self._states.setdefault(ctx.place, first))
         self._intake: Intake | None = None
         self._recording: Recording | None = None
         self._paused_at_s = self._zero_s = 0.0
@@ -229,6 +235,7 @@ class Recorder(Sink[RecorderOptions]):
         here = 0 if intake is None else max(intake.here(order), self._switch.turned_at)
         if not self._switch.turn(order, here):
             return False
+        self._states[self.ctx.place] = self._switch.state
         if intake is not None:
             intake.order(order, here)
         return True

@@ -48,6 +48,10 @@ class PlaybackStopped(Event):
     response_id: str | None = None
 
 
+PLAYBACK_EVENTS = (PlaybackStarted, PlaybackStopped)
+"""What a `PlaybackLog` yields."""
+
+
 class PlaybackBuffer:
     """s16 samples, put in by the event loop and taken out by the device's own thread.
 
@@ -101,6 +105,18 @@ class PlaybackBuffer:
                 self.gaps += 1
             self._gathering = dry
             return taken
+
+    def follow(self, before: PlaybackBuffer) -> None:
+        """Go on where another device's buffer was: with what waits there, and its counts."""
+        import numpy as np
+
+        with before._lock, self._lock:
+            waits = np.frombuffer(bytes(before._bytes), np.int16).reshape(-1, before._channels)
+            before._bytes = bytearray()
+            self._bytes = bytearray(fitted(waits, self._channels).tobytes())
+            self._gathering, self._no_more = before._gathering, before._no_more
+            self._waited = before._waited
+            self.taken, self.gaps = before.taken, before.gaps
 
     def _ready(self, count: int) -> bool:
         self._waited = self._waited + count if self._bytes else 0
@@ -227,3 +243,17 @@ class _Sound:
         if index < self.end:
             self.end_pts -= self.end - index
             self.end = index
+
+
+def fitted(data: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
+    """Return the samples with as many channels as the device has.
+
+    Not by a converter: FFmpeg makes a mono voice 3 dB quieter when it becomes stereo.
+    """
+    import numpy as np
+
+    if data.shape[1] == channels:
+        return data
+    if data.shape[1] > 1:
+        data = np.rint(data.mean(axis=1, keepdims=True)).astype(np.int16)
+    return np.repeat(data, channels, axis=1)

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from rtpipe import AudioFormat, Event, Importance, QueuePolicy, Sink, StageContext, audio
+from rtpipe import (
+    AudioFormat,
+    QueuePolicy,
+    Sink,
+    StageContext,
+    StageError,
+    action,
+    audio,
+)
+from rtpipe_plugins.sinks.speaker.events import (
+    SPEAKER_EVENTS,
+    SpeakerMuted,
+    SpeakerUnderran,
+    SpeakerUnmuted,
+    SpeakerVolumeChanged,
+)
+from rtpipe_plugins.sinks.speaker.options import MOST_VOLUME, SpeakerOptions
+from rtpipe_plugins.sinks.speaker.outlet import BLOCK_MS, DEVICE_S, Outlet
 from rtpipe_plugins.sinks.speaker.playback import (
+    PLAYBACK_EVENTS,
     PlaybackBuffer,
     PlaybackLog,
-    PlaybackStarted,
-    PlaybackStopped,
+    fitted,
 )
 from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
-from rtpipe_plugins.soundcard import portaudio
-from rtpipe_plugins.soundcard.device_watch import (
-    DEVICE_EVENTS,
-    DeviceOptions,
-    DeviceWatch,
-    OnLost,
-)
+from rtpipe_plugins.soundcard.device_watch import DeviceWatch
+from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
+from rtpipe_plugins.soundcard.muting import Muting, act_on
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import AudioFrame, Finding, MachineLook
-
-BLOCK_MS = 10
-DEVICE_S = 0.04
-"""What the device itself may hold: its low default (20 ms) crackles on a busy computer."""
+    from rtpipe import AudioFrame, Event, Finding, MachineLook
+    from rtpipe_plugins.soundcard.connection import Connection
+    from rtpipe_plugins.soundcard.portaudio import Device
 
 _NEXT_SOUND_S = 1.0
 """What comes so long after a sound is another sound."""
@@ -52,36 +60,6 @@ _TELL_UNDERRUNS_S = 1.0
 """A device that underruns does so with every block."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpeakerUnderran(Event):
-    """The device ran out of audio in the middle of a sound; `count` since the start.
-
-    Told at once, then once a second.
-    """
-
-    importance = Importance.WARNING
-    type: str = "speaker.underran"
-    count: int
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"ran out of audio in the middle of a sound, {self.count} times so far"
-
-
-class SpeakerOptions(DeviceOptions):
-    """An output device."""
-
-    volume: float = Field(1.0, ge=0, le=4)
-    """Factor: 0 is silence, 1 as it comes."""
-    prebuffer_ms: int = Field(60, ge=10, le=2000)
-    """How much waits for the device (ms): more bears more jitter, and is heard later."""
-    fade_ms: int = Field(12, ge=0, le=200)
-    """How fast a flush fades out (ms): without it, one hears a click."""
-    on_lost: OnLost = "wait"
-    """What to do when the device is gone: wait for it, letting the time pass unheard, let the
-    `fallback:` take over, or fail."""
-
-
 class Speaker(Sink[SpeakerOptions]):
     """Plays what it gets, at the pace of the device.
 
@@ -93,18 +71,12 @@ class Speaker(Sink[SpeakerOptions]):
     """
 
     kind = "speaker"
-    publishes = (
-        PlaybackStarted,
-        PlaybackStopped,
-        SpeakerUnderran,
-        *DEVICE_EVENTS,
-        DriftMeasured,
-    )
+    publishes = (*PLAYBACK_EVENTS, *SPEAKER_EVENTS, *DEVICE_EVENTS, DriftMeasured)
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
     inlet_policy = QueuePolicy(max_ms=200)
     # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
     tells_taps = True
-    live = frozenset({"volume", "fade_ms"})
+    live = frozenset({"device", "mute", "volume", "fade_ms"})
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:
@@ -137,13 +109,19 @@ class Speaker(Sink[SpeakerOptions]):
 
     def __init__(self, options: SpeakerOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._watch = DeviceWatch(
+        self._watch: DeviceWatch[Outlet] = DeviceWatch(
             ctx,
             "output",
+            options.device,
             options.on_lost,
             open_stream=self._open_stream,
             changed=self._changed,
+            switched=self._switched,
+            tail_s=DEVICE_S + 2 * BLOCK_MS / 1000,
         )
+        self._outlet: Outlet | None = None
+        self._volume = options.volume
+        self._muted = Muting(ctx, at_first=options.mute)
         self._moved = asyncio.Event()
         self._most_held = options.sample_rate * options.prebuffer_ms // 1000
         self._channels = 1
@@ -156,6 +134,59 @@ class Speaker(Sink[SpeakerOptions]):
         self._tell_underruns_at = 0.0
         self._begin()
 
+    def change(self, options: SpeakerOptions) -> None:
+        """Be muted, louder or softer, or take another device, as the actions do."""
+        before, self.options = self.options, options
+        act_on(before, options, device=self.use, mute=self._set_muted, volume=self.volume)
+
+    @action
+    def mute(self) -> None:
+        """Fade out at once; what comes is played unheard."""
+        self._set_muted(True)
+
+    @action
+    def unmute(self) -> None:
+        """Fade in again."""
+        self._set_muted(False)
+
+    @action
+    def volume(self, factor: float) -> None:
+        """Change the volume, a factor from 0 to 4: 1 as it comes."""
+        if not 0 <= factor <= MOST_VOLUME:
+            raise StageError(f"factor must lie between 0 and {MOST_VOLUME:g}")
+        if factor != self._volume:
+            self._volume = float(factor)
+            self._fade()
+            self.ctx.publish(SpeakerVolumeChanged(volume=factor))
+
+    @action(outcome=["device.changed", "device.refused"])
+    def use(self, device: str | int) -> str:
+        """Take another device, named as in `device:`; what waits is played on there."""
+        self._watch.use(str(device))
+        return "accepted"
+
+    @action
+    def devices(self) -> list[dict[str, Any]]:
+        """Return the devices for `use`, as they were last seen: device, name, used."""
+        return self._watch.devices()
+
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        return self._muted.why_not(action)
+
+    def _set_muted(self, muted: bool) -> None:  # noqa: FBT001 - an option's value
+        if self._muted.set(muted=muted):
+            self._fade()
+            self.ctx.publish(SpeakerMuted() if muted else SpeakerUnmuted())
+
+    @property
+    def _wanted_volume(self) -> float:
+        return 0.0 if self._muted else self._volume
+
+    def _fade(self) -> None:
+        if self._outlet is not None:
+            self._outlet.fader.target = self._wanted_volume
+
     async def open(self) -> None:
         """Open the device and start it.
 
@@ -165,7 +196,10 @@ class Speaker(Sink[SpeakerOptions]):
         """
         self._loop = asyncio.get_running_loop()
         await self._watch.start()
+        self._take_up()
         self._begin()
+        if self._muted:
+            self.ctx.publish(SpeakerMuted())
 
     async def close(self) -> None:
         """Let go of the device."""
@@ -182,9 +216,7 @@ class Speaker(Sink[SpeakerOptions]):
         if self._watch.away:
             await self._swallow(frame)
             return
-        data = _fitted(audio.pcm(frame), self._channels)
-        if self.options.volume != 1.0:
-            data = audio.to_s16(data * self.options.volume)
+        data = fitted(audio.pcm(frame), self._channels)
         audible = audio.peak(data) >= audio.AUDIBLE
         room = self._most_held
         if self.ctx.live:
@@ -206,8 +238,11 @@ class Speaker(Sink[SpeakerOptions]):
         await self.ctx.clock.sleep_until(self._swallowed_until)
 
     def gauge(self) -> str:
-        """Return how much faster the device's clock runs than the stream."""
-        return in_words(self._ppm)
+        """Return what is not as in the file, and how much faster the device's clock runs."""
+        muted = "muted" if self._muted else ""
+        changed = self._volume != self.options.volume
+        volume = f"volume {self._volume:g}" if changed else ""
+        return ", ".join(filter(None, (muted, volume, self._watch.other, in_words(self._ppm))))
 
     @property
     def _ppm(self) -> float | None:
@@ -254,10 +289,10 @@ class Speaker(Sink[SpeakerOptions]):
         while self._buffer.held and not self._watch.away:
             self._moved.clear()
             await self._moved.wait()
-        if self._watch.away:
+        if self._watch.away or self._outlet is None:
             return
         # The device has taken it, but not played it: silence after it pushes it through.
-        await asyncio.sleep(self._watch.stream.latency + 2 * BLOCK_MS / 1000)
+        await asyncio.sleep(self._outlet.latency_s + 2 * BLOCK_MS / 1000)
 
     def _count_gap(self, *, audible: bool) -> None:
         """Tell of an underrun if the device ran dry between two frames of one sound."""
@@ -267,44 +302,33 @@ class Speaker(Sink[SpeakerOptions]):
             self._tell_underrun()
         self._gaps, self._in_mid_sound, self._consumed_at = gaps, audible, now
 
-    def _open_stream(self, finished: Callable[[], None]) -> tuple[portaudio.Device, Any]:
-        sounddevice = portaudio.load()
-        options = self.options
-        device = portaudio.find_device(sounddevice, options.device, "output")
-        self._channels = min(2, device.channels)
-        self._buffer = PlaybackBuffer(self._channels, self._most_held)
-        return device, portaudio.open_stream(
-            sounddevice,
+    def _open_stream(self, device: Device, connection: Connection[Outlet]) -> tuple[Device, Outlet]:
+        return device, Outlet(
             device,
-            "output",
-            sample_rate=options.sample_rate,
-            block_ms=BLOCK_MS,
-            channels=self._channels,
-            latency=DEVICE_S,
-            callback=self._fill,
-            finished_callback=finished,
+            connection,
+            sample_rate=self.options.sample_rate,
+            prebuffer=self._most_held,
+            volume=self._wanted_volume,
+            now=self.ctx.now,
+            playing=self._playing,
         )
 
     # -- in PortAudio's thread ---------------------------------------------------------------------
 
-    def _fill(self, out: Any, samples: int, time: Any, status: Any) -> None:
-        self._watch.beat()
-        now, device_s = self.ctx.now(), time.outputBufferDacTime - time.currentTime
-        taken = self._buffer.take(samples)
-        out[: len(taken)] = taken
-        out[len(taken) :] = bytes(len(out) - len(taken))
+    def _playing(
+        self,
+        outlet: Outlet,
+        out: bytearray,
+        underflow: bool,  # noqa: FBT001 - what `Outlet` passes
+        heard_at: float | None,
+    ) -> None:
+        if outlet is not self._outlet:
+            return  # it is yet to follow, or was
         if self.ctx.taps:
-            self._loop.call_soon_threadsafe(self._tell, bytes(out))
-        if taken:
-            if not 0 < device_s < 1:  # some drivers do not know it
-                device_s = DEVICE_S
-            length_s = len(taken) / (2 * self._channels * self.options.sample_rate)
-            self._loop.call_soon_threadsafe(
-                self._follow,
-                bool(status.output_underflow),
-                self._buffer.taken,
-                now + device_s + length_s,
-            )
+            self._loop.call_soon_threadsafe(self._tell, bytes(out), outlet.channels)
+        if heard_at is not None:
+            taken = outlet.buffer.taken
+            self._loop.call_soon_threadsafe(self._follow, outlet, underflow, taken, heard_at)
 
     # -- in the loop's thread ----------------------------------------------------------------------
 
@@ -317,17 +341,19 @@ class Speaker(Sink[SpeakerOptions]):
         self._in_mid_sound = False
         self._gaps = 0
 
-    def _tell(self, block: bytes) -> None:
+    def _tell(self, block: bytes, channels: int) -> None:
         """Tell who listens what the device plays next, silence too."""
         import numpy as np
 
-        data = np.frombuffer(block, np.int16).reshape(-1, self._channels)[:, 0]
+        data = np.frombuffer(block, np.int16).reshape(-1, channels)[:, 0]
         rate = self.options.sample_rate
         self.ctx.tell_taps(audio.from_pcm(data, sample_rate=rate, pts=self._told))
         self._told += len(data)
 
-    def _follow(self, underflow: bool, taken: int, heard_at: float) -> None:  # noqa: FBT001 - what call_soon passes
+    def _follow(self, outlet: Outlet, underflow: bool, taken: int, heard_at: float) -> None:  # noqa: FBT001 - what call_soon passes
         """Tell what the device has played, and let more come."""
+        if outlet is not self._outlet:
+            return
         self._moved.set()
         self._taken_at = self.ctx.now()
         if underflow and self._in_mid_sound:
@@ -343,24 +369,31 @@ class Speaker(Sink[SpeakerOptions]):
     def _changed(self) -> None:
         """End what sounded in a device that is gone; begin anew in one that is back."""
         self._publish(self._playback_log.ended(self._buffer.taken))
+        self._take_up()
         self._begin()
         self._drift.jumped()
         self._moved.set()
 
+    def _switched(self) -> None:
+        """Let another device play on what waits."""
+        from rtpipe_plugins.sound.stretcher import Stretcher
+
+        buffer, channels = self._buffer, self._channels
+        self._take_up()
+        self._buffer.follow(buffer)
+        if self._channels != channels:
+            self._stretcher = Stretcher(self._channels)
+        self._drift = DriftControl(tolerance_s=_STEPS_ASIDE_S)
+        self._moved.set()
+
+    def _take_up(self) -> None:
+        """Play on the device that is open now, if one is."""
+        connection = self._watch.connection
+        outlet = None if connection is None else connection.stream
+        if outlet is not None:
+            self._outlet, self._buffer, self._channels = outlet, outlet.buffer, outlet.channels
+            outlet.fader.target = self._wanted_volume
+
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
             self.ctx.publish(event)
-
-
-def _fitted(data: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
-    """Return the samples with as many channels as the device has.
-
-    Not by a converter: FFmpeg makes a mono voice 3 dB quieter when it becomes stereo.
-    """
-    import numpy as np
-
-    if data.shape[1] == channels:
-        return data
-    if data.shape[1] > 1:
-        data = np.rint(data.mean(axis=1, keepdims=True)).astype(np.int16)
-    return np.repeat(data, channels, axis=1)

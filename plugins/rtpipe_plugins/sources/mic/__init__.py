@@ -1,0 +1,1 @@
+"""`mic`: the stage, its timeline and its capture; the parts are this stage's alone."""
