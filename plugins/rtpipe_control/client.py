@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE_S = 10.0
+_WRONG_FILE = 422
+"""Answered with diagnostics, which say more than a sentence."""
 
 
 class Client:
@@ -69,14 +71,14 @@ class Client:
         path = f"/api/stages/{quote(stage, safe='')}/{quote(action, safe='')}"
         return self.post(path, {"args": args, "kwargs": kwargs})
 
-    def post(self, path: str, body: Any) -> Any:
-        """Send JSON; returns the JSON that comes back.
+    def post(self, path: str, body: Any, *, patience_s: float = _PATIENCE_S) -> Any:
+        """Send JSON; returns the JSON that comes back, that of wrong files too.
 
         Raises:
             StageError: It is refused.
             EnvironmentProblem: The run has ended.
         """
-        with self.streamed(path, body) as response:
+        with self.streamed(path, body, patience_s=patience_s) as response:
             return json.loads(response.read())
 
     @contextmanager
@@ -97,7 +99,7 @@ class Client:
                 text = json.dumps(body)
                 connection.request("POST", path, text, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            if response.status >= 400:
+            if response.status >= 400 and response.status != _WRONG_FILE:
                 told = json.loads(response.read())
                 raise StageError(told["error"], help=told["help"] or None)
             yield response

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rtpipe.errors import ConfigError
 from rtpipe.wording.masking import mask
@@ -131,6 +131,28 @@ class Diagnostic:
     source: str = ""
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready values."""
+        fix = self.fix
+        return {
+            "code": self.code,
+            "severity": str(self.severity),
+            "message": self.message,
+            **_place(self.span),
+            "label": self.label,
+            "help": self.help,
+            "fix": None if fix is None else {**_place(fix.span), "text": fix.text},
+            "notes": list(self.notes),
+            "source": self.source,
+            "related": [{**_place(other.span), "label": other.label} for other in self.related],
+        }
+
+
+def _place(span: Span | None) -> dict[str, Any]:
+    names = ("path", "line", "column", "length")
+    place = dict.fromkeys(names) if span is None else {name: getattr(span, name) for name in names}
+    return {**place, "path": None if span is None else str(span.path)}
 
 
 @dataclass(slots=True)

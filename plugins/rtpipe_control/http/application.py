@@ -10,6 +10,7 @@ from aiohttp import web
 from rtpipe import StageError
 from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
+from rtpipe_control.http.reloading import Reloads
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
 from rtpipe_control.view.listening import MOST_LISTENERS
 
@@ -62,6 +63,7 @@ class Application:
         self._feed = feed
         self._door = door
         self._actions = Actions(pipeline)
+        self._reloads = Reloads(pipeline)
 
     def made(self) -> web.Application:
         """Return it as aiohttp's."""
@@ -72,6 +74,7 @@ class Application:
                 web.get("/api/events", self._events),
                 web.get("/api/stages/{stage}/listen", self._listen),
                 web.post("/api/stages/{stage}/{action}", self._act),
+                web.post("/api/reload", self._reload),
                 web.post("/api/stop", self._stop),
                 web.get("/metrics", self._measures),
                 web.get("/healthz", self._alive),
@@ -178,6 +181,10 @@ class Application:
         info = request.match_info
         body = await _body(request)
         return self._json(await self._actions.perform(info["stage"], info["action"], body))
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        status, answer = await self._reloads.reload(await _body(request))
+        return self._json(answer, status)
 
     async def _stop(self, request: web.Request) -> web.Response:
         await _body(request)

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rtpipe import Options, StageContext
+    from rtpipe import StageContext
     from rtpipe.stage import Place
 
 
@@ -45,8 +43,9 @@ class Muting:
         return "it is not muted" if action == "unmute" and not self else ""
 
 
-def act_on(before: Options, options: Options, **actions: Callable[[Any], object]) -> None:
-    """Call the action of each option that differs, with the value that it has now."""
-    for name, act in actions.items():
-        if (value := getattr(options, name)) != getattr(before, name):
-            act(value)
+def act_on(stage: Any, before: Any, options: Any) -> None:
+    """Do what the actions of a stage with a device do, where its options are others now."""
+    if options.device != before.device:
+        stage.use(options.device)
+    if options.mute != before.mute:
+        (stage.mute if options.mute else stage.unmute)()

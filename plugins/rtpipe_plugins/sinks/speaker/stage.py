@@ -137,17 +137,18 @@ class Speaker(Sink[SpeakerOptions]):
     def change(self, options: SpeakerOptions) -> None:
         """Be muted, louder or softer, or take another device, as the actions do."""
         before, self.options = self.options, options
-        act_on(before, options, device=self.use, mute=self._set_muted, volume=self.volume)
+        act_on(self, before, options)
+        self.volume(options.volume if options.volume != before.volume else self._volume)
 
     @action
     def mute(self) -> None:
         """Fade out at once; what comes is played unheard."""
-        self._set_muted(True)
+        self._set_muted(muted=True)
 
     @action
     def unmute(self) -> None:
         """Fade in again."""
-        self._set_muted(False)
+        self._set_muted(muted=False)
 
     @action
     def volume(self, factor: float) -> None:
@@ -174,7 +175,7 @@ class Speaker(Sink[SpeakerOptions]):
         """See `Stage.why_not`."""
         return self._muted.why_not(action)
 
-    def _set_muted(self, muted: bool) -> None:  # noqa: FBT001 - an option's value
+    def _set_muted(self, *, muted: bool) -> None:
         if self._muted.set(muted=muted):
             self._fade()
             self.ctx.publish(SpeakerMuted() if muted else SpeakerUnmuted())

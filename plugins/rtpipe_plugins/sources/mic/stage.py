@@ -139,17 +139,17 @@ class Mic(Source[MicOptions]):
     def change(self, options: MicOptions) -> None:
         """Be muted or not, or take another device, as the actions do."""
         before, self.options = self.options, options
-        act_on(before, options, device=self.use, mute=self._set_muted)
+        act_on(self, before, options)
 
     @action
     def mute(self) -> None:
         """Give silence from the next frame on; the device stays open."""
-        self._set_muted(True)
+        self._set_muted(muted=True)
 
     @action
     def unmute(self) -> None:
         """Give again what is heard."""
-        self._set_muted(False)
+        self._set_muted(muted=False)
 
     @action(outcome=["device.changed", "device.refused"])
     def use(self, device: str | int) -> str:
@@ -166,7 +166,7 @@ class Mic(Source[MicOptions]):
         """See `Stage.why_not`."""
         return self._muted.why_not(action)
 
-    def _set_muted(self, muted: bool) -> None:  # noqa: FBT001 - an option's value
+    def _set_muted(self, *, muted: bool) -> None:
         if self._muted.set(muted=muted):
             self._fader.target = 0.0 if muted else 1.0
             self.ctx.publish(MicMuted() if muted else MicUnmuted())
