@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import fiber
+from rtpipe import audio, fiber
 from rtpipe.errors import StageError
 from rtpipe.language.spec import Drop
 from rtpipe.running.bounded import cancel
@@ -209,6 +209,7 @@ async def _give_out(slot: Slot, outlet: Outlet, timeline: Timeline) -> None:
 async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> None:
     """Carry frames through a transform that has inlets of its own."""
     turn = asyncio.Lock()
+    taken_s = 0.0
 
     async def work(
         method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
@@ -224,12 +225,17 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
             _abandon(inlets)
             return False
         for piece in made:
+            if not outlet.closes and audio.end_s(piece) > taken_s + 1 / piece.sample_rate:
+                slot.lost_frames += 1  # another goes on with the stream: its place is taken
+                continue
             slot.note(piece)
             await outlet.send(piece)
         return True
 
     async def pump(index: int, inlet: Link) -> None:
+        nonlocal taken_s
         async for frame in inlet:
+            taken_s = max(taken_s, audio.end_s(frame))
             _tell(slot, frame)
             async with turn:
                 if not await work(slot.stage.process_at, frame, index, frame=frame):

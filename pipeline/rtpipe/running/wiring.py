@@ -64,14 +64,19 @@ class Wiring:
         *,
         leaving: Collection[Step] = (),
         renewed: Collection[str] = (),
+        given_s: Mapping[str, float] | None = None,
     ) -> dict[str, list[Link]]:
         """Connect the stages of another graph, between two frames: what is on its way arrives.
+
+        What a step that leaves would say after the newest frame (the tail of an echo, the rest of a
+        delay) is refused, and counted, where a stage stays: its place is that of the next frame.
 
         Args:
             plan: How they are connected from now on.
             inline: The stages without a task of their own, as steps, by id.
             leaving: Steps that stand there no longer: their last frames go out first.
             renewed: Ids of readers whose place another instance takes: it gets links of its own.
+            given_s: Up to which media time (s) stages with a task have given out frames, by id.
 
         Returns:
             The links that are fed no more, by the id of their reader.
@@ -81,22 +86,27 @@ class Wiring:
         wanted = {_conversion(edge) for edges in plan.edges.values() for edge in edges}
         over = [key for key in self._fitters if key not in wanted or key.reader in renewed]
         steps = {*leaving, *(self._fitters.pop(key) for key in over)}
-        out: Deliveries = []
-        for outlet in self.outlets.values():
+        tasks = {id: None for id in plan.graph.nodes if id not in inline}
+        parted = [id for id in self._links if id not in tasks or id in renewed]
+        links = {id: self.inlets(id) for id in parted}
+        goes = {link for inlets in links.values() for link in inlets}
+        for id, outlet in self.outlets.items():
+            out: Deliveries = []
             for branch in outlet.branches:
                 branch.let_go(steps, out)
-        for link, frame in out:
-            link.insist(frame)
+            for link, frame in out:
+                late_s = audio.end_s(frame) - (given_s or {}).get(id, 0.0)
+                if link in goes or late_s <= 1 / frame.sample_rate:
+                    link.insist(frame)
+                else:
+                    link.refuse(frame)
         for key in over:
             del self._converters[key]
         self._inline = inline
-        tasks = {id: None for id in plan.graph.nodes if id not in inline}
         for id in [id for id in self.outlets if id not in tasks]:
             self.outlets.pop(id).leave()
         for id in tasks:
             self.outlets.setdefault(id, Outlet())
-        parted = [id for id in self._links if id not in tasks or id in renewed]
-        links = {id: self.inlets(id) for id in parted}
         for id in parted:
             del self._links[id]
         self.follow(plan)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rtpipe import audio
 from rtpipe.errors import StageError
 from rtpipe.running.bounded import cancel
 from rtpipe.running.faults import contained
@@ -308,7 +309,10 @@ class Exchange:
         leaving = [slot for id in self._going if isinstance(slot := self._slots[id], InlineSlot)]
         wiring = self._by.wiring
         renewed = self._plan.stages(*ANOTHER_INSTANCE)
-        left = wiring.change(plan, _inline(slots), leaving=leaving, renewed=renewed)
+        given_s = {id: audio.end_s(slot.last) for id, slot in self._slots.items() if slot.last}
+        left = wiring.change(
+            plan, _inline(slots), leaving=leaving, renewed=renewed, given_s=given_s
+        )
         for id, links in left.items():
             self._left += links
             for link, feeder in zip(links, self._old.nodes[id].inputs, strict=True):

