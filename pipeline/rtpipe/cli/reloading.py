@@ -75,7 +75,9 @@ class Reloads:
             now = await self._stamps(pipeline)
             if now != before and now == seen:  # an editor may write more than once
                 await self._reload(pipeline)
-                now = before = await self._stamps(pipeline)
+                after = await self._stamps(pipeline)  # of other files, perhaps
+                # What was saved while they were read is seen next time.
+                before = {file: now.get(file, stamp) for file, stamp in after.items()}
             seen = now
 
     async def _stamps(self, pipeline: Pipeline) -> Mapping[Path, _Stamp]:

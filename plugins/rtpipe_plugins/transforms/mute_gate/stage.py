@@ -165,7 +165,7 @@ class MuteGate(Transform[MuteGateOptions]):
         self._talk.always = options.mode != "push_to_talk"
         self._echo.tail_ms = options.tail_ms
         self._voice.preroll_ms = options.preroll_ms
-        self._fade.ramp_ms = options.ramp_ms
+        self._fade.take(options.ramp_ms)
         modes: dict[str, GateMode] = {"half_duplex": self._echo, "vad": self._voice}
         self._mode = modes.get(options.mode, self._talk)
 
@@ -264,15 +264,23 @@ class _Fade:
 
     def __init__(self) -> None:
         self.is_open = False
-        self.ramp_ms = 0.0
+        self._ramp_ms = 0.0
+        self._rate = 0
         self._level = 0
         self._full = 1
 
     def start(self, sample_rate: int, *, is_open: bool) -> None:
         """Begin open or closed."""
         self.is_open = is_open
-        self._full = max(1, round(self.ramp_ms * sample_rate / 1000))
+        self._rate = sample_rate
+        self._full = max(1, round(self._ramp_ms * sample_rate / 1000))
         self._level = self._full if is_open else 0
+
+    def take(self, ramp_ms: float) -> None:
+        """Take so long from now on (ms), also for the rest of a way that has begun."""
+        self._ramp_ms = ramp_ms
+        full = max(1, round(ramp_ms * self._rate / 1000))
+        self._level, self._full = round(self._level * full / self._full), full
 
     def apply(self, samples: NDArray[np.int16], *, is_open: bool) -> None:
         """Fade `samples`, shape (samples, channels), in place."""
