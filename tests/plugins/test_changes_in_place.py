@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtpipe import AudioFrame, Event, StageContext, StageError, audio, installed_stages
+from rtpipe import AudioFrame, Event, StageContext, StageError, audio
+from rtpipe.catalogue.plugins import Registry
 from rtpipe.testing import joined, noise, run_stage, run_virtual
 from rtpipe_plugins.sinks.recorder.options import RecorderOptions
 from rtpipe_plugins.sinks.recorder.stage import Recorder
@@ -36,8 +37,7 @@ def changed(stage_type: Any, before: dict[str, Any], after: dict[str, Any]) -> A
 
 
 def test_what_may_change_is_an_option() -> None:
-    for kind in installed_stages():
-        stage_type = kind.stage_type
+    for stage_type in Registry.discover().kinds.importable().values():
         assert stage_type.live <= set(stage_type.options_type.model_fields), stage_type.kind
 
 
@@ -184,3 +184,16 @@ def test_who_paused_a_recorder_finds_it_paused_in_another_instance(tmp_path: Pat
     Recorder._states[context.place] = first._switch.state
     again = Recorder(RecorderOptions(path=tmp_path / "a.mka"), context)
     assert again.gauge() == "paused"
+
+
+def test_the_how_to_names_what_changes_in_place() -> None:
+    how_to = Path(__file__).parents[2] / "docs" / "how-to" / "change-a-running-kiosk.md"
+    written = {line for line in how_to.read_text("utf-8").splitlines() if line.startswith("| `")}
+    rows = set()
+    for kind, stage_type in Registry.discover().kinds.importable().items():
+        names = [
+            f"`{name}`" for name in stage_type.options_type.model_fields if name in stage_type.live
+        ]
+        if names and stage_type.__module__.startswith("rtpipe_"):
+            rows.add(f"| `{kind}` | {', '.join(names)} |")
+    assert written == rows

@@ -225,11 +225,9 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
             _abandon(inlets)
             return False
         for piece in made:
-            if not outlet.closes and audio.end_s(piece) > taken_s + 1 / piece.sample_rate:
-                slot.lost_frames += 1  # another goes on with the stream: its place is taken
-                continue
-            slot.note(piece)
-            await outlet.send(piece)
+            if _has_place(piece, slot, outlet, taken_s):
+                slot.note(piece)
+                await outlet.send(piece)
         return True
 
     async def pump(index: int, inlet: Link) -> None:
@@ -247,6 +245,14 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     if slot.status is Status.OK:
         await work(slot.stage.finish)
     await outlet.finish()
+
+
+def _has_place(piece: AudioFrame, slot: Slot, outlet: Outlet, taken_s: float) -> bool:
+    """Return whether a frame may go out; not where another goes on from `taken_s`: it is lost."""
+    if outlet.closes or audio.end_s(piece) <= taken_s + 1 / piece.sample_rate:
+        return True
+    slot.lost_frames += 1
+    return False
 
 
 async def _call_in_thread(
