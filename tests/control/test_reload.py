@@ -39,6 +39,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield path
 
 
+def save(file: Path, gain: str) -> None:
+    file.write_text(FILE.replace("gain: 3", gain))
+
+
 def lines(answer: Any) -> list[str]:
     return [change["line"] for change in answer["changes"]]
 
@@ -56,7 +60,7 @@ async def test_the_plan_is_answered_and_carried_out(file: Path) -> None:
     pipeline = rtpipe.load(file)
     async with surface.opened(pipeline, Wanted(None)), pipeline:
         assert (await ask({}))["changes"] == []
-        file.write_text(FILE.replace("gain: 3", "gain: 6"))
+        save(file, "gain: 6")
         for _ in range(2):
             planned = await ask({"dry_run": True})
             assert (lines(planned), planned["done"]) == ([CHANGE], "nothing")
@@ -72,7 +76,7 @@ async def test_a_file_that_is_wrong_answers_its_diagnostics_and_changes_nothing(
     pipeline = rtpipe.load(file)
     async with surface.opened(pipeline, Wanted(None)), pipeline:
         graph = pipeline.graph
-        file.write_text(FILE.replace("gain: 3", "gian: 6"))
+        save(file, "gian: 6")
         for body in ({"dry_run": True}, {}, {"when": "pause"}):
             answer = await ask(body)
             (found,) = answer["diagnostics"]
@@ -92,7 +96,7 @@ async def test_it_waits_for_a_pause(file: Path) -> None:
     async with surface.opened(pipeline, Wanted(None)), pipeline:
         pipeline.bus.subscribe("pipeline.reloaded", lambda _: reloaded.set())
         pipeline.bus.publish(Event(type="turn.answer_started", source="realtime"))
-        file.write_text(FILE.replace("gain: 3", "gain: 6"))
+        save(file, "gain: 6")
         answer = await ask({"when": "pause"})
         assert (lines(answer), answer["done"]) == ([CHANGE], "waits for a pause")
         assert not reloaded.is_set()

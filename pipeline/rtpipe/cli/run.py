@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
-    from rtpipe.cli.reloading import Reloads
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.events import Event
     from rtpipe.language.loading import Loaded
     from rtpipe.running.runtime import Pipeline
@@ -100,7 +100,7 @@ def run(
     from rtpipe.cli import watchdog
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
-    from rtpipe.cli.reloading import Reloads
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running import bounded
     from rtpipe.running.runtime import Pipeline
 
@@ -110,7 +110,7 @@ def run(
     added.registry.register(watchdog, "watchdog")
     audio_watch = AudioWatch(limit_s)
     added.registry.register(audio_watch, "audio_watch")
-    reloads = Reloads(terminal, watch=watch)
+    reloads = Reloads(terminal.tell_diagnostics, watch=watch)
     added.registry.register(reloads, "reloads")
     check = Settings.current().debug
     pipelines = {
@@ -235,7 +235,7 @@ def _wire_signals(
     """
     import asyncio
 
-    from rtpipe.cli.reloading import hangs_up
+    from rtpipe.running.reload.file_watch import hangs_up
 
     received = 0
     loop = asyncio.get_running_loop()

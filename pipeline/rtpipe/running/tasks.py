@@ -214,10 +214,7 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     async def work(
         method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
     ) -> bool:
-        if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
-            made = await _call_in_thread(slot, method, frame, arguments)
-        else:
-            made = _call(slot, method, frame, arguments)
+        made = await _made(slot, method, frame, arguments)
         if isinstance(made, Exception):
             slot.lost_frames += frame is not None
             if await slot.recover(made):
@@ -245,6 +242,18 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     if slot.status is Status.OK:
         await work(slot.stage.finish)
     await outlet.finish()
+
+
+async def _made(
+    slot: Slot,
+    method: Callable[..., Processed],
+    frame: AudioFrame | None,
+    arguments: tuple[object, ...],
+) -> list[AudioFrame] | Exception:
+    """Return what `_call` does, from a thread where the stage may take long."""
+    if slot.used.stage_type.blocking:  # type: ignore[attr-defined]
+        return await _call_in_thread(slot, method, frame, arguments)
+    return _call(slot, method, frame, arguments)
 
 
 def _has_place(piece: AudioFrame, slot: Slot, outlet: Outlet, taken_s: float) -> bool:

@@ -15,7 +15,7 @@ _PATIENCE_S = 120.0
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and what heard of it.")
 @click.option(
     "--when",
@@ -24,12 +24,14 @@ _PATIENCE_S = 120.0
     help="Now, or when nobody speaks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reload(name: str, *, dry_run: bool, when: str, as_json: bool) -> None:
+def reload(name: str | None, *, dry_run: bool, when: str, as_json: bool) -> None:
     """Let a running pipeline take what its files hold now, read as at its start.
 
     Prints what changes, how, and what is heard of it. Where a file is wrong, nothing changes, and
     the exit code is 78.
     """
+    if name is None:
+        raise click.UsageError("say which pipeline; `rtpipe ps` lists those that run")
     asked = {"dry_run": dry_run, "when": when}
     answer = Client.of(name).post("/api/reload", asked, patience_s=_PATIENCE_S)
     found = answer.get("diagnostics", [])

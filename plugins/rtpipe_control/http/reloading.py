@@ -1,4 +1,4 @@
-"""Reload: the files are read again, and what they change is answered, or what is wrong with them."""
+"""Reload: the files are read again; what they change is answered, or what is wrong with them."""
 
 from __future__ import annotations
 

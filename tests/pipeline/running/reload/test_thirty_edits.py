@@ -166,8 +166,7 @@ EDITS = {
         "silence_duration_ms: 500",
         "silence_duration_ms: 300",
         [
-            "realtime: turn_detection.silence_duration_ms 500 → 300, session.update: "
-            "nothing is heard"
+            "realtime: turn_detection.silence_duration_ms 500 → 300, session.update: nothing is heard"
         ],
     ),
     "turn detection off": Edit(

@@ -1,4 +1,4 @@
-"""Reloads of a run: when a file is saved, and when SIGHUP comes."""
+"""Reloads of a command's run: when a file is saved, and when SIGHUP comes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rtpipe.errors import ConfigError, RtpipeError
 from rtpipe.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from rtpipe.cli.display import Terminal
     from rtpipe.language.loading import Loaded
     from rtpipe.running.runtime import Pipeline
+    from rtpipe.wording.diagnostics import Diagnostic
 
 _LOOK_S = 0.5
 """How often files are looked at; a change is taken when it has stood for as long."""
@@ -25,17 +25,17 @@ _Stamp = tuple[int, int, int] | None
 
 
 class Reloads:
-    """Lets running pipelines reload, and says on the terminal what is wrong with their files.
+    """Lets running pipelines reload, and tells what is wrong with their files.
 
     An extension of a running pipeline, which watches its files where that is asked for.
 
     Args:
-        terminal: Where it is said.
+        tell: Shows diagnostics.
         watch: Whether the files are watched.
     """
 
-    def __init__(self, terminal: Terminal, *, watch: bool) -> None:
-        self._terminal = terminal
+    def __init__(self, tell: Callable[[Sequence[Diagnostic]], None], *, watch: bool) -> None:
+        self._tell = tell
         self._watch = watch
         self._files: dict[Pipeline, frozenset[Path]] = {}
         self._at_work: set[asyncio.Task[None]] = set()
@@ -87,7 +87,7 @@ class Reloads:
         try:
             await pipeline.reload()
         except ConfigError as error:
-            self._terminal.tell_diagnostics(error.diagnostics)
+            self._tell(error.diagnostics)
         except RtpipeError:
             pass  # its event says so
 
