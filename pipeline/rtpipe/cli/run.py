@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
-    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.events import Event
     from rtpipe.language.loading import Loaded
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running.runtime import Pipeline
 
 _DEAF_S = 10.0
@@ -100,8 +100,8 @@ def run(
     from rtpipe.cli import watchdog
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
-    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running import bounded
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running.runtime import Pipeline
 
     added.registry.trust.remember()

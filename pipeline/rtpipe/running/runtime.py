@@ -379,7 +379,7 @@ class Pipeline:
         return slot
 
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
-        slot = self._slots.get(id)
+        slot = self._slots.get(id) or self._reloader.coming(id)
         if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
             help = "name a stage that has an inlet: a sink"
             raise StageError(f"there is no `{id}` to listen to", help=help)

@@ -118,6 +118,10 @@ class Exchange:
             tasks.changing = False
             tasks.look()
 
+    def coming(self, id: str) -> Slot | None:
+        """Return the place of a stage that was opened and does not stand in the pipeline yet."""
+        return self._opened[id][0] if id in self._opened else None
+
     async def part(self) -> None:
         """Let what is gone take what it was still given, and close it."""
         for slot, task in self._leaving:

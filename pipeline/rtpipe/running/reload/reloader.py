@@ -39,6 +39,11 @@ class Reloader:
         self._report = report
         self._pauses = Pauses(machinery.bus)
         self._at_work: asyncio.Task[None] | None = None
+        self._exchange: Exchange | None = None
+
+    def coming(self, id: str) -> Slot | None:
+        """Return the place of a stage that was opened and does not stand in the pipeline yet."""
+        return None if self._exchange is None else self._exchange.coming(id)
 
     async def apply(
         self, old: Graph, new: Graph, slots: dict[str, Slot], plan: ChangePlan
@@ -54,6 +59,7 @@ class Reloader:
         if self._at_work is not None:
             self.refuse("another reload is at work", help="wait for it, and ask again")
         exchange = Exchange(self._machinery, old, kept(old, new), slots, plan)
+        self._exchange = exchange
         work = self._work(exchange, new, plan)
         self._at_work = asyncio.create_task(work, name="reload")
         await asyncio.shield(self._at_work)
@@ -106,7 +112,7 @@ class Reloader:
             self._report(PipelineReloadRefused(reason=new.pipeline.masked(reason)))
             raise
         finally:
-            self._at_work = None
+            self._at_work = self._exchange = None
         changes = tuple(change.line() for change in plan.differences)
         self._report(PipelineReloaded(changes=changes, keeps_call=plan.keeps_call))
         await exchange.part()

@@ -298,6 +298,17 @@ def test_who_listens_to_a_stage_listens_to_who_takes_its_place() -> None:
     run_virtual(run())
 
 
+def test_a_stage_listens_to_a_sink_that_comes_with_it() -> None:
+    """`weave` taps `collect`; both are new."""
+    two = TEXT + "  - ramp: {live: true, frames: 150}\n    id: two\n"
+    first = two + "  - narrow:\n    from: two\n  - narrow:\n    id: more\n    from: ramp\n"
+    later = two + "  - weave:\n    from: [ramp, two]\n  - collect\n"
+    events = run_virtual(played(first, later))
+    assert "tapped 960" in diary
+    assert not of(events, "stage.failed")
+    assert len(whole("collect")) > 120 * 960
+
+
 def test_routes_and_subscribers_follow() -> None:
     first = (
         TEXT

@@ -114,6 +114,7 @@ class Edit(NamedTuple):
 
 FADE = "a fade of 20 ms"
 EDGE = "the change, from one frame to the next"
+SILENCE = "turn_detection.silence_duration_ms"
 TAKES_OVER = "the next answer, by a call that takes over at a pause and knows what was said"
 EDITS = {
     "gain": Edit("gain: 3", "gain: 6", [f"gain: gain_db 3 → 6, in place: {FADE}"]),
@@ -165,9 +166,7 @@ EDITS = {
     "turn detection": Edit(
         "silence_duration_ms: 500",
         "silence_duration_ms: 300",
-        [
-            "realtime: turn_detection.silence_duration_ms 500 → 300, session.update: nothing is heard"
-        ],
+        [f"realtime: {SILENCE} 500 → 300, session.update: nothing is heard"],
     ),
     "turn detection off": Edit(
         "{type: server_vad, silence_duration_ms: 500}",
