@@ -110,7 +110,7 @@ def run(
     added.registry.register(watchdog, "watchdog")
     audio_watch = AudioWatch(limit_s)
     added.registry.register(audio_watch, "audio_watch")
-    reloads = Reloads(terminal.tell_diagnostics, watch=watch)
+    reloads = Reloads(terminal, watch=watch)
     added.registry.register(reloads, "reloads")
     check = Settings.current().debug
     pipelines = {

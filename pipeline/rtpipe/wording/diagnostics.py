@@ -150,9 +150,14 @@ class Diagnostic:
 
 
 def _place(span: Span | None) -> dict[str, Any]:
-    names = ("path", "line", "column", "length")
-    place = dict.fromkeys(names) if span is None else {name: getattr(span, name) for name in names}
-    return {**place, "path": None if span is None else str(span.path)}
+    if span is None:
+        return {"path": None, "line": None, "column": None, "length": None}
+    return {
+        "path": str(span.path),
+        "line": span.line,
+        "column": span.column,
+        "length": span.length,
+    }
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rtpipe.errors import ConfigError, RtpipeError
 from rtpipe.hookspecs import hookimpl
@@ -24,18 +24,25 @@ _LOOK_S = 0.5
 _Stamp = tuple[int, int, int] | None
 
 
+class Screen(Protocol):
+    """Where a person reads what is wrong."""
+
+    def tell_diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Show them."""
+
+
 class Reloads:
     """Lets running pipelines reload, and tells what is wrong with their files.
 
     An extension of a running pipeline, which watches its files where that is asked for.
 
     Args:
-        tell: Shows diagnostics.
+        screen: Shows what is wrong.
         watch: Whether the files are watched.
     """
 
-    def __init__(self, tell: Callable[[Sequence[Diagnostic]], None], *, watch: bool) -> None:
-        self._tell = tell
+    def __init__(self, screen: Screen, *, watch: bool) -> None:
+        self._screen = screen
         self._watch = watch
         self._files: dict[Pipeline, frozenset[Path]] = {}
         self._at_work: set[asyncio.Task[None]] = set()
@@ -87,7 +94,7 @@ class Reloads:
         try:
             await pipeline.reload()
         except ConfigError as error:
-            self._tell(error.diagnostics)
+            self._screen.tell_diagnostics(error.diagnostics)
         except RtpipeError:
             pass  # its event says so
 
