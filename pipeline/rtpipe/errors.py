@@ -106,6 +106,12 @@ class StageError(RtpipeError):
     """A stage failed while it was running or opening; a fallback does not help."""
 
 
+class ActionError(StageError):
+    """An action is called that there is not, or with arguments that it does not take."""
+
+    exit_code = ExitCode.USAGE
+
+
 class FormatError(RtpipeError):
     """A frame breaks the rules of the link it travels on, or cannot be converted."""
 

@@ -69,6 +69,10 @@ def changed_fields(model: BaseModel, to: BaseModel) -> frozenset[str]:
     )
 
 
+class Place:
+    """What all instances that stand at one place of a pipeline share; see `StageContext.place`."""
+
+
 class Described(BaseModel):
     """A model whose attributes are described by the docstrings under them.
 

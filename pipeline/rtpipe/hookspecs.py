@@ -47,6 +47,9 @@ class LazyKind:
 class LazyCommand:
     """A command whose module is imported when it is called.
 
+    One with the name of a command of ours takes the calls with an argument that ours does not
+    take: `rtpipe events` lists the types of events, `rtpipe events kiosk` is a plugin's.
+
     Attributes:
         name: What is typed after `rtpipe`.
         summary: The first sentence of its help, for `rtpipe --help`.
@@ -65,7 +68,10 @@ def rtpipe_stages() -> Iterable[type[Stage[Any]] | LazyKind]:  # type: ignore[em
 
 @hookspec
 def rtpipe_commands(cli: click.Group) -> Iterable[LazyCommand] | None:
-    """Return commands of the plugin's own, or add them to `cli`, the `rtpipe` command."""
+    """Return commands of the plugin's own, or add them to `cli`, the `rtpipe` command.
+
+    One with the name of a command of ours takes the calls with an argument that ours does not take.
+    """
 
 
 @hookspec

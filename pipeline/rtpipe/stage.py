@@ -26,7 +26,7 @@ from pydantic import ConfigDict
 
 from rtpipe.actions import ActionSpec
 from rtpipe.errors import StageError
-from rtpipe.field_types import Described, changed_fields
+from rtpipe.field_types import Described, Place, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -56,10 +56,6 @@ Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], Non
 Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
 
 
-class Place:
-    """See `StageContext.place`."""
-
-
 class StageContext:
     """What a stage may ask of the pipeline it runs in.
 
@@ -86,9 +82,11 @@ class StageContext:
         inputs: tuple[str, ...] = (),
         tap: Tap | None = None,
         flush_after: Callable[[str], float] | None = None,
+        published_after: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.id, self.inputs = id, inputs
         self._tap, self._flush_after = tap, flush_after
+        self._published_after = published_after
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
         self.frame_ms = 20
@@ -108,10 +106,7 @@ class StageContext:
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
-        """Call `handler(event)` at once for every matching event, until the stage is closed.
-
-        Returns a function that ends it earlier.
-        """
+        """Call `handler(event)` at once for each matching event until closed; returns what ends it."""
         end = self._subscribe(match, handler)
         self._subscriptions += (end,)
         return end
@@ -149,6 +144,14 @@ class StageContext:
     def flush_after(self) -> float:
         """Drop what this stage has given out and nobody has played; returns the ms dropped."""
         return 0.0 if self._flush_after is None else self._flush_after(self.id)
+
+    def published_after(self, type: str) -> bool:
+        """Return whether a stage that its audio reaches says that it may publish such an event.
+
+        So it is known whether anybody will tell what became of the audio (`playback.started`). A
+        fallback may change that at any time: ask when it matters, keep no answer.
+        """
+        return self._published_after is not None and self._published_after(self.id, type)
 
     def close(self) -> None:
         """End the subscriptions and taps; the runtime's business."""
@@ -241,10 +244,7 @@ class Stage(Generic[O]):
 
     @classmethod
     def change_heard(cls, options: O, to: O) -> str | None:
-        """Return what is heard when `change(to)` is called, in a few words; None: it cannot be.
-
-        Then another instance takes its place. By default `live` decides.
-        """
+        """Return what is heard of `change(to)`, in a few words; None: another instance is needed."""
         return "nothing" if changed_fields(options, to) <= cls.live else None
 
     def change(self, options: O) -> None:

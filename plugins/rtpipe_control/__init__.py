@@ -59,4 +59,19 @@ def rtpipe_commands() -> tuple[LazyCommand, ...]:
             "Do something with a stage of a running pipeline.",
             "rtpipe_control.commands.ctl:ctl",
         ),
+        LazyCommand(
+            "top",
+            "Watch a running pipeline, and steer it by keys.",
+            "rtpipe_control.commands.top.command:top",
+        ),
+        LazyCommand(
+            "events",
+            "Follow what happens in a running pipeline, until it ends or Ctrl-C.",
+            "rtpipe_control.commands.events:events",
+        ),
+        LazyCommand(
+            "tap",
+            "Listen to what a stage of a running pipeline gives out or, as a sink, takes.",
+            "rtpipe_control.commands.tap:tap",
+        ),
     )

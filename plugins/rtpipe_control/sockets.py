@@ -79,7 +79,7 @@ def bound(name: str) -> Iterator[tuple[str, socket.socket]]:
                 listener.bind(f"{path}")
             finally:
                 os.umask(before)
-        listener.listen(128)
+            listener.listen(128)  # before others look: who does not listen is taken for dead
     except OSError as error:
         listener.close()
         raise EnvironmentProblem(f"no control socket in {folder}: {error}") from error
@@ -116,20 +116,31 @@ def answers(path: Path) -> bool:
 def found() -> list[Path]:
     """Return the sockets of running pipelines; those of dead ones are removed."""
     alive = []
-    for folder in folders():
-        with suppress(OSError):
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
-                if answers(path):
-                    alive.append(path)
-                else:
-                    path.unlink(missing_ok=True)
+    for folder in filter(_is_ours, folders()):
+        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        answering = [path for path in paths if answers(path)]
+        alive += answering
+        if len(answering) < len(paths):
+            with suppress(OSError), _alone_in(folder):
+                for path in set(paths) - set(answering):
+                    if not answers(path):  # nor has another run its name by now
+                        path.unlink(missing_ok=True)
     return alive
 
 
 def find(name: str) -> Path | None:
     """Return the socket of the run `name`, if there is one."""
-    paths = (path_of(reduced(name), folder) for folder in folders())
+    paths = (path_of(reduced(name), folder) for folder in filter(_is_ours, folders()))
     return next((path for path in paths if answers(path)), None)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Return whether nobody else can have put a socket there."""
+    try:
+        seen = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid()
 
 
 @contextmanager

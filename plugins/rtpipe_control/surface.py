@@ -95,7 +95,8 @@ class _Surface:
         self._listeners.append(server)
         port = server.sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        return f"{'http' if context is None else 'https'}://{shown}:{port}/"
+        self._view.page = f"{'http' if context is None else 'https'}://{shown}:{port}/"
+        return self._view.page
 
     async def close(self) -> None:
         """Listen no more, and end what is being answered."""

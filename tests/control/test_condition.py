@@ -88,3 +88,12 @@ def test_two_causes_are_two_alerts_and_one_is_told_once() -> None:
         ("realtime", 3.0),
         ("recorder", 5.0),
     ]
+
+
+def test_a_stage_that_was_slow_to_open_is_no_trouble_once_it_is_open() -> None:
+    condition = Condition()
+    condition.take(Happened("stage.waiting", 11.0, waited_s=11.0, opening=True))
+    (alert,) = condition.show(stages(), 11.0)["alerts"]
+    assert alert["since"] == 0.0
+    condition.take(Happened("stage.status_changed", 12.0, status="ok", detail=""))
+    assert condition.show(stages(), 12.0)["alerts"] == []

@@ -149,3 +149,13 @@ async def test_there_is_nothing_to_hear_of_a_stage_that_is_not_there() -> None:
     pipeline = rtpipe.loads("version: 1\nstages: [tone, blackhole]")
     with pytest.raises(StageError, match="no stage `gone`"):
         Taps(pipeline).join("gone", "wav")
+
+
+async def test_what_a_stream_begins_with_is_not_lost_though_nobody_reads() -> None:
+    listener = Listener()
+    listener.begin(b"head")
+    for _ in range(3):
+        listener.take(b"six seconds", 6.0)
+    listener.end()
+    assert await heard(listener) == b"head" + b"six seconds"
+    assert listener.lost_s == 12.0

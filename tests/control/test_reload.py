@@ -48,7 +48,7 @@ def lines(answer: Any) -> list[str]:
 
 
 async def ask(body: Any) -> Any:
-    return await asyncio.to_thread(Client.of("desk").post, "/api/reload", body)
+    return await asyncio.to_thread(Client.of("desk").reload, body)
 
 
 async def command(*words: str) -> tuple[int, str]:

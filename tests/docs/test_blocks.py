@@ -211,13 +211,14 @@ def test_every_command_exists_with_its_options(page: Path, work: Path) -> None:
 
 
 def _parse(arguments: list[str]) -> None:
-    name, *rest = arguments
+    name = arguments[0]
     if name == "check" or name.startswith("-"):  # ./bootstrap check; rtpipe --version
         return
     root = click.Context(cli, info_name="rtpipe", **cli.context_settings)
-    command = cli.get_command(root, name)
-    if command is None:
-        raise click.UsageError(f"no command {name}")
+    _, command, rest = cli.resolve_command(root, arguments)
+    assert command is not None
+    if not rest:  # it is named, not called
+        return
     with command.make_context(name, list(rest), parent=root) as context:
         files = context.params.get("files", ())
         if not files or not all(path.is_file() for path in files):

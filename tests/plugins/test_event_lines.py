@@ -68,6 +68,7 @@ ONLY_LOGGED = {
     "pipeline.started",
     "playback.started",
     "playback.stopped",
+    "realtime.calling",
     "realtime.media_measured",
     "realtime.response_cancelled",
     "recorder.segment_started",

@@ -1,4 +1,4 @@
-"""Draws docs/kiosk.svg and docs/kiosk-narrow.svg: a terminal in the middle of a conversation.
+"""Makes the README's pictures of a real run: the terminal (SVG), the page in Chromium (PNG).
 
     python -m tools.picture
     python -m tools.picture --look FOLDER
@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from tools.picture.browser import SCHEMES, screenshot
+from tools.picture.control import photograph
 from tools.picture.kiosk import ROOT, draw
 
 PICTURES = {"kiosk": 80, "kiosk-narrow": 50}
@@ -33,6 +34,8 @@ def main() -> None:
     for name, columns in PICTURES.items():
         path = ROOT / "docs" / f"{name}.svg"
         path.write_text(draw(columns), "utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    for path in photograph(ROOT / "docs"):
         print(f"wrote {path.relative_to(ROOT)}")
 
 

@@ -44,6 +44,14 @@ def commands_page() -> Iterator[str]:
         yield fenced(f"rtpipe {name} {usage}", "text")
         yield inspect.cleandoc(command.help or "").replace("\b\n", "")
         yield table(("Option", ""), _options(command, context))
+        beside = cli.beside(root, name)
+        if beside is not None and beside is not command:
+            context = click.Context(beside, info_name=name, parent=root)
+            usage = " ".join(beside.collect_usage_pieces(context))
+            yield "With an argument it is another command:"
+            yield fenced(f"rtpipe {name} {usage}", "text")
+            yield inspect.cleandoc(beside.help or "").replace("\b\n", "")
+            yield table(("Option", ""), _options(beside, context))
 
 
 def _root() -> click.Context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import faulthandler
 import importlib
 import importlib.metadata
@@ -27,6 +28,8 @@ from rtpipe.wording.rendering import render, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from click.shell_completion import CompletionItem
 
 _COMMANDS = (
     LazyCommand("run", "Run a pipeline.", "rtpipe.cli.run:run"),
@@ -57,7 +60,11 @@ _EXIT_S = 3.0
 
 
 class RtpipeGroup(click.Group):
-    """The root: our own commands by name, then those that plugins add for this run."""
+    """The root: our own commands by name, then those that plugins add for this run.
+
+    A plugin's command may have the name of one of ours: it is called where there is an argument
+    that ours does not take. `rtpipe events` is ours, `rtpipe events kiosk` the plugin's.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -80,19 +87,61 @@ class RtpipeGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that `args` begin with; raise click's usage error if there is none."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            hint = did_you_mean(args[0], self.list_commands(ctx))
-            ctx.fail(f"no command `{args[0]}`{f'; {hint}' if hint else ''}")
-        return super().resolve_command(ctx, args)
+        if not args or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        name, *rest = args
+        command = self.get_command(ctx, name)
+        if command is None:
+            if ctx.resilient_parsing:
+                return None, None, rest
+            hint = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"no command `{name}`{f'; {hint}' if hint else ''}")
+        is_own = any(own.name == name for own in _COMMANDS)
+        return name, self._one_of_two(ctx, name, command, rest) if is_own else command, rest
+
+    def beside(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command of a plugin that has the name of one of ours, if there is one."""
+        eager, lazy = self._of_plugins(ctx)
+        return _imported(lazy[name]) if name in lazy else eager.get(name)
+
+    def _one_of_two(
+        self, ctx: click.Context, name: str, own: click.Command, args: list[str]
+    ) -> click.Command:
+        """Return our own command, or the plugin's of the same name where `args` are for that."""
+        if _takes(own, args, ctx) and not (ctx.resilient_parsing and not args):
+            if not set(ctx.help_option_names) & set(args):
+                return own
+            other = self.beside(ctx, name)
+            if other is not None:
+                own = copy.copy(own)
+                summary = other.get_short_help_str(200)
+                own.epilog = f"With an argument: {summary} `rtpipe {name} ... --help` says more."
+            return own
+        return self.beside(ctx, name) or own
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin with `incomplete`, none of them imported."""
+        from click.shell_completion import CompletionItem
+
+        eager, lazy = self._of_plugins(ctx)
+        summaries = {command.name: command.summary for command in (*lazy.values(), *_COMMANDS)}
+        for name, command in {**eager, **self.commands}.items():
+            if not command.hidden:
+                summaries.setdefault(name, command.get_short_help_str(80))
+        found = [
+            CompletionItem(name, help=summaries[name])
+            for name in self.list_commands(ctx)
+            if name in summaries and name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing our own."""
-        own = [command.name for command in _COMMANDS]
         with formatter.section("Commands"):
             formatter.write_dl([(command.name, command.summary) for command in _COMMANDS])
         eager, lazy = self._of_plugins(ctx)
         added = []
-        for name in self.list_commands(ctx)[len(own) :]:
+        for name in sorted({*self.commands, *eager, *lazy}):
             command = self.commands.get(name) or eager.get(name)
             if name in lazy:
                 added.append((name, lazy[name].summary))
@@ -131,7 +180,7 @@ class RtpipeGroup(click.Group):
             lazy = {command.name: command for command in registry.add_commands(added)}
             for command in added.commands.values():
                 add_common_options(command)
-            for record in registry.faulty:
+            for record in () if ctx.resilient_parsing else registry.faulty:
                 _say(
                     printable(
                         f"warning: the plugin `{record.name}` ({record.origin}) cannot be used: "
@@ -141,6 +190,20 @@ class RtpipeGroup(click.Group):
             ctx.meta[_PLUGINS] = (added.commands, lazy)
         found: tuple[dict[str, click.Command], dict[str, LazyCommand]] = ctx.meta[_PLUGINS]
         return found
+
+
+def _takes(command: click.Command, args: list[str], ctx: click.Context) -> bool:
+    """Return whether a command has a use for each of `args` that is no option."""
+    if any(each.nargs < 0 for each in command.params if isinstance(each, click.Argument)):
+        return True
+    with command.make_context(
+        command.name, [], parent=ctx, resilient_parsing=True, ignore_unknown_options=True
+    ) as tried:
+        try:
+            _, left, _ = command.make_parser(tried).parse_args(list(args))
+        except click.UsageError:
+            return True  # which it can say best itself
+    return all(arg.startswith("-") for arg in left)
 
 
 def _imported(lazy: LazyCommand) -> click.Command:

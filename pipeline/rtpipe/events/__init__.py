@@ -35,6 +35,7 @@ from rtpipe.events.event import (
 )
 from rtpipe.events.turns import (
     TurnAnswerCut,
+    TurnAnswerHeard,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnUserStarted,
@@ -69,6 +70,7 @@ __all__ = [
     "StageWaiting",
     "SubscriberOverflowed",
     "TurnAnswerCut",
+    "TurnAnswerHeard",
     "TurnAnswerStarted",
     "TurnAnswerStopped",
     "TurnUserStarted",

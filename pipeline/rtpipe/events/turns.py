@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtpipe.events.event import Event
+from rtpipe.events.event import Event, Importance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,33 @@ class TurnAnswerCut(Event):
         response_id: The answer.
         heard_ms: How much of it was heard, from its first audible sample on: what was given out,
             less what had not been played as far as a loudspeaker tells.
+        heard_chars: How much of its text; see `TurnAnswerHeard`.
     """
 
     type: str = "turn.answer_cut"
     response_id: str = ""
     heard_ms: float = 0.0
+    heard_chars: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnAnswerHeard(Event):
+    """So much of an answer has been heard so far; at most four times a second while it sounds.
+
+    The last one comes when all of it has been heard. One that is cut off has a `turn.answer_cut`
+    in its place.
+
+    Attributes:
+        response_id: The answer.
+        heard_ms: How much of its sound, from its first audible sample on: as far as a loudspeaker
+            tells what it plays, else what was given out.
+        heard_chars: How many characters of its text, as `transcript_delta.assistant` tells it:
+            an estimate, by what was known of the place of its words in the sound, and by how fast
+            this voice speaks. It never goes back.
+    """
+
+    importance = Importance.DETAIL
+    type: str = "turn.answer_heard"
+    response_id: str = ""
+    heard_ms: float = 0.0
+    heard_chars: int = 0

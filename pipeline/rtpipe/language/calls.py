@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from rtpipe.catalogue.fields import described
-from rtpipe.errors import StageError
+from rtpipe.errors import ActionError
 from rtpipe.language.bounds import MAX_ARGUMENTS
 from rtpipe.language.reader import read_value
 from rtpipe.vocabulary import ACTION
@@ -131,18 +131,18 @@ def checked(
         actions: What the stage offers.
 
     Raises:
-        StageError: It has no such action, or the arguments do not fit.
+        ActionError: It has no such action, or the arguments do not fit.
     """
     action = actions.get(name)
     if action is None:
-        raise StageError(
+        raise ActionError(
             f"`{kind}` has no action `{name}`", help=unknown_action_help(stage, name, actions)
         )
     findings = Findings()
     fitting = bound(f"{stage}.{name}", action, args, kwargs, findings)
     if fitting is None:
         first = findings.errors()[0]
-        raise StageError(first.message, help=first.help)
+        raise ActionError(first.message, help=first.help)
     return (action, *fitting)
 
 

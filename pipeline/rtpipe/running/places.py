@@ -32,6 +32,7 @@ class Places:
         clock: Their time.
         tap: See `StageContext.tap`.
         flush_after: See `StageContext.flush_after`.
+        published_after: See `StageContext.published_after`.
         on_failure: See `Slot`.
         on_replaced: See `Slot`.
     """
@@ -43,6 +44,7 @@ class Places:
         *,
         tap: Tap,
         flush_after: Callable[[str], float],
+        published_after: Callable[[str, str], bool],
         on_failure: Callable[[Slot, RtpipeError], None],
         on_replaced: Callable[[], None],
     ) -> None:
@@ -50,6 +52,7 @@ class Places:
         self._clock = clock
         self._tap = tap
         self._flush_after = flush_after
+        self._published_after = published_after
         self._on_failure = on_failure
         self._on_replaced = on_replaced
         self._publish, self._subscribe = bus.publish, bus.subscribe
@@ -73,6 +76,7 @@ class Places:
             () if node is None else node.inputs,
             self._tap,
             self._flush_after,
+            self._published_after,
         )
         ctx.env_names = pipeline.env_names
         place = InlineSlot if runs_inline(spec, fuse=pipeline.fuse) else Slot

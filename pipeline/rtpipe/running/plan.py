@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rtpipe.bus import Pattern
 from rtpipe.catalogue.fields import names_events
+from rtpipe.events import event_type
 from rtpipe.link import LIVE, PACED, PATIENT, QueuePolicy
 from rtpipe.stage import Peer, Sink, Source, Transform
 
@@ -77,6 +79,12 @@ class Plan:
     edges: Mapping[str, tuple[Edge, ...]]
     frame_ms: int
     live: frozenset[str]
+
+    def published_after(self, id: str, type: str) -> bool:
+        """See `StageContext.published_after`."""
+        after = [self.used[each].stage_type for each in self.graph.downstream(id)[1:]]
+        told = Pattern(event_type(each) for stage_type in after for each in stage_type.publishes)
+        return told.matches(type)
 
 
 def make_plan(graph: Graph, used: Mapping[str, StageSpec] | None = None) -> Plan:

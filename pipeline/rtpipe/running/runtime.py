@@ -97,6 +97,7 @@ class Pipeline:
             self.clock,
             tap=self._tap,
             flush_after=lambda stage: self._flush(stage, self.graph.downstream(stage)[1:]),
+            published_after=lambda id, event: self.plan.published_after(id, event),  # noqa: PLW0108, A006 - the plan of then
             on_failure=self._on_failure,
             on_replaced=self._replan,
         )
@@ -279,8 +280,7 @@ class Pipeline:
             dry_run: Only return what would be done.
             when: `pause`: not before nobody speaks.
 
-        Raises:
-            ConfigError: With everything that is wrong with them; nothing is changed.
+        Raises ConfigError: with everything that is wrong with them.
         """
         graph = await self._reloader.read(self.loader, tell=not dry_run)
         if dry_run:

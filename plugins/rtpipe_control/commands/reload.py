@@ -10,9 +10,6 @@ from rtpipe import ExitCode
 from rtpipe.errors import printable
 from rtpipe_control.client import Client
 
-_PATIENCE_S = 120.0
-"""A model that the new file wants may take a minute to load."""
-
 
 @click.command()
 @click.argument("name", required=False)
@@ -33,7 +30,7 @@ def reload(name: str | None, *, dry_run: bool, when: str, as_json: bool) -> None
     if name is None:
         raise click.UsageError("say which pipeline; `rtpipe ps` lists those that run")
     asked = {"dry_run": dry_run, "when": when}
-    answer = Client.of(name).post("/api/reload", asked, patience_s=_PATIENCE_S)
+    answer = Client.of(name).reload(asked)
     found = answer.get("diagnostics", [])
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import RtpipeError, StageError
+from rtpipe import RtpipeError
+from rtpipe.errors import ActionError
 from rtpipe_control.events import ControlUsed
 from rtpipe_control.http.answers import Refused
 from rtpipe_control.view.shown_event import shown
@@ -59,6 +60,8 @@ class Actions:
     async def perform(self, stage: str, action: str, body: Any) -> dict[str, Any]:
         """Carry out an action; returns what it returned, and the event that tells its outcome.
 
+        Beside them stand the types of the events that may: none came yet if `event` is None.
+
         Raises:
             Refused: It cannot be carried out; nothing has happened then.
         """
@@ -80,7 +83,7 @@ class Actions:
         finally:
             if unsubscribe is not None:
                 unsubscribe()
-        return {"result": result, "event": told}
+        return {"result": result, "event": told, "outcome": list(outcome)}
 
     def _outcome(self, stage: str, action: str) -> tuple[str, ...]:
         """Return the events that tell the outcome of an action.
@@ -106,7 +109,7 @@ class Actions:
             result = self._pipeline.perform(stage, action, *args, **kwargs)
         except RtpipeError as error:
             self._tell(called, error.message)
-            status = 400 if isinstance(error, StageError) and self._is_well(stage) else 409
+            status = 400 if isinstance(error, ActionError) else 409
             raise Refused(status, error.message, error.help or "") from error
         except Exception as error:  # a plugin's code may raise anything
             text = f"{type(error).__name__}: {error}"
@@ -114,11 +117,6 @@ class Actions:
             raise Refused(500, f"{called} failed: {text}") from error
         self._tell(called)
         return result
-
-    def _is_well(self, stage: str) -> bool:
-        return any(
-            each.id == stage and each.status.value == "ok" for each in self._pipeline.state()
-        )
 
     def _tell(self, action: str, error: str = "") -> None:
         masked = self._pipeline.spec.masked(error)

@@ -10,6 +10,7 @@ from aiohttp import web
 from rtpipe import StageError
 from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
+from rtpipe_control.http.pages import Pages
 from rtpipe_control.http.reloading import Reloads
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
 from rtpipe_control.view.listening import MOST_LISTENERS
@@ -76,9 +77,11 @@ class Application:
                 web.post("/api/stages/{stage}/{action}", self._act),
                 web.post("/api/reload", self._reload),
                 web.post("/api/stop", self._stop),
+                web.post("/api/link", self._link),
                 web.get("/metrics", self._measures),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
+                *Pages().routes(),
             ]
         )
         return made
@@ -114,7 +117,9 @@ class Application:
 
     # -- looking -----------------------------------------------------------------------------------
 
-    async def _pipeline_now(self, _: web.Request) -> web.Response:
+    async def _pipeline_now(self, request: web.Request) -> web.Response:
+        if request.query.get("recent") == "0":
+            return self._json(self._view.snapshot(recent=False))
         return web.Response(body=self._feed.snapshot(), content_type="application/json")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -190,6 +195,19 @@ class Application:
         await _body(request)
         self._pipeline.stop("asked from outside")
         return self._json({"result": "stopping", "event": None})
+
+    async def _link(self, request: web.Request) -> web.Response:
+        """Answer with an address that opens the page once: to the user himself alone."""
+        await _body(request)
+        if not _is_private(request):
+            raise Refused(
+                403, "links are given on the private socket alone", "`rtpipe ctl NAME link`"
+            )
+        if self._door is None or not self._view.page:
+            raise Refused(
+                409, "this run has no page", "start it with `--control`, or `control:` in the file"
+            )
+        return self._json({"result": self._door.link_to(self._view.page), "event": None})
 
 
 def _is_private(request: web.Request) -> bool:

@@ -53,6 +53,10 @@ class Door:
         self._links[word] = now + _LINK_S
         return word
 
+    def link_to(self, page: str) -> str:
+        """Return the address of `page` that opens it: with a word where a token is needed."""
+        return f"{page}?link={self.link()}" if self._token else page
+
     def redeem(self, word: str) -> str | None:
         """Return a cookie for the word of a link, which is good once; None for a wrong one."""
         until = self._links.pop(word, 0.0)

@@ -62,7 +62,8 @@ class Alerts:
         before = len(self._alerts)
         ended = [f"{cause} {event.source}" for cause in _ENDS.get(event.type, ())]
         if event.type == "stage.status_changed" and event.payload()["status"] == "ok":
-            ended.append(f"stage {event.source}")
+            # It is open: that it was slow to open is over. Audio that does not come is told later.
+            ended += [f"stage {event.source}", f"waiting {event.source}"]
         for id in ended:
             self._alerts.pop(id, None)
         begin = _BEGINS.get(event.type)

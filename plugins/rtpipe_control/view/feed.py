@@ -98,8 +98,12 @@ class Feed:
         self._unsubscribe = pipeline.bus.subscribe("*", self._hear)
 
     def snapshot(self) -> bytes:
-        """Return the snapshot as JSON, with the levels of the last 20 s."""
+        """Return the snapshot as JSON, with the levels of the last 20 s.
+
+        `number` counts the events so far: those that follow bear the next ones as their ids.
+        """
         shown = self._view.snapshot()
+        shown["number"] = self._numbers
         shown["recent"]["levels"] = self._levels.history()
         return self.json(shown)
 

@@ -115,11 +115,17 @@ class Listener:
     """
 
     def __init__(self) -> None:
+        self._head = b""
         self._waiting: deque[tuple[bytes, float]] = deque()
         self._waits_s = 0.0
         self._over = False
         self._news = asyncio.Event()
         self.lost_s = 0.0
+
+    def begin(self, head: bytes) -> None:
+        """Let what the stream begins with wait: that is never lost."""
+        self._head = head
+        self._news.set()
 
     def take(self, data: bytes, seconds: float) -> None:
         """Let encoded sound wait."""
@@ -138,12 +144,13 @@ class Listener:
 
     async def next(self) -> bytes | None:
         """Return all that waits, as soon as anything does; None when nothing more comes."""
-        while not self._waiting:
+        while not self._waiting and not self._head:
             if self._over:
                 return None
             self._news.clear()
             await self._news.wait()
-        data = b"".join(data for data, _ in self._waiting)
+        data = b"".join([self._head, *(data for data, _ in self._waiting)])
+        self._head = b""
         self._waiting.clear()
         self._waits_s = 0.0
         return data
@@ -182,7 +189,7 @@ class Tap:
         """Return a new listener, who hears from now on."""
         listener = Listener()
         if self._encoder is not None:
-            listener.take(self._encoder.head(), 0.0)
+            listener.begin(self._encoder.head())
         self._listeners.append(listener)
         return listener
 
@@ -221,7 +228,7 @@ class Tap:
         self._encoder = encoder
         self._first_pts, self._begins_at = frame.pts or 0, self._clock.now()
         for listener in self._listeners:
-            listener.take(encoder.head(), 0.0)
+            listener.begin(encoder.head())
 
     def _place(self, frame: AudioFrame) -> None:
         """Give out a frame where its time is: behind as much silence as there is a hole."""

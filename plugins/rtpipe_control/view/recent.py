@@ -11,7 +11,7 @@ from rtpipe_control.view.shown_event import shown
 if TYPE_CHECKING:
     from rtpipe import Event
 
-CONVERSATION = ("transcript.*", "turn.*", "latency.*")
+CONVERSATION = ("transcript.*", "transcript_delta.*", "turn.*", "latency.*")
 """What is said, heard and waited for."""
 _MOST_EVENTS = 400
 _MOST_SAID = 1000
@@ -61,7 +61,7 @@ class Recent:
     def _converse(self, told: dict[str, Any]) -> None:
         """Remember what was said; a whole text takes the place of its pieces."""
         if told["type"] in {"transcript.user", "transcript.assistant"} and told.get("item_id"):
-            pieces = f"{told['type']}_delta"
+            pieces = told["type"].replace("transcript.", "transcript_delta.")
             for piece in [each for each in self._said if each["type"] == pieces]:
                 if piece.get("item_id") == told["item_id"]:
                     self._said.remove(piece)

@@ -47,6 +47,8 @@ class View:
         self.condition_changed = False
         """Whether an event has come that may have changed the condition."""
         self.recent = Recent()
+        self.page = ""
+        """Where the page is; "" where there is none."""
         self.state = "opening"
         """opening, running, stopping or ended."""
 
@@ -81,8 +83,8 @@ class View:
         }
         return self._condition.show(stages, self._pipeline.clock.now())
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything."""
+    def snapshot(self, *, recent: bool = True) -> dict[str, Any]:
+        """Return everything, or all but what has happened lately."""
         spec = self._pipeline.spec
         changing = self.changing()
         now = changing.pop("stages")
@@ -108,10 +110,11 @@ class View:
             "version": installed_version(),
             "file": str(spec.path),
             "description": spec.description,
+            "page": self.page,
             "started_at": self._started_at,
             **changing,
             "stages": stages,
-            "recent": self.recent.as_dict(),
+            "recent": self.recent.as_dict() if recent else {},
         }
 
     def changing(self) -> dict[str, Any]:

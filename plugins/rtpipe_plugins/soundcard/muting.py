@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from rtpipe import StageContext
-    from rtpipe.stage import Place
+    from rtpipe.field_types import Place
 
 
 class Muting:

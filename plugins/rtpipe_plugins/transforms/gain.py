@@ -102,6 +102,12 @@ class Gain(Transform[GainOptions]):
             return "it is muted already"
         return "it is not muted" if action == "unmute" and not self._muted else ""
 
+    def gauge(self) -> str:
+        """Return what is not as in the file."""
+        if self._muted:
+            return "muted"
+        return f"{self._gain_db:+g} dB" if self._gain_db != self.options.gain_db else ""
+
     def reset(self) -> None:
         """Be at the gain that is set, without a ramp."""
         self._settle()

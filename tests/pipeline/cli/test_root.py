@@ -278,3 +278,71 @@ def test_the_module_is_the_command() -> None:
     assert done.returncode == ExitCode.OK
     assert done.stdout.startswith("a.yaml: 2 stages, 0 routes, no problems (looked at ")
     assert done.stderr == ""
+
+
+@pytest.fixture
+def twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin with a command of the name `events`, which is ours, and one of `graph`."""
+
+    class Plugin:
+        @hookimpl
+        def rtpipe_commands(self, cli: click.Group) -> None:
+            @cli.command()
+            @click.argument("name")
+            @click.option("--last", type=int)
+            def events(name: str, last: int | None) -> None:
+                """Follow a run."""
+                click.echo(f"follow {name} {last}")
+
+            @cli.command()
+            @click.argument("name")
+            def graph(name: str) -> None:
+                click.echo("never called: our own takes any number of arguments")
+
+    def discover() -> Registry:
+        found = registry()
+        found.register(Plugin(), "twin")
+        return found
+
+    monkeypatch.setattr(Registry, "discover", discover)
+
+
+@pytest.mark.usefixtures("twin")
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["events"], "pipeline.started"),
+        (["events", "--json"], '"type": "pipeline.started"'),
+        (["events", "-q"], "pipeline.started"),
+        (["events", "--plugins-dir", "."], "pipeline.started"),
+        (["events", "kiosk"], "follow kiosk None"),
+        (["events", "--last", "3", "kiosk"], "follow kiosk 3"),
+        (["events", "-q", "kiosk", "--last", "3"], "follow kiosk 3"),
+        (["graph", "a.yaml"], "mic"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_of_ours_and_a_plugins_share_a_name(args: list[str], said: str) -> None:
+    result = run(*args)
+    assert result.exit_code == ExitCode.OK, result.stderr
+    assert said in result.stdout
+
+
+@pytest.mark.usefixtures("twin")
+def test_help_shows_both_of_a_name() -> None:
+    listed = run("--help").stdout
+    assert "events    List the events that stages publish." in listed
+    assert "events  Follow a run." in listed.partition("Commands of plugins")[2]
+    ours = run("events", "--help").stdout
+    assert "--json" in ours
+    assert "With an argument: Follow a run." in ours
+    assert "With an argument" not in run("stages", "--help").stdout
+    theirs = run("events", "kiosk", "--help").stdout
+    assert "--last" in theirs
+
+
+def test_without_a_plugins_a_needless_argument_is_our_own_mistake() -> None:
+    result = run("events", "kiosk")
+    assert result.exit_code == ExitCode.USAGE
+    assert "unexpected extra argument (kiosk)" in result.stderr
+    assert run("events", "--gone").exit_code == ExitCode.USAGE

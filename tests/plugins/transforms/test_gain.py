@@ -150,3 +150,20 @@ def test_the_frame_given_is_the_frame_returned() -> None:
 
     gained({"gain_db": -3}, [process])
     assert kept[0] is kept[1]
+
+
+def test_the_gauge_tells_what_is_not_as_in_the_file() -> None:
+    told: list[str] = []
+    (a,) = cut(np.full(960, 1000, np.int16))
+    gained(
+        {"gain_db": 3},
+        [
+            a,
+            lambda g: told.append(g.gauge()),
+            lambda g: g.set(-6.5),
+            lambda g: told.append(g.gauge()),
+            lambda g: g.mute(),
+            lambda g: told.append(g.gauge()),
+        ],
+    )
+    assert told == ["", "-6.5 dB", "muted"]

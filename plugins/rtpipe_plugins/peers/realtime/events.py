@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import Event, Importance
 from rtpipe.events import (
     TurnAnswerCut,
+    TurnAnswerHeard,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnUserStarted,
     TurnUserStopped,
     plain_values,
 )
+from rtpipe_plugins.peers.realtime.response_events import RESPONSE_EVENTS
 from rtpipe_plugins.peers.realtime.tool_events import TOOL_EVENTS
 from rtpipe_webrtc.statistics import MediaStatistics
 
@@ -56,6 +58,27 @@ class ServerFailure(ServerEvent):
         error = self.data.get("error")
         said = plain_values(error if isinstance(error, dict) else self.data)
         return f"the server reports {said}" if self.type == "error" else f"{self.type} {said}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeCalling(Event):
+    """A call is being placed.
+
+    Attributes:
+        attempt: How often it will then have been tried: 1 for the first call, or after a loss.
+        timeout_s: How long that may take.
+        host: The server.
+    """
+
+    type: str = "realtime.calling"
+    attempt: int
+    timeout_s: float
+    host: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        which = f" (attempt {self.attempt})" if self.attempt > 1 else ""
+        return f"calling {self.host}{which}, for at most {self.timeout_s:.3g} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,73 +237,6 @@ class RealtimeEventInvalid(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealtimeResponseCancelled(Event):
-    """The generating of an answer was broken off.
-
-    Attributes:
-        response_id: The server's name for the answer.
-        reason: `turn_detected`: the visitor spoke; `client_cancelled`: we asked for it.
-    """
-
-    type: str = "realtime.response_cancelled"
-    response_id: str
-    reason: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"the answer was cancelled: {_REASONS.get(self.reason, self.reason or _UNTOLD)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RealtimeResponseIncomplete(Event):
-    """An answer stops before its end.
-
-    Attributes:
-        response_id: The server's name for the answer.
-        reason: `max_output_tokens` or `content_filter`, or what else the server says.
-    """
-
-    importance = Importance.WARNING
-    type: str = "realtime.response_incomplete"
-    response_id: str
-    reason: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"the answer is incomplete: {_REASONS.get(self.reason, self.reason or _UNTOLD)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RealtimeResponseFailed(Event):
-    """The model could not answer.
-
-    Attributes:
-        response_id: The server's name for the answer.
-        code: The error's code; "" where the server gives none.
-        message: The server's words; "" where it has none.
-    """
-
-    importance = Importance.ERROR
-    type: str = "realtime.response_failed"
-    response_id: str
-    code: str
-    message: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"the model could not answer: {self.message or self.code or _UNTOLD}"
-
-
-_UNTOLD = "the server does not say why"
-_REASONS = {
-    "turn_detected": "the visitor spoke",
-    "client_cancelled": "we asked for it",
-    "max_output_tokens": "it reached max_output_tokens",
-    "content_filter": "the server's content filter cut it off",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
 class RealtimeMedia(MediaStatistics, Event):
     """How the sound of a WebRTC call fares; told every 5 s. Counts are since the call began.
 
@@ -321,6 +277,53 @@ class UserTranscript(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserDelta(Event):
+    """Further words of what the visitor says, as they become known; not every server tells them.
+
+    Those of one `item_id`, joined, are the text so far; at most ten come a second. The whole comes
+    as `transcript.user`, after which there are none, and counts where it differs.
+    """
+
+    importance = Importance.DETAIL
+    speaker = "visitor"
+    type: str = "transcript_delta.user"
+    delta: str
+    item_id: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return self.delta
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssistantDelta(Event):
+    """Further words of an answer, as they are generated: before they are heard.
+
+    Those of one `item_id`, joined, are the text so far; at most ten come a second. The whole comes
+    as `transcript.assistant`, after which there are none, and counts where it differs.
+
+    Attributes:
+        delta: The words.
+        item_id: The line that they belong to.
+        response_id: The answer that it belongs to.
+        audio_ms: How much of the answer's sound had come before them; None where the server does
+            not tell, as over WebRTC.
+    """
+
+    importance = Importance.DETAIL
+    speaker = "model"
+    type: str = "transcript_delta.assistant"
+    delta: str
+    item_id: str
+    response_id: str
+    audio_ms: float | None = None
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return self.delta
+
+
+@dataclass(frozen=True, kw_only=True)
 class AssistantTranscript(Event):
     """What the model said; published when its sound has been played or was cut off.
 
@@ -356,6 +359,7 @@ class AssistantTranscript(Event):
 
 OWN_EVENTS: tuple[type[Event], ...] = (
     RealtimeAnswerGivenUp,
+    RealtimeCalling,
     RealtimeConnected,
     RealtimeDisconnected,
     RealtimeEventInvalid,
@@ -365,15 +369,16 @@ OWN_EVENTS: tuple[type[Event], ...] = (
     RealtimeReconnecting,
     RealtimeRolledOver,
     RealtimeBudgetSpent,
-    RealtimeResponseCancelled,
-    RealtimeResponseFailed,
-    RealtimeResponseIncomplete,
+    *RESPONSE_EVENTS,
     TurnUserStarted,
     TurnUserStopped,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnAnswerCut,
+    TurnAnswerHeard,
+    UserDelta,
     UserTranscript,
+    AssistantDelta,
     AssistantTranscript,
     *TOOL_EVENTS,
 )

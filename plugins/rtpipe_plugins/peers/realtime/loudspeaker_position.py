@@ -57,6 +57,11 @@ class LoudspeakerPosition:
         elif response_id == self._response_id:
             self._played_ms = float(said["played_ms"])
 
+    @property
+    def tells(self) -> bool:
+        """Whether one has told anything of an answer."""
+        return self._response_id is not None
+
     def heard_ms(self, handed: Handed) -> float:
         """Return how much of the content part that is being spoken has been heard (ms)."""
         if self._response_id is None:

@@ -23,6 +23,7 @@ from rtpipe import (
     audio,
 )
 from rtpipe_plugins.peers.realtime.account import Mask
+from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
 from rtpipe_plugins.peers.realtime.dialects.choice import server_events, session_change
@@ -34,7 +35,11 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import (
     Interrupted,
     UserSpeaks,
 )
-from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia, RealtimeNoiseLimited
+from rtpipe_plugins.peers.realtime.events import (
+    OWN_EVENTS,
+    RealtimeMedia,
+    RealtimeNoiseLimited,
+)
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
@@ -43,7 +48,9 @@ from rtpipe_plugins.peers.realtime.options import RealtimeOptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
+from rtpipe_plugins.peers.realtime.transcript_deltas import TranscriptDeltas
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
+from rtpipe_plugins.peers.realtime.words_heard import WordsHeard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -107,7 +114,10 @@ class Realtime(Peer[RealtimeOptions]):
             options, self._loudspeaker, on_event=self._happened, clock=ctx.clock, log=ctx.log
         )
         self._meter = LatencyMeter(ctx)
-        self._turns = TurnTaking(ctx, self._loudspeaker, self._fell_silent)
+        words = WordsHeard()
+        self._heard = AnswerHeard(ctx, self._loudspeaker, words)
+        self._deltas = TranscriptDeltas(ctx.publish, words)
+        self._turns = TurnTaking(ctx, self._heard, self._fell_silent)
         self._manager = CallManager(options, ctx, self._factory, self._meter.metered, self._turns)
         self._toolbox = Toolbox(options.tools, ctx, Mask(options.secrets()))
 
@@ -170,6 +180,7 @@ class Realtime(Peer[RealtimeOptions]):
         """
         self._toolbox.load()
         self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
+        self.ctx.on("playback.stopped", self._heard.playback_stopped)
         self._meter.begin(self._hangover_s)
         self._listen()
         await self._manager.open()
@@ -203,8 +214,8 @@ class Realtime(Peer[RealtimeOptions]):
             call.carry_out(conversation.elapsed(audio.duration_ms(frame)))
             for passed in conversation.listen(frame):
                 heard = self._guard(passed)
-                self._meter.arrived(heard, incoming.kept_s)
                 self._turns.given_out(heard)
+                self._meter.arrived(heard, incoming.kept_s)
                 timeline.place(heard)
                 await send(heard)
 
@@ -229,6 +240,25 @@ class Realtime(Peer[RealtimeOptions]):
         """Return how the media fare."""
         return self._gauge
 
+    def why_not(self, action: str) -> str:
+        """See `Stage.why_not`."""
+        if action == "flush":
+            return ""
+        if action == "answer_call":
+            return "" if self._toolbox.awaits_program else "no call of a function waits"
+        call = self._manager.call
+        if call is None:
+            return "no call stands"
+        conversation = call.conversation
+        match action:
+            case "cancel" if not (self._turns.answering or conversation.answering):
+                return "the model is not speaking"
+            case "release" if not conversation.pressed:
+                return "nothing was pressed"
+            case "approve" | "deny" if not conversation.awaits_decision:
+                return "nothing waits for approval"
+        return ""
+
     async def close(self) -> None:
         """Hang up and let go of everything; may be called again."""
         self._meter.end()
@@ -242,6 +272,7 @@ class Realtime(Peer[RealtimeOptions]):
             await self._manager.close()
         finally:
             await self._toolbox.close()  # until its calls are gone the model may ask for more
+            self._deltas.close()
 
     def reset(self) -> None:
         """Drop what has come from the model and was not sent on."""
@@ -368,7 +399,7 @@ class Realtime(Peer[RealtimeOptions]):
                     self._meter.answer_begins(what.response_id)
             case _:
                 self._manager.take(call, what)
-                self.ctx.publish(what)
+                self._deltas.publish(what)
 
     def _answer(self, call: ActiveCall, call_id: str, output: str) -> None:
         """Give the model what it called for, if it is still there."""

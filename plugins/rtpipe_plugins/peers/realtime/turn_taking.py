@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING
 
 from rtpipe import audio
 from rtpipe.events import (
-    TurnAnswerCut,
     TurnAnswerStarted,
     TurnAnswerStopped,
     TurnUserStarted,
     TurnUserStopped,
 )
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, TurnMark, UserSpeaks
-from rtpipe_plugins.peers.realtime.loudspeaker_position import Handed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtpipe import AudioFrame, StageContext
-    from rtpipe_plugins.peers.realtime.loudspeaker_position import (
-        LoudspeakerPosition,
-    )
+    from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 
 _QUIET_MS = 40.0
 """So much silence is the end of an answer of which the server says that it has been played."""
@@ -80,7 +76,7 @@ class TurnTaking:
 
     Args:
         ctx: The stage's.
-        loudspeaker: Knows how much of an answer has been heard.
+        heard: Follows how much of an answer has been heard.
         on_silent: Called with an answer that was generated and has been silent for long enough to
             be over, where the server does not say so.
     """
@@ -88,11 +84,11 @@ class TurnTaking:
     def __init__(
         self,
         ctx: StageContext,
-        loudspeaker: LoudspeakerPosition,
+        heard: AnswerHeard,
         on_silent: Callable[[str], None],
     ) -> None:
         self._ctx = ctx
-        self._loudspeaker = loudspeaker
+        self._heard_so_far = heard
         self._on_silent = on_silent
         self._unheard: dict[str, asyncio.TimerHandle] = {}
         """Answers that were generated, and of which nothing has been heard yet."""
@@ -101,6 +97,11 @@ class TurnTaking:
         self._user: str | None = None
         self._answer: _Answer | None = None
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer sounds."""
+        return self._answer is not None
 
     def take(self, mark: TurnMark) -> None:
         """Take what the call that serves says of a turn."""
@@ -134,10 +135,13 @@ class TurnTaking:
             self._answer.frame_until = self._ctx.now() + audio.duration_ms(frame) / 1000
             self._answer.given_ms += audio.duration_ms(frame)
             self._answer.quiet_ms += audio.duration_ms(frame)
-            if self._answer.over:
+            answer = self._answer
+            self._heard_so_far.given_out(answer.response_id, answer.sound_at, answer.given_ms)
+            if answer.over:
                 self._stop_answer()
         else:
             self._between_ms += audio.duration_ms(frame)
+            self._heard_so_far.tell()
 
     def end(self) -> None:
         """Stop every turn: the call in which they were is over."""
@@ -179,9 +183,9 @@ class TurnTaking:
                 self._await_sound(ends.response_id)
             return
         if ends.cut:
-            handed = Handed(answer.response_id, answer.given_ms, answer.sound_at, 0.0)
-            heard_ms = round(self._loudspeaker.heard_ms(handed), 1)
-            self._ctx.publish(TurnAnswerCut(response_id=answer.response_id, heard_ms=heard_ms))
+            self._ctx.publish(
+                self._heard_so_far.cut(answer.response_id, answer.sound_at, answer.given_ms)
+            )
         if answer.ends is None or ends.told:
             answer.ends = ends
         if ends.cut or answer.over:
@@ -230,6 +234,8 @@ class TurnTaking:
             answer.deadline.cancel()
         if answer.ends is not None and answer.ends.told:
             self._over.append(answer.response_id)
+        sound_ms = (answer.sound_until - answer.sound_at) * 1000
+        self._heard_so_far.whole(answer.response_id, sound_ms)  # nothing, if it was cut
         self._ctx.publish(
             TurnAnswerStopped(
                 response_id=answer.response_id,

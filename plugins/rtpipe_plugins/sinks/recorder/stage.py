@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
-    from rtpipe.stage import Place
+    from rtpipe.field_types import Place
     from rtpipe_plugins.sinks.recorder.switch import Order, State
 
 _MOST_EVENTS = 10_000

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from rtpipe import Bus, Clock, StageContext, audio
 from rtpipe.events import TurnAnswerCut, TurnAnswerStopped
 from rtpipe.testing import run_virtual
+from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerEnds, UserSpeaks
 from rtpipe_plugins.peers.realtime.loudspeaker_position import (
     LoudspeakerPosition,
 )
 from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
+from rtpipe_plugins.peers.realtime.words_heard import USUAL_RATE, WordsHeard
 from rtpipe_plugins.sinks.speaker.playback import PlaybackStarted
 
 SLOT_S = 0.02
@@ -30,11 +32,21 @@ class Call:
     def __init__(self) -> None:
         bus = Bus()
         self.events: list[Any] = []
-        bus.subscribe("*", self.events.append)
-        self.ctx = StageContext("realtime", Clock(), bus.publish, bus.subscribe)
+        self.progress: list[Any] = []
+        self.tells = False
+        bus.subscribe("*", self._take)
+        self.ctx = StageContext(
+            "realtime", Clock(), bus.publish, bus.subscribe, published_after=lambda *_: self.tells
+        )
         self.loudspeaker = LoudspeakerPosition()
         self.silent: list[str] = []
-        self.turns = TurnTaking(self.ctx, self.loudspeaker, self.silent.append)
+        self.words = WordsHeard()
+        self.words.take("resp_1", "x" * 100, None)
+        heard = AnswerHeard(self.ctx, self.loudspeaker, self.words)
+        self.turns = TurnTaking(self.ctx, heard, self.silent.append)
+
+    def _take(self, event: Any) -> None:
+        (self.progress if event.type == "turn.answer_heard" else self.events).append(event)
 
     async def speak(self, seconds: float, response_id: str = "resp_1", peak: int = 8000) -> None:
         """Give out an answer's frames at the pace of speech."""
@@ -208,8 +220,33 @@ def test_where_it_was_cut_is_what_the_loudspeaker_had_played() -> None:
         await call.speak(0.8)
         call.turns.take(AnswerEnds("resp_1", cut=True))
 
-    cut = next(event for event in on_a_call(script).events if isinstance(event, TurnAnswerCut))
+        await call.silence(0.5)
+
+    call = on_a_call(script)
+    cut = next(event for event in call.events if isinstance(event, TurnAnswerCut))
     assert cut.heard_ms == pytest.approx(850, abs=1)  # a second was given out, 150 ms ahead
+    assert cut.heard_chars == int(0.85 * USUAL_RATE)
+    assert call.progress[-1].heard_chars <= cut.heard_chars
+    assert call.progress[-1].at < cut.at
+
+
+def test_an_answer_is_heard_on_when_all_of_it_was_given_out() -> None:
+    async def script(call: Call) -> None:
+        call.tells = True
+        await call.speak(0.2)
+        call.loudspeaker.take(PlaybackStarted(at=0.3, position_s=0.0, response_id="resp_1"))
+        await call.speak(0.8)
+        call.turns.take(AnswerEnds("resp_1"))
+        await call.silence(0.6)
+
+    call = on_a_call(script)
+    stopped = next(event for event in call.events if isinstance(event, TurnAnswerStopped))
+    last = call.progress[-1]
+    assert last.at > stopped.at + 0.1
+    assert (last.heard_ms, last.heard_chars) == (pytest.approx(1000, abs=1), 100)
+    assert [event.heard_ms for event in call.progress[:-1]] == [
+        pytest.approx((event.at - 0.3) * 1000, abs=1) for event in call.progress[:-1]
+    ]
 
 
 def test_the_next_answer_ends_the_one_before() -> None:

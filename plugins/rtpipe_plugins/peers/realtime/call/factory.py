@@ -85,8 +85,11 @@ class CallFactory:
         self.account = account
         self.dialect = dialect_for(self._options, account, self._log)
 
-    async def first(self) -> ActiveCall:
+    async def first(self, on_attempt: Callable[[int, float], None]) -> ActiveCall:
         """Return the first call; what may pass is tried again, within `connect_timeout_s` in all.
+
+        Args:
+            on_attempt: Called before each attempt: which it is, and how long it may take (s).
 
         Raises:
             CallRefused: The server will not have it.
@@ -97,8 +100,10 @@ class CallFactory:
         backoff = (self._options.reconnect or Reconnect()).backoff
         failures = 0
         while True:
+            limit_s = ends_at - self._clock.now()
+            on_attempt(failures + 1, limit_s)
             try:
-                return await self.place(ends_at - self._clock.now())
+                return await self.place(limit_s)
             except EnvironmentProblem as problem:
                 pause_s = backoff.pause_s(failures, wanted_pause_s(problem))
                 left_s = ends_at - self._clock.now() - pause_s

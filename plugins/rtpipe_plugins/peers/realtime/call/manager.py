@@ -16,6 +16,7 @@ from rtpipe_plugins.peers.realtime.errors import AnswerGivenUp, BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
     RealtimeAnswerGivenUp,
     RealtimeBudgetSpent,
+    RealtimeCalling,
     RealtimeConnected,
     RealtimeDisconnected,
     RealtimeLost,
@@ -82,7 +83,7 @@ class CallManager:
         await self._factory.find()
         self._history = self._factory.dialect.history()
         self._handover = Handover(self._history)
-        call = await self._factory.first()
+        call = await self._factory.first(self._say_calling)
         self._serve_with(call)
         self._say_connected(call)
         call.listen()
@@ -335,14 +336,19 @@ class CallManager:
             self._outage = Outage(options, self._place, self._ctx)
         return self._outage
 
-    async def _place(self) -> ActiveCall:
+    async def _place(self, attempt: int) -> ActiveCall:
+        self._say_calling(attempt, self._options.connect_timeout_s)
         return await self._factory.place(self._options.connect_timeout_s)
 
     async def _place_beside(self) -> ActiveCall:
         """Return a call that will serve later: what comes in it till then is nobody's answer."""
-        call = await self._place()
+        call = await self._factory.place(self._options.connect_timeout_s)
         call.listen()
         return call
+
+    def _say_calling(self, attempt: int, timeout_s: float) -> None:
+        host, timeout_s = self._factory.account.host, round(timeout_s, 3)
+        self._ctx.publish(RealtimeCalling(attempt=attempt, timeout_s=timeout_s, host=host))
 
     def _say_connected(self, call: ActiveCall, outage: Outage | None = None) -> None:
         account = self._factory.account

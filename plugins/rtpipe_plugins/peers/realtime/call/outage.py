@@ -29,12 +29,12 @@ class Outage:
 
     Args:
         options: How to call again.
-        place: Places one call.
+        place: Places one call; takes how often it will then have been tried.
         ctx: The stage's.
     """
 
     def __init__(
-        self, options: Reconnect, place: Callable[[], Awaitable[ActiveCall]], ctx: StageContext
+        self, options: Reconnect, place: Callable[[int], Awaitable[ActiveCall]], ctx: StageContext
     ) -> None:
         self._options = options
         self._place = place
@@ -123,7 +123,7 @@ class Outage:
             await asyncio.sleep(pause_s)
             await asyncio.wait([hung_up])
             try:
-                return await self._place()
+                return await self._place(self._failures)
             except EnvironmentProblem as problem:
                 if not worth_retrying(problem):
                     raise

@@ -128,6 +128,16 @@ class Conversation(Protocol):
         ...
 
     @property
+    def pressed(self) -> bool:
+        """Whether `press` has begun a turn that `release` can end."""
+        ...
+
+    @property
+    def awaits_decision(self) -> bool:
+        """Whether a request for approval waits for `decide`."""
+        ...
+
+    @property
     def transcribing(self) -> bool:
         """Whether the words of a finished turn of the visitor's are still to come."""
         ...

@@ -22,7 +22,7 @@ class LatencyMeter:
 
     def __init__(self, ctx: StageContext) -> None:
         self._ctx = ctx
-        self._latency = Latency()
+        self._latency = Latency(lambda: ctx.published_after("playback.started"))
         self._hangover_s: Callable[[], float | None] = lambda: None
 
     def begin(self, hangover_s: Callable[[], float | None]) -> None:
@@ -42,11 +42,11 @@ class LatencyMeter:
 
     def arrived(self, frame: AudioFrame, kept_s: float) -> None:
         """Take a frame of the model's that is sent on; see `Latency.arrived`."""
-        self._latency.arrived(frame, kept_s)
+        self._tell(self._latency.arrived(frame, kept_s))
 
     def answer_begins(self, response_id: str) -> None:
         """The server says that it begins to send the sound of an answer."""
-        self._latency.answer_begins(response_id, self._ctx.now())
+        self._tell(self._latency.answer_begins(response_id, self._ctx.now()))
 
     def end(self) -> None:
         """Account for the last turn."""

@@ -15,7 +15,7 @@ from rtpipe import Event, audio
 from rtpipe_plugins.peers.realtime.transports.voices import AUDIBLE_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -91,13 +91,22 @@ class _TurnTimes:
 
 
 class Latency:
-    """Follows a conversation's turns."""
+    """Follows a conversation's turns.
 
-    def __init__(self) -> None:
+    A turn is measured as soon as its last moment is known: where a loudspeaker tells, when that has
+    begun to play the answer; else when the answer's first sound has arrived.
+
+    Args:
+        loudspeaker_tells: Returns whether one that tells when it begins (`playback.started`) stands
+            now where the answers go.
+    """
+
+    def __init__(self, loudspeaker_tells: Callable[[], bool]) -> None:
+        self._loudspeaker_tells = loudspeaker_tells
         self._sent: deque[_Sent] = deque()
         self._turn: _TurnTimes | None = None
         self._model_heard_at = float("-inf")
-        self._loudspeaker = False
+        self._loudspeaker_told = False
 
     def sent(self, frame: AudioFrame, now: float) -> None:
         """Take a frame of the visitor's that goes to the server now."""
@@ -130,13 +139,15 @@ class Latency:
                 self._turn = self._ended(event.at, hangover_s)
         return []
 
-    def answer_begins(self, response_id: str, now: float) -> None:
+    def answer_begins(self, response_id: str, now: float) -> Iterable[TurnMeasured]:
         """The server says that it begins to send the sound of an answer."""
-        if self._turn is not None:
-            self._turn.response_id = response_id
-            self._turn.started_at = now
+        if self._turn is None:
+            return []
+        self._turn.response_id = response_id
+        self._turn.started_at = now
+        return self._unless_told()
 
-    def arrived(self, frame: AudioFrame, kept_s: float) -> None:
+    def arrived(self, frame: AudioFrame, kept_s: float) -> Iterable[TurnMeasured]:
         """Take a frame of the model's.
 
         Args:
@@ -149,20 +160,21 @@ class Latency:
         loud = np.flatnonzero(np.abs(pcm[:, 0].astype(np.int32)) >= audio.AUDIBLE)
         captured_at = audio.meta(frame).captured_at
         if not len(loud) or captured_at is None:
-            return
+            return []
         turn = self._turn
         if turn is not None and turn.arrived_at is None and captured_at >= turn.ended_at:
             turn.onset_s = int(loud[0]) / frame.sample_rate
             turn.arrived_at = captured_at + turn.onset_s
             turn.kept_s = kept_s
         self._model_heard_at = captured_at + int(loud[-1]) / frame.sample_rate
+        return self._unless_told()
 
     def played(self, event: Event) -> Iterable[TurnMeasured]:
         """Take a `playback.started`."""
         response_id = event.payload().get("response_id")
         if response_id is None:
             return []  # a chime
-        self._loudspeaker = True
+        self._loudspeaker_told = True
         turn = self._turn
         if turn is None or turn.response_id != response_id or turn.arrived_at is None:
             return []
@@ -172,12 +184,20 @@ class Latency:
         return [_measured(turn, turn.arrived_at, begins_at + turn.onset_s)]
 
     def finish(self) -> Iterable[TurnMeasured]:
+        """Account for an answer that is over, or the last one."""
+        if self._loudspeaker_told:
+            return self._unless_told()  # it was too short to be heard yet, or never will be
+        return self._unheard()  # it does not know whose sound it plays
+
+    def _unless_told(self) -> Iterable[TurnMeasured]:
         """Account for an answer of which no loudspeaker will tell, since there is none."""
+        return [] if self._loudspeaker_tells() else self._unheard()
+
+    def _unheard(self) -> Iterable[TurnMeasured]:
+        """Account for an answer without the loudspeaker; nothing, where it has not arrived."""
         turn = self._turn
         if turn is None or turn.response_id is None or turn.arrived_at is None:
             return []
-        if self._loudspeaker:
-            return []  # it was too short to be over before it is heard, or was never heard
         self._turn = None
         return [_measured(turn, turn.arrived_at, None)]
 

@@ -100,6 +100,11 @@ class Toolbox:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    @property
+    def awaits_program(self) -> bool:
+        """Whether a call waits for what a program answers."""
+        return any(not waiting.answer.done() for waiting in self._waiting.values())
+
     def answer(self, output: Any, *, call_id: str = "", name: str = "") -> None:
         """Answer the oldest call that waits for a program.
 

@@ -29,7 +29,12 @@ async def test_when_the_budget_is_spent_the_answer_is_finished_and_then_it_is_ov
         await life.end()
     assert raised.value.exit_code is ExitCode.NO_PERMISSION
     assert first.hung_up
-    assert life.life() == ["realtime.connected", "realtime.budget_spent", "realtime.disconnected"]
+    assert life.life() == [
+        "realtime.calling",
+        "realtime.connected",
+        "realtime.budget_spent",
+        "realtime.disconnected",
+    ]
     assert "the budget is spent" in life.of("realtime.disconnected")[0]["reason"]
 
 

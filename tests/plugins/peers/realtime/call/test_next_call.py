@@ -34,9 +34,11 @@ async def test_the_conversation_goes_on_in_another_call(far_end: FarEnd) -> None
     await life.stop()
     assert second.hung_up
     assert life.life() == [
+        "realtime.calling",
         "realtime.connected",
         "realtime.disconnected",
         "realtime.reconnecting",
+        "realtime.calling",
         "realtime.connected",
         "realtime.disconnected",
     ]

@@ -22,6 +22,7 @@ async def test_every_attempt_is_told_with_its_reason(far_end: FarEnd) -> None:
     await life.stop()
     told = [(one["attempt"], one["reason"]) for one in life.of("realtime.reconnecting")]
     assert told == [(1, "gone"), (2, "HTTP 503"), (3, "cannot reach it")]
+    assert [one["attempt"] for one in life.of("realtime.calling")] == [1, 1, 2, 3]
 
 
 @virtually

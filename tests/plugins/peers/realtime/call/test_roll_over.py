@@ -38,7 +38,7 @@ async def test_the_next_call_takes_over_before_the_session_ends(far_end: FarEnd)
     assert told(second) == ["Where is the café?", "On the left."]
     assert first.hung_up
     assert first.closed
-    assert life.life() == ["realtime.connected", "realtime.rolled_over"]
+    assert life.life() == ["realtime.calling", "realtime.connected", "realtime.rolled_over"]
     (rolled,) = life.of("realtime.rolled_over")
     assert rolled == {"call_id": "rtc_2", "items": 2, "forced": False}
     await life.stop()
@@ -96,6 +96,7 @@ async def test_at_last_it_takes_over_whoever_speaks_and_what_is_owed_is_said(
     (rolled,) = life.of("realtime.rolled_over")
     assert rolled["forced"]
     assert life.life() == [
+        "realtime.calling",
         "realtime.connected",
         "realtime.disconnected",
         "realtime.connected",

@@ -22,7 +22,8 @@ class Conversation:
     """A visitor, a model and a loudspeaker, each with a delay of its own."""
 
     def __init__(self) -> None:
-        self.latency = Latency()
+        self.loudspeaker_tells = True
+        self.latency = Latency(lambda: self.loudspeaker_tells)
         self.measured: list[TurnMeasured] = []
 
     def visitor(self, begin_s: float, pcm: np.ndarray, *, sent_after_s: float) -> None:
@@ -42,7 +43,10 @@ class Conversation:
     def model(self, at: float, *, pcm: np.ndarray, kept_s: float = 0.0) -> None:
         frame = audio.from_pcm(pcm, sample_rate=48_000, pts=0)
         audio.meta(frame).captured_at = at
-        self.latency.arrived(frame, kept_s)
+        self.measured += self.latency.arrived(frame, kept_s)
+
+    def answer_begins(self, response_id: str, at: float) -> None:
+        self.measured += self.latency.answer_begins(response_id, at)
 
     def loudspeaker(self, at: float, response_id: str | None) -> None:
         event = PlaybackStarted(at=at, position_s=0.0, response_id=response_id)
@@ -54,7 +58,7 @@ class Conversation:
         voice = np.concatenate([loud(48_000 + 240), quiet(0.7)])
         self.visitor(begin_s, voice, sent_after_s=0.045)
         self.event("turn.user_stopped", begin_s + 1.645)
-        self.latency.answer_begins(response_id, begin_s + 2.0)
+        self.answer_begins(response_id, begin_s + 2.0)
         self.model(begin_s + 2.04, pcm=quiet(0.02))
         self.model(begin_s + 2.06, pcm=np.concatenate([quiet(0.01), loud(480)]), kept_s=0.03)
 
@@ -97,16 +101,57 @@ def test_each_part_is_measured_and_they_sum_to_the_whole(conversation: Conversat
     assert (turn.response_id, turn.played) == ("resp_1", True)
 
 
-def test_without_a_loudspeaker_the_whole_ends_where_the_call_does(
+def test_without_a_loudspeaker_a_turn_is_measured_with_the_answers_first_sound(
+    conversation: Conversation,
+) -> None:
+    conversation.loudspeaker_tells = False
+    conversation.turn()
+    (turn,) = conversation.measured
+    assert turn.total_ms == pytest.approx((12.07 - 11.005) * 1000, abs=0.1)
+    assert sum(parts(turn).values()) == pytest.approx(turn.total_ms, abs=1e-6)
+    assert (turn.playout_ms, turn.played) == (0.0, False)
+    conversation.model(12.08, pcm=loud(480))
+    conversation.loudspeaker(12.2, "resp_1")  # one that stands elsewhere
+    conversation.event("turn.answer_stopped", 14.0)
+    conversation.measured += conversation.latency.finish()
+    assert len(conversation.measured) == 1
+
+
+def test_sound_that_comes_before_its_announcement_is_measured_with_that(
+    conversation: Conversation,
+) -> None:
+    conversation.loudspeaker_tells = False
+    conversation.visitor(10.0, loud(SLOT), sent_after_s=0.02)
+    conversation.event("turn.user_stopped", 10.6)
+    conversation.model(11.0, pcm=loud(SLOT))
+    assert conversation.measured == []
+    conversation.answer_begins("resp_1", 11.05)
+    (turn,) = conversation.measured
+    assert turn.total_ms == pytest.approx((11.0 - 10.02) * 1000, abs=0.1)
+    assert sum(parts(turn).values()) == pytest.approx(turn.total_ms, abs=1e-6)
+
+
+def test_where_a_loudspeaker_never_says_whose_sound_it_plays_a_turn_ends_with_the_answer(
     conversation: Conversation,
 ) -> None:
     conversation.turn()
+    conversation.loudspeaker(12.2, None)
+    assert conversation.measured == []
     conversation.event("turn.answer_stopped", 14.0)
-    (turn,) = conversation.measured
-    assert turn.total_ms == pytest.approx((12.07 - 11.005) * 1000, abs=0.1)
-    assert (turn.playout_ms, turn.played) == (0.0, False)
-    conversation.measured += conversation.latency.finish()
-    assert len(conversation.measured) == 1
+    assert [turn.played for turn in conversation.measured] == [False]
+
+
+def test_after_a_loudspeaker_that_is_gone_a_turn_is_measured_without(
+    conversation: Conversation,
+) -> None:
+    conversation.turn()
+    conversation.loudspeaker(12.2, "resp_1")
+    conversation.turn("resp_2", begin_s=20.0)
+    conversation.loudspeaker_tells = False  # a file takes over before it was heard
+    conversation.event("turn.answer_stopped", 24.0)
+    conversation.turn("resp_3", begin_s=30.0)
+    measured = [(turn.response_id, turn.played) for turn in conversation.measured]
+    assert measured == [("resp_1", True), ("resp_2", False), ("resp_3", False)]
 
 
 def test_an_answer_that_the_loudspeaker_never_played_was_not_waited_for(
@@ -132,7 +177,7 @@ def test_a_visitor_who_goes_on_is_not_answered_yet(conversation: Conversation) -
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.02)
     conversation.event("turn.user_stopped", 10.6)
     conversation.event("turn.user_started", 10.7)
-    conversation.latency.answer_begins("resp_1", 10.9)
+    conversation.answer_begins("resp_1", 10.9)
     conversation.model(11.0, pcm=loud(SLOT))
     conversation.loudspeaker(11.1, "resp_1")
     assert conversation.measured == []
@@ -142,7 +187,7 @@ def test_the_noise_of_the_room_is_not_the_voice(conversation: Conversation) -> N
     room = np.full(48_000 // 2, 150, np.int16)
     conversation.visitor(10.0, np.concatenate([loud(48_000), room]), sent_after_s=0.02)
     conversation.event("turn.user_stopped", 11.6)
-    conversation.latency.answer_begins("resp_1", 12.0)
+    conversation.answer_begins("resp_1", 12.0)
     conversation.model(12.0, pcm=loud(SLOT))
     conversation.loudspeaker(12.1, "resp_1")
     (turn,) = conversation.measured
@@ -153,7 +198,7 @@ def test_news_that_overtake_each_other_make_no_part_negative(conversation: Conve
     conversation.visitor(10.0, loud(SLOT), sent_after_s=0.0)  # as a file: sent when it begins
     conversation.event("turn.user_stopped", 10.3)  # before the hangover is over
     conversation.model(10.5, pcm=loud(SLOT), kept_s=0.2)
-    conversation.latency.answer_begins("resp_1", 10.6)
+    conversation.answer_begins("resp_1", 10.6)
     conversation.loudspeaker(10.7, "resp_1")
     (turn,) = conversation.measured
     assert all(part >= 0 for part in parts(turn).values())
@@ -166,7 +211,7 @@ def test_a_microphone_that_clips_is_loud(conversation: Conversation) -> None:
     clipped = np.full(4800, -32768, np.int16)
     conversation.visitor(10.0, np.concatenate([loud(4800), clipped, quiet(0.7)]), sent_after_s=0.0)
     conversation.event("turn.user_stopped", 10.9)
-    conversation.latency.answer_begins("resp_1", 11.0)
+    conversation.answer_begins("resp_1", 11.0)
     conversation.model(11.05, pcm=loud(480))
     conversation.loudspeaker(11.2, "resp_1")
     assert conversation.measured[0].total_ms == pytest.approx(1000, abs=1)
@@ -177,7 +222,7 @@ def test_a_turn_in_the_middle_of_the_models_own_is_left_out(conversation: Conver
     conversation.model(10.55, pcm=loud(SLOT))
     conversation.event("turn.user_stopped", 10.6)
     conversation.model(10.7, pcm=loud(SLOT))
-    conversation.latency.answer_begins("resp_1", 10.9)
+    conversation.answer_begins("resp_1", 10.9)
     conversation.loudspeaker(11.0, "resp_1")
     assert conversation.measured == []
 
@@ -196,5 +241,6 @@ async def test_the_turns_of_another_stage_are_not_ours(
     frame = audio.from_pcm(loud(SLOT), sample_rate=48_000, pts=0)
     audio.meta(frame).captured_at = ctx.now()
     meter.arrived(frame, kept_s=0.0)
+    assert len(published.of("latency.turn_measured")) == turns
     meter.end()
     assert len(published.of("latency.turn_measured")) == turns

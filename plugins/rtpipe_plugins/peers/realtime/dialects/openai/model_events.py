@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerBegins, AnswerEnds, Generated
-from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, place_of, text_of
+from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
+    number_of,
+    object_of,
+    place_of,
+    text_of,
+)
 from rtpipe_plugins.peers.realtime.dialects.openai.responses import how_it_ended
 from rtpipe_plugins.peers.realtime.dialects.openai.session import fatal
 from rtpipe_plugins.peers.realtime.errors import FATAL_CODES
-from rtpipe_plugins.peers.realtime.events import (
+from rtpipe_plugins.peers.realtime.response_events import (
     RealtimeResponseCancelled,
     RealtimeResponseFailed,
     RealtimeResponseIncomplete,
@@ -79,18 +84,17 @@ class ModelEvents:
     def _delta(self, event: Mapping[str, Any]) -> list[Output]:
         id, place = place_of(event)
         id = self._responses.generated_one(id)
-        self._responses.heard(id, place, text_of(event, "delta"), whole=False)
-        return []
+        return list(self._responses.heard(id, place, text_of(event, "delta"), whole=False))
 
     def _voiced(self, event: Mapping[str, Any]) -> list[Output]:
-        self._responses.voiced(text_of(event, "response_id"))
+        self._responses.voiced(text_of(event, "response_id"), number_of(event, "audio_ms"))
         return []
 
     def _words(self, event: Mapping[str, Any]) -> list[Output]:
         id, place = place_of(event)
         words = text_of(event, "transcript") or text_of(event, "text")
-        self._responses.heard(self._responses.generated_one(id), place, words, whole=True)
-        return []
+        id = self._responses.generated_one(id)
+        return list(self._responses.heard(id, place, words, whole=True))
 
     def _done(self, event: Mapping[str, Any]) -> list[Output]:
         response = object_of(event, "response")

@@ -141,6 +141,16 @@ class RealtimeProtocol:
         return self._functions.pending
 
     @property
+    def pressed(self) -> bool:
+        """See `Conversation.pressed`."""
+        return self._detection.down
+
+    @property
+    def awaits_decision(self) -> bool:
+        """See `Conversation.awaits_decision`."""
+        return self._mcp.awaits_decision
+
+    @property
     def transcribing(self) -> bool:
         """See `Conversation.transcribing`."""
         return self._detection.transcribing

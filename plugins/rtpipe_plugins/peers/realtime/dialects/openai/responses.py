@@ -17,7 +17,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     objects_of,
     text_of,
 )
-from rtpipe_plugins.peers.realtime.events import AssistantTranscript
+from rtpipe_plugins.peers.realtime.events import AssistantDelta, AssistantTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -52,6 +52,8 @@ class Response:
     """Text by item and content index, in the order of their appearance."""
     voiced: bool = False
     """Whether there is sound in it, by what was said before its end."""
+    audio_ms: float | None = None
+    """How much of it has come, where it comes in the events."""
     reported: bool = False
 
     @property
@@ -63,6 +65,17 @@ class Response:
     def interrupted(self) -> bool:
         """Whether it was cut off, while generated or while played."""
         return self.status == "cancelled" or self.playing is Playing.CUT_OFF
+
+    def say(self, key: tuple[str, int], text: str) -> Iterator[AssistantDelta]:
+        """Let a part's text be `text`; yields what is new at its end."""
+        before = self.spoken.get(key, "")
+        self.spoken[key] = text
+        delta = text.removeprefix(before)
+        if self.reported or not delta or not text.startswith(before):
+            return
+        yield AssistantDelta(
+            delta=delta, item_id=key[0], response_id=self.id, audio_ms=self.audio_ms
+        )
 
 
 class Responses:
@@ -139,16 +152,23 @@ class Responses:
         response.in_band, response.begun = in_band, True
         response.generating = not response.status
 
-    def heard(self, id: str, key: tuple[str, int], text: str, *, whole: bool) -> None:
+    def heard(
+        self, id: str, key: tuple[str, int], text: str, *, whole: bool
+    ) -> Iterator[AssistantDelta]:
         """A piece of the words arrived, or the whole of them."""
-        spoken = self._known(id).spoken
-        spoken[key] = text if whole else spoken.get(key, "") + text
+        known = self._known(id)
+        yield from known.say(key, text if whole else known.spoken.get(key, "") + text)
 
-    def voiced(self, id: str) -> None:
-        """There is sound in a response."""
-        self._known(id).voiced = True
+    def voiced(self, id: str, audio_ms: float) -> None:
+        """There is sound in a response, and so much of it came with the news."""
+        known = self._known(id)
+        known.voiced = True
+        if audio_ms:
+            known.audio_ms = (known.audio_ms or 0.0) + audio_ms
 
-    def done(self, id: str, response: Mapping[str, Any]) -> Iterator[AssistantTranscript]:
+    def done(
+        self, id: str, response: Mapping[str, Any]
+    ) -> Iterator[AssistantTranscript | AssistantDelta]:
         """A response has been generated, or will not be."""
         known = self._known(id)
         known.generating = False
@@ -157,7 +177,7 @@ class Responses:
         for key, part in _parts(response):
             words = text_of(part, "transcript") or text_of(part, "text")
             if key not in known.spoken or (words and known.status == "completed"):
-                known.spoken[key] = words  # a delta may have been lost
+                yield from known.say(key, words)  # a delta may have been lost
         finished = known.status in {"completed", "incomplete"} and not known.reported
         if audible and finished and known.playing is Playing.NOT_YET:
             known.playing = Playing.AWAITED

@@ -110,6 +110,11 @@ class TurnDetection:
         """Whether the next turn that is committed was ended by us."""
         return bool(self._own_commits)
 
+    @property
+    def down(self) -> bool:
+        """Whether a push-to-talk key is down."""
+        return self._pressed
+
     def pressed(self) -> None:
         """A push-to-talk key goes down."""
         self._pressed = True
@@ -148,12 +153,16 @@ class TurnDetection:
         """The model has begun to answer."""
         self._answer_owed = False
 
+    def has_words(self, item_id: str) -> bool:
+        """Return whether the words of `item_id` are known, or will not be."""
+        return bool(item_id) and item_id in self._heard
+
     def transcribed(self, item_id: str) -> bool:
         """The words of `item_id` are known, or will not be; returns whether that is news."""
         if not item_id and len(self._untranscribed) == 1:
             (item_id,) = self._untranscribed  # nobody else's words are awaited
         self._untranscribed.discard(item_id)
-        fresh = not item_id or item_id not in self._heard
+        fresh = not self.has_words(item_id)
         self._heard[item_id] = None
         return fresh
 

@@ -11,7 +11,7 @@ from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     objects_of,
     text_of,
 )
-from rtpipe_plugins.peers.realtime.events import UserTranscript
+from rtpipe_plugins.peers.realtime.events import UserDelta, UserTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +79,9 @@ class VisitorEvents:
 
     def _transcribing(self, event: Mapping[str, Any]) -> list[Output]:
         item_id, text = text_of(event, "item_id"), text_of(event, "delta")
-        return self._interruption.words(item_id, text, whole=False)
+        told = [UserDelta(delta=text, item_id=item_id)]
+        said = told if text and not self._detection.has_words(item_id) else []
+        return [*said, *self._interruption.words(item_id, text, whole=False)]
 
     def _not_transcribed(self, event: Mapping[str, Any]) -> list[Output]:
         item_id = text_of(event, "item_id")

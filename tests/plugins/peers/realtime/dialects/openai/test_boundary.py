@@ -14,10 +14,10 @@ from plugins.peers.realtime.dialects.openai.talk import Talk, created, done
 from rtpipe_plugins.peers.realtime.dialects.openai.turn_detection import TurnDetection
 from rtpipe_plugins.peers.realtime.events import (
     RealtimeEventInvalid,
-    RealtimeResponseIncomplete,
     ServerEvent,
     UserTranscript,
 )
+from rtpipe_plugins.peers.realtime.response_events import RealtimeResponseIncomplete
 
 
 def heard(talk: Talk, message: str | bytes) -> list[Any]:

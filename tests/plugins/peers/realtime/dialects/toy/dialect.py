@@ -136,6 +136,7 @@ class ToyConversation:
     established = False
     announced = False
     transcribing = False
+    pressed = awaits_decision = False
     hangover_s = 0.1
     invalid_events = 0
 

@@ -51,7 +51,8 @@ def said(published: Any) -> list[tuple[str, str]]:
 
 def turns(published: Any) -> list[str]:
     """Return who spoke and fell silent, in order."""
-    return [event.type for event in published.events if event.type.startswith("turn.")]
+    types = [event.type for event in published.events]
+    return [type for type in types if type.startswith("turn.") and type != "turn.answer_heard"]
 
 
 @pytest.mark.slow

@@ -71,6 +71,11 @@ class McpTools:
         }
         """By the event's name."""
 
+    @property
+    def awaits_decision(self) -> bool:
+        """See `Conversation.awaits_decision`."""
+        return bool(self._waiting)
+
     def decide(self, *, approve: bool, name: str, request_id: str, reason: str) -> list[Output]:
         """See `Conversation.decide`."""
         for id, request in self._waiting.items():

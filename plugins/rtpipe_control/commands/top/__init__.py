@@ -1,0 +1,1 @@
+"""`rtpipe top`: a running pipeline in a terminal. `picture` needs none; `app` is Textual's."""
