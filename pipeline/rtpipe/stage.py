@@ -106,7 +106,7 @@ class StageContext:
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
-        """Call `handler(event)` at once for each matching event until closed; returns what ends it."""
+        """Call `handler(event)` at once for each that matches until closed; returns what ends it."""
         end = self._subscribe(match, handler)
         self._subscriptions += (end,)
         return end
@@ -244,7 +244,7 @@ class Stage(Generic[O]):
 
     @classmethod
     def change_heard(cls, options: O, to: O) -> str | None:
-        """Return what is heard of `change(to)`, in a few words; None: another instance is needed."""
+        """Return what is heard of `change(to)`, in a few words; None: that cannot be done."""
         return "nothing" if changed_fields(options, to) <= cls.live else None
 
     def change(self, options: O) -> None:
