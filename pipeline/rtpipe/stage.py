@@ -106,7 +106,7 @@ class StageContext:
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
     def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
-        """Call `handler(event)` at once for each that matches until closed; returns what ends it."""
+        """Call `handler(event)` at once for all that match until closed; returns what ends it."""
         end = self._subscribe(match, handler)
         self._subscriptions += (end,)
         return end

@@ -26,7 +26,7 @@ from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.dialects.choice import server_events, session_change
+from rtpipe_plugins.peers.realtime.dialects.choice import heard_of, server_events, session_change
 from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
@@ -44,7 +44,7 @@ from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
 from rtpipe_plugins.peers.realtime.noise_guard import NoiseGuard
-from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+from rtpipe_plugins.peers.realtime.options import CHANGEABLE, RealtimeOptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
@@ -82,22 +82,7 @@ class Realtime(Peer[RealtimeOptions]):
     exact_ms = 20.0
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
     inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
-    live = frozenset(
-        {
-            "model",
-            "voice",
-            "instructions",
-            "turn_detection",
-            "transcription",
-            "tools",
-            "session",
-            "interrupt_on",
-            "greeting",
-            "patience_s",
-            "reconnect",
-            "roll_over",
-        }
-    )
+    live = CHANGEABLE
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         *OWN_EVENTS,
         TurnMeasured,
@@ -143,13 +128,7 @@ class Realtime(Peer[RealtimeOptions]):
     @classmethod
     def change_heard(cls, options: RealtimeOptions, to: RealtimeOptions) -> str | None:
         """Return whether the call that stands is told, or another takes over."""
-        if super().change_heard(options, to) is None:
-            return None
-        if options.provider == "azure" and options.model != to.model:
-            return None  # the deployment is part of the address
-        if session_change(options, to) is None:
-            return "the next answer, by a call that takes over at a pause and knows what was said"
-        return "nothing"
+        return None if super().change_heard(options, to) is None else heard_of(options, to)
 
     def change(self, options: RealtimeOptions) -> None:
         """Tell the session that stands; where that cannot be, another call takes over at a pause.

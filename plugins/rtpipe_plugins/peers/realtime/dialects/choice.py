@@ -36,6 +36,15 @@ def session_change(options: RealtimeOptions, to: RealtimeOptions) -> Mapping[str
     return DIALECTS[options.dialect].session_change(options, to)
 
 
+def heard_of(options: RealtimeOptions, to: RealtimeOptions) -> str | None:
+    """Return what is heard when a conversation goes by other options; None: it cannot go on."""
+    if options.provider == "azure" and options.model != to.model:
+        return None  # the deployment is part of the address
+    if session_change(options, to) is None:
+        return "the next answer, by a call that takes over at a pause and knows what was said"
+    return "nothing"
+
+
 def server_events() -> tuple[type[ServerEvent], ...]:
     """Return the events of servers that a stage may publish."""
     return tuple(event for dialect in DIALECTS.values() for event in dialect.server_events)
