@@ -154,6 +154,11 @@ def duration_ms(frame: AudioFrame) -> float:
     return frame.samples * 1000 / frame.sample_rate
 
 
+def end_s(frame: AudioFrame) -> float:
+    """Return the media time at which a frame ends (s)."""
+    return ((frame.pts or 0) + frame.samples) / frame.sample_rate
+
+
 def check_frame(frame: AudioFrame, previous: AudioFrame | None = None) -> None:
     """Assert the rules that every link holds.
 

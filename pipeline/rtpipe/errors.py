@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rtpipe.wording.diagnostics import Diagnostic
 
@@ -74,10 +75,12 @@ class ConfigError(RtpipeError):
         diagnostics: What was found.
         reached: How far the looking went: `file`, then `graph`, then `environment`.
         looked_at: What `validate` adds to the number of mistakes.
+        files: What was read.
     """
 
     exit_code = ExitCode.CONFIGURATION
     looked_at = ""
+    files: frozenset[Path] = frozenset()
 
     def __init__(
         self,

@@ -56,6 +56,23 @@ EventGlob: TypeAlias = Annotated[str, "event"]
 """Events by name or glob; a file that names one that nobody publishes is refused."""
 
 
+def changed_fields(model: BaseModel, to: BaseModel) -> frozenset[str]:
+    """Return the names of the fields that differ between two of one model.
+
+    A null that is written is another value than a field that is left out.
+    """
+    return frozenset(
+        name
+        for name in type(model).model_fields
+        if (value := getattr(model, name)) != getattr(to, name)
+        or (value is None and (name in model.model_fields_set) != (name in to.model_fields_set))
+    )
+
+
+class Place:
+    """What all instances that stand at one place of a pipeline share; see `StageContext.place`."""
+
+
 class Described(BaseModel):
     """A model whose attributes are described by the docstrings under them.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -213,6 +213,15 @@ class Link:
         statistics.max_depth_ms = max(statistics.max_depth_ms, self._depth_ms)
         return True
 
+    def insist(self, frame: AudioFrame) -> None:
+        """Take `frame` even where `enqueue` would wait or fail; the reader sees it soon."""
+        policy = self.policy
+        if policy.when_full in {WhenFull.BLOCK, WhenFull.FAIL}:
+            self.policy = replace(policy, max_ms=float("inf"))
+        self.enqueue(frame)
+        self.policy = policy
+        self._filled.open_soon()
+
     def offer(self, frame: AudioFrame) -> bool:
         """Take `frame` without waiting, and hand it over; as `enqueue`."""
         taken = self.enqueue(frame)
@@ -223,10 +232,14 @@ class Link:
         """Take `frame`, waiting for room where the policy is `block`."""
         while not self.offer(frame):
             try:
-                await self._emptied
+                await self.room()
             except asyncio.CancelledError:
                 self.refuse(frame)
                 raise
+
+    def room(self) -> Gate:
+        """Return what opens when there may be room."""
+        return self._emptied
 
     def refuse(self, frame: AudioFrame) -> None:
         """Count a frame that was for this link and will not come in."""

@@ -26,7 +26,7 @@ from pydantic import ConfigDict
 
 from rtpipe.actions import ActionSpec
 from rtpipe.errors import StageError
-from rtpipe.field_types import Described
+from rtpipe.field_types import Described, Place, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -70,6 +70,7 @@ class StageContext:
             A fallback may change that at any time: ask when it matters, keep no answer.
         stopping: Whether a stop was asked for: finish quickly.
         env_names: Environment variables that the files read: not for a process that it starts.
+        place: What all instances that stand here share: a key for what must outlast one of them.
     """
 
     def __init__(
@@ -83,10 +84,8 @@ class StageContext:
         flush_after: Callable[[str], float] | None = None,
         published_after: Callable[[str, str], bool] | None = None,
     ) -> None:
-        self.id = id
-        self.inputs = inputs
-        self._tap = tap
-        self._flush_after = flush_after
+        self.id, self.inputs = id, inputs
+        self._tap, self._flush_after = tap, flush_after
         self._published_after = published_after
         self.clock = clock
         self.log = logging.getLogger(f"rtpipe.stage.{id}")
@@ -94,8 +93,8 @@ class StageContext:
         self._taps: list[Callable[[AudioFrame], None]] | None = None
         self.live = self.stopping = False
         self.env_names: frozenset[str] = frozenset()
-        self._publish = publish
-        self._subscribe = subscribe
+        self.place = Place()
+        self._publish, self._subscribe = publish, subscribe
         self._subscriptions: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> float:
@@ -106,9 +105,11 @@ class StageContext:
         """Put a fact on the bus; never blocks. From any thread."""
         self._publish(replace(event, source=event.source or self.id, at=event.at or self.now()))
 
-    def on(self, match: str | Iterable[str], handler: EventHandler) -> None:
-        """Call `handler(event)` at once for every matching event, until the stage is closed."""
-        self._subscriptions += (self._subscribe(match, handler),)
+    def on(self, match: str | Iterable[str], handler: EventHandler) -> Callable[[], None]:
+        """Call `handler(event)` at once for all that match until closed; returns what ends it."""
+        end = self._subscribe(match, handler)
+        self._subscriptions += (end,)
+        return end
 
     def tap(self, id: str, handler: Callable[[AudioFrame], None]) -> None:
         """Call `handler(frame)` for every frame that stage `id` takes, until this one is closed.
@@ -130,6 +131,10 @@ class StageContext:
         if self._taps is None:  # few are ever listened to
             self._taps = []
         return self._taps
+
+    def listened_as(self, before: StageContext) -> None:
+        """Let those who listen to another stage listen to this one; the runtime's business."""
+        self._taps = before._taps = before.taps
 
     def tell_taps(self, frame: AudioFrame) -> None:
         """Hand `frame` to those who `tap` this stage; only from the event loop's thread."""
@@ -172,6 +177,8 @@ class Stage(Generic[O]):
     """The default `queue:` of its inlet. None: by what feeds it."""
     tells_taps: ClassVar[bool] = False
     """Whether it calls `ctx.tell_taps` itself. False: every frame that it takes is told."""
+    live: ClassVar[frozenset[str]] = frozenset()
+    """Options that may change while it runs, by `change`."""
     options_type: ClassVar[type[Options]] = Options
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -234,6 +241,18 @@ class Stage(Generic[O]):
                 signature = inspect.Signature(parameters)
                 found[name] = ActionSpec(name, summary(member), signature, method, outcome)
         return found
+
+    @classmethod
+    def change_heard(cls, options: O, to: O) -> str | None:
+        """Return what is heard of `change(to)`, in a few words; None: that cannot be done."""
+        return "nothing" if changed_fields(options, to) <= cls.live else None
+
+    def change(self, options: O) -> None:
+        """Go by other options from the next frame on; only those in `live` differ.
+
+        Called between two frames, on the event loop: be quick. Where it raises, nothing is changed.
+        """
+        self.options = options
 
     async def open(self) -> None:
         """Acquire what the stage needs.

@@ -56,6 +56,11 @@ def rtpipe_running(pipeline: Pipeline) -> AbstractAsyncContextManager[object] | 
 def rtpipe_commands() -> tuple[LazyCommand, ...]:
     """Return the commands that look at running pipelines and steer them."""
     return (
+        LazyCommand(
+            "reload",
+            "Let a running pipeline take what its files hold now.",
+            "rtpipe_control.commands.reload:reload",
+        ),
         LazyCommand("ps", "List the pipelines that run.", "rtpipe_control.commands.ps:ps"),
         LazyCommand(
             "ctl",

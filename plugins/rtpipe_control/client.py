@@ -30,6 +30,10 @@ _MOST_LINE = 2**20
 _LONGEST_ERROR = 300
 _AT_ONCE = 16
 _WRONG_CALL = {400, 404}
+_WRONG_FILE = 422
+"""Answered with diagnostics, which say more than a sentence."""
+_RELOAD_S = 120.0
+"""A model that the new file wants may take a minute to load."""
 
 
 class RunEnded(EnvironmentProblem):
@@ -96,6 +100,18 @@ class Client:
         """
         path = f"/api/stages/{quote(stage, safe='')}/{quote(action, safe='')}"
         return self.post(path, {"args": args, "kwargs": kwargs})
+
+    def reload(self, body: Any) -> dict[str, Any]:
+        """Ask for a reload; returns the plan, or the diagnostics of files that are wrong.
+
+        Raises:
+            StageError: It is refused.
+            EnvironmentProblem: The run has ended, or does not answer.
+        """
+        done = Client(self._path, _RELOAD_S)._whole("/api/reload", body)  # noqa: SLF001 - one of its own kind
+        if not isinstance(done, dict) or "done" not in done:
+            raise self._strange("it tells of no plan")
+        return done
 
     def post(self, path: str, body: Any) -> Any:
         """Send JSON; returns the JSON that comes back.
@@ -165,7 +181,7 @@ class Client:
                 text = json.dumps(body)
                 connection.request("POST", path, text, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            if response.status >= 400:
+            if response.status >= 400 and response.status != _WRONG_FILE:
                 self._refuse(response)
             if endless:
                 line.settimeout(None)

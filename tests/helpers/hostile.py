@@ -26,7 +26,7 @@ from rtpipe.language.nodes import Node, plain
 from rtpipe.language.reader import read_text
 from rtpipe.wording.diagnostics import MOST_FOUND, Diagnostic, Findings, split_lines
 from rtpipe.wording.flow import block
-from rtpipe.wording.rendering import as_github, as_json, render
+from rtpipe.wording.rendering import as_github, render
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 HERE = PIPELINES / "hostile.yaml"
@@ -332,7 +332,7 @@ def judge(
     for each in found:
         _check(each, lines, path)
     render(found, colour=True).encode("utf-8")
-    json.dumps([as_json(each) for each in found])
+    json.dumps([each.as_dict() for each in found])
     for each in found:
         as_github(each).encode("utf-8")
     return loaded

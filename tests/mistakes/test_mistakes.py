@@ -20,7 +20,7 @@ from rtpipe.language.loading import Loaded, load
 from rtpipe.running.runtime import Pipeline
 from rtpipe.stage import family
 from rtpipe.testing.virtual_time import run_virtual
-from rtpipe.wording.rendering import as_json, render
+from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,12 +66,12 @@ def test_each_is_found_at_its_place_and_nothing_else(mistake: Mistake) -> None:
     first = found[0]
     assert mistake.says in (first.help or ""), render(found)
     if mistake.fix is None:
-        assert (first.fix, as_json(first)["fix"]) == (None, None), render(found)
+        assert (first.fix, first.as_dict()["fix"]) == (None, None), render(found)
         return
     assert first.fix is not None, render(found)
     assert first.fix.text.strip() == mistake.fix, render(found)
     assert mistake.fix in (first.help or ""), render(found)
-    assert as_json(first)["fix"]["text"] == first.fix.text
+    assert first.as_dict()["fix"]["text"] == first.fix.text
 
 
 @pytest.mark.parametrize("mistake", FIXED, ids=str)

@@ -21,14 +21,16 @@ from rtpipe.errors import RtpipeError, printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
 from rtpipe.wording.masking import mask
+from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from rtpipe.cli.narration import Line
     from rtpipe.cli.settings import Settings
     from rtpipe.events import Event
     from rtpipe.running.runtime import Pipeline
+    from rtpipe.wording.diagnostics import Diagnostic
 
 _REFRESH_S = 0.1
 _MOST_PERIODS = 10
@@ -88,6 +90,11 @@ class Terminal:
             self._screen.print(f"{click.style(text, fg='red')}\n")
         else:
             click.echo(text, err=True)
+
+    def tell_diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Show what is wrong with files that were read while pipelines run, as `validate` does."""
+        if self._screen is not None:
+            self._screen.print(f"{render(diagnostics, colour=self._settings.colour(sys.stderr))}\n")
 
     @asynccontextmanager
     async def _on_screen(self) -> AsyncIterator[Screen]:
@@ -156,7 +163,11 @@ class Screen:
         """Return what shows `pipeline`, one of `several` where it has a name."""
         self._secrets |= pipeline.spec.secrets
         self._period_s = _REFRESH_S * max(1, min(several, _MOST_PERIODS))
-        display = Display(self, pipeline.spec.masked, name)
+
+        def masked(text: str) -> str:
+            return pipeline.spec.masked(text)  # of the file that it runs by then
+
+        display = Display(self, masked, name)
         self._shown[pipeline] = display
         return display
 

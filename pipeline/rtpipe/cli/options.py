@@ -109,6 +109,17 @@ class PipelineRequest:
         _print_warnings([*dict.fromkeys(each for loaded in pipelines for each in loaded.warnings)])
         return pipelines
 
+    def loaders(self, *, each: bool) -> list[Callable[[], Loaded] | None]:
+        """Return what loads the pipelines again, by the present text of their files.
+
+        None for what came by standard input or by a pipe, which is read.
+        """
+        groups = [(file,) for file in self.files] if each else [self.files]
+        return [None if any(map(_is_piped, files)) else self._loader(files) for files in groups]
+
+    def _loader(self, files: tuple[Path, ...]) -> Callable[[], Loaded]:
+        return lambda: self._load(files, "file", None)
+
     def _fill_environment(self) -> None:
         if self.env_file is not None:
             for name, value in read_env_file(self.env_file).items():
@@ -142,6 +153,10 @@ class PipelineRequest:
     def title(self) -> str:
         """What to call the pipeline in a message."""
         return self.expression or " ".join(str(path) for path in self.files)
+
+
+def _is_piped(file: Path) -> bool:
+    return file == _STDIN or not file.is_file()
 
 
 def _print_warnings(warnings: Sequence[Diagnostic]) -> None:

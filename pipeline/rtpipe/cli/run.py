@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rtpipe.cli.display import Terminal
     from rtpipe.events import Event
     from rtpipe.language.loading import Loaded
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running.runtime import Pipeline
 
 _DEAF_S = 10.0
@@ -54,6 +55,7 @@ def _some_time(_: click.Context, __: click.Parameter, seconds: float | None) -> 
 @click.option("--until", metavar="EVENT", help="Stop when an event matches this glob.")
 @click.option("--each", is_flag=True, help="Run each file as a pipeline of its own.")
 @click.option("--latency", is_flag=True, help="Show what each answer was waited for.")
+@click.option("--watch", is_flag=True, help="Reload when a file is saved; the call goes on.")
 @click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
 @pipeline_options
 def run(
@@ -63,12 +65,15 @@ def run(
     until: str | None,
     each: bool,
     latency: bool,
+    watch: bool,
     dry_run: bool,
 ) -> None:
     """Run a pipeline.
 
     Ctrl-C lets what is queued play to its end (2 s at most), a second one does not.
     The conversation goes to stdout, everything else to stderr.
+
+    SIGHUP reloads the files, as --watch does when one is saved; from a terminal it stops.
 
     Several files are overlaid; with --each they are pipelines beside one another. All else holds
     for each of them. What fails there ends no other; the exit code is that of the first failure.
@@ -96,14 +101,17 @@ def run(
     from rtpipe.cli.audio_watch import AudioWatch
     from rtpipe.cli.display import Terminal
     from rtpipe.running import bounded
+    from rtpipe.running.reload.file_watch import Reloads
     from rtpipe.running.runtime import Pipeline
 
     added.registry.trust.remember()
     terminal = Terminal(Settings.current(), latency=latency)
     added.registry.register(terminal, "terminal")
     added.registry.register(watchdog, "watchdog")
-    watch = AudioWatch(limit_s)
-    added.registry.register(watch, "audio_watch")
+    audio_watch = AudioWatch(limit_s)
+    added.registry.register(audio_watch, "audio_watch")
+    reloads = Reloads(terminal, watch=watch)
+    added.registry.register(reloads, "reloads")
     check = Settings.current().debug
     pipelines = {
         Pipeline(
@@ -111,9 +119,11 @@ def run(
         ): name
         for loaded, name in zip(files, names, strict=True)
     }
+    for made, loaded, loader in zip(pipelines, files, pipeline.loaders(each=each), strict=True):
+        reloads.add(made, loaded, loader)
     if each:
         terminal.names = pipelines
-    bounded.run(_run(pipelines, terminal, watch, until))
+    bounded.run(_run(pipelines, terminal, audio_watch, reloads, until))
 
 
 def _names(files: Sequence[Loaded]) -> list[str]:
@@ -129,7 +139,11 @@ def _names(files: Sequence[Loaded]) -> list[str]:
 
 
 async def _run(
-    pipelines: Mapping[Pipeline, str], terminal: Terminal, watch: AudioWatch, until: str | None
+    pipelines: Mapping[Pipeline, str],
+    terminal: Terminal,
+    watch: AudioWatch,
+    reloads: Reloads,
+    until: str | None,
 ) -> None:
     """Run pipelines with the signals wired, and an end by event if asked.
 
@@ -139,6 +153,7 @@ async def _run(
         pipelines: What to run, and how they are told apart; "" for one alone.
         terminal: Told at once of what fails while others run.
         watch: Asked what was lacking when a pipeline's time was over.
+        reloads: Carries out what SIGHUP asks for.
         until: The event that ends the pipeline which publishes it.
 
     Raises:
@@ -156,7 +171,7 @@ async def _run(
             pipeline.bus.subscribe(until, partial(_stop_by_event, pipeline))
         ends.append(_end_of(pipeline, name, terminal, watch, failures))
     running = asyncio.gather(*ends, return_exceptions=True)
-    unwire = _wire_signals([*pipelines], running)
+    unwire = _wire_signals([*pipelines], running, reloads)
     try:
         cancelled = any(await running)  # by itself
     except asyncio.CancelledError:
@@ -209,14 +224,18 @@ def _stop_by_event(pipeline: Pipeline, event: Event) -> None:
 
 
 def _wire_signals(
-    pipelines: Sequence[Pipeline], running: asyncio.Future[Any]
+    pipelines: Sequence[Pipeline], running: asyncio.Future[Any], reloads: Reloads
 ) -> Callable[[], None]:
     """Let signals end the pipelines, and the process where the event loop does not answer them.
+
+    SIGHUP reloads them, unless it says that the terminal is gone.
 
     Returns:
         A function that gives the signals back.
     """
     import asyncio
+
+    from rtpipe.running.reload.file_watch import hangs_up
 
     received = 0
     loop = asyncio.get_running_loop()
@@ -240,11 +259,15 @@ def _wire_signals(
             loop.call_soon_threadsafe(on_loop, signal.Signals(number).name)
 
     before = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ending = {signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up() else ())}
+    for number in ending:
         loop.remove_signal_handler(number)  # else the loop's own cancels at the first one
         before[number] = signal.signal(number, on_signal)
+    if signal.SIGHUP not in ending:
+        loop.add_signal_handler(signal.SIGHUP, reloads.ask, pipelines)
 
     def unwire() -> None:
+        loop.remove_signal_handler(signal.SIGHUP)
         faulthandler.cancel_dump_traceback_later()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,7 +8,7 @@ import click
 
 from rtpipe.cli.options import PipelineRequest, pipeline_options, print_json
 from rtpipe.errors import ConfigError, ExitCode, printable
-from rtpipe.wording.rendering import as_github, as_json, tally
+from rtpipe.wording.rendering import as_github, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def validate(pipeline: PipelineRequest, form: str, *, strict: bool, no_environme
             error.looked_at = _parenthesis(looked_at)
             raise
     if form == "json":
-        diagnostics = [as_json(each) for each in found]
+        diagnostics = [each.as_dict() for each in found]
         print_json({"ok": not failed, "looked_at": looked_at, "diagnostics": diagnostics})
     elif form == "github":
         for each in found:

@@ -58,6 +58,36 @@ class PipelineStopping(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PipelineReloaded(Event):
+    """The pipeline runs another file: what that changed, in words; what both share goes on.
+
+    `keeps_call` says whether every call has gone on.
+    """
+
+    importance = Importance.NOTICE
+    type: str = "pipeline.reloaded"
+    changes: tuple[str, ...]
+    keeps_call: bool = True
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"reloaded: {'; '.join(self.changes) or 'nothing has changed'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineReloadRefused(Event):
+    """Another file was not taken; the pipeline runs as before."""
+
+    importance = Importance.NOTICE
+    type: str = "pipeline.reload_refused"
+    reason: str
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"not reloaded: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineEnded(Event):
     """Every stage is closed."""
 
@@ -299,6 +329,8 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     PipelineAudioStarted,
     PipelineAudioStartedLate,
     PipelineStopping,
+    PipelineReloaded,
+    PipelineReloadRefused,
     PipelineEnded,
     StageStatusChanged,
     StageUnwell,

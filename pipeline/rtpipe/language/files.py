@@ -40,6 +40,7 @@ def read_bytes(
 
     Never waits: what is no regular file is not opened, unless it is a pipe and `piped`.
     """
+    findings.read.add(path)
     try:
         if piped and _is_inherited_pipe(path):
             with path.open("rb") as file:

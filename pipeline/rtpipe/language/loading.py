@@ -47,6 +47,7 @@ class Loaded:
         warnings: What is odd but not wrong.
         registry: The plugins it was checked against.
         resolved: The file as plain values: merged, references filled, secrets masked.
+        files: All that was read: the files, what they include, texts that `${file:…}` names.
     """
 
     spec: PipelineSpec
@@ -54,6 +55,7 @@ class Loaded:
     warnings: tuple[Diagnostic, ...]
     registry: Registry
     resolved: Mapping[str, Any]
+    files: frozenset[Path] = frozenset()
 
 
 class Choices(TypedDict, total=False):
@@ -188,7 +190,8 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         raise _failure(findings, reached="environment" if examined else "graph")
     registry.check_graph(graph)
     spec = spec.without_text()
-    return Loaded(spec, build(spec), tuple(findings.warnings()), registry, shown)
+    warnings = tuple(findings.warnings())
+    return Loaded(spec, build(spec), warnings, registry, shown, frozenset(findings.read))
 
 
 def _check_overlays(trees: Sequence[Node | None], findings: Findings) -> None:
@@ -245,7 +248,9 @@ def _failure(findings: Findings, *, reached: Reached = "file") -> ConfigError:
     errors = findings.errors()
     if all(found.code != "E404" for found in errors):
         errors += [found for found in findings.warnings() if found.code == "E404"]
-    return ConfigError(errors, reached=reached)
+    error = ConfigError(errors, reached=reached)
+    error.files = frozenset(findings.read)
+    return error
 
 
 def _named_plugin(registry: Registry, node: ScalarNode, findings: Findings) -> PluginRecord | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtpipe.stage import Subscriber
@@ -11,7 +13,6 @@ from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rtpipe.language.nodes import MapNode
     from rtpipe.stage import Options, Stage
@@ -137,3 +138,23 @@ class PipelineSpec:
 
     def __repr__(self) -> str:
         return f"PipelineSpec({self.name!r}, {len(self.stages)} stages, {self.path})"
+
+
+def describe(spec: StageSpec) -> str:
+    """Return a stage as a user would write it, shortened: its kind and the options it was given."""
+    given = spec.options.model_dump(exclude_unset=True)
+    if not given:
+        return spec.kind
+    if list(given) == [spec.options.main]:
+        return f"{spec.kind}: {_short(next(iter(given.values())))}"
+    inner = ", ".join(f"{key}: {_short(value)}" for key, value in given.items())
+    return f"{spec.kind}: {{{inner}}}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Path):
+        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,4 +1,4 @@
-"""A run beside the program: what `async with pipeline` does before its block begins."""
+"""Work beside other work: a run beside the program, the opening until a stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+
+async def done_before(over: asyncio.Future[None], work: Coroutine[object, object, None]) -> bool:
+    """Await `work`; return False when `over` came first, which cancels it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([working, over], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        finished = working.done()
+        working.cancel()
+        await asyncio.wait([working])
+    if finished:
+        working.result()
+    return finished
 
 
 async def begin(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from rtpipe import audio
 from rtpipe.audio import AudioFrame
-from rtpipe.convert import Converter
 from rtpipe.link import Link
-from rtpipe.running.drops import DropReporter, downmix_reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from rtpipe.clock import Clock
-    from rtpipe.events import Event
-    from rtpipe.running.plan import Edge, Plan
+    from rtpipe.convert import Converter
+    from rtpipe.running.timeline import Timeline
     from rtpipe.stage import Processed
 
     Deliveries: TypeAlias = list[tuple[Link, AudioFrame]]
@@ -180,6 +178,15 @@ class Branch:
         for branch in self.branches:
             branch.finish(out)
 
+    def let_go(self, leaving: Container[Step], out: Deliveries) -> None:
+        """Carry the last frames of the steps that are `leaving` through the steps after them."""
+        for after, step in enumerate(self.steps, 1):
+            if step in leaving:
+                for piece in step.finish():
+                    self.push(piece, out, after)
+        for branch in self.branches:
+            branch.let_go(leaving, out)
+
     def links(self) -> Iterator[Link]:
         """Yield the links this branch leads to."""
         if self.link is not None:
@@ -189,16 +196,22 @@ class Branch:
 
 
 class Outlet:
-    """All that hangs on one task's output.
+    """Where a stage with a task gives out its frames.
 
     Attributes:
-        branches: Where it leads, from the next frame on.
+        branches: Where they go.
+        closes: Whether the end of the stage's stream is the end of the links: not where another
+            instance goes on with it.
+        timeline: Of the stream that goes out here, whichever instance makes it.
     """
 
-    __slots__ = ("branches",)
+    __slots__ = ("_late", "branches", "closes", "timeline")
 
     def __init__(self) -> None:
         self.branches: Sequence[Branch] = ()
+        self.closes = True
+        self.timeline: Timeline | None = None
+        self._late: list[deque[tuple[Link, AudioFrame]]] = []
 
     def offer(self, frame: AudioFrame) -> Deliveries:
         """Carry `frame` to every link below; returns what found no room: then await `deliver`."""
@@ -210,28 +223,54 @@ class Outlet:
     async def send(self, frame: AudioFrame) -> None:
         """Carry `frame` to every link below; waits where a full link says so."""
         if late := self.offer(frame):
-            await deliver(late)
+            await self.deliver(late)
+
+    async def deliver(self, late: Deliveries) -> None:
+        """Bring what found no room where it belongs, waiting for room."""
+        waiting = deque(late)
+        self._late.append(waiting)
+        try:
+            while waiting:
+                link, frame = waiting.popleft()
+                if link.enqueue(frame):
+                    link.hand_over()
+                    continue
+                waiting.appendleft((link, frame))
+                await link.room()
+        except BaseException:  # cancelled, or full where that is a failure
+            _refuse(waiting)
+            raise
+        finally:
+            self._late.remove(waiting)
+
+    def successor(self) -> Outlet:
+        """Return the outlet of another instance, which goes on with this one's stream."""
+        successor = Outlet()
+        successor.branches, successor.timeline = self.branches, self.timeline
+        return successor
+
+    def leave(self) -> None:
+        """Lead nowhere from now on: what the instance still gives out is lost."""
+        self.branches, self.closes = (), False
+
+    def settle(self) -> None:
+        """Bring what waits for room where it belongs, whether there is room or not."""
+        for waiting in self._late:
+            while waiting:
+                link, frame = waiting.popleft()
+                link.insist(frame)
 
     async def finish(self) -> None:
         """Send what the steps still hold, then close the links: the stream ended."""
+        if not self.closes:
+            return
         out: Deliveries = []
         for branch in self.branches:
             branch.finish(out)
-        await deliver(_offered(out))
+        await self.deliver(_offered(out))
         for branch in self.branches:
             for link in branch.links():
                 link.close()
-
-
-async def deliver(late: Deliveries) -> None:
-    """Bring what found no room where it belongs, waiting for room."""
-    waiting = iter(late)
-    try:
-        for link, frame in waiting:
-            await link.put(frame)
-    except BaseException:  # cancelled, or full where that is a failure
-        _refuse(waiting)
-        raise
 
 
 def _offered(out: Deliveries) -> Deliveries:
@@ -258,103 +297,6 @@ def _offered(out: Deliveries) -> Deliveries:
 def _refuse(deliveries: Iterable[tuple[Link, AudioFrame]]) -> None:
     for link, frame in deliveries:
         link.refuse(frame)
-
-
-class Wiring:
-    """The links of a running pipeline, and what stands on the way to them.
-
-    Args:
-        ids: Of the stages.
-        inline: The stages without a task of their own, as steps, by id.
-        clock: The pipeline's time.
-        publish: Told what the links drop.
-        check: Assert the rules of frames on every edge.
-    """
-
-    def __init__(
-        self,
-        ids: Iterable[str],
-        inline: Mapping[str, Step],
-        clock: Clock,
-        publish: Callable[[Event], None],
-        *,
-        check: bool,
-    ) -> None:
-        self._inline = inline
-        self._clock = clock
-        self._publish = publish
-        self._check = check
-        self._links: dict[str, dict[int, Link]] = {}
-        self._converters: dict[Edge, Converter] = {}
-        self._losses: list[DropReporter] = []
-        self.outlets = {id: Outlet() for id in ids if id not in inline}
-        """By id of the stage whose output it carries."""
-
-    def follow(self, plan: Plan) -> None:
-        """Connect the stages as `plan` says; links, and what is queued in them, stay."""
-        for id, outlet in self.outlets.items():
-            outlet.branches = self._branches(plan, id)
-
-    def inlets(self, id: str) -> list[Link]:
-        """Return the links that stage `id` reads, in the order of its inputs."""
-        return [link for _, link in sorted(self._links.get(id, {}).items())]
-
-    def flush(self, id: str) -> float:
-        """Drop what waits for stage `id`; returns the milliseconds dropped."""
-        for edge, converter in self._converters.items():
-            if edge.reader == id:
-                converter.reset()
-        return sum(link.flush() for link in self.inlets(id))
-
-    def tell_losses(self) -> None:
-        """Tell of what the links have dropped and was not told yet: they carry no more."""
-        for losses in self._losses:
-            losses.tell()
-
-    def _branches(self, plan: Plan, feeder: str) -> list[Branch]:
-        branches = []
-        for edge in plan.edges[feeder]:
-            steps: list[Step] = [PlainStep(Checker())] if self._check else []
-            if edge.dates_read:
-                steps.append(PlainStep(Dater(self._clock, "read_at")))
-            if edge.own_copy:
-                steps.append(PlainStep(Copier()))
-            if edge.converts:
-                steps.append(PlainStep(Fitter(self._converter(edge))))
-            if edge.reader in self._inline:
-                steps.append(self._inline[edge.reader])
-                branches.append(Branch(steps, self._branches(plan, edge.reader)))
-            else:
-                if edge.dates_queued:
-                    steps.append(PlainStep(Dater(self._clock, "queued_at")))
-                branches.append(Branch(steps, self._link(edge)))
-        return branches
-
-    def _converter(self, edge: Edge) -> Converter:
-        """Return the converter on an edge; a new one where the reader takes another format now."""
-        conversion = replace(
-            edge, policy=None, own_copy=False, dates_read=False, dates_queued=False
-        )
-        if conversion not in self._converters:
-            self.flush(edge.reader)  # what waits there has the format that was taken before
-            self._converters[conversion] = Converter(
-                edge.target or audio.ANY,
-                frame_ms=edge.exact_ms,
-                locked=edge.locked,
-                on_downmix=downmix_reporter(edge.reader, self._clock, self._publish),
-            )
-        return self._converters[conversion]
-
-    def _link(self, edge: Edge) -> Link:
-        """Return the link on an edge, which goes by the edge's policy from now on."""
-        assert edge.policy is not None
-        links = self._links.setdefault(edge.reader, {})
-        if edge.inlet not in links:
-            losses = DropReporter(edge.reader, self._clock, self._publish)
-            self._losses.append(losses)
-            links[edge.inlet] = Link(f"{edge.feeder} -> {edge.reader}", edge.policy, on_drop=losses)
-        links[edge.inlet].adopt(edge.policy)
-        return links[edge.inlet]
 
 
 def _each(made: Processed) -> Sequence[AudioFrame]:

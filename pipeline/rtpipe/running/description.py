@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe.audio import duration_ms
 from rtpipe.formats import AudioFormat
-from rtpipe.running.supervisor import Status, describe
+from rtpipe.language.spec import describe
+from rtpipe.running.supervisor import Status
 from rtpipe.stage import family, offered_actions, summary
 
 if TYPE_CHECKING:

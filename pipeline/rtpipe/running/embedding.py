@@ -16,6 +16,8 @@ from rtpipe.running.runtime import Pipeline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rtpipe.language.loading import Loaded
+
 
 def load(
     files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -48,17 +50,24 @@ def load(
         ConfigError: With everything that is wrong.
         PluginError: A plugin cannot be used, or refuses the pipeline.
     """
-    paths = [files] if isinstance(files, (str, os.PathLike)) else files
-    loaded = loading.load(
-        [Path(path) for path in paths],
-        registry=_registry(plugins),
-        sets=sets,
-        profile=profile,
-        env=env,
-        examine=examine,
-        trust=trust,
-    )
-    return Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
+    named = [files] if isinstance(files, (str, os.PathLike)) else files
+    paths, plugins = [Path(path) for path in named], tuple(plugins)
+
+    def read() -> Loaded:
+        return loading.load(
+            paths,
+            registry=_registry(plugins),
+            sets=sets,
+            profile=profile,
+            env=env,
+            examine=examine,
+            trust=trust,
+        )
+
+    loaded = read()
+    made = Pipeline(loaded.graph, check=check, registry=loaded.registry, warnings=loaded.warnings)
+    made.loader = read
+    return made
 
 
 def loads(  # noqa: PLR0913 - keywords, as those of `load`

@@ -15,6 +15,9 @@ from rtpipe.errors import FormatError, RtpipeError, StageError
 from rtpipe.fiber import fibers_coroutine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtpipe.language.spec import StageSpec
     from rtpipe.stage import Stage
 
 MOST_AT_ONCE = 10_000
@@ -126,6 +129,26 @@ def place_of(error: BaseException, stage_type: type[Stage[Any]]) -> str:
             place, found_own = f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}", own
         trace = trace.tb_next
     return place
+
+
+def stage_error(
+    id: str, used: StageSpec, error: Exception, mask: Callable[[str], str]
+) -> StageError:
+    """Return `error` with the stage's name in front of it and no secret in it.
+
+    Args:
+        id: The stage's.
+        used: What stands there.
+        error: What it raised.
+        mask: Takes known secrets out of a text.
+    """
+    where = id if id == used.kind else f"{id} ({used.kind})"
+    if not isinstance(error, RtpipeError):
+        place = place_of(error, used.stage_type)
+        message = f"{where}: {type(error).__name__}: {error}"
+        return StageError(mask(message), help=place and f"it was raised at {place}")
+    said = error.message.removeprefix(f"{where}: ")
+    return StageError(mask(f"{where}: {said}"), help=error.help, exit_code=error.exit_code)
 
 
 def place_of_task(task: asyncio.Task[object]) -> str:

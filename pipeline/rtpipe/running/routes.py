@@ -14,11 +14,11 @@ from rtpipe.running.faults import asked_to_end, contained, place_of_task
 from rtpipe.stage import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rtpipe.bus import Bus
     from rtpipe.events import Event
-    from rtpipe.language.spec import RouteSpec, StageSpec
+    from rtpipe.language.spec import RouteSpec
     from rtpipe.running.supervisor import Slot
 
 MOST_STALLS = 3
@@ -53,8 +53,8 @@ def connect(
     perform: Callable[..., object],
     mailbox: Mailbox | None,
     report: Callable[[Event], None],
-) -> None:
-    """Make `route` a handler on `bus`.
+) -> Callable[[], None]:
+    """Make `route` a handler on `bus`; returns what ends that.
 
     Args:
         bus: Where the events come by.
@@ -90,48 +90,114 @@ def connect(
             except BaseException as error:  # noqa: BLE001 - an action is a plugin's code; the bus goes on
                 report(RouteFailed(action=f"{call.stage}.{call.name}", error=f"{error}"))
 
-    bus.subscribe(route.match, handle)
+    return bus.subscribe(route.match, handle)
 
 
-class Subscribers:
-    """The subscribers of a pipeline, each in a task of its own behind its own mailbox."""
+class Subscription:
+    """A subscriber, in a task of its own behind its own mailbox."""
 
-    def __init__(self) -> None:
-        self._mailboxes: list[tuple[Slot, Mailbox]] = []
-        self._attending: dict[Slot, asyncio.Task[None]] = {}
-
-    def add(self, slot: Slot) -> Mailbox:
-        """Add the subscriber in `slot`; returns the mailbox that its events go into."""
-        mailbox = Mailbox()
-        self._mailboxes.append((slot, mailbox))
-        return mailbox
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.mailbox = Mailbox()
+        self._attending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open them, and hand them their events from now on.
+        """Open the subscriber, and hand it its events from now on.
+
+        Raises:
+            StageError: It could not be opened.
+        """
+        await self.slot.open()
+        attending = _attend(self.slot, self.mailbox)
+        self._attending = asyncio.create_task(attending, name=self.slot.spec.id)
+
+    async def close(self) -> None:
+        """Let it take the last events, at most `SUBSCRIBERS_S` long, and close it."""
+        slot, task = self.slot, self._attending
+        if self.mailbox.lost:
+            slot.ctx.publish(SubscriberOverflowed(lost=self.mailbox.lost))
+        self.mailbox.close()
+        if task is not None:
+            await asyncio.wait([task], timeout=SUBSCRIBERS_S)
+            if not task.done():
+                why = f"was not done with the last events, at {place_of_task(task)}"
+                slot.report(StageError(why))
+            await cancel([task])
+        await slot.close_instance()
+
+
+class Routes:
+    """The routes of a pipeline, with their subscribers.
+
+    Args:
+        bus: Where the events come by.
+        perform: Carries out one action: called with stage, name and arguments.
+        report: Publishes what went wrong.
+    """
+
+    def __init__(
+        self, bus: Bus, perform: Callable[..., object], report: Callable[[Event], None]
+    ) -> None:
+        self._bus = bus
+        self._perform = perform
+        self._report = report
+        self._connected: list[tuple[RouteSpec, Subscription | None, Callable[[], None]]] = []
+
+    def add(self, route: RouteSpec, subscription: Subscription | None) -> None:
+        """Connect a route, and what it hands its events to."""
+        mailbox = None if subscription is None else subscription.mailbox
+        end: Callable[[], None] = _nothing
+        if route.hears:
+            end = connect(self._bus, route, self._perform, mailbox, self._report)
+        self._connected.append((route, subscription, end))
+
+    def follow(
+        self,
+        routes: Iterable[RouteSpec],
+        opened: Mapping[str, Subscription],
+        mask: Callable[[str], str],
+    ) -> list[Subscription]:
+        """Be the routes of another file from now on; returns the subscriptions that are over.
+
+        Args:
+            routes: The file's.
+            opened: Subscribers that come anew, or in the place of another, by id.
+            mask: Takes known secrets out of a text.
+        """
+        before, self._connected = self._connected, []
+        running = {each.slot.spec.id: each for _, each, _ in before if each is not None}
+        stay = {**running, **opened}
+        for _, _, end in before:
+            end()
+        for route in routes:
+            spec = route.subscriber
+            subscription = None if spec is None else stay[spec.id]
+            if spec is not None and subscription is not None:
+                subscription.slot.become(spec, mask)
+            self.add(route, subscription)
+        kept = {id(each) for _, each, _ in self._connected}
+        return [each for each in running.values() if id(each) not in kept]
+
+    async def open(self, *, hearing: bool) -> None:
+        """Open the subscribers that hear, or those that only publish: these after every stage.
 
         Raises:
             StageError: One could not be opened.
         """
-        for slot, mailbox in self._mailboxes:
-            await slot.open()
-            self._attending[slot] = asyncio.create_task(_attend(slot, mailbox), name=slot.spec.id)
+        for subscription in self._subscriptions(hearing=hearing):
+            await subscription.open()
 
-    async def close(self) -> None:
-        """Let them take the last events, at most `SUBSCRIBERS_S` long, and close them."""
-        for slot, mailbox in self._mailboxes:
-            if mailbox.lost:
-                slot.ctx.publish(SubscriberOverflowed(lost=mailbox.lost))
-        for _, mailbox in self._mailboxes:
-            mailbox.close()
-        if self._attending:
-            await asyncio.wait(self._attending.values(), timeout=SUBSCRIBERS_S)
-            for slot, task in self._attending.items():
-                if not task.done():
-                    why = f"was not done with the last events, at {place_of_task(task)}"
-                    slot.report(StageError(why))
-            await cancel(self._attending.values())
-        for slot, _ in self._mailboxes:
-            await slot.close_instance()
+    async def close(self, *, hearing: bool) -> None:
+        """Let the subscribers take the last events, and close them; those that hear come last."""
+        await asyncio.gather(*(each.close() for each in self._subscriptions(hearing=hearing)))
+
+    def _subscriptions(self, *, hearing: bool) -> list[Subscription]:
+        found = ((route, each) for route, each, _ in self._connected if each is not None)
+        return [each for route, each in found if route.hears is hearing]
+
+
+def _nothing() -> None:
+    """End what was never begun."""
 
 
 async def _attend(slot: Slot, mailbox: Mailbox) -> None:
@@ -151,34 +217,6 @@ async def _attend(slot: Slot, mailbox: Mailbox) -> None:
                 raise
             slot.report(contained(error))
         await asyncio.sleep(0)  # one that never waits must not hold the loop
-
-
-def connect_all(
-    bus: Bus,
-    routes: Iterable[RouteSpec],
-    slot: Callable[[StageSpec], Slot],
-    perform: Callable[..., object],
-    report: Callable[[Event], None],
-) -> tuple[Subscribers, Subscribers]:
-    """Make every route a handler on `bus`; see `connect`.
-
-    Args:
-        bus: Where the events come by.
-        routes: The pipeline's.
-        slot: Makes the place of a subscriber.
-        perform: Carries out one action.
-        report: Publishes what went wrong.
-
-    Returns:
-        The subscribers, and those that hear nothing: to be opened last and closed first.
-    """
-    hearing, publishing = Subscribers(), Subscribers()
-    for route in routes:
-        at = None if route.subscriber is None else slot(route.subscriber)
-        mailbox = None if at is None else (hearing if route.hears else publishing).add(at)
-        if route.hears:
-            connect(bus, route, perform, mailbox, report)
-    return hearing, publishing
 
 
 def _look_up(value: Any, path: tuple[str, ...]) -> Any:

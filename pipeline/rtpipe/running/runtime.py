@@ -6,28 +6,28 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from rtpipe import fiber
 from rtpipe.bus import Bus
 from rtpipe.catalogue.claims import unasked
 from rtpipe.clock import Clock
 from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import LinkFlushed, PipelineEnded, PipelineStarted, PipelineStopping
 from rtpipe.language.calls import checked, unknown_stage_help
-from rtpipe.running.background import begin
-from rtpipe.running.bounded import cancel
-from rtpipe.running.chain import Wiring
+from rtpipe.running.background import begin, done_before
 from rtpipe.running.description import described, link_states, refusals
 from rtpipe.running.extensions import Extension, failure
-from rtpipe.running.faults import contained, place_of_task
 from rtpipe.running.inline import InlineSlot
-from rtpipe.running.places import slot_maker
+from rtpipe.running.places import Places, place_in
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.routes import connect_all
+from rtpipe.running.reload.change_plan import make_change_plan
+from rtpipe.running.reload.exchange import Machinery
+from rtpipe.running.reload.reloader import Reloader
+from rtpipe.running.routes import Routes, Subscription
 from rtpipe.running.state import state_of
-from rtpipe.running.supervisor import CLOSE_TIMEOUT_S, Slot, Status
-from rtpipe.running.tasks import run_stage
+from rtpipe.running.supervisor import Slot, Status
+from rtpipe.running.tasks import StageTasks
+from rtpipe.running.wiring import Wiring
 from rtpipe.stage import FLUSH, Sink, Source, offered_actions
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
+    from rtpipe.language.loading import Loaded
     from rtpipe.running.description import LinkState, StageDescription
+    from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.state import StageState
     from rtpipe.wording.diagnostics import Diagnostic
 
@@ -65,7 +67,10 @@ class Pipeline:
             None where the file lacks it.
         run_options: What the options that plugins added to `rtpipe run` say, by name.
         warnings: What is odd about its file but not wrong.
+        loader: Reads its files again, as at the start; None: nobody can. Runs in a thread.
     """
+
+    loader: Callable[[], Loaded] | None = None
 
     def __init__(
         self,
@@ -87,20 +92,20 @@ class Pipeline:
         self.run_options = run_options
         self._registry = registry
         self._extensions: list[Extension] = []
-        slot = slot_maker(
-            graph,
+        self._places = Places(
             self.bus,
             self.clock,
             tap=self._tap,
-            flush_after=lambda stage: self._flush(stage, graph.downstream(stage)[1:]),
+            flush_after=lambda stage: self._flush(stage, self.graph.downstream(stage)[1:]),
             published_after=lambda id, event: self.plan.published_after(id, event),  # noqa: PLW0108, A006 - the plan of then
             on_failure=self._on_failure,
             on_replaced=self._replan,
         )
-        self._slots = {id: slot(node.spec) for id, node in graph.nodes.items()}
+        self._slots = {id: self._places.make(graph, node.spec) for id, node in graph.nodes.items()}
+        self._routes = Routes(self.bus, self.perform, self._publish_own)
         inline = {id: slot for id, slot in self._slots.items() if isinstance(slot, InlineSlot)}
         self._wiring = Wiring(graph.nodes, inline, self.clock, self.bus.publish, check=check)
-        self._feeding: list[asyncio.Task[None]] = []
+        self._tasks = StageTasks(self._wiring, self.clock, self._end)
         self._stopping: str | None = None
         self._over: asyncio.Future[None] | None = None  # done by a stop, or the end of the audio
         self._started: asyncio.Future[None] | None = None
@@ -109,9 +114,12 @@ class Pipeline:
         self._error: RtpipeError | None = None
         self.plan: Plan
         self._replan()
-        self._subscribers, self._publishers = connect_all(
-            self.bus, self.spec.routes, slot, self.perform, self._publish_own
-        )
+        for route in self.spec.routes:
+            subscriber = route.subscriber
+            place = None if subscriber is None else self._places.make(graph, subscriber)
+            self._routes.add(route, None if place is None else Subscription(place))
+        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
+        self._reloader = Reloader(Machinery(*parts), self._publish_own)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -131,7 +139,7 @@ class Pipeline:
             self._end()
         reason = "failed"
         try:
-            if await self._opened(over):
+            if await done_before(over, self._open()):
                 if self._started is not None:
                     self._started.set_result(None)
                 self._publish_own(PipelineStarted(name=self.spec.name))
@@ -179,9 +187,7 @@ class Pipeline:
     def __getitem__(self, id: str) -> Any:
         """Return the stage that stands at `id` now: `pipeline["gain"].set(-3)`.
 
-        Raises:
-            KeyError: There is no such stage.
-            StageError: It is not open.
+        Raises KeyError: there is no such stage; StageError: it is not open.
         """
         slot = self._slots[id]
         if slot.status is not Status.OK:
@@ -191,8 +197,7 @@ class Pipeline:
     def events(self, match: str | Iterable[str] = "*") -> AsyncGenerator[Event, None]:
         """Return the events that will match, until the pipeline has ended.
 
-        They wait in a queue of their own: who reads slowly delays nobody, and loses the oldest
-        when there are more than 1000.
+        They wait in a queue of their own; who reads slowly loses the oldest of more than 1000.
         """
         return self.bus.stream(match)
 
@@ -202,8 +207,7 @@ class Pipeline:
         `flush` is one that every stage has. What the action itself raises comes through.
 
         Raises:
-            StageError: There is no such stage or action, the arguments do not fit, or the stage
-                does not run now.
+            StageError: There is no such stage or action, it does not run, the arguments do not fit.
         """
         slot = self._place(stage)
         kind, offered = slot.used.kind, offered_actions(slot.used.stage_type)
@@ -219,9 +223,8 @@ class Pipeline:
     def tap_output(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         """Call `handler(frame)` for every frame that stage `id` gives out or, as a sink, takes.
 
-        At once and by reference: be quick, write nothing into it, copy what is to be kept, since
-        the stage that reads the frame may write into it. A handler that raises is told
-        (`plugin.failed`) and called no more.
+        At once and by reference: be quick, write nothing into it, copy what is to be kept. A
+        handler that raises is told (`plugin.failed`) and called no more.
 
         Returns:
             A function that ends it; calling it twice is harmless.
@@ -233,7 +236,7 @@ class Pipeline:
         return self._place(id).tap(handler, partial(self._plugin_failed, name))
 
     def flush(self, id: str) -> float:
-        """Drop what is buffered in stage `id` and after it; returns the milliseconds dropped."""
+        """Drop what is buffered in stage `id` and after it; returns the ms dropped."""
         return self._flush(id, self.graph.downstream(id))
 
     def _flush(self, id: str, stages: list[str]) -> float:
@@ -248,6 +251,43 @@ class Pipeline:
             slot.forget()
         self.bus.publish(LinkFlushed(source=id, at=self.clock.now(), flushed_ms=round(flushed, 3)))
         return flushed
+
+    def plan_for(self, graph: Graph) -> ChangePlan:
+        """Return what `apply` would do about each part of the pipeline, and what would be heard."""
+        used = {id: slot.used for id, slot in self._slots.items()}
+        return make_change_plan(self.graph, graph, used)
+
+    async def apply(self, graph: Graph) -> ChangePlan:
+        """Become another pipeline while running, and return what was done to that end.
+
+        What both have in common goes on untouched. Where something does not open, all stays as it
+        was; what cannot be open twice (a device) is closed first, and then opened again.
+
+        Raises:
+            RtpipeError: It does not run, is being changed already, or something does not open;
+                `pipeline.reload_refused` says so, too.
+        """
+        if not self._tasks.working or self._stopping is not None:
+            self._reloader.refuse(f"{self.spec.name} does not run")
+        return await self._reloader.apply(self.graph, graph, self._slots, self.plan_for(graph))
+
+    async def reload(
+        self, *, dry_run: bool = False, when: Literal["now", "pause"] = "now"
+    ) -> ChangePlan:
+        """Read the files again, and `apply` what they hold now; see there for what is raised.
+
+        Args:
+            dry_run: Only return what would be done.
+            when: `pause`: not before nobody speaks.
+
+        Raises ConfigError: with everything that is wrong with them.
+        """
+        graph = await self._reloader.read(self.loader, tell=not dry_run)
+        if dry_run:
+            return self.plan_for(graph)
+        if when == "pause":
+            await self._reloader.pause()
+        return await self.apply(graph)
 
     def state(self) -> list[StageState]:
         """Return what every stage looks like now, in the order of the graph."""
@@ -270,24 +310,16 @@ class Pipeline:
 
     def _replan(self) -> None:
         """Go by what stands in each place now: at first the file's, later the fallbacks'."""
-        self.plan = make_plan(self.graph, {id: slot.used for id, slot in self._slots.items()})
-        for id, slot in self._slots.items():
-            slot.ctx.frame_ms = self.plan.frame_ms
-            slot.ctx.live = any(feeder in self.plan.live for feeder in self.graph.nodes[id].inputs)
-        self._wiring.follow(self.plan)
+        self._stand(self.graph, self._slots, self._wiring.follow)
 
-    async def _opened(self, over: asyncio.Future[None]) -> bool:
-        """Open everything; return False when a stop came first."""
-        opening = asyncio.create_task(self._open())
-        try:
-            await asyncio.wait([opening, over], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            finished = opening.done()
-            opening.cancel()
-            await asyncio.wait([opening])
-        if finished:
-            opening.result()
-        return finished
+    def _stand(
+        self, graph: Graph, slots: dict[str, Slot], connect: Callable[[Plan], object]
+    ) -> None:
+        """Be what `slots` hold, connected as `connect` does it by the plan that is given to it."""
+        self.graph, self.spec, self._slots = graph, graph.pipeline, slots
+        self.plan = make_plan(graph, {id: slot.used for id, slot in slots.items()})
+        place_in(self.plan, slots)
+        connect(self.plan)
 
     async def _open(self) -> None:
         for plugin, make in self._registry.extensions(self) if self._registry is not None else ():
@@ -295,62 +327,29 @@ class Pipeline:
             self._extensions.append(extension)
             await extension.enter()
         self._registry = None  # what is installed takes room, and is asked no more
-        await self._subscribers.open()
+        await self._routes.open(hearing=True)
         # Sinks and peers before sources, so that speech during call set-up is not heard late.
         by_depth = reversed(list(self._slots.values()))
         for slot in sorted(by_depth, key=lambda slot: issubclass(slot.spec.stage_type, Source)):
             await slot.open()
-        await self._publishers.open()  # what a button sets off, every stage can do now
+        await self._routes.open(hearing=False)  # what a button sets off, every stage can do now
 
     # -- running ---------------------------------------------------------------------------------
 
     async def _move_audio(self, over: asyncio.Future[None]) -> None:
-        tasks = {
-            fiber.start(self._task(id, slot), name=id): slot
-            for id, slot in self._slots.items()
-            if not isinstance(slot, InlineSlot)
-        }
-        for task in tasks:
-            task.add_done_callback(partial(self._task_ended, tasks))
-        try:
-            await over
-            for task in filter(asyncio.Task.cancelled, tasks):  # by nobody here
-                await tasks[task].recover(StageError("its task was cancelled by its own code"))
-            if not all(task.done() for task in tasks):
-                await self._drain(tasks)
-        finally:
-            stuck = await cancel([*tasks, *self._feeding], CLOSE_TIMEOUT_S)
-            for task in {*tasks, *self._feeding} & stuck:
-                late = StageError(f"goes on though it was cancelled, at {place_of_task(task)}")
-                self._slots[task.get_name()].report(late)
-        for task, slot in tasks.items():
-            error = None if task in stuck or task.cancelled() else task.exception()
-            if error is not None:
-                slot.fail(contained(error))
-
-    def _task_ended(self, tasks: Iterable[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        """See whether the audio has ended: no task is left, or one has failed."""
-        failed = not task.cancelled() and task.exception() is not None
-        if failed or all(each.done() for each in tasks):
-            self._end()
+        for id, slot in self._slots.items():
+            if not isinstance(slot, InlineSlot):
+                self._tasks.start(id, slot, live=id in self.plan.live)
+        await self._tasks.run(over, self._drain)
 
     def _end(self) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
-    def _task(self, id: str, slot: Slot) -> Coroutine[Any, Any, None]:
-        live, feeding = id in self.plan.live, self._feeding.append
-        inlets, outlet = self._wiring.inlets(id), self._wiring.outlets[id]
-        return run_stage(slot, inlets, outlet, self.clock, live=live, feeding=feeding)
-
-    async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
+    async def _drain(self) -> None:
         """End the sources; after the deadline cut off what feeds the sinks, then the sinks."""
-        for task in self._feeding:
-            task.cancel()
-        _, late = await asyncio.wait(tasks, timeout=self.spec.drain_s)
-        for task in late:
-            if not issubclass(tasks[task].used.stage_type, Sink):
-                task.cancel()
+        await self._reloader.end()
+        late = await self._tasks.drained(self.spec.drain_s)
         for link in (link for id in self._slots for link in self._wiring.inlets(id)):
             link.close()
         if late:
@@ -359,14 +358,15 @@ class Pipeline:
     # -- closing ---------------------------------------------------------------------------------
 
     async def _close(self, reason: str) -> None:
-        await self._publishers.close()
+        await self._reloader.end()
+        await self._routes.close(hearing=False)
         for slot in self._slots.values():
             await slot.close()
         self._wiring.tell_losses()
         self._publish_own(PipelineEnded(reason=reason))
         self._ended = True
         self.bus.end_streams()
-        await self._subscribers.close()
+        await self._routes.close(hearing=True)
         for extension in reversed(self._extensions):
             await extension.leave()
 
@@ -379,7 +379,7 @@ class Pipeline:
         return slot
 
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
-        slot = self._slots.get(id)
+        slot = self._slots.get(id) or self._reloader.coming(id)
         if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
             help = "name a stage that has an inlet: a sink"
             raise StageError(f"there is no `{id}` to listen to", help=help)

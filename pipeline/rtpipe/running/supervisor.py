@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os.path
 from enum import StrEnum
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtpipe.backoff import Backoff
@@ -17,9 +16,10 @@ from rtpipe.events import (
     StageStatusChanged,
     StageUnwell,
 )
-from rtpipe.language.spec import Drop, Fail
+from rtpipe.field_types import changed_fields
+from rtpipe.language.spec import Drop, Fail, describe
 from rtpipe.running.bounded import within
-from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of
+from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of, stage_error
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ class Slot:
         "ended",
         "last",
         "lost_frames",
+        "quiet",
         "spec",
         "status",
+        "successor",
         "used",
     )
 
@@ -95,6 +97,9 @@ class Slot:
         self.detail = ""
         self.lost_frames = 0
         self.ended = False
+        self.quiet = False
+        """Whether its status is nobody's news: it does not stand there yet, or no more."""
+        self.successor: Slot | None = None
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
         self._mask = mask
@@ -125,6 +130,8 @@ class Slot:
             self.status = status
             self.detail = self._mask(detail)
             self.settle()
+            if self.quiet:
+                return
             unwell = status in {Status.RECOVERING, Status.FAILED}
             change = StageUnwell if unwell else StageStatusChanged
             self.ctx.publish(change(status=status.value, detail=self.detail))
@@ -150,16 +157,49 @@ class Slot:
             try:
                 handler(frame)
             except Exception as error:  # noqa: BLE001 - a listener's fault must not harm the audio
-                end()
+                self.untap(guarded)
                 on_error(error)
-
-        def end() -> None:
-            self._taps = tuple(each for each in self._taps if each is not guarded)
-            self.settle()
 
         self._taps = (*self._taps, guarded)
         self.settle()
-        return end
+        return partial(self.untap, guarded)
+
+    def untap(self, tap: Callable[[AudioFrame], None]) -> None:
+        """Show no more to what `tap` has made, here and in who stands here later."""
+        self._taps = tuple(each for each in self._taps if each is not tap)
+        self.settle()
+        if self.successor is not None:
+            self.successor.untap(tap)
+
+    def give_way(self, successor: Slot) -> None:
+        """Let another place stand where this one stood: who listens here listens there."""
+        self.quiet, self.successor = True, successor
+        successor._taps = self._taps
+        successor.ctx.listened_as(self.ctx)
+        successor.settle()
+
+    def become(self, spec: StageSpec, mask: Callable[[str], str]) -> Callable[[], None]:
+        """Go by another spec of the same stage, and hide by `mask`, between two frames.
+
+        Returns:
+            A function that goes back to the spec before.
+
+        Raises:
+            Exception: What the stage raised; nothing has changed then.
+        """
+        before, used, running = self.spec, self.used, self._stage
+        became = spec.chain[[each is used for each in before.chain].index(True)]
+        changed = running is not None and bool(changed_fields(used.options, became.options))
+        if running is not None and changed:
+            running.change(became.options)
+        self.spec, self.used, self._mask = spec, became, mask
+
+        def undo() -> None:
+            if running is not None and changed and running is self._stage:
+                running.change(used.options)
+            self.spec, self.used = before, used
+
+        return undo
 
     async def open(self) -> None:
         """Open the stage, or the first of its fallbacks that opens.
@@ -270,16 +310,7 @@ class Slot:
 
     def wrapped(self, error: Exception) -> StageError:
         """Return `error` with the stage's name in front of it and no secret in it."""
-        id, kind = self.spec.id, self.used.kind
-        where = id if id == kind else f"{id} ({kind})"
-        if not isinstance(error, RtpipeError):
-            place = place_of(error, self.used.stage_type)
-            message = f"{where}: {type(error).__name__}: {error}"
-            return StageError(self._mask(message), help=place and f"it was raised at {place}")
-        said = error.message.removeprefix(f"{where}: ")
-        return StageError(
-            self._mask(f"{where}: {said}"), help=error.help, exit_code=error.exit_code
-        )
+        return stage_error(self.spec.id, self.used, error, self._mask)
 
     # -- a running stage raised ------------------------------------------------------------------
 
@@ -367,23 +398,3 @@ class Slot:
     def _give_up(self, error: Exception) -> None:
         self.set_status(Status.FAILED, f"{error}")
         self._on_failure(self, self.wrapped(error))
-
-
-def describe(spec: StageSpec) -> str:
-    """Return a stage as a user would write it, shortened: its kind and the options it was given."""
-    given = spec.options.model_dump(exclude_unset=True)
-    if not given:
-        return spec.kind
-    if list(given) == [spec.options.main]:
-        return f"{spec.kind}: {_short(next(iter(given.values())))}"
-    inner = ", ".join(f"{key}: {_short(value)}" for key, value in given.items())
-    return f"{spec.kind}: {{{inner}}}"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, Path):
-        value = os.path.relpath(value) if value.is_relative_to(Path.cwd()) else value
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -38,3 +38,17 @@ class Timeline:
         self._shift_s = self._end_s
         if self._clock is not None and self._began_at is not None:
             self._shift_s = max(self._end_s, self._clock.now() - self._began_at)
+
+    def taken_over(self, clock: Clock | None) -> Timeline:
+        """Return the timeline of another stage that goes on with this stream.
+
+        Args:
+            clock: See above; that stage may be live where this one is not.
+        """
+        began_at = self._began_at
+        if clock is not None and began_at is None and self._end_s:
+            began_at = clock.now() - self._end_s
+        successor = Timeline(clock, began_at)
+        successor._end_s = self._end_s
+        successor.resume()
+        return successor

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rtpipe.errors import ConfigError
 from rtpipe.wording.masking import mask
@@ -132,6 +132,33 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready values."""
+        fix = self.fix
+        return {
+            "code": self.code,
+            "severity": str(self.severity),
+            "message": self.message,
+            **_place(self.span),
+            "label": self.label,
+            "help": self.help,
+            "fix": None if fix is None else {**_place(fix.span), "text": fix.text},
+            "notes": list(self.notes),
+            "source": self.source,
+            "related": [{**_place(other.span), "label": other.label} for other in self.related],
+        }
+
+
+def _place(span: Span | None) -> dict[str, Any]:
+    if span is None:
+        return {"path": None, "line": None, "column": None, "length": None}
+    return {
+        "path": str(span.path),
+        "line": span.line,
+        "column": span.column,
+        "length": span.length,
+    }
+
 
 @dataclass(slots=True)
 class Findings:
@@ -143,8 +170,10 @@ class Findings:
         secrets: Values that are never shown, not even in a quoted line.
         env_names: Names of the environment variables that are read, which children do without.
         lost: Top-level keys of which a part could not be read; "" for one that is not known.
+        read: The files that were read, or would have been, had they been there.
     """
 
+    read: set[Path] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     env_names: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)

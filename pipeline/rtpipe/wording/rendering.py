@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtpipe.errors import printable
 from rtpipe.wording.diagnostics import Diagnostic, Severity, in_order
@@ -65,22 +65,6 @@ def render_one(found: Diagnostic, *, colour: bool = False) -> str:
         lines.append(f"{' ' * width} {paint.rule('=')} {paint.bold(word)}: {first}")
         lines += [f"{' ' * width}   {line}" for line in more]
     return "\n".join(lines)
-
-
-def as_json(found: Diagnostic) -> dict[str, Any]:
-    """Return a diagnostic as JSON-ready values."""
-    return {
-        "code": found.code,
-        "severity": str(found.severity),
-        "message": found.message,
-        **_place(found.span),
-        "label": found.label,
-        "help": found.help,
-        "fix": None if found.fix is None else {**_place(found.fix.span), "text": found.fix.text},
-        "notes": list(found.notes),
-        "source": found.source,
-        "related": [{**_place(other.span), "label": other.label} for other in found.related],
-    }
 
 
 def as_github(found: Diagnostic) -> str:
@@ -184,17 +168,6 @@ def _columns(text: str) -> int:
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
     )
-
-
-def _place(span: Span | None) -> dict[str, Any]:
-    if span is None:
-        return {"path": None, "line": None, "column": None, "length": None}
-    return {
-        "path": str(span.path),
-        "line": span.line,
-        "column": span.column,
-        "length": span.length,
-    }
 
 
 def _data(text: str) -> str:

@@ -14,6 +14,7 @@ from rtpipe_control.http.actions import Actions
 from rtpipe_control.http.answers import Refused
 from rtpipe_control.http.body import MOST_BYTES, body_of
 from rtpipe_control.http.pages import Pages
+from rtpipe_control.http.reloading import Reloads
 from rtpipe_control.view.feed import MOST_READERS, Reader, piece
 from rtpipe_control.view.listening import MOST_LISTENERS
 
@@ -80,6 +81,7 @@ class Application:
         self._feed = feed
         self._door = door
         self._actions = Actions(pipeline)
+        self._reloads = Reloads(pipeline)
         self._pages = Pages()
         self.log = logging.getLogger("rtpipe.control.http")
         if _quietly not in self.log.filters:
@@ -106,6 +108,7 @@ class Application:
             web.get("/api/events", self._events),
             web.get("/api/stages/{stage}/listen", self._listen),
             web.post("/api/stages/{stage}/{action}", self._act),
+            web.post("/api/reload", self._reload),
             web.post("/api/stop", self._stop),
             web.get("/metrics", self._measures),
             web.get("/healthz", self._alive),
@@ -279,6 +282,16 @@ class Application:
         info = request.match_info
         body = await body_of(request)
         return self._json(await self._actions.perform(info["stage"], info["action"], body))
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        """Reads the files again and changes what they change: `{}` or `{"when": "now"}`.
+
+        The answer is the plan: what changes, how, and what is heard of it. `{"dry_run": true}`
+        changes nothing; `{"when": "pause"}` answers at once and waits until nobody speaks. 409: it
+        cannot be reloaded now; 422: the file is wrong, its `diagnostics` say where.
+        """
+        status, answer = await self._reloads.reload(await body_of(request))
+        return self._json(answer, status)
 
     async def _stop(self, request: web.Request) -> web.Response:
         """Stops the pipeline as Ctrl-C does: what is queued plays to its end."""

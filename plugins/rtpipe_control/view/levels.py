@@ -11,7 +11,7 @@ from rtpipe import audio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtpipe import AudioFrame, Pipeline
+    from rtpipe import AudioFrame, Event, Pipeline
 
 FLOOR_DBFS = -120.0
 HISTORY_S = 20.0
@@ -62,6 +62,7 @@ class Levels:
         self._meters: dict[str, Meter] = {}
         self._ends: list[Callable[[], None]] = []
         self._history: deque[tuple[float, dict[str, float]]] = deque()
+        pipeline.bus.subscribe("pipeline.reloaded", self._begin_again)
 
     @property
     def running(self) -> bool:
@@ -79,6 +80,12 @@ class Levels:
         for end in self._ends:
             end()
         self._ends = []
+
+    def _begin_again(self, _: Event) -> None:
+        """Listen to the stages that there are now."""
+        if self.running:
+            self.stop()
+            self.start()
 
     def read(self) -> dict[str, tuple[float, float]]:
         """Return RMS and peak (dBFS) of the stages from which anything came since the last time."""

@@ -25,7 +25,7 @@ from rtpipe import (
 from rtpipe.examination import missing_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy as np
@@ -64,6 +64,7 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+    live = frozenset({"on", "gain_db"})
 
     @classmethod
     def examine_surroundings(cls, options: ChimeOptions, around: Surroundings) -> Iterator[Finding]:
@@ -84,6 +85,7 @@ class Chime(Transform[ChimeOptions]):
         self._sound: NDArray[np.float32] = np.zeros(0, np.float32)
         self._at: int | None = None
         self._next_pts = 0
+        self._end_listening: Callable[[], None] | None = None
 
     async def open(self) -> None:
         """Read the sound.
@@ -91,12 +93,19 @@ class Chime(Transform[ChimeOptions]):
         Raises:
             StageError: There is no such file, or FFmpeg cannot read it.
         """
-        import numpy as np
+        self._sound = await asyncio.to_thread(_read, self.options.path)
+        self._listen()
 
-        sound = await asyncio.to_thread(_read, self.options.path)
-        self._sound = sound * np.float32(10 ** (self.options.gain_db / 20))
-        if self.options.on:
-            self.ctx.on(self.options.on, self._heard_of)
+    def change(self, options: ChimeOptions) -> None:
+        """Be set off by other events, or sound louder or softer."""
+        self.options = options
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._end_listening is not None:
+            self._end_listening()
+        on = self.options.on
+        self._end_listening = self.ctx.on(on, self._heard_of) if on else None
 
     def _heard_of(self, _event: Event) -> None:
         self.play()
@@ -117,11 +126,14 @@ class Chime(Transform[ChimeOptions]):
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         """Return `frame`, the sound mixed in."""
+        import numpy as np
+
         self._next_pts = (frame.pts or 0) + frame.samples
         if self._at is None:
             return frame
         samples = audio.pcm(frame)[:, 0]
         sound = self._sound[self._at : self._at + len(samples)]
+        sound = sound * np.float32(10 ** (self.options.gain_db / 20))
         heard = samples[: len(sound)]
         heard[:] = audio.to_s16(heard + sound)
         self._at += len(sound)

@@ -39,6 +39,13 @@ class Delay(Transform[DelayOptions]):
 
     kind = "delay"
     accepts = AudioFormat(format="s16")
+    live = frozenset({"delay_ms"})
+
+    @classmethod
+    def change_heard(cls, options: DelayOptions, to: DelayOptions) -> str | None:
+        """Return how much is left out or put in."""
+        more_ms = to.delay_ms - options.delay_ms
+        return f"a gap of {more_ms:g} ms" if more_ms > 0 else f"{-more_ms:g} ms are left out"
 
     def __init__(self, options: DelayOptions, ctx: StageContext) -> None:
         import numpy as np
@@ -47,6 +54,19 @@ class Delay(Transform[DelayOptions]):
         self._format: AudioFormat | None = None
         self._line: NDArray[np.int16] = np.zeros((0, 1), np.int16)
         self._next_pts = 0
+
+    def change(self, options: DelayOptions) -> None:
+        """Hold more, which begins with silence, or less: the oldest is left out."""
+        import numpy as np
+
+        self.options = options
+        if self._format is None:
+            return
+        wanted = round(options.delay_ms * (self._format.sample_rate or 0) / 1000)
+        if (more := wanted - len(self._line)) > 0:
+            self._line = np.concatenate([self._quiet(more), self._line])
+        else:
+            self._line = self._line[-more:]
 
     def reset(self) -> None:
         """Hold silence."""

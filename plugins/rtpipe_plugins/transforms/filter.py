@@ -45,13 +45,31 @@ class Filter(Transform[FilterOptions]):
     """
 
     kind = "filter"
+    live = frozenset({"graph"})
 
     def __init__(self, options: FilterOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._graph: Filtergraph | None = None
         self._next_in = 0
         self._next_out = 0
+        self._changed = False
         self._latest: AudioFrame | None = None
+
+    @classmethod
+    def change_heard(cls, options: FilterOptions, to: FilterOptions) -> str | None:  # noqa: ARG003 - the same for all
+        """Return that the sound is another."""
+        return "other filters, which begin anew"
+
+    def change(self, options: FilterOptions) -> None:
+        """Let what the filters hold out with the next frame, and put that through the others.
+
+        Raises:
+            StageError: FFmpeg does not take them with audio like this.
+        """
+        if self._graph is not None:
+            _made(options.graph, self._graph.format)  # wrong ones are refused here
+        self.options = options
+        self._changed = self._graph is not None
 
     def reset(self) -> None:
         """Forget what the filters hold."""
@@ -60,6 +78,9 @@ class Filter(Transform[FilterOptions]):
     def process(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """Yield what the filters give out for `frame`."""
         pts = frame.pts or 0
+        if self._changed:
+            self._changed = False
+            yield from self.finish()
         if self._graph is not None:
             hole = pts - self._next_in
             if not self._graph.format.admits(frame) or hole > _BRIDGED_S * frame.sample_rate:
@@ -81,13 +102,7 @@ class Filter(Transform[FilterOptions]):
             yield from self._filtered(graph, None)
 
     def _begin(self, frame: AudioFrame) -> None:
-        from rtpipe_plugins.sound.filtergraph import Filtergraph
-
-        format = AudioFormat.of(frame)
-        try:
-            self._graph = Filtergraph(self.options.graph, format)
-        except ValueError as error:
-            raise StageError(str(error), exit_code=ExitCode.CONFIGURATION) from None
+        self._graph = _made(self.options.graph, AudioFormat.of(frame))
         self._next_out = max(self._next_out, frame.pts or 0)
 
     def _filtered(self, graph: Filtergraph, frame: AudioFrame | None) -> Iterator[AudioFrame]:
@@ -99,6 +114,15 @@ class Filter(Transform[FilterOptions]):
             if self._latest is not None:
                 _pass_on(self._latest, made)
             yield made
+
+
+def _made(graph: str, format: AudioFormat) -> Filtergraph:
+    from rtpipe_plugins.sound.filtergraph import Filtergraph
+
+    try:
+        return Filtergraph(graph, format)
+    except ValueError as error:
+        raise StageError(str(error), exit_code=ExitCode.CONFIGURATION) from None
 
 
 def _pass_on(frame: AudioFrame, made: AudioFrame) -> None:

@@ -47,6 +47,13 @@ class Gain(Transform[GainOptions]):
     kind = "gain"
     accepts = AudioFormat(format="s16")
     mutates = True
+    live = frozenset({"gain_db", "mute", "ramp_ms", "limiter"})
+
+    @classmethod
+    def change_heard(cls, options: GainOptions, to: GainOptions) -> str | None:
+        """Return that the volume fades."""
+        same = (options.gain_db, options.mute) == (to.gain_db, to.mute)
+        return "nothing" if same else f"a fade of {to.ramp_ms:g} ms"
 
     def __init__(self, options: GainOptions, ctx: StageContext) -> None:
         import numpy as np
@@ -58,6 +65,16 @@ class Gain(Transform[GainOptions]):
         self._ramp: Ramp | None = None
         self._steady = np.array(self._target, np.float32)  # 0-d: numpy multiplies by it fastest
         self._scratch: NDArray[np.float32] = np.empty((0, 1), np.float32)
+
+    def change(self, options: GainOptions) -> None:
+        """Fade to what is another now; what an action has set else stays."""
+        before, self.options = self.options, options
+        if options.gain_db != before.gain_db:
+            self._gain_db = options.gain_db
+        if options.mute != before.mute:
+            self._muted = options.mute
+        if self._wanted() != self._target:
+            self._retarget()
 
     @action
     def set(self, gain_db: float) -> None:

@@ -66,12 +66,19 @@ class Level(Transform[LevelOptions]):
     kind = "level"
     accepts = AudioFormat(format="s16")
     publishes = (LevelMeasured,)
+    live = frozenset({"interval_ms", "ebur128"})
 
     def __init__(self, options: LevelOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._format: AudioFormat | None = None
         self._interval: _Interval | None = None
         self._loudness: _Loudness | None = None
+
+    def change(self, options: LevelOptions) -> None:
+        """Tell of the interval that is going on, and measure otherwise from there on."""
+        self.finish()
+        self._format = None
+        self.options = options
 
     def reset(self) -> None:
         """Forget what was measured."""

@@ -81,6 +81,7 @@ class Vad(Transform[VadOptions]):
     accepts = AudioFormat(format="s16")
     mutates = True  # no sample, but the marks: a frame that others hold must not carry ours
     publishes = (SpeechStarted, SpeechStopped)
+    live = frozenset({"aggressiveness", "frame_ms", "min_speech_ms", "min_silence_ms"})
 
     def __init__(self, options: VadOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -92,6 +93,16 @@ class Vad(Transform[VadOptions]):
     async def open(self) -> None:
         """Make a detector."""
         self._judge = _webrtc(self.options)
+
+    def change(self, options: VadOptions) -> None:
+        """Judge otherwise from the next window on; whoever speaks goes on speaking."""
+        before, self.options = self.options, options
+        self._turn.options = options
+        another_length = options.frame_ms != before.frame_ms
+        if another_length:
+            self._windows = None
+        if another_length or options.aggressiveness != before.aggressiveness:
+            self._judge = _webrtc(options)
 
     @action
     def reset(self) -> None:
@@ -241,7 +252,7 @@ class _SpeechState:
 
     def __init__(self, options: VadOptions, ctx: StageContext) -> None:
         self.speaking = False
-        self._options = options
+        self.options = options
         self._ctx = ctx
         self._contrary_ms = 0.0  # how long it has sounded like the other: not for long enough yet
         self._began_ms = 0.0
@@ -255,7 +266,7 @@ class _SpeechState:
             verdicts: See `_Windows`.
             start_ms: Returns the media time at which a window begins (ms).
         """
-        window_ms, count = self._options.frame_ms, len(verdicts)
+        window_ms, count = self.options.frame_ms, len(verdicts)
         at = 0
         while at < count:
             voiced = bool(verdicts[at])
@@ -290,7 +301,7 @@ class _SpeechState:
 
     @property
     def _enough_ms(self) -> float:
-        options = self._options
+        options = self.options
         return options.min_silence_ms if self.speaking else options.min_speech_ms
 
     def _begin(self, until_ms: float) -> None:

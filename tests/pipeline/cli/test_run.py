@@ -36,10 +36,11 @@ def rtpipe(*args: str) -> Result:
 
 def test_both_are_plugins_of_that_run(plugins: Registry) -> None:
     assert "ended: end of stream" in rtpipe("a.yaml").stderr
-    assert [record.name for record in plugins.records][-3:] == [
+    assert [record.name for record in plugins.records][-4:] == [
         "terminal",
         "watchdog",
         "audio_watch",
+        "reloads",
     ]
     assert not plugins.faulty
 

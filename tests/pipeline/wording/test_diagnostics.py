@@ -17,7 +17,7 @@ from rtpipe.wording.diagnostics import (
     did_you_mean,
     suggest,
 )
-from rtpipe.wording.rendering import as_github, as_json, render, tally
+from rtpipe.wording.rendering import as_github, render, tally
 
 SAMPLE = """\
 error[E102]: `mic` has no option `rte`
@@ -120,8 +120,8 @@ def test_tally() -> None:
     assert tally([]) == "no problems"
 
 
-def test_as_json() -> None:
-    assert as_json(finding(3, 4, 5)) == {
+def test_as_dict() -> None:
+    assert finding(3, 4, 5).as_dict() == {
         "code": "E999", "severity": "error", "message": "wrong", "path": "a.yaml", "line": 3,
         "column": 4, "length": 5, "label": "", "help": None, "fix": None, "notes": [],
         "source": "x",

@@ -11,6 +11,23 @@ from rtpipe import Backoff, EventGlob, InputPath, Options
 from rtpipe_plugins.peers.realtime.tools.declarations import ServerTool, Tool, distinct
 from rtpipe_webrtc.options import IceServer, JitterOptions, OpusOptions
 
+CHANGEABLE = frozenset(
+    (
+        "model",
+        "voice",
+        "instructions",
+        "turn_detection",
+        "transcription",
+        "tools",
+        "session",
+        "interrupt_on",
+        "greeting",
+        "patience_s",
+        "reconnect",
+        "roll_over",
+    )
+)
+"""What may change while the conversation goes on."""
 _PATIENCE_S = 300.0
 """However long a server says that it wants to be left alone."""
 

@@ -26,7 +26,7 @@ from rtpipe_plugins.peers.realtime.account import Mask
 from rtpipe_plugins.peers.realtime.answer_heard import AnswerHeard
 from rtpipe_plugins.peers.realtime.call.factory import CallFactory
 from rtpipe_plugins.peers.realtime.call.manager import CallManager
-from rtpipe_plugins.peers.realtime.dialects.choice import server_events
+from rtpipe_plugins.peers.realtime.dialects.choice import heard_of, server_events, session_change
 from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
@@ -44,7 +44,7 @@ from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
 from rtpipe_plugins.peers.realtime.noise_guard import NoiseGuard
-from rtpipe_plugins.peers.realtime.options import RealtimeOptions
+from rtpipe_plugins.peers.realtime.options import CHANGEABLE, RealtimeOptions
 from rtpipe_plugins.peers.realtime.tools.declarations import ToolCall
 from rtpipe_plugins.peers.realtime.tools.pictures import data_url
 from rtpipe_plugins.peers.realtime.tools.toolbox import Toolbox
@@ -53,7 +53,7 @@ from rtpipe_plugins.peers.realtime.turn_taking import TurnTaking
 from rtpipe_plugins.peers.realtime.words_heard import WordsHeard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from rtpipe import AudioFrame, Finding
     from rtpipe.examination import Examined
@@ -82,6 +82,7 @@ class Realtime(Peer[RealtimeOptions]):
     exact_ms = 20.0
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
     inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
+    live = CHANGEABLE
     publishes: ClassVar[tuple[type[Event] | str, ...]] = (
         *OWN_EVENTS,
         TurnMeasured,
@@ -91,6 +92,7 @@ class Realtime(Peer[RealtimeOptions]):
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._gauge = ""
+        self._end_listening: Callable[[], None] | None = None
         self._noise = NoiseGuard()
         self._loudspeaker = LoudspeakerPosition()
         self._factory = CallFactory(
@@ -123,6 +125,29 @@ class Realtime(Peer[RealtimeOptions]):
 
         return examination.probe(options)
 
+    @classmethod
+    def change_heard(cls, options: RealtimeOptions, to: RealtimeOptions) -> str | None:
+        """Return whether the call that stands is told, or another takes over."""
+        return None if super().change_heard(options, to) is None else heard_of(options, to)
+
+    def change(self, options: RealtimeOptions) -> None:
+        """Tell the session that stands; where that cannot be, another call takes over at a pause.
+
+        Raises:
+            PluginError: A function of `tools` cannot be imported, or its signature not be used.
+        """
+        change = session_change(self.options, options)
+        self._toolbox.add(options.tools, Mask(options.secrets()))
+        self._manager.change(options, change)
+        self.options = options
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._end_listening is not None:
+            self._end_listening()
+        on = self.options.interrupt_on
+        self._end_listening = self.ctx.on(on, self._interrupt) if on else None
+
     async def open(self) -> None:
         """Place the call and wait for the session.
 
@@ -136,8 +161,7 @@ class Realtime(Peer[RealtimeOptions]):
         self.ctx.on(PLAYBACK_EVENTS, self._loudspeaker.take)
         self.ctx.on("playback.stopped", self._heard.playback_stopped)
         self._meter.begin(self._hangover_s)
-        if self.options.interrupt_on:
-            self.ctx.on(self.options.interrupt_on, self._interrupt)
+        self._listen()
         await self._manager.open()
 
     async def converse(self, inlet: Link, send: Send) -> None:

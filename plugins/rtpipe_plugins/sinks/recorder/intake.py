@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rtpipe import AudioFrame, StageContext
     from rtpipe_plugins.sinks.recorder.ordered import OrderedRecording
+    from rtpipe_plugins.sinks.recorder.recording import RecordingShape
     from rtpipe_plugins.sinks.recorder.switch import Order, Switch
 
 RATE = 48_000
@@ -100,6 +101,11 @@ class Intake:
             if order in _BEGINS or now - furthest <= _LIVE_PATIENCE:
                 here = now
         return max(here, self._aligner.given)
+
+    def move(self, shape: RecordingShape, at: int) -> None:
+        """Go on in files of another shape from a sample on."""
+        self._recording.move(shape)
+        self.order("move", at)
 
     def order(self, order: Order, at: int) -> None:
         """Have an order followed at a sample, also if no more audio comes."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe_plugins.sinks.recorder.recording import Recording
+    from rtpipe_plugins.sinks.recorder.recording import Recording, RecordingShape
     from rtpipe_plugins.sinks.recorder.switch import Order, State
 
 
@@ -46,6 +46,7 @@ class OrderedRecording:
         self._clips = clips
         self._state = state
         self._orders: deque[tuple[int, Order, float]] = deque()
+        self._shapes: deque[RecordingShape] = deque()
 
     def opened(self) -> OrderedRecording:
         """Open the first file, if it is to record; returns itself."""
@@ -56,6 +57,10 @@ class OrderedRecording:
     def order(self, order: Order, at: int, now_s: float) -> None:
         """Give an order for a sample that has not been handed over yet; from any thread."""
         self._orders.append((at, order, now_s))
+
+    def move(self, shape: RecordingShape) -> None:
+        """Say where the next order `move` leads; from any thread."""
+        self._shapes.append(shape)
 
     def write(self, tracks: Sequence[NDArray[np.int16]]) -> None:
         """Take a block of all inputs, shape (samples, inputs), the only item of `tracks`."""
@@ -121,3 +126,5 @@ class OrderedRecording:
                 recording.resume()
             case "split":
                 recording.split(at_once=self._state == "paused")
+            case "move":
+                recording.move(self._shapes.popleft(), at_once=self._state == "paused")

@@ -153,6 +153,14 @@ class Recording:
         if self._split_due and (at_once or not self._room()):
             self._split()
 
+    def move(self, shape: RecordingShape, *, at_once: bool) -> None:
+        """Go on in files of another shape, as `split` does in another file of the same."""
+        self._shape = shape
+        if self._segment is not None and not self._in_segment:
+            self._complete(until_s=self._here_s)  # nothing is in it: it goes
+            self.segments -= 1
+        self.split(at_once=at_once)
+
     def start(self) -> None:
         """Begin another recording; its file is opened when there is something for it."""
         while self._events and self._events[0].at < self._here_s:

@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from rtpipe import (
     CANONICAL,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
-    from rtpipe_plugins.sinks.recorder.switch import Order
+    from rtpipe.field_types import Place
+    from rtpipe_plugins.sinks.recorder.switch import Order, State
 
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
@@ -69,6 +71,7 @@ class Recorder(Sink[RecorderOptions]):
     many_inlets = True
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
     flushable = False
+    live = frozenset({"path", "segment_s", "segment_mb"})
     publishes = (
         RecorderStarted,
         RecorderStartedByAction,
@@ -96,12 +99,22 @@ class Recorder(Sink[RecorderOptions]):
         names = (path, path.with_suffix(EVENTS)) if options.sidecar else (path,)
         return tuple(f"file:{name}" for name in names)
 
+    _states: ClassVar[WeakKeyDictionary[Place, State]] = WeakKeyDictionary()
+    """How each stood last: what was paused must not go on because another instance stands there."""
+
+    @classmethod
+    def change_heard(cls, options: RecorderOptions, to: RecorderOptions) -> str | None:
+        """Return that a file is split where the other is of the same sort."""
+        same = options.path.suffix == to.path.suffix
+        return super().change_heard(options, to) if same else None
+
     def __init__(self, options: RecorderOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
-        self._switch = Switch("recording" if options.autostart else "stopped")
+        first: State = "recording" if options.autostart else "stopped"
+        self._switch = Switch(self._states.setdefault(ctx.place, first))
         self._intake: Intake | None = None
         self._recording: Recording | None = None
-        self._paused_at_s = 0.0
+        self._paused_at_s = self._zero_s = 0.0
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
@@ -118,6 +131,13 @@ class Recorder(Sink[RecorderOptions]):
         self._encoding = find_encoding(options.path, codec=options.codec)
         self._layout: Layout = options.layout_for(len(self._inputs))
         self._started_at = started_at(self.ctx)
+        self._reserve(options)
+        if options.sidecar:
+            self.ctx.on("*", self._note)
+        if options.turns:
+            self.ctx.on(TURN_EVENTS, self._note_turn)
+
+    def _reserve(self, options: RecorderOptions) -> None:
         path = dated(options.path, self._started_at)
         try:
             taken = _is_held if options.overwrite else os.path.lexists
@@ -126,10 +146,20 @@ class Recorder(Sink[RecorderOptions]):
             cause = problem.__cause__
             if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
                 raise
-        if options.sidecar:
-            self.ctx.on("*", self._note)
-        if options.turns:
-            self.ctx.on(TURN_EVENTS, self._note_turn)
+
+    def change(self, options: RecorderOptions) -> None:
+        """Go on in another file, with no sample lost between the two.
+
+        Raises:
+            EnvironmentProblem: It cannot be written.
+        """
+        if options.path != self.options.path:
+            self._reserve(options)
+        self.options = options
+        if self._intake is not None:
+            here = max(self._intake.here("split"), self._switch.turned_at)
+            self._switch.turn("move", here)
+            self._intake.move(self._shape(self._zero_s), here)
 
     @action
     def start(self) -> None:
@@ -205,6 +235,7 @@ class Recorder(Sink[RecorderOptions]):
         here = 0 if intake is None else max(intake.here(order), self._switch.turned_at)
         if not self._switch.turn(order, here):
             return False
+        self._states[self.ctx.place] = self._switch.state
         if intake is not None:
             intake.order(order, here)
         return True
@@ -235,6 +266,7 @@ class Recorder(Sink[RecorderOptions]):
             loop.call_soon_threadsafe(self.ctx.publish, event)
 
         options, state = self.options, self._switch.state
+        self._zero_s = zero_s
         shape = self._shape(zero_s)
         events = self._events if options.sidecar else None
         self._recording = Recording(shape, events, announce, by_itself=state == "recording")

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State: TypeAlias = Literal["recording", "paused", "stopped"]
-Order: TypeAlias = Literal["start", "stop", "pause", "resume", "split"]
+Order: TypeAlias = Literal["start", "stop", "pause", "resume", "split", "move"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
+"""`move`, by a reload alone: go on in a file of another name."""
 
 _AFTER: dict[Order, dict[State, State]] = {
     "start": {"stopped": "recording"},
@@ -22,6 +23,7 @@ _AFTER: dict[Order, dict[State, State]] = {
     "pause": {"recording": "paused"},
     "resume": {"paused": "recording"},
     "split": {"recording": "recording", "paused": "paused"},
+    "move": {"recording": "recording", "paused": "paused", "stopped": "stopped"},
 }
 _GOAL: dict[Order, State] = {
     "start": "recording",

@@ -32,7 +32,7 @@ from rtpipe_plugins.sinks.speaker.playback import (
 from rtpipe_plugins.sound.drift import DriftControl, DriftMeasured, in_words
 from rtpipe_plugins.soundcard.device_watch import DeviceWatch
 from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
-from rtpipe_plugins.soundcard.muting import Muting
+from rtpipe_plugins.soundcard.muting import Muting, act_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -76,6 +76,7 @@ class Speaker(Sink[SpeakerOptions]):
     inlet_policy = QueuePolicy(max_ms=200)
     # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
     tells_taps = True
+    live = frozenset({"device", "mute", "volume", "fade_ms"})
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:
@@ -132,6 +133,12 @@ class Speaker(Sink[SpeakerOptions]):
         self._tell_drift_at = _TELL_DRIFT_S
         self._tell_underruns_at = 0.0
         self._begin()
+
+    def change(self, options: SpeakerOptions) -> None:
+        """Be muted, louder or softer, or take another device, as the actions do."""
+        before, self.options = self.options, options
+        act_on(self, before, options)
+        self.volume(options.volume if options.volume != before.volume else self._volume)
 
     @action
     def mute(self) -> None:

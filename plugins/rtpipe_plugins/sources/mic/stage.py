@@ -12,7 +12,7 @@ from rtpipe_plugins.sound.drift import DriftMeasured, in_words
 from rtpipe_plugins.sound.ramp import Fader
 from rtpipe_plugins.soundcard.device_watch import DeviceWatch
 from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
-from rtpipe_plugins.soundcard.muting import Muting
+from rtpipe_plugins.soundcard.muting import Muting, act_on
 from rtpipe_plugins.sources.mic.capture import Capture
 from rtpipe_plugins.sources.mic.options import MicOptions
 from rtpipe_plugins.sources.mic.timeline import Block, Timeline
@@ -89,6 +89,7 @@ class Mic(Source[MicOptions]):
 
     kind = "mic"
     publishes = (MicOverran, MicMuted, MicUnmuted, *DEVICE_EVENTS, DriftMeasured)
+    live = frozenset({"device", "mute"})
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options
@@ -134,6 +135,11 @@ class Mic(Source[MicOptions]):
         most = _MOST_WAITING_MS // options.block_ms
         self._arrived: asyncio.Queue[Block | None] = asyncio.Queue(most)
         self._ahead: deque[Block] = deque(maxlen=_OVERLAPPING_MS // options.block_ms + 1)
+
+    def change(self, options: MicOptions) -> None:
+        """Be muted or not, or take another device, as the actions do."""
+        before, self.options = self.options, options
+        act_on(self, before, options)
 
     @action
     def mute(self) -> None:

@@ -27,13 +27,13 @@ class GateMode(Protocol):
 class Talk:
     """Push-to-talk: open while a button is pressed; or always."""
 
-    def __init__(self, *, always: bool) -> None:
+    def __init__(self) -> None:
         self.talking = False
-        self._always = always
+        self.always = True
 
     def pieces(self, pts: int, count: int, sample_rate: int) -> Iterator[Piece]:  # noqa: ARG002
         """Yield one piece: it changes between frames."""
-        yield count, self._always or self.talking
+        yield count, self.always or self.talking
 
 
 class Echo:
@@ -51,8 +51,8 @@ class Echo:
         "stage.status_changed",
     )
 
-    def __init__(self, tail_ms: float) -> None:
-        self._tail_ms = tail_ms
+    def __init__(self) -> None:
+        self.tail_ms = 0.0
         self._sounding: set[tuple[str, str]] = set()
         self._tail_begins = False
         self._tail_left = 0
@@ -85,7 +85,7 @@ class Echo:
             return
         if self._tail_begins:
             self._tail_begins = False
-            self._tail_left = round(self._tail_ms * sample_rate / 1000)
+            self._tail_left = round(self.tail_ms * sample_rate / 1000)
         closed = min(count, self._tail_left)
         self._tail_left -= closed
         if closed:
@@ -97,13 +97,13 @@ class Echo:
 class VoiceMode:
     """Voice-activated: open from a preroll before detected speech until its hang-over is up."""
 
-    def __init__(self, preroll_ms: float) -> None:
-        self._preroll_ms = preroll_ms
+    def __init__(self) -> None:
+        self.preroll_ms = 0.0
         self.reset()
 
     def preroll(self, sample_rate: int) -> int:
         """Return the preroll in samples: what is so old is decided."""
-        return round(self._preroll_ms * sample_rate / 1000)
+        return round(self.preroll_ms * sample_rate / 1000)
 
     def reset(self) -> None:
         """Forget the voice."""

@@ -26,7 +26,7 @@ from rtpipe import (
 from rtpipe_plugins.transforms.mute_gate.modes import Echo, GateMode, Talk, VoiceMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class MuteGate(Transform[MuteGateOptions]):
     accepts = AudioFormat(format="s16")
     mutates = True
     publishes = (GateOpened, GateClosed)
+    live = frozenset({"mode", "tail_ms", "preroll_ms", "ramp_ms", "open_on", "close_on"})
 
     @classmethod
     def examine(cls, options: MuteGateOptions) -> Iterator[Ineffective]:
@@ -99,14 +100,15 @@ class MuteGate(Transform[MuteGateOptions]):
     def __init__(self, options: MuteGateOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
         self._switch = options.mode != "closed"
-        self._talk = Talk(always=options.mode != "push_to_talk")
-        self._echo = Echo(options.tail_ms)
-        self._voice = VoiceMode(options.preroll_ms)
-        modes: dict[str, GateMode] = {"half_duplex": self._echo, "vad": self._voice}
-        self._mode = modes.get(options.mode, self._talk)
+        self._talk = Talk()
+        self._echo = Echo()
+        self._voice = VoiceMode()
+        self._mode: GateMode = self._talk
         self._is_open: bool | None = None
-        self._fade = _Fade(options.ramp_ms)
+        self._fade = _Fade()
         self._held: deque[AudioFrame] = deque()
+        self._listening: list[Callable[[], None]] = []
+        self._set()
 
     @classmethod
     def examine_surroundings(
@@ -142,12 +144,39 @@ class MuteGate(Transform[MuteGateOptions]):
 
     async def open(self) -> None:
         """Listen to what opens and closes it."""
-        if self._mode is self._echo:
-            self.ctx.on(Echo.LISTENS_TO, self._echo.hear)
+        self.ctx.on(Echo.LISTENS_TO, self._echo.hear)  # whatever the mode: it may change
+        self._listen()
+
+    def change(self, options: MuteGateOptions) -> None:
+        """Go by another mode or other times from the next frame on.
+
+        Out of mode vad, what is held goes out with the next frame. A mode that is another one
+        decides again, whatever `close` has said before.
+        """
+        before, self.options = self.options, options
+        if options.mode != before.mode:
+            self._switch = options.mode != "closed"
+            self._voice.reset()
+        self._set()
+        self._listen()
+
+    def _set(self) -> None:
+        options = self.options
+        self._talk.always = options.mode != "push_to_talk"
+        self._echo.tail_ms = options.tail_ms
+        self._voice.preroll_ms = options.preroll_ms
+        self._fade.take(options.ramp_ms)
+        modes: dict[str, GateMode] = {"half_duplex": self._echo, "vad": self._voice}
+        self._mode = modes.get(options.mode, self._talk)
+
+    def _listen(self) -> None:
+        for end in self._listening:
+            end()
+        self._listening = []
         if self.options.open_on:
-            self.ctx.on(self.options.open_on, lambda _: self.open_gate())
+            self._listening.append(self.ctx.on(self.options.open_on, lambda _: self.open_gate()))
         if self.options.close_on:
-            self.ctx.on(self.options.close_on, lambda _: self.close_gate())
+            self._listening.append(self.ctx.on(self.options.close_on, lambda _: self.close_gate()))
 
     @action(name="open")
     def open_gate(self) -> None:
@@ -196,7 +225,7 @@ class MuteGate(Transform[MuteGateOptions]):
     def process(self, frame: AudioFrame) -> AudioFrame | list[AudioFrame]:
         """Return the frame, or in mode vad those of the frames before that are due."""
         if self._mode is not self._voice:
-            return self._gated(frame)
+            return [*self.finish(), self._gated(frame)] if self._held else self._gated(frame)
         self._voice.hear(frame)
         self._held.append(frame)
         decided = (frame.pts or 0) + frame.samples - self._voice.preroll(frame.sample_rate)
@@ -233,17 +262,25 @@ class MuteGate(Transform[MuteGateOptions]):
 class _Fade:
     """Goes between silence and sound in a straight line, the same however the stream is cut."""
 
-    def __init__(self, ramp_ms: float) -> None:
+    def __init__(self) -> None:
         self.is_open = False
-        self._ramp_ms = ramp_ms
+        self._ramp_ms = 0.0
+        self._rate = 0
         self._level = 0
         self._full = 1
 
     def start(self, sample_rate: int, *, is_open: bool) -> None:
         """Begin open or closed."""
         self.is_open = is_open
+        self._rate = sample_rate
         self._full = max(1, round(self._ramp_ms * sample_rate / 1000))
         self._level = self._full if is_open else 0
+
+    def take(self, ramp_ms: float) -> None:
+        """Take so long from now on (ms), also for the rest of a way that has begun."""
+        self._ramp_ms = ramp_ms
+        full = max(1, round(ramp_ms * self._rate / 1000))
+        self._level, self._full = round(self._level * full / self._full), full
 
     def apply(self, samples: NDArray[np.int16], *, is_open: bool) -> None:
         """Fade `samples`, shape (samples, channels), in place."""

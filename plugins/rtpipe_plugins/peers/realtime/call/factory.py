@@ -148,6 +148,11 @@ class CallFactory:
             raise
         return call
 
+    def change(self, options: RealtimeOptions) -> None:
+        """Place later calls by other options; the account stays."""
+        self._options = options
+        self.dialect.change(options)
+
     async def close(self) -> None:
         """Stop the server that `find` has started; may be called again."""
         await self._embedded.close()

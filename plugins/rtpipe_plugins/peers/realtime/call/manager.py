@@ -130,6 +130,23 @@ class CallManager:
         self._factory.dialect.update(session)
         call.carry_out(call.conversation.update(session))
 
+    def change(self, options: RealtimeOptions, session: Mapping[str, Any] | None) -> None:
+        """Go by other options, in later calls too.
+
+        Args:
+            options: What the stage goes by from now on.
+            session: What the call that stands is told; None: another one takes over when nobody
+                speaks, and is told what was said.
+        """
+        self._options = options
+        self._factory.change(options)
+        call = self.call
+        if session is None:
+            self._renew()
+        elif session and call is not None:
+            self._handover.tell_at_once(call)
+            call.carry_out(call.conversation.update(session))
+
     def take(self, call: ActiveCall, what: Event | Generated) -> None:
         """Take note of what happened in a call."""
         if call is not self.call:
@@ -172,12 +189,20 @@ class CallManager:
         self._budget.connected(now)
         expires_at, options = call.expires_at, self._options.roll_over
         if options and expires_at is not None and expires_at - now >= SHORTEST_S:
-            self._next_session = NextSession(
-                Schedule(options, began_at=now, expires_at=expires_at),
-                self._place_beside,
-                clock=self._ctx.clock,
-                log=self._ctx.log,
-            )
+            self._schedule(Schedule(options, began_at=now, expires_at=expires_at))
+
+    def _renew(self) -> None:
+        """Let another call take over as soon as nobody speaks."""
+        if self.call is None:
+            return  # the next one is another anyway
+        before, now = self._next_session, self._ctx.now()
+        self._schedule(Schedule.soon(now))
+        if before is not None:
+            self._hang_up_later(before.close())
+
+    def _schedule(self, schedule: Schedule) -> None:
+        clock, log = self._ctx.clock, self._ctx.log
+        self._next_session = NextSession(schedule, self._place_beside, clock=clock, log=log)
 
     async def _serve(self, call: ActiveCall, forward: Coroutine[Any, Any, None]) -> bool:
         """Let `call` serve; returns whether the conversation is over, or else goes on elsewhere."""
@@ -353,7 +378,10 @@ class CallManager:
     def _hang_up(self, call: ActiveCall) -> asyncio.Task[None]:
         """Hang up in the background; returns what is done when that is over."""
         call.transport.outgoing.stop()
-        closing = asyncio.create_task(call.close())
+        return self._hang_up_later(call.close())
+
+    def _hang_up_later(self, close: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        closing = asyncio.create_task(close)
         self._hanging_up.add(closing)
         closing.add_done_callback(self._hung_up)
         return closing

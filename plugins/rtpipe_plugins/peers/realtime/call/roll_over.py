@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import Backoff, EnvironmentProblem
 from rtpipe_plugins.peers.realtime.call.hang_up import TAIL_S
 from rtpipe_plugins.peers.realtime.errors import wanted_pause_s
+from rtpipe_plugins.peers.realtime.options import RollOver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from rtpipe import Clock
     from rtpipe_plugins.peers.realtime.call.active_call import ActiveCall
-    from rtpipe_plugins.peers.realtime.options import RollOver
 
 _EARLY_SHARE = 0.4
 _LATE_SHARE = 0.15
+_HOUR_S = 3600.0
 _LEAST_S = 1.0
 """Servers tell times in whole seconds."""
 _AGAIN_S, _LATEST_AGAIN_S = 2.0, 15.0
@@ -48,6 +49,14 @@ class Schedule:
         self.place_at = expires_at - before_s
         self.force_at = max(expires_at - latest_s, self.place_at)
         self._hurry_at = (self.place_at + self.force_at) / 2
+
+    @classmethod
+    def soon(cls, now: float) -> Schedule:
+        """Return that of a call which is wanted now, and takes over when nobody speaks."""
+        options = RollOver(before_s=_HOUR_S, latest_s=_LEAST_S)
+        schedule = cls(options, began_at=now - _HOUR_S, expires_at=now + _HOUR_S)
+        schedule.place_at = now
+        return schedule
 
     def may_swap(self, now: float, *, idle: bool, quiet_s: float, heard_s: float) -> bool:
         """Return whether this is the moment.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rtpipe_plugins.peers.realtime.dialects.openai.dialect import OpenAIDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from logging import Logger
+    from typing import Any
 
     from rtpipe.examination import Examined
     from rtpipe_plugins.peers.realtime.account import Account
@@ -28,6 +29,20 @@ def dialect_for(options: RealtimeOptions, account: Account, log: Logger) -> Dial
 def examine_dialect(options: RealtimeOptions) -> Iterable[Examined]:
     """Return what the dialect that `options` name finds wrong with them."""
     return DIALECTS[options.dialect].examine(options)
+
+
+def session_change(options: RealtimeOptions, to: RealtimeOptions) -> Mapping[str, Any] | None:
+    """Return what a standing call must be told to become what `to` says; see `Dialect`."""
+    return DIALECTS[options.dialect].session_change(options, to)
+
+
+def heard_of(options: RealtimeOptions, to: RealtimeOptions) -> str | None:
+    """Return what is heard when a conversation goes by other options; None: it cannot go on."""
+    if options.provider == "azure" and options.model != to.model:
+        return None  # the deployment is part of the address
+    if session_change(options, to) is None:
+        return "the next answer, by a call that takes over at a pause and knows what was said"
+    return "nothing"
 
 
 def server_events() -> tuple[type[ServerEvent], ...]:

@@ -159,6 +159,14 @@ class Dialect(Protocol):
         """Return what is wrong with the options that only the dialect understands; see `Stage`."""
         ...
 
+    @staticmethod
+    def session_change(options: RealtimeOptions, to: RealtimeOptions) -> Mapping[str, Any] | None:
+        """Return what turns the session of the one into that of the other, as `update` takes it.
+
+        None: a session that stands cannot be changed so; that of another call can.
+        """
+        ...
+
     def conversation(self) -> Conversation:
         """Return what is said in a new call."""
         ...
@@ -181,4 +189,8 @@ class Dialect(Protocol):
 
     def update(self, session: Mapping[str, Any]) -> None:
         """Ask for this too in the sessions of later calls."""
+        ...
+
+    def change(self, options: RealtimeOptions) -> None:
+        """Ask for what these options say in later calls."""
         ...

@@ -84,6 +84,16 @@ class Toolbox:
             if isinstance(tool, PythonTool):
                 tool.load()
 
+    def add(self, tools: Sequence[Tool], mask: Callable[[str], str]) -> None:
+        """Have these too, and rather than those of the same names; see `load` for what is raised.
+
+        Those that are gone stay: the call that stands may still know them.
+        """
+        added = Toolbox(tools, self._ctx, mask)
+        added.load()
+        self._tools.update(added._tools)
+        self._mask = mask
+
     def run(self, call: ToolCall, answer: Callable[[str], None]) -> None:
         """Begin a call; `answer(output)` is called when it is over, however it went."""
         task = asyncio.create_task(self._run(call, answer), name=f"tool {call.name}")

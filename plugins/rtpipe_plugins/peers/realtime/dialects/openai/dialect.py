@@ -53,6 +53,13 @@ class OpenAIDialect:
 
         return examine(options)
 
+    @staticmethod
+    def session_change(options: RealtimeOptions, to: RealtimeOptions) -> Mapping[str, Any] | None:
+        """See `Dialect.session_change`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import session_change
+
+        return session_change(options, to)
+
     def conversation(self) -> RealtimeProtocol:
         """See `Dialect.conversation`."""
         from rtpipe_plugins.peers.realtime.dialects.openai.protocol import RealtimeProtocol
@@ -122,3 +129,16 @@ class OpenAIDialect:
         from rtpipe_plugins.peers.realtime.dialects.openai.session_object import merged
 
         self._session = merged(self._session, session)
+
+    def change(self, options: RealtimeOptions) -> None:
+        """See `Dialect.change`."""
+        from rtpipe_plugins.peers.realtime.dialects.openai.session_object import (
+            merged,
+            session_object,
+        )
+
+        change = self.session_change(self._options, options)
+        # what an action has changed stays, as long as the call does
+        self._session = session_object(options) if change is None else merged(self._session, change)
+        self._options = options
+        self._mask = Mask([self._account.key.get_secret_value(), *options.secrets()])

@@ -20,6 +20,9 @@ _OURS = {"interrupt_response": False, "create_response": False}
 """Who judges noises interrupts and answers himself."""
 _VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 _MODELS = ("gpt-realtime", "gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-mini")
+_CLEARED: dict[str, Any] = {"instructions": "", "tools": []}
+"""What takes away what was there."""
+_NESTED = ("audio", "input", "output")
 _WINS = ("voice", "instructions", "tools")
 """Options that a key of `session` replaces; of the others' mappings the two are merged."""
 
@@ -57,6 +60,44 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+def session_change(options: RealtimeOptions, to: RealtimeOptions) -> dict[str, Any] | None:
+    """Return what turns the session of the one into that of the other; None: only a call can.
+
+    The model is the call's, and so is the voice once it has spoken; a key that is gone has a value
+    that only the server knows. A call knows which functions are answered here, and for whom.
+    """
+    before, after = session_object(options), session_object(to)
+    if before["model"] != after["model"] or _voice(before) != _voice(after):
+        return None
+    if (options.own_tools(), options.approvals()) != (to.own_tools(), to.approvals()):
+        return None
+    return _difference(before, after)
+
+
+def _voice(session: Mapping[str, Any]) -> Any:
+    return _inside(session, "audio", "output").get("voice")
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any] | None:
+    found: dict[str, Any] = {}
+    for key in before.keys() - after.keys():
+        if key not in _CLEARED:
+            return None
+        found[key] = _CLEARED[key]
+    for key, value in after.items():
+        present = before.get(key)
+        if key in before and present == value:
+            continue
+        found[key] = value
+        if isinstance(value, dict) and isinstance(present, dict):
+            inner = _difference(present, value)
+            if inner is None:
+                return None
+            if key in _NESTED:  # of the rest servers want the whole
+                found[key] = inner
+    return found
 
 
 # -- what a file may say ---------------------------------------------------------------------------

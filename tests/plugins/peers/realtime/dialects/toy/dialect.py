@@ -99,8 +99,15 @@ class ToyDialect:
     def history(self) -> ToyHistory:
         return ToyHistory(self._limit)
 
+    @staticmethod
+    def session_change(options: RealtimeOptions, to: RealtimeOptions) -> Mapping[str, Any] | None:
+        return {"instructions": to.instructions}
+
     def update(self, session: Mapping[str, Any]) -> None:
         self._role.update(session)
+
+    def change(self, options: RealtimeOptions) -> None:
+        self._role["instructions"] = options.instructions
 
 
 class ToySignaling:

@@ -1,0 +1,58 @@
+"""When nobody speaks: neither a visitor, nor a peer, nor a loudspeaker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtpipe.bus import Bus
+    from rtpipe.events import Event
+
+PAUSE_S = 0.5
+"""How long it must be silent: an answer begins a moment after the question."""
+
+_BEGINS = {
+    "turn.user_started": "user",
+    "turn.answer_started": "answer",
+    "playback.started": "playback",
+}
+_ENDS = {
+    "turn.user_stopped": ("user",),
+    "turn.answer_stopped": ("answer",),
+    "playback.stopped": ("playback",),
+    "realtime.disconnected": ("user", "answer"),
+}
+
+
+class Pauses:
+    """Follows who speaks.
+
+    Args:
+        bus: Where the turns come by.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._speaking: set[tuple[str, str]] = set()
+        self._changed = asyncio.Event()
+        bus.subscribe((*_BEGINS, *_ENDS), self._hear)
+
+    async def wait(self) -> None:
+        """Return when nobody has spoken for `PAUSE_S`."""
+        while True:
+            while self._speaking:
+                self._changed.clear()
+                await self._changed.wait()
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(PAUSE_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    def _hear(self, event: Event) -> None:
+        if event.type in _BEGINS:
+            self._speaking.add((event.source, _BEGINS[event.type]))
+        for what in _ENDS.get(event.type, ()):
+            self._speaking.discard((event.source, what))
+        self._changed.set()
