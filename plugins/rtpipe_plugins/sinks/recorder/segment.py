@@ -12,7 +12,7 @@ from rtpipe_plugins.disk.output_file import OutputFile, claim
 from rtpipe_plugins.disk.output_path import free_name
 from rtpipe_plugins.media.encoding import Encoding, Writer, open_writer, write_errors
 from rtpipe_plugins.sinks.recorder.events import RecorderLeftoverKept
-from rtpipe_plugins.sinks.recorder.sidecar import Sidecar
+from rtpipe_plugins.sinks.recorder.sidecar import EVENTS, Sidecar
 
 if TYPE_CHECKING:
     from collections import deque
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import Event
-
-EVENTS = ".events.jsonl"
-"""What follows the name of a recording in that of its sidecar."""
 
 
 @dataclass(frozen=True, slots=True)

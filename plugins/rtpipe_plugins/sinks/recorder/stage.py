@@ -18,8 +18,10 @@ from rtpipe import (
     WhenFull,
     action,
 )
+from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.retention import useless_keep
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
@@ -39,7 +41,8 @@ from rtpipe_plugins.sinks.recorder.options import RecorderOptions
 from rtpipe_plugins.sinks.recorder.ordered import OrderedRecording
 from rtpipe_plugins.sinks.recorder.placement import began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
-from rtpipe_plugins.sinks.recorder.segment import EVENTS, FileFormat
+from rtpipe_plugins.sinks.recorder.segment import FileFormat
+from rtpipe_plugins.sinks.recorder.sidecar import EVENTS
 from rtpipe_plugins.sinks.recorder.switch import ORDERS, Switch
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_BEGINS, TURN_EVENTS, TurnClips
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
@@ -55,6 +58,7 @@ _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
 _DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What may pass, while a wrong path does not."""
+_NEW_FILE = (RecorderStarted, RecorderSegmentStarted)
 
 
 class Recorder(Sink[RecorderOptions]):
@@ -82,12 +86,15 @@ class Recorder(Sink[RecorderOptions]):
         RecorderTurnRecorded,
         RecorderStopped,
         TimestampsRebased,
+        FilesExpired,
+        FilesSpaceLow,
     )
 
     @classmethod
     def examine(cls, options: RecorderOptions) -> Iterator[Finding]:
         """Look whether the file can be written."""
-        return blocked_output(options.path)
+        yield from blocked_output(options.path)
+        yield from useless_keep(options.pattern, options.keep)
 
     @classmethod
     def claims(cls, options: RecorderOptions) -> tuple[str, ...]:
@@ -102,6 +109,7 @@ class Recorder(Sink[RecorderOptions]):
         self._intake: Intake | None = None
         self._recording: Recording | None = None
         self._paused_at_s = 0.0
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
@@ -130,6 +138,7 @@ class Recorder(Sink[RecorderOptions]):
             self.ctx.on("*", self._note)
         if options.turns:
             self.ctx.on(TURN_EVENTS, self._note_turn)
+        self._keeping.start()
 
     @action
     def start(self) -> None:
@@ -192,7 +201,10 @@ class Recorder(Sink[RecorderOptions]):
 
     async def close(self) -> None:
         """Complete the recording."""
-        await self._finish()
+        try:
+            await self._finish()
+        finally:
+            await self._keeping.close()
 
     async def _finish(self) -> None:
         intake, self._intake = self._intake, None
@@ -215,6 +227,15 @@ class Recorder(Sink[RecorderOptions]):
             return str(dated(self.options.path, self._started_at))
         return str(self._recording.path)
 
+    def _written_to(self) -> Path | None:
+        return None if self._recording is None else self._recording.path
+
+    def _announce(self, event: Event) -> None:
+        """Publish what the thread says."""
+        self.ctx.publish(event)
+        if isinstance(event, _NEW_FILE):
+            self._keeping.look()
+
     def _note(self, event: Event) -> None:
         """Keep an event for the sidecar: none of a pause, and of its own all but the last."""
         own = event.source == self.ctx.id
@@ -232,7 +253,7 @@ class Recorder(Sink[RecorderOptions]):
         loop = asyncio.get_running_loop()
 
         def announce(event: Event) -> None:
-            loop.call_soon_threadsafe(self.ctx.publish, event)
+            loop.call_soon_threadsafe(self._announce, event)
 
         options, state = self.options, self._switch.state
         shape = self._shape(zero_s)

@@ -12,6 +12,7 @@ from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
+from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_path import (
     ConfinedPath,
     blocked_output,
@@ -21,9 +22,12 @@ from rtpipe_plugins.disk.output_path import (
     started_at,
 )
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
+from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.retention import Keep, useless_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rtpipe import Finding
 
@@ -49,6 +53,9 @@ class TranscriptOptions(Options):
     heard_only: bool = False
     """Write of an answer that was interrupted only what was heard of it, to the nearest word as far
     as the speed of the voice tells, and nothing of one that never began to sound."""
+    keep: Keep | None = None
+    """How long transcripts are kept: `keep: {days: 30}`; by default for ever. What this `path`
+    cannot have written is never touched, nor what is in use."""
 
     @model_validator(mode="after")
     def _has_a_format(self) -> Self:
@@ -58,6 +65,11 @@ class TranscriptOptions(Options):
                 " set `format`"
             )
         return self
+
+    @property
+    def pattern(self) -> PathPattern:
+        """Which files are the stage's."""
+        return PathPattern(self.path.absolute(), Companions(counted=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +103,14 @@ class Transcript(Subscriber[TranscriptOptions]):
     """
 
     kind = "transcript"
+    publishes = (FilesExpired, FilesSpaceLow)
     _file: AppendedFile | None = None
 
     @classmethod
     def examine(cls, options: TranscriptOptions) -> Iterator[Finding]:
         """Look whether the file can be written."""
-        return blocked_output(options.path)
+        yield from blocked_output(options.path)
+        yield from useless_keep(options.pattern, options.keep)
 
     def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -105,6 +119,7 @@ class Transcript(Subscriber[TranscriptOptions]):
         self._format = options.format or options.path.suffix.lower().lstrip(".")
         self._count = 0
         self._latest = 0.0
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
 
     async def open(self) -> None:
         """Begin the file.
@@ -115,9 +130,11 @@ class Transcript(Subscriber[TranscriptOptions]):
         # Not by way of the route, which may let nothing but transcript.* through.
         self.ctx.on(MARKS, self._hearing.note)
         await self._thread.start(self._begin)
+        self._keeping.start()
 
     async def close(self) -> None:
         """Close the file."""
+        await self._keeping.close()
         await self._thread.end(self._end)
 
     async def on_event(self, event: Event) -> None:
@@ -136,6 +153,9 @@ class Transcript(Subscriber[TranscriptOptions]):
             raise StageError(f"cannot write {self.options.path}: {reason_of(error)}") from None
         self._count += 1
         self._latest = turn.start
+
+    def _written_to(self) -> Path | None:
+        return None if self._file is None else self._file.path
 
     def _turn(self, event: Event) -> TranscriptTurn | None:
         said = event.payload()
