@@ -29,7 +29,7 @@ def lock_to_write(descriptor: int) -> bool:
 def lock_to_append(descriptor: int) -> None:
     """Keep a file, open to read and append, from being deleted; others may append to it, too.
 
-    A lock of another kind (OFD): those of readers and writers do not meet it, `lock_to_delete` does.
+    A lock of another kind (OFD) than that of readers and writers: `lock_to_delete` meets both.
     """
     with suppress(OSError):
         _lock_as_appender(descriptor, fcntl.F_RDLCK)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _DIGITS = {
@@ -94,9 +94,7 @@ class PathPattern:
         if beside.sidecar:
             endings.append(f"(?:{_PART})?{re.escape(beside.sidecar)}")
         self._file = re.compile(f"(?P<stem>{stem}{number})(?:{'|'.join(endings)})", re.ASCII)
-        self._clips = re.compile(
-            f"(?P<stem>{stem}{number}){re.escape(beside.folder)}", re.ASCII
-        )
+        self._clips = re.compile(f"(?P<stem>{stem}{number}){re.escape(beside.folder)}", re.ASCII)
         self._clip = re.compile(_CLIP + suffix, re.ASCII)
 
     @property
@@ -177,7 +175,7 @@ def _names() -> dict[str, str]:
     halves = {"AM", "PM"}
     with suppress(ValueError):
         halves = {datetime(2000, 1, 1, hour).strftime("%p") for hour in (1, 13)}  # noqa: DTZ001
-    words = {
+    words: dict[str, Iterable[str]] = {
         "a": calendar.day_abbr,
         "A": calendar.day_name,
         "b": calendar.month_abbr,

@@ -10,7 +10,6 @@ import os
 import stat
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
 Reason: TypeAlias = Literal["days", "gb", "free_gb"]
 
@@ -208,9 +208,8 @@ class Retention:
         try:
             with ExitStack() as stack:
                 places = [_taken(root, each, stack) for each in group.files]
-                for each, place in zip(group.files, places, strict=True):
-                    if place is None:  # in use, or no longer the file that was looked at
-                        return False
+                if None in places:  # in use, or no longer the file that was looked at
+                    return False
                 for each, place in zip(group.files, places, strict=True):
                     assert place is not None
                     os.unlink(each.parts[-1], dir_fd=place)

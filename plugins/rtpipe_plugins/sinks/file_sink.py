@@ -159,8 +159,7 @@ class FileSink(Sink[FileSinkOptions]):
         self._format: AudioFormat | None = None
         self._holes = GapFiller(ctx)
         self._written = 0
-        self._path: Path | None = None
-        self._keeping = Keeping(ctx, options.keep, options.pattern, lambda: self._path)
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
 
     async def open(self) -> None:
         """Make the folder and see that the file can be written.
@@ -200,6 +199,9 @@ class FileSink(Sink[FileSinkOptions]):
             await self._complete()
         finally:
             await self._keeping.close()
+
+    def _written_to(self) -> Path:
+        return self._path
 
     async def _complete(self) -> None:
         out, self._out = self._out, None

@@ -21,9 +21,9 @@ from rtpipe_plugins.disk.output_path import (
     reserve,
     started_at,
 )
-from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
 from rtpipe_plugins.disk.retention import Keep, useless_keep
+from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
