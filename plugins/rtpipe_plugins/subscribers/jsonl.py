@@ -12,6 +12,7 @@ from rtpipe_plugins.disk.json_text import json_text
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_path import blocked_output, check_not_held, dated, unwritable
 from rtpipe_plugins.disk.path_pattern import PathPattern
+from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.disk.retention import Keep, useless_keep
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class JsonlOptions(Options):
     path: OutputPath
     """Where, with strftime fields: `out/%Y%m%d.jsonl` begins a new file each day. What the file
     holds already stays; one that was renamed, removed or cut short meanwhile is begun anew."""
+    words: bool = True
+    """Write what was said, too. false: of each event only numbers, ids and the like."""
     keep: Keep | None = None
     """How long files are kept: `keep: {days: 30}`; by default for ever. What this `path` cannot
     have written is never touched, nor what is in use."""
@@ -41,6 +44,8 @@ class JsonlOptions(Options):
 
 class Jsonl(Subscriber[JsonlOptions]):
     """Appends each event as a line: `time` (local, ISO 8601), `type`, `source`, `at`, payload.
+
+    `session_id` is the conversation it belongs to, if any, as `realtime.connected` names it.
 
     A line is in the file, whole, when `on_event` returns; one that does not fit on the disk is
     taken back, so that the file stays readable.
@@ -64,6 +69,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         self._thread = OwnThread("jsonl")
         self._file: AppendedFile | None = None
         self._path: Path | None = None
+        self._records = Records(ctx, words=options.words)
         self._keeping = Keeping(ctx, options.keep, options.pattern, lambda: self._path)
 
     async def open(self) -> None:
@@ -73,6 +79,7 @@ class Jsonl(Subscriber[JsonlOptions]):
             StageError: Another stage or program reads or writes it.
             EnvironmentProblem: It cannot be written.
         """
+        self._records.listen()
         try:
             await self._thread.start(self._append, self._path_at(_now()), b"")
         except OSError as error:
@@ -91,7 +98,7 @@ class Jsonl(Subscriber[JsonlOptions]):
             StageError: It could not be written.
         """
         now = _now()
-        said = event.as_dict()
+        said = self._records.of(event).as_dict()
         envelope = {key: said.pop(key) for key in ("type", "source", "at")}
         record = {"time": now.isoformat(timespec="milliseconds"), **envelope, **said}
         line = f"{json_text(record)}\n".encode()

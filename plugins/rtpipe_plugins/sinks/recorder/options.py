@@ -50,6 +50,9 @@ class RecorderOptions(Options):
     default for ever. What this `path` cannot have written is never touched, nor what is in use."""
     sidecar: bool = True
     """Write the pipeline's events beside the recording, to `name.events.jsonl`, in its time."""
+    words: bool = True
+    """Write into the sidecar what was said, too: false keeps audio without transcripts, and of each
+    event only numbers, ids and the like."""
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import Event
+    from rtpipe_plugins.disk.records import Tellable
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Segment:
         self,
         wanted: Path,
         format: FileFormat,
-        events: deque[Event] | None,
+        events: deque[Tellable] | None,
         zero_s: float,
         own: set[Path],
     ) -> None:
@@ -115,7 +115,7 @@ class Segment:
         assert self._audio is not None
         self._audio.write(tracks)
 
-    def write_events(self, until_s: float, *last: Event) -> None:
+    def write_events(self, until_s: float, *last: Tellable) -> None:
         """Append the events that happened before a pipeline second, and `last`."""
         if self._sidecar is not None:
             self._sidecar.write(until_s, *last)
@@ -173,7 +173,7 @@ class Segment:
                 file.close()
 
     def _claim(
-        self, path: Path, format: FileFormat, own: set[Path], events: deque[Event] | None
+        self, path: Path, format: FileFormat, own: set[Path], events: deque[Tellable] | None
     ) -> bool:
         """Take a name, and that of the sidecar; return whether both were free."""
         names = [(path, path.suffix)]

@@ -21,6 +21,7 @@ from rtpipe import (
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.disk.retention import useless_keep
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
+    from rtpipe_plugins.disk.records import Tellable
     from rtpipe_plugins.sinks.recorder.switch import Order
 
 _MOST_EVENTS = 10_000
@@ -110,7 +112,8 @@ class Recorder(Sink[RecorderOptions]):
         self._recording: Recording | None = None
         self._paused_at_s = 0.0
         self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
-        self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self._records = Records(ctx, words=options.words)
+        self._events: deque[Tellable] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
     async def open(self) -> None:
@@ -135,6 +138,7 @@ class Recorder(Sink[RecorderOptions]):
             if not (self.ctx.live and isinstance(cause, OSError) and cause.errno in _DISK_STATES):
                 raise
         if options.sidecar:
+            self._records.listen()
             self.ctx.on("*", self._note)
         if options.turns:
             self.ctx.on(TURN_EVENTS, self._note_turn)
@@ -242,7 +246,7 @@ class Recorder(Sink[RecorderOptions]):
         if own and event.type == RecorderStopped.type:
             return  # the thread writes it, before it closes the file and says so
         if own or self._switch.state == "recording":
-            self._events.append(event)
+            self._events.append(self._records.of(event))
 
     def _note_turn(self, event: Event) -> None:
         if self._switch.state == "recording" or event.type not in TURN_BEGINS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
@@ -22,6 +23,7 @@ from rtpipe_plugins.disk.output_path import (
     started_at,
 )
 from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.disk.retention import Keep, useless_keep
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
@@ -47,7 +49,8 @@ class TranscriptOptions(Options):
 
     path: ConfinedPath
     """Where, with strftime fields (`%Y%m%d-%H%M%S`). Each run has a file of its own, since its
-    times begin at 0: if the file exists, the transcript goes to `name-2`, `name-3`, …"""
+    times begin at 0, and in it each conversation (`session_id`): if the file exists, the transcript
+    goes to `name-2`, `name-3`, …"""
     format: Format | None = None
     """txt, srt, vtt or jsonl; by default what the file's ending says."""
     heard_only: bool = False
@@ -83,6 +86,7 @@ class TranscriptTurn:
         text: On one line, not empty.
         interrupted: Whether it was cut off.
         status: How the generating of an answer ended; `completed` also of what the visitor said.
+        session_id: The conversation, as `realtime.connected` names it; "": none.
     """
 
     start: float
@@ -91,6 +95,7 @@ class TranscriptTurn:
     text: str
     interrupted: bool
     status: str
+    session_id: str = ""
 
 
 class Transcript(Subscriber[TranscriptOptions]):
@@ -119,6 +124,8 @@ class Transcript(Subscriber[TranscriptOptions]):
         self._format = options.format or options.path.suffix.lower().lstrip(".")
         self._count = 0
         self._latest = 0.0
+        self._session_id = ""
+        self._records = Records(ctx)
         self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
 
     async def open(self) -> None:
@@ -129,7 +136,8 @@ class Transcript(Subscriber[TranscriptOptions]):
         """
         # Not by way of the route, which may let nothing but transcript.* through.
         self.ctx.on(MARKS, self._hearing.note)
-        await self._thread.start(self._begin)
+        self._records.listen()
+        await self._thread.start(self._begin, 0.0)
         self._keeping.start()
 
     async def close(self) -> None:
@@ -145,9 +153,14 @@ class Transcript(Subscriber[TranscriptOptions]):
         """
         if event.type not in _SPEAKERS or (turn := self._turn(event)) is None:
             return
-        written = _WRITTEN[self._format](self._count + 1, turn)
         try:
             # In a thread: an SD card may take a second over it, and the loop carries audio.
+            if self._count and turn.session_id != self._session_id:
+                self._count = 0
+                await self._thread.start(self._begin, event.at)
+                self._keeping.look()
+            self._session_id = turn.session_id
+            written = _WRITTEN[self._format](self._count + 1, turn)
             await self._thread.start(self._append, written.encode())
         except OSError as error:
             raise StageError(f"cannot write {self.options.path}: {reason_of(error)}") from None
@@ -175,12 +188,14 @@ class Transcript(Subscriber[TranscriptOptions]):
         start = max(event.at if span.start is None else span.start, self._latest)
         end = max(event.at if span.end is None else span.end, start + 0.001)
         status = f"{said.get('status', 'completed')}"
-        return TranscriptTurn(start, end, _SPEAKERS[event.type], text, interrupted, status)
+        speaker, session = _SPEAKERS[event.type], self._records.session(event)
+        return TranscriptTurn(start, end, speaker, text, interrupted, status, session)
 
     # -- in a thread -------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        path = free_name(dated(self.options.path, started_at(self.ctx)))
+    def _begin(self, at_s: float) -> None:
+        self._end()
+        path = free_name(dated(self.options.path, started_at(self.ctx) + timedelta(seconds=at_s)))
         reserve(path, overwrite=False).open("xb").close()
         self._file = AppendedFile(
             path,
@@ -209,9 +224,10 @@ def _as_srt(number: int, turn: TranscriptTurn) -> str:
 
 
 def _as_vtt(number: int, turn: TranscriptTurn) -> str:
+    note = f"NOTE session {turn.session_id}\n\n" if number == 1 and turn.session_id else ""
     text = _marked(turn).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     times = f"{_clock(turn.start, '.')} --> {_clock(turn.end, '.')}"
-    return f"{number}\n{times}\n<v {turn.speaker}>{text}\n\n"
+    return f"{note}{number}\n{times}\n<v {turn.speaker}>{text}\n\n"
 
 
 def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
@@ -223,6 +239,8 @@ def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
         "interrupted": turn.interrupted,
         "status": turn.status,
     }
+    if turn.session_id:
+        said["session_id"] = turn.session_id
     return json_text(said) + "\n"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
@@ -74,6 +76,7 @@ class CallManager:
         self._next_session: NextSession | None = None
         self._hanging_up: set[asyncio.Task[None]] = set()
         self._reason = "we hung up"
+        self._session_id = _session_name()
         self.call: ActiveCall | None = None
         """The call that serves; None while there is none."""
 
@@ -273,7 +276,13 @@ class CallManager:
             self._say_connected(next)
         self._handover.due(self._ctx.now())
         items = self._handover.tell(next, self._ctx.now())
-        self._ctx.publish(RealtimeRolledOver(call_id=next.call_id, items=items, forced=forced))
+        if not forced:  # nobody was speaking: whoever speaks next may be somebody else
+            self._session_id = _session_name()
+        self._ctx.publish(
+            RealtimeRolledOver(
+                call_id=next.call_id, items=items, forced=forced, session_id=self._session_id
+            )
+        )
 
     async def _recover(
         self, call: ActiveCall, standing: ActiveCall | None, inlet: Link
@@ -329,6 +338,7 @@ class CallManager:
                 host=account.host,
                 outage_s=outage.silent_s if outage else 0.0,
                 unsent_ms=outage.unsent_ms if outage else 0.0,
+                session_id=self._session_id,
             )
         )
 
@@ -356,3 +366,8 @@ class CallManager:
         self._hanging_up.discard(closing)
         if not closing.cancelled() and (error := closing.exception()) is not None:
             self._ctx.log.warning("could not let go of a call: %r", error)
+
+
+def _session_name() -> str:
+    """Return a new name for a conversation: the local time, and what no other has."""
+    return f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
