@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rtpipe import Event
-from rtpipe.testing import Bench, cut, run_virtual, tone
+from rtpipe.testing import Bench, run_virtual, tone
 from rtpipe_plugins.commands.forget.command import forget
 from rtpipe_plugins.commands.forget.deletion import rewrite
 from rtpipe_plugins.commands.forget.search import Wanted
@@ -73,7 +73,7 @@ def kept(tmp_path: Path) -> Path:
                     if bench is not recorder:
                         await bench.stage.on_event(event)  # type: ignore[attr-defined]
             recorder.stage.start()  # type: ignore[attr-defined]
-            for frame in cut(tone(1.0)):
+            for frame in tone(seconds=1.0):
                 at = 2.0 * n + (frame.pts or 0) / 48_000
                 frame.pts = round(at * 48_000)
                 clock = recorder.context.clock
