@@ -159,6 +159,23 @@ def test_record(runs: dict[str, Run]) -> None:
 
 
 @pytest.mark.slow
+def test_notice(runs: dict[str, Run]) -> None:
+    """The notice is heard, whole, before the recording begins."""
+    run = runs["notice"]
+    notice = samples(run.folder / "audio" / "notice.wav")
+    heard = samples(run.file("notice-heard.wav"))
+    at = int(np.flatnonzero(np.abs(heard) > 300)[0] - np.flatnonzero(np.abs(notice) > 300)[0])
+    part = heard[at : at + len(notice)].astype(float)
+    assert np.corrcoef(part, notice[: len(part)])[0, 1] > 0.99
+    started = run.events("notice-*.events.jsonl")[0]
+    assert started["type"] == "recorder.started"
+    assert started["zero_s"] > len(notice) / 48_000
+    (track, _) = run.recording().values()
+    whole = samples(run.folder / "audio" / "visitor.wav")
+    assert len(track) < len(whole) - len(notice) + 0.5 * 48_000
+
+
+@pytest.mark.slow
 def test_rtsp_monitor(runs: dict[str, Run]) -> None:
     heard = [event["type"] for event in runs["rtsp_monitor"].events("speech.jsonl")]
     assert heard == ["vad.speech_started", "vad.speech_stopped"] * len(QUESTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -37,6 +38,13 @@ _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChimePlayed(Event):
+    """The sound is in the stream, to its end; the loudspeaker is a few milliseconds behind."""
+
+    type: str = "chime.played"
+
+
 class ChimeOptions(Options):
     """Which sound, and when."""
 
@@ -64,6 +72,7 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+    publishes = (ChimePlayed,)
 
     @classmethod
     def examine_surroundings(cls, options: ChimeOptions, around: Surroundings) -> Iterator[Finding]:
@@ -127,6 +136,7 @@ class Chime(Transform[ChimeOptions]):
         self._at += len(sound)
         if self._at >= len(self._sound):
             self._at = None
+            self.ctx.publish(ChimePlayed())
         return frame
 
     def finish(self) -> Iterator[AudioFrame]:
