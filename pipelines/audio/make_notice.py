@@ -2,6 +2,8 @@
 
     pip install 'rtpipe-media[speech]'
     python pipelines/audio/make_notice.py
+
+For your own words: change `TEXT`, or record them.
 """
 
 import asyncio

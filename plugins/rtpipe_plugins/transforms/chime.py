@@ -107,8 +107,9 @@ class Chime(Transform[ChimeOptions]):
         if self.options.on:
             self.ctx.on(self.options.on, self._heard_of)
 
-    def _heard_of(self, _event: Event) -> None:
-        self.play()
+    def _heard_of(self, event: Event) -> None:
+        if event.source != self.ctx.id:  # else `on: "*"` would never let it end
+            self.play()
 
     @action
     def play(self) -> None:
