@@ -1,7 +1,8 @@
-"""The page of what is stored names every stage that writes, and whether it can be kept for a while."""
+"""The page of what is stored names every stage that writes, and how long that is kept."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from helpers.documentation import ROOT
 from rtpipe.catalogue.fields import path_role
@@ -11,17 +12,24 @@ from rtpipe_plugins.disk.retention import Keep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic.fields import FieldInfo
+
 PAGE = ROOT / "docs" / "explanation" / "what-is-stored.md"
 
 
 def written() -> "Iterator[tuple[str, str, bool]]":
     """Yield each kind and its option that names a file to write, and whether it has `keep`."""
     for lazy in rtpipe_stages():
-        options = lazy.load().options_type
+        module, _, name = lazy.target.partition(":")
+        options = getattr(import_module(module), name).options_type
         keep = options.model_fields.get("keep")
         for name, field in options.model_fields.items():
-            if path_role(field) == "output":
+            if any(path_role(each) == "output" for each in _parts(field)):
                 yield lazy.kind, name, keep is not None and keep.annotation == Keep | None
+
+
+def _parts(field: "FieldInfo") -> list[object]:
+    return [Annotated[Path, mark] for mark in field.metadata] + list(get_args(field.annotation))
 
 
 def test_every_stage_that_writes_is_on_the_page() -> None:

@@ -14,6 +14,7 @@ from rtpipe import (
     EventGlob,
     ExitCode,
     Finding,
+    Importance,
     InputPath,
     Options,
     StageContext,
@@ -42,6 +43,7 @@ _LONGEST_S = 60
 class ChimePlayed(Event):
     """The sound is in the stream, to its end; the loudspeaker is a few milliseconds behind."""
 
+    importance = Importance.INFO
     type: str = "chime.played"
 
 

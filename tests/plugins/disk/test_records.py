@@ -62,8 +62,11 @@ def test_without_words_numbers_and_ids_are_left() -> None:
     made = records(connected("a", 1.0), words=False)
     said = UserTranscript(source="realtime", at=2.0, item_id="i", text="my name is Ada")
     assert made.of(said).as_dict() == {
-        **{"type": "transcript.user", "source": "realtime", "at": 2.0},
-        **{"item_id": "i", "session_id": "a"},
+        "type": "transcript.user",
+        "source": "realtime",
+        "at": 2.0,
+        "item_id": "i",
+        "session_id": "a",
     }
     deep = ServerEvent(type="x", source="realtime", at=2.0, data={"n": 1, "item": {"text": "Ada"}})
     assert "Ada" not in json.dumps(made.of(deep).as_dict())

@@ -23,7 +23,7 @@ _ELSEWHERE = (
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.option("--session", default="", help="The `session_id` of the conversation.")
 @click.option(
     "--before", metavar="DATE", help="What was written before: 2026-05-01, or with T12:30."
@@ -49,6 +49,8 @@ def forget(
     """Delete what was kept of a conversation: recordings, transcripts and lines of event files."""
     if sum((bool(session), before is not None, bool(files))) != 1:
         raise click.UsageError("say one of --session, --before and --file")
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {folder}", param_hint="FOLDER")
     wanted = Wanted(session, _date(before), tuple(_inside(folder, each) for each in files))
     found = search(folder, wanted)
     _show(found)
