@@ -165,14 +165,13 @@ def test_notice(runs: dict[str, Run]) -> None:
     notice = samples(run.folder / "audio" / "notice.wav")
     heard = samples(run.file("notice-heard.wav"))
     at = int(np.flatnonzero(np.abs(heard) > 0.01)[0] - np.flatnonzero(np.abs(notice) > 0.01)[0])
-    part = heard[at : at + len(notice)].astype(float)
-    assert np.corrcoef(part, notice[: len(part)])[0, 1] > 0.99
+    alone = 3 * 48_000  # then the desk answers a visitor who has not waited for the end
+    assert np.allclose(heard[at : at + alone], notice[:alone], atol=1e-3)
     events = run.events("notice-*.events.jsonl")
     (started,) = [event for event in events if event["type"] == "recorder.started"]
-    assert started["zero_s"] > len(notice) / 48_000
     (track, _) = run.recording().values()
-    whole = samples(run.folder / "audio" / "visitor.wav")
-    assert len(track) < len(whole) - len(notice) + 0.5 * 48_000
+    assert started["zero_s"] > len(notice) / 48_000
+    assert len(heard) - len(track) > at + len(notice) - 0.5 * 48_000
 
 
 @pytest.mark.slow
