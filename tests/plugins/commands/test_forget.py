@@ -186,7 +186,9 @@ def test_no_file_outside_the_folder_and_no_link_is_touched(kept: Path, tmp_path:
     assert (tmp_path / "elsewhere.jsonl").read_text(encoding="utf-8") == f"{line}\n"
 
 
-def test_a_file_that_is_appended_to_meanwhile_loses_no_line(tmp_path: Path) -> None:
+def test_a_file_that_is_appended_to_meanwhile_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "events.jsonl"
     writer = AppendedFile(path)
 
@@ -196,17 +198,14 @@ def test_a_file_that_is_appended_to_meanwhile_loses_no_line(tmp_path: Path) -> N
     for n in range(4):
         put(SESSIONS[n % 2], n)
 
-    class Slow(Wanted):
-        """Judges while others write."""
+    def others_write(_: int) -> None:
+        """All was read, and the new file has not taken the name."""
+        put("second", 4)
+        put("first", 5)
 
-        def is_meant(self, record: dict[str, object]) -> bool:
-            if record["n"] == 3:
-                put("second", 4)
-                put("first", 5)
-            return super().is_meant(record)
-
-    os.utime(path, (1e9, 1e9))
-    assert rewrite(path, Slow("first")) == 3
+    monkeypatch.setattr("rtpipe_plugins.commands.forget.deletion.os.fsync", others_write)
+    assert rewrite(path, Wanted("first")) == 3
+    monkeypatch.undo()
     put("second", 6)
     writer.close()
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
