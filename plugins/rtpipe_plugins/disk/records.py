@@ -21,9 +21,11 @@ class Tellable(Protocol):
     @property
     def at(self) -> float:
         """When it happened (pipeline s)."""
+        ...
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready values."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,12 +200,12 @@ def test_a_file_that_is_appended_to_meanwhile_loses_no_line(
 
     def others_write(_: int) -> None:
         """All was read, and the new file has not taken the name."""
+        monkeypatch.undo()
         put("second", 4)
         put("first", 5)
 
     monkeypatch.setattr("rtpipe_plugins.commands.forget.deletion.os.fsync", others_write)
     assert rewrite(path, Wanted("first")) == 3
-    monkeypatch.undo()
     put("second", 6)
     writer.close()
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
