@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def look(service: Service, unit: Path | None) -> Iterator[Finding]:
         unit: Its unit file; None where it is not installed.
     """
     yield _unit(service, unit)
-    who = _Who.of(service)
+    who = Who.of(service)
     for path in service.files:
         yield who.reading(path, "file")
     for name, path in service.credentials.items():
@@ -56,17 +57,20 @@ def look(service: Service, unit: Path | None) -> Iterator[Finding]:
     yield _rollback(service, who)
 
 
-class _Who:
-    """The user that a service runs as."""
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The user that a service runs as: name, number, and the numbers of the groups."""
 
-    def __init__(self, entry: pwd.struct_passwd, groups: frozenset[int]) -> None:
-        self.name, self.uid = entry.pw_name, entry.pw_uid
-        self.groups = groups
+    name: str
+    uid: int
+    groups: frozenset[int]
 
     @classmethod
-    def of(cls, service: Service) -> _Who:
+    def of(cls, service: Service) -> Who:
+        """Return the user of a service."""
         entry = pwd.getpwuid(service.uid if service.user else os.getuid())
-        return cls(entry, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
+        groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
+        return cls(entry.pw_name, entry.pw_uid, groups)
 
     def may(self, path: Path, bit: int) -> bool:
         """Return whether this user may read (4), write (2) or enter (1), by the mode alone."""
@@ -78,6 +82,7 @@ class _Who:
         return bool(status.st_mode >> (3 if status.st_gid in self.groups else 0) & bit)
 
     def reading(self, path: Path, name: str) -> Finding:
+        """Look whether this user may read a file."""
         try:
             closed = [each for each in reversed(path.parents) if not self.may(each, 1)]
             if not closed and self.may(path, 4):
@@ -111,7 +116,7 @@ def _unit(service: Service, unit: Path | None) -> Finding:
     return Finding("ok", f"{unit} is one that systemd takes", name="unit")
 
 
-def _credential(name: str, path: Path, who: _Who, *, ours: bool) -> Finding:
+def _credential(name: str, path: Path, who: Who, *, ours: bool) -> Finding:
     title = f"credential {name}"
     help = f"sudo install -m 600 /dev/stdin {path}, then paste the key and press Ctrl-D"
     try:
@@ -131,7 +136,7 @@ def _credential(name: str, path: Path, who: _Who, *, ours: bool) -> Finding:
     return Finding("ok", f"{path}", name=title)
 
 
-def _devices(who: _Who, service: Service) -> Finding:
+def _devices(who: Who, service: Service) -> Finding:
     devices = sorted(_SND.glob("pcm*"))
     if not devices:
         return Finding("missing", "there is no sound card", name="devices")
@@ -142,7 +147,7 @@ def _devices(who: _Who, service: Service) -> Finding:
     return Finding("ok", f"{len(devices)} of sound cards", name="devices")
 
 
-def _linger(who: _Who) -> Finding:
+def _linger(who: Who) -> Finding:
     """Whether the user's manager, and with it the sound server, runs with nobody logged in."""
     if (_LINGER / who.name).exists():
         return Finding("ok", f"{who.name}'s sound server starts with the machine", name="linger")
@@ -154,7 +159,7 @@ def _linger(who: _Who) -> Finding:
     )
 
 
-def _sound_server(who: _Who) -> Finding:
+def _sound_server(who: Who) -> Finding:
     folder = Path(f"/run/user/{who.uid}")
     tried = (folder / "pulse/native", folder / "pipewire-0")
     for path in tried:
@@ -192,7 +197,7 @@ def state_folder(service: Service) -> Path:
     return older if older.is_dir() else usual
 
 
-def _rollback(service: Service, who: _Who) -> Finding:
+def _rollback(service: Service, who: Who) -> Finding:
     files = Files(service.files, state_folder(service))
     if why := files.refused:
         name = service.files[0].name

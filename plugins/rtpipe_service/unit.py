@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rtpipe_service import restarts
-from rtpipe_service.escaping import argument, rest_of_line, word
+from rtpipe_service.escaping import argument, program, rest_of_line, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,8 +94,8 @@ class Service:
         if self.groups:
             yield f"SupplementaryGroups={' '.join(self.groups)}"
         yield f"WorkingDirectory={rest_of_line(f'{self.files[0].parent}')}"
-        program, *arguments = self.command
-        words = [word(program), *map(argument, (*arguments, *map(str, self.files)))]
+        first, *arguments = self.command
+        words = [program(first), *map(argument, (*arguments, *map(str, self.files)))]
         yield f"ExecStart={' '.join(words)}"
         yield "ExecReload=/bin/kill -HUP $MAINPID"
         yield "# Fed by the event loop: one that is frozen for so long is started again."

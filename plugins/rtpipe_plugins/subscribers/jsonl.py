@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
+from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
-from rtpipe_plugins.disk.output_path import blocked_output, check_not_held, unwritable
+from rtpipe_plugins.disk.output_path import blocked_output, check_not_held, dated, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rtpipe import Finding, StageContext
 
@@ -85,7 +86,7 @@ class Jsonl(Subscriber[JsonlOptions]):
             raise StageError(f"cannot write {path}: {reason_of(error)}") from None
 
     def _path(self, now: datetime) -> Path:
-        return Path(now.strftime(str(self.options.path)))
+        return dated(self.options.path, None if wall_clock_problem() else now)
 
     def _close(self) -> None:
         if self._file is not None:

@@ -14,11 +14,11 @@ from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
 from rtpipe_plugins.disk.output_path import (
     ConfinedPath,
+    StartTime,
     blocked_output,
     dated,
     free_name,
     reserve,
-    started_at,
 )
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
@@ -160,7 +160,7 @@ class Transcript(Subscriber[TranscriptOptions]):
     # -- in a thread -------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        path = free_name(dated(self.options.path, started_at(self.ctx)))
+        path = free_name(dated(self.options.path, StartTime(self.ctx).plus(0)))
         reserve(path, overwrite=False).open("xb").close()
         self._file = AppendedFile(
             path,
