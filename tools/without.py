@@ -24,6 +24,7 @@ TESTS = {
     "rtpipe_control": "tests/control",
     "rtpipe_plugins": "tests/plugins",
     "rtpipe_realtime_server": "tests/realtime_server",
+    "rtpipe_service": "tests/service",
     "rtpipe_webrtc": "tests/webrtc",
 }
 """Where each package's own tests stand."""

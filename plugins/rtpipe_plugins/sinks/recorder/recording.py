@@ -21,7 +21,6 @@ from rtpipe_plugins.sinks.recorder.events import (
 from rtpipe_plugins.sinks.recorder.segment import FileFormat, Segment
 
 if TYPE_CHECKING:
-    from rtpipe_plugins.disk.output_path import StartTime
     from collections import deque
     from collections.abc import Callable
     from pathlib import Path
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import Event
+    from rtpipe_plugins.disk.output_path import StartTime
 
 _RETRY_S = 5
 _ROOM_S = 1
