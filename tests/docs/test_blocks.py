@@ -218,6 +218,13 @@ def _parse(arguments: list[str]) -> None:
     command = cli.get_command(root, name)
     if command is None:
         raise click.UsageError(f"no command {name}")
+    if isinstance(command, click.Group):
+        if rest:
+            below = command.get_command(root, rest[0])
+            if below is None:
+                raise click.UsageError(f"no command {name} {rest[0]}")
+            below.make_context(rest[0], rest[1:], parent=root)
+        return
     with command.make_context(name, list(rest), parent=root) as context:
         files = context.params.get("files", ())
         if not files or not all(path.is_file() for path in files):

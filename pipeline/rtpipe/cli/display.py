@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from rtpipe.cli.latency import MEASURED, LatencyReport
-from rtpipe.cli.log_format import LogFormat
 from rtpipe.cli.narration import Narrator, name_column
 from rtpipe.cli.output import Output
 from rtpipe.cli.status import status_line, summary_line
 from rtpipe.errors import RtpipeError, printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
+from rtpipe.wording.log_format import LogFormat
 from rtpipe.wording.masking import mask
 
 if TYPE_CHECKING:

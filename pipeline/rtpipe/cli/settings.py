@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rtpipe.cli.log_format import LogFormat
+from rtpipe.wording.log_format import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
