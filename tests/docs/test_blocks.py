@@ -223,7 +223,8 @@ def _parse(arguments: list[str]) -> None:
             below = command.get_command(root, rest[0])
             if below is None:
                 raise click.UsageError(f"no command {name} {rest[0]}")
-            below.make_context(rest[0], rest[1:], parent=root)
+            if rest[1:]:
+                below.make_context(rest[0], rest[1:], parent=root)
         return
     with command.make_context(name, list(rest), parent=root) as context:
         files = context.params.get("files", ())
