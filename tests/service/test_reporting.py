@@ -64,6 +64,15 @@ async def test_ready_alive_and_stopping(
     assert sum("READY" in each for each in manager.told) == 1
 
 
+async def test_secrets_are_masked(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    pipeline = rtpipe.loads(f"vars: {{a_token: sesame-sesame}}\n{TONE}")
+    async with reporting.reported(pipeline), pipeline:
+        pipeline.stop("sesame-sesame is over")
+        told = await asyncio.to_thread(manager.wait_for, "STOPPING")
+    assert told["STATUS"] == "stopping: *** is over"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reloaded(Event):
     type: str = "pipeline.reloaded"

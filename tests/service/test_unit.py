@@ -44,7 +44,7 @@ def executable(path: Path) -> Path:
 
 
 def service(folder: Path, **changes: object) -> Service:
-    path = executable(folder / "a 100 % venv" / "rtpipe")
+    path = executable(folder / "a 100%h venv" / "rtpipe")
     file = folder / 'the "desk" at 50 %' / "kiosk $HOME.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text("version: 1\n")
