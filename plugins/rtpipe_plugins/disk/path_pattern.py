@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from rtpipe_plugins.disk.output_path import undated_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -124,7 +126,11 @@ def agree(matches: list[re.Match[str]]) -> bool:
     values: dict[str, str] = {}
     for match in matches:
         for group, value in match.groupdict().items():
-            if group != "stem" and values.setdefault(group[0], value) != value:
+            if (
+                group != "stem"
+                and value is not None
+                and values.setdefault(group[0], value) != value
+            ):
                 return False
     read = {field: value for field, value in values.items() if field in _READ_BACK}
     if not {"Y", "y"} & read.keys():
@@ -154,11 +160,12 @@ def _unreadable(template: Path) -> Iterator[str]:
 
 
 def _pattern(part: str, tag: str) -> str:
-    """Return a regular expression for a part of a path.
+    """Return a regular expression for a part of a path, with a date or without.
 
     Each field is a group of its own, whose name begins with its letter; `tag` tells those of the
     parts of one name apart.
     """
+    without = undated_pattern(part)
     part = _FIELD.sub(lambda found: _SHORT_FOR.get(found[1], found[0]), part)
     pieces, end = [], 0
     for n, match in enumerate(_FIELD.finditer(part)):
@@ -166,7 +173,7 @@ def _pattern(part: str, tag: str) -> str:
         field, end = match[1], match.end()
         allowed = _DIGITS.get(field) or _names().get(field, "%")
         pieces.append("%" if field == "%" else f"(?P<{field}_{tag}{n}>{allowed})")
-    return "".join((*pieces, re.escape(part[end:])))
+    return f"(?:{''.join((*pieces, re.escape(part[end:])))}|{without})"
 
 
 @lru_cache(maxsize=1)

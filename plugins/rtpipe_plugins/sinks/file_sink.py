@@ -24,7 +24,7 @@ from rtpipe.events import LinkDownmixed
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_file import claim
-from rtpipe_plugins.disk.output_path import ConfinedPath, blocked_output, dated, reserve, started_at
+from rtpipe_plugins.disk.output_path import ConfinedPath, StartTime, blocked_output, dated, reserve
 from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
 from rtpipe_plugins.disk.retention import Keep, useless_keep
 from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
@@ -169,7 +169,9 @@ class FileSink(Sink[FileSinkOptions]):
             EnvironmentProblem: It cannot be written.
         """
         options = self.options
-        self._path = reserve(dated(options.path, started_at(self.ctx)), overwrite=options.overwrite)
+        self._path = reserve(
+            dated(options.path, StartTime(self.ctx).plus(0)), overwrite=options.overwrite
+        )
         self._keeping.start()
 
     async def consume(self, frame: AudioFrame) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from rtpipe import Event, Options, OutputPath, StageError, Subscriber, reason_of
+from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
@@ -109,7 +110,7 @@ class Jsonl(Subscriber[JsonlOptions]):
             raise StageError(f"cannot write {path}: {reason_of(error)}") from None
 
     def _path_at(self, now: datetime) -> Path:
-        path = dated(self.options.path, now)
+        path = dated(self.options.path, None if wall_clock_problem() else now)
         if path != self._path:
             self._path = path
             self._keeping.look()

@@ -21,6 +21,7 @@ from plugins.sinks.recorder.recording import RATE, voice
 from rtpipe import Importance, audio
 from rtpipe.testing import Bench, cut, run_virtual
 from rtpipe_plugins.disk.appending import AppendedFile
+from rtpipe_plugins.disk.output_path import dated
 from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
 from rtpipe_plugins.disk.retention import Keep, Retention, Sweep
 from rtpipe_plugins.sinks.file_sink import FileSink
@@ -220,6 +221,14 @@ def test_what_was_written_while_the_clock_was_not_set_is_not_old(tmp_path: Path)
     os.utime(path, (5000, 5000))
     assert not sweep(tmp_path / "%Y%m%d.mka", days=1).removed
     assert len(sweep(tmp_path / "%Y%m%d.mka", gb=1e-12).removed) == 1
+
+
+def test_what_was_named_while_the_clock_was_not_set_goes_by_the_rule(tmp_path: Path) -> None:
+    template = tmp_path / "%Y/hall-%Y%m%d-%H%M%S.mka"
+    named = put(dated(template, None), days=2)
+    other = put(tmp_path / "unset-0/hall-unset-elsewhere.mka", days=2)
+    assert [path for each in sweep(template, days=1).removed for path in each.paths] == [named]
+    assert other.exists()
 
 
 def test_a_file_that_cannot_go_is_told_and_the_next_goes(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from rtpipe import (
 )
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.locks import is_locked
-from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.output_path import StartTime, blocked_output, dated, free_name, reserve
 from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.disk.retention import useless_keep
 from rtpipe_plugins.media.encoding import find_encoding
@@ -141,7 +141,7 @@ class Recorder(Sink[RecorderOptions]):
         self._inputs = self.ctx.inputs
         self._encoding = find_encoding(options.path, codec=options.codec)
         self._layout: Layout = options.layout_for(len(self._inputs))
-        self._started_at = started_at(self.ctx)
+        self._started_at = StartTime(self.ctx)
         self._reserve(options)
         if options.sidecar:
             self._records.listen()
@@ -151,7 +151,7 @@ class Recorder(Sink[RecorderOptions]):
         self._keeping.start()
 
     def _reserve(self, options: RecorderOptions) -> None:
-        path = dated(options.path, self._started_at)
+        path = dated(options.path, self._started_at.plus(0))
         try:
             taken = _is_held if options.overwrite else os.path.lexists
             reserve(free_name(path, taken), overwrite=options.overwrite)
@@ -261,7 +261,7 @@ class Recorder(Sink[RecorderOptions]):
     @property
     def _path(self) -> str:
         if self._recording is None:
-            return str(dated(self.options.path, self._started_at))
+            return str(dated(self.options.path, self._started_at.plus(0)))
         return str(self._recording.path)
 
     def _written_to(self) -> Path | None:

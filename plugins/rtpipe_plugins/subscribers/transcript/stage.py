@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
@@ -16,11 +15,11 @@ from rtpipe_plugins.disk.json_text import json_text
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_path import (
     ConfinedPath,
+    StartTime,
     blocked_output,
     dated,
     free_name,
     reserve,
-    started_at,
 )
 from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
 from rtpipe_plugins.disk.records import Records
@@ -195,7 +194,7 @@ class Transcript(Subscriber[TranscriptOptions]):
 
     def _begin(self, at_s: float) -> None:
         self._end()
-        path = free_name(dated(self.options.path, started_at(self.ctx) + timedelta(seconds=at_s)))
+        path = free_name(dated(self.options.path, StartTime(self.ctx).plus(at_s)))
         reserve(path, overwrite=False).open("xb").close()
         self._file = AppendedFile(
             path,
