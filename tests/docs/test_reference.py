@@ -62,6 +62,7 @@ def test_the_generated_pages_are_current() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_current_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(REFERENCE, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "stages.md").open("a") as page:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rtpipe.wording.diagnostics import Diagnostic
 
-FAST = {"hello", "push_to_talk"}
+FAST = {"hello"}
 PIPELINES = [
     pytest.param(path, id=path.stem, marks=[] if path.stem in FAST else [pytest.mark.slow])
     for path in sorted((ROOT / "pipelines").glob("*.yaml"))
