@@ -236,8 +236,8 @@ class RouteReader:
         )
 
     def _unknown_stage(self, id: str, span: Span, known: Iterable[str]) -> None:
-        if id in self._unclear or suggest(id, self._unclear):
-            return  # a kind that is misspelt, or this: that was reported
+        if not self._stages or id in self._unclear or suggest(id, self._unclear):
+            return  # there are none, a kind is misspelt, or this is: that was reported
         self._findings.error(
             "E703",
             f"no stage `{id}`",
