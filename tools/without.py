@@ -28,12 +28,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("plugins/*/__init__.py")))
 """All that can be taken away; the framework cannot."""
 NEEDED_BY = {
+    "rtpipe_mqtt": ("rtpipe_plugins.subscribers.mqtt", "rtpipe_homeassistant"),
     "rtpipe_realtime_server": ("rtpipe_plugins.peers.realtime.embedded",),
     "rtpipe_webrtc": ("rtpipe_plugins.peers.realtime", "rtpipe_realtime_server"),
 }
 """Who may name a package: `embedded` says that the server is absent, a library's users cannot do
 without it. Nobody may name any other."""
-_EXCUSED = {"rtpipe_webrtc": NEEDED_BY["rtpipe_webrtc"]}
+_EXCUSED = {name: NEEDED_BY[name] for name in ("rtpipe_mqtt", "rtpipe_webrtc")}
 """What need not even import then."""
 _FRAMEWORK = (
     "tests/pipeline/catalogue",  # finding plugins, and what is told of one that is absent

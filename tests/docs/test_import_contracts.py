@@ -57,6 +57,19 @@ BROKEN = {
         "rtpipe_service.notify",
         "rtpipe_service.unit",
     ),
+    "The MQTT library stands alone": ("rtpipe_mqtt.presence", "rtpipe_homeassistant.discovery"),
+    "Home Assistant is reached by MQTT alone": (
+        "rtpipe_homeassistant.discovery",
+        "rtpipe_webrtc.opus",
+    ),
+    "Nobody needs Home Assistant": (
+        "rtpipe_plugins.subscribers.mqtt",
+        "rtpipe_homeassistant.discovery",
+    ),
+    "The rooms of the MQTT library: imports point down this list": (
+        "rtpipe_mqtt.broker",
+        "rtpipe_mqtt.presence",
+    ),
     "Nobody needs the control surface": (
         "rtpipe_plugins.transforms.gain",
         "rtpipe_control.surface",

@@ -48,7 +48,8 @@ def generated(folder: Path) -> dict[Path, str]:
     record = registry.add_module("rtpipe_plugins")
     if record.error is not None:
         raise SystemExit(f"no reference without the stages: {record.error}")
-    registry.add_module("rtpipe_control")
+    for name in ("rtpipe_control", "rtpipe_homeassistant", "rtpipe_mqtt"):
+        registry.add_module(name)
     made = {
         "stages.md": stages_page(registry),
         "events.md": events_page(registry),

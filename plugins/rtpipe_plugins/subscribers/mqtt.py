@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator
 
-from rtpipe import EnvironmentProblem, InputPath
 from rtpipe.events import SubscriberOverflowed
 from rtpipe.examination import missing_file
+from rtpipe_mqtt.broker import BrokerOptions, connected, tls_of
 from rtpipe_plugins.subscribers.delivery.worker import (
     Connected,
     Delivery,
@@ -28,6 +26,7 @@ from rtpipe_plugins.subscribers.delivery.worker import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterable
 
     from aiomqtt import Client
@@ -47,50 +46,18 @@ def _topic(text: str) -> str:
     return text
 
 
-def _host(text: str) -> str:
-    if not text or set(text) & set("@/ "):  # it is shown, so it holds no password
-        raise ValueError(
-            "a name or an address alone; `port`, `username` and `password` have options"
-        )
-    return text
-
-
-class MqttOptions(DeliveryOptions):
+class MqttOptions(BrokerOptions, DeliveryOptions):
     """Publish each event to an MQTT broker."""
 
     main: ClassVar[str | None] = "topic"
 
     topic: Annotated[str, AfterValidator(_topic)]
     """Where; `{type}` stands for the event's type: `desk/{type}`."""
-    host: Annotated[str, AfterValidator(_host)] = "localhost"
-    """The broker."""
-    port: int | None = Field(default=None, ge=1, le=65_535)
-    """Default: 1883, with tls 8883."""
-    username: str | None = None
-    """For a broker that asks for one."""
-    password: SecretStr | None = None
-    """For `username`; it is not shown."""
     qos: Literal[0, 1, 2] = 1
     """1: each event arrives at least once. 0: what is under way when the connection breaks is lost.
     2: the broker takes each once, but one whose confirmation was lost is sent again."""
     retain: bool = False
     """Whether the broker keeps the last event of each topic for those who come later."""
-    tls: bool = False
-    """Encrypt, and check the broker's certificate."""
-    ca_file: InputPath | None = None
-    """`tls`: certificates (PEM) to trust instead of the system's."""
-    keep_alive_s: int = Field(default=30, ge=4, le=65_535)
-    """How soon a broker that is gone is noticed while nothing is sent (s)."""
-    client_id: str | None = Field(default=None, min_length=1)
-    """What the broker calls us; of two with the same it disconnects one. Default: a random one."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.password is not None and self.username is None:
-            raise ValueError("a password needs a username")
-        if self.ca_file is not None and not self.tls:
-            raise ValueError("ca_file needs `tls: true`")
-        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,42 +116,19 @@ class Mqtt(Delivery[MqttOptions]):
         Raises:
             EnvironmentProblem: The outbox's file or `ca_file` cannot be used.
         """
-        options = self.options
-        if options.tls:
-            try:
-                self._tls = ssl.create_default_context(cafile=options.ca_file)
-            except OSError as error:
-                raise EnvironmentProblem(f"cannot use {options.ca_file}: {error}") from None
+        self._tls = tls_of(self.options)
         await super().open()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Send]:
         """Connect to the broker."""
-        # A client of its own for each connection: one that is used again would itself repeat what
-        # was not confirmed, beside us.
         import aiomqtt
 
-        options = self.options
-        password = options.password
-        log = self.ctx.log.getChild("paho")  # its own has no handler: Python would use stderr
-        log.setLevel(logging.WARNING)
-        client = aiomqtt.Client(
-            options.host,
-            options.port or (8883 if options.tls else 1883),
-            username=options.username,
-            password=password.get_secret_value() if password is not None else None,
-            logger=log,
-            identifier=options.client_id,
-            timeout=options.timeout_s,
-            # It asks after half of the time, and has the other half for the answer.
-            keepalive=max(1, (options.keep_alive_s - 2) // 2),
-            tls_context=self._tls,
-        )
-
+        timeout_s = self.options.timeout_s
         try:
-            async with client:
-                if not client._client.is_connected():  # noqa: SLF001 - aiomqtt forgets that a broker closed at once
-                    raise TryLater("the broker closed the connection")
+            async with connected(
+                self.options, self.ctx.log, timeout_s=timeout_s, tls=self._tls
+            ) as client:
                 self.reached()
                 watch = asyncio.create_task(self._watch(client))
                 try:
@@ -193,8 +137,6 @@ class Mqtt(Delivery[MqttOptions]):
                     watch.cancel()
         except aiomqtt.MqttError as error:
             raise TryLater(f"{error}") from None
-        finally:
-            client._client._sock_close()  # noqa: SLF001 - aiomqtt leaves it open when connecting is cancelled or takes too long
 
     async def _watch(self, client: Client) -> str:
         """Wait until the connection breaks; returns why. While idle nobody else looks."""
