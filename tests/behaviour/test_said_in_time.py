@@ -57,7 +57,7 @@ def typed(command: str, folder: Path) -> Ended:
     ran = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=environment({"PATH": path}),
+        env=environment({"PATH": path, "XDG_RUNTIME_DIR": f"{folder}"}),  # its name is its own
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
