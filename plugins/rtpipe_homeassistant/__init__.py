@@ -5,6 +5,7 @@ Here are the hook implementations, and nothing heavy.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from rtpipe import hookimpl
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rtpipe_sections() -> dict[str, str]:
-    """Return `homeassistant:`."""
+    """Return `homeassistant:`; nothing where the MQTT library is missing."""
+    if find_spec("rtpipe_mqtt") is None:
+        return {}
     return {"homeassistant": "rtpipe_homeassistant.section:HomeAssistantSection"}
 
 
