@@ -1,7 +1,7 @@
 // The page: what the kiosk tells goes through the reducer, and each part shows what concerns it.
 
 import { act, follow } from "./connection.js";
-import { calm } from "./dom.js";
+import { calm, set } from "./dom.js";
 import { Listening } from "./parts/listening.js";
 import { nothing, reduce } from "./reducer.js";
 import "./parts/alerts.js";
@@ -31,8 +31,8 @@ function draw() {
   drawn = state;
   drawnAt = performance.now();
   for (const part of parts) part.show(state, before);
-  document.body.dataset.line = state.line;
-  document.body.dataset.state = state.pipeline ? state.pipeline.state : "";
+  set(document.body, "data-line", state.line);
+  set(document.body, "data-state", state.pipeline ? state.pipeline.state : "");
   const name = state.pipeline ? state.pipeline.name : "";
   const title = `${name ? `${name}: ` : ""}${state.condition.text} · rtpipe`;
   if (document.title !== title) document.title = title;

@@ -1,13 +1,13 @@
 // What is wrong: what and since when, what goes on, what to do, and the one control that helps.
 
-import { each, h, say } from "../dom.js";
+import { each, h, say, set } from "../dom.js";
 import { ago, clock } from "../words.js";
 import { asked } from "./asking.js";
 
 class Alerts extends HTMLElement {
   show(state, before) {
     const { alerts } = state.condition;
-    this.hidden = !alerts.length || state.line !== "live";
+    set(this, "hidden", !alerts.length || state.line !== "live");
     if (before && alerts === before.condition.alerts && Math.floor(state.now) === Math.floor(before.now) && before.line === state.line) return;
     each(this, alerts, (alert) => `${alert.id} ${alert.since} ${JSON.stringify(choiceOf(alert))}`, (alert) => this.made(alert), (element, alert) => {
       const started = state.pipeline?.startedAt;

@@ -85,7 +85,7 @@ class Events extends HTMLElement {
     const oldest = hits[0]?.key ?? 0;
     const waiting = hits.filter((event) => event.key > newest);
     const held = (this.paused || this.back) && !always;
-    this.newer.hidden = !(held && waiting.length);
+    set(this.newer, "hidden", !(held && waiting.length));
     if (held) return say(this.newer, `${waiting.length} newer`);
     if (this.shown.length && (newest > (hits.at(-1)?.key ?? -1) || (this.shown[0].key > oldest && this.shown.length < MOST))) {
       this.shown = [];
@@ -105,8 +105,8 @@ class Events extends HTMLElement {
       this.shown.shift();
       this.list.firstElementChild.remove();
     }
-    this.list.hidden = !this.shown.length;
-    this.none.hidden = Boolean(this.shown.length);
+    set(this.list, "hidden", !this.shown.length);
+    set(this.none, "hidden", Boolean(this.shown.length));
     say(this.none, match ? `Nothing matches ${match === "!" ? "trouble" : match}.` : "Nothing has happened yet.");
     if (fresh.length) this.list.scrollTop = this.list.scrollHeight;
   }

@@ -74,8 +74,8 @@ class Graph extends HTMLElement {
       const words = describe(stage, state.facts, state);
       const [tag, , now, how] = box.children;
       say(tag, words.tag);
-      tag.hidden = !words.tag;
-      now.dataset.gate = words.gate;
+      set(tag, "hidden", !words.tag);
+      set(now, "data-gate", words.gate);
       say(now.lastChild, words.now);
       say(how, words.how);
       const tone = words.tone === "lost" || !sick.has(stage.id) ? words.tone : words.tone || "sick";
@@ -124,7 +124,7 @@ class Graph extends HTMLElement {
     say(element.converts, link.converts ? `⇄ ${link.converts}` : "");
     say(element.lost, lost && lost.ms ? `✕ ${length(lost.ms)} lost` : "");
     set(element.lost, "class", lost && state.now - lost.since < RED_S ? "lost now" : "lost");
-    element.queue.parentElement.hidden = !queue && !link.converts && !lost;
+    set(element.queue.parentElement, "hidden", !queue && !link.converts && !lost);
     set(element, "title", `Listen to what ${edge.from} gives out`);
   }
 

@@ -34,19 +34,17 @@ class Hands extends HTMLElement {
     const controls = this.controls = controlsOf(state);
     this.unreachable = { stale: "the kiosk cannot be reached", over: "the pipeline has ended", calling: "the page is being opened" }[state.line] ?? "";
     const { mute, talk, stop, volume, devices } = controls;
-    this.place(this.mute, mute);
+    this.place(this.mute, mute, mute?.stages.map((stage) => `${stage}.${mute.action}`).join(", "));
     if (mute) {
       say(this.muteWord, mute.pressed ? "Unmute" : "Mute");
       say(this.muteWhat, `\u00a0${mute.what}`);
       set(this.mute, "aria-pressed", String(mute.pressed));
-      if (!this.mute.title) this.mute.title = mute.stages.map((stage) => `${stage}.${mute.action}`).join(", ");
     }
-    this.place(this.talk, talk);
-    if (talk && !this.talk.title) this.talk.title = "Begins your turn; the desk falls silent. Let go, and it answers.";
+    this.place(this.talk, talk, "Begins your turn; the desk falls silent. Let go, and it answers.");
     if (this.holding && (this.unreachable || !talk)) this.letGo();
     this.place(this.stop, stop);
     this.place(this.sayGo, controls.say);
-    this.form.hidden = this.opener.hidden = !controls.say;
+    for (const part of [this.form, this.opener]) set(part, "hidden", !controls.say);
     set(this.line, "readonly", Boolean(this.unreachable));
     this.placeField(this.volumeRow, this.volume, volume);
     if (volume && document.activeElement !== this.volume && !this.turning) {
@@ -61,16 +59,16 @@ class Hands extends HTMLElement {
   }
 
   /** Show a button where its action is, off while it cannot be done. */
-  place(button, control) {
-    button.hidden = !control;
+  place(button, control, hint = "") {
+    set(button, "hidden", !control);
     const why = this.unreachable || (control && control.whyNot) || "";
     set(button, "aria-disabled", why ? "true" : null);
-    set(button, "title", why);
+    set(button, "title", why || hint);
     button.whyNot = why;
   }
 
   placeField(row, field, control) {
-    row.hidden = !control;
+    set(row, "hidden", !control);
     const why = this.unreachable || (control && control.whyNot) || "";
     field.disabled = Boolean(why);
     set(row, "title", why);
@@ -168,7 +166,8 @@ class Hands extends HTMLElement {
     this.listed = true;
     const answer = await this.page.act(control.stage, "devices");
     if (!answer.ok || !Array.isArray(answer.result)) {
-      this.devices.hidden = this.unlisted = true;
+      this.unlisted = true;
+      set(this.devices, "hidden", true);
       return;
     }
     this.unlisted = false;

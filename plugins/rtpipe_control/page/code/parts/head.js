@@ -53,7 +53,7 @@ class Head extends HTMLElement {
     };
     for (const [name, text] of Object.entries(words)) {
       say(this.spans[name], text);
-      this.spans[name].hidden = text === "";
+      set(this.spans[name], "hidden", text === "");
     }
   }
 }

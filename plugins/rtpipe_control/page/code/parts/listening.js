@@ -1,6 +1,6 @@
 // Listening at a stage: one sound at a time, its volume, and the way back to silence.
 
-import { h, say } from "../dom.js";
+import { h, say, set } from "../dom.js";
 import { told } from "./asking.js";
 
 /** What is listened at; tells `changed` when that turns. */
@@ -47,7 +47,7 @@ export class Listening extends EventTarget {
 
 class ListeningBar extends HTMLElement {
   connectedCallback() {
-    this.hidden = true;
+    set(this, "hidden", true);
     this.where = h("span");
     const volume = h("input", { type: "range", min: 0, max: 100, value: 100, "aria-label": "Volume of listening", oninput: () => { this.page.listening.audio.volume = volume.value / 100; } });
     const stop = h("button", { class: "btn", onclick: () => this.page.listening.end() }, "Stop listening");
@@ -64,7 +64,7 @@ class ListeningBar extends HTMLElement {
 
   turned() {
     const { at } = this.page.listening;
-    this.hidden = !at;
+    set(this, "hidden", !at);
     say(this.where, at ? `You hear what ${at} gives out.` : "");
   }
 }

@@ -2,7 +2,7 @@
 // waits as bars with their seconds, a lost device in red. A canvas, 2 pictures a second.
 
 import { STEP_S, STRIP_S, voices } from "../reducer.js";
-import { calm, h } from "../dom.js";
+import { calm, h, set } from "../dom.js";
 import { clock, onScale } from "../words.js";
 
 const HEIGHT = 84;
@@ -33,7 +33,7 @@ class Strip extends HTMLElement {
   }
 
   show(state, before) {
-    this.hidden = !state.strip.length && !state.spans.length;
+    set(this, "hidden", !state.strip.length && !state.spans.length);
     if (this.hidden) return;
     const bin = Math.floor(state.now / STEP_S);
     const still = before && before.talk === state.talk && before.spans === state.spans && before.line === state.line;
@@ -41,7 +41,7 @@ class Strip extends HTMLElement {
     this.bin = bin;
     this.state = state;
     this.names = namesOf(state);
-    this.canvas.setAttribute("aria-label", `The last 20 seconds of both voices: the ${this.names[0]} above the line, the ${this.names[1]} below it, the waits between them.`);
+    set(this.canvas, "aria-label", `The last 20 seconds of both voices: the ${this.names[0]} above the line, the ${this.names[1]} below it, the waits between them.`);
     this.paint();
   }
 

@@ -31,7 +31,7 @@ class Talk extends HTMLElement {
   show(state, before) {
     const { talk } = state;
     const peer = state.stages.some((stage) => stage.family === "peer");
-    this.parentElement.hidden = state.pipeline !== null && !peer;
+    set(this.parentElement, "hidden", state.pipeline !== null && !peer);
     const going = growing(talk);
     if (before && before.talk === talk && before.line === state.line && before.stages === state.stages && before.facts === state.facts && !(going && before.now !== state.now)) return;
     const shown = talk.turns.slice(-MOST);
@@ -45,8 +45,8 @@ class Talk extends HTMLElement {
       if (turn.wait && turn.wait.total !== undefined) last = turn.wait;
     });
     say(this.sum, summary(measured, talk));
-    this.turns.hidden = !shown.length;
-    this.blank.hidden = Boolean(shown.length);
+    set(this.turns, "hidden", !shown.length);
+    set(this.blank, "hidden", Boolean(shown.length));
     if (!shown.length) blank(this.blank, state);
     if (ends && before?.talk !== talk) this.turns.scrollTop = this.turns.scrollHeight;
   }
@@ -138,11 +138,11 @@ function goingShown(element, wait, { state, scale }) {
   const hangover = Math.min(ms, wait.hangover);
   say(total, `${(ms / 1000).toFixed(wait.until === null ? 1 : 2)} s`);
   const [still, going] = axis.children;
-  still.hidden = !hangover;
+  set(still, "hidden", !hangover);
   prop(still, "--part", (hangover / scale).toFixed(4));
   say(still.firstChild, `hangover ${Math.round(hangover)}`);
   prop(going, "--part", (Math.max(0, ms - hangover) / scale).toFixed(4));
-  going.firstChild.hidden = (ms - hangover) / scale < 0.14;
+  set(going.firstChild, "hidden", (ms - hangover) / scale < 0.14);
   say(going.firstChild, `so far ${Math.round(Math.max(0, ms - hangover) / 10) * 10}`);
   set(axis, "data-end", `${scale / 1000} s`);
   set(axis, "aria-label", `Waiting for the answer${hangover ? `: hangover ${Math.round(hangover)} milliseconds, then network and model` : ""}`);
@@ -169,7 +169,7 @@ function measuredShown(element, wait, { scale, last }) {
   set(axis, "aria-label", `Waited ${(wait.total / 1000).toFixed(2)} seconds: ${parts.filter((part) => part.ms).map((part) => `${part.name} ${part.ms}`).join(", ")} milliseconds`);
   for (const [i, segment] of [...axis.children].entries()) {
     const part = parts[i];
-    segment.hidden = !part.ms;
+    set(segment, "hidden", !part.ms);
     set(segment, "data-ms", part.ms);
     prop(segment, "--part", (part.ms / scale).toFixed(4));
     const roomy = part.ms / scale > 0.22;
@@ -185,7 +185,7 @@ function measuredShown(element, wait, { scale, last }) {
 
 function moreShown(element, parts, before, wait, last) {
   const [line, table] = element.children;
-  line.hidden = !last;
+  set(line, "hidden", !last);
   if (last) say(line, compared(parts, before, Math.round(wait.total) - Math.round(last.total)));
   const rows = parts.filter((part) => part.ms).map((part) => h("tr", {}, h("th", { scope: "row" }, part.name), h("td", {}, `${part.ms} ms`), h("td", {}, "shorter by ", ...codes(SHORTER[part.name]))));
   const rest = parts.filter((part) => !part.ms).map((part) => part.name);
