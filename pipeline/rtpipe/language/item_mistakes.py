@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rtpipe.language.nodes import ListNode, ScalarNode, plain, what
 from rtpipe.stage import family, shape
+from rtpipe.vocabulary import BesideFallback, keys
 from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
@@ -135,6 +136,15 @@ class ItemMistakes:
         if stage_type is None:
             return None  # an unknown kind is enough said
         fields = tuple(stage_type.options_type.model_fields)
+        if key in keys(BesideFallback) and key not in self._reserved and key not in fields:
+            self._findings.error(
+                "E106",
+                f"`{key}` stands beside the kind of a fallback, not beside `{kind.key}`",
+                entry.key_span,
+                label="one level too far out",
+                help=f"write `fallback: {{KIND: {{…}}, {key}: {shown}}}`",
+            )
+            return None
         meant = suggest(key, [*self._reserved, *fields])
         if key in fields or (meant in fields and meant not in self._reserved):
             name = key if key in fields else meant

@@ -25,7 +25,7 @@ from rtpipe.running.reload.exchange import Machinery
 from rtpipe.running.reload.reloader import Reloader
 from rtpipe.running.routes import Routes, Subscription
 from rtpipe.running.state import state_of
-from rtpipe.running.supervisor import Slot, Status
+from rtpipe.running.status import Status
 from rtpipe.running.tasks import StageTasks
 from rtpipe.running.wiring import Wiring
 from rtpipe.stage import FLUSH, Sink, Source, offered_actions
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rtpipe.running.description import LinkState, StageDescription
     from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.state import StageState
+    from rtpipe.running.supervisor import Slot
     from rtpipe.wording.diagnostics import Diagnostic
 
 SETTLE_S = 0.5
@@ -112,14 +113,14 @@ class Pipeline:
         self._running: asyncio.Task[None] | None = None
         self._ended = False
         self._error: RtpipeError | None = None
+        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
+        self._reloader = Reloader(Machinery(*parts), self._standing, self._publish_own)
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
             subscriber = route.subscriber
             place = None if subscriber is None else self._places.make(graph, subscriber)
             self._routes.add(route, None if place is None else Subscription(place))
-        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
-        self._reloader = Reloader(Machinery(*parts), self._publish_own)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -261,7 +262,7 @@ class Pipeline:
         """Become another pipeline while running, and return what was done to that end.
 
         What both have in common goes on untouched. Where something does not open, all stays as it
-        was; what cannot be open twice (a device) is closed first, and then opened again.
+        was; what cannot be open twice (a device) is closed first, then opened again.
 
         Raises:
             RtpipeError: It does not run, is being changed already, or something does not open;
@@ -269,7 +270,7 @@ class Pipeline:
         """
         if not self._tasks.working or self._stopping is not None:
             self._reloader.refuse(f"{self.spec.name} does not run")
-        return await self._reloader.apply(self.graph, graph, self._slots, self.plan_for(graph))
+        return await self._reloader.apply(graph)
 
     async def reload(
         self, *, dry_run: bool = False, when: Literal["now", "pause"] = "now"
@@ -312,6 +313,9 @@ class Pipeline:
         """Go by what stands in each place now: at first the file's, later the fallbacks'."""
         self._stand(self.graph, self._slots, self._wiring.follow)
 
+    def _standing(self) -> tuple[Graph, dict[str, Slot]]:
+        return self.graph, self._slots
+
     def _stand(
         self, graph: Graph, slots: dict[str, Slot], connect: Callable[[Plan], object]
     ) -> None:
@@ -320,6 +324,7 @@ class Pipeline:
         self.plan = make_plan(graph, {id: slot.used for id, slot in slots.items()})
         place_in(self.plan, slots)
         connect(self.plan)
+        self._reloader.follow()
 
     async def _open(self) -> None:
         for plugin, make in self._registry.extensions(self) if self._registry is not None else ():

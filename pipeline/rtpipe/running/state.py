@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtpipe.running.supervisor import Status
+from rtpipe.running.status import Status
 from rtpipe.stage import Peer, Sink, Source
 
 if TYPE_CHECKING:
