@@ -20,7 +20,6 @@ from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import Places, place_in
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.reload.change_plan import make_change_plan
 from rtpipe.running.reload.exchange import Machinery
 from rtpipe.running.reload.reloader import Reloader
 from rtpipe.running.routes import Routes, Subscription
@@ -114,13 +113,14 @@ class Pipeline:
         self._ended = False
         self._error: RtpipeError | None = None
         parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
-        self._reloader = Reloader(Machinery(*parts), self._standing, self._publish_own)
+        machinery = Machinery(*parts)
+        self._reloader = Reloader(machinery, lambda: (self.graph, self._slots), self._publish_own)
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
-            subscriber = route.subscriber
-            place = None if subscriber is None else self._places.make(graph, subscriber)
-            self._routes.add(route, None if place is None else Subscription(place))
+            of = route.subscriber
+            made = None if of is None else Subscription(self._places.make(graph, of))
+            self._routes.add(route, made)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -255,14 +255,13 @@ class Pipeline:
 
     def plan_for(self, graph: Graph) -> ChangePlan:
         """Return what `apply` would do about each part of the pipeline, and what would be heard."""
-        used = {id: slot.used for id, slot in self._slots.items()}
-        return make_change_plan(self.graph, graph, used)
+        return self._reloader.plan_for(graph)
 
     async def apply(self, graph: Graph) -> ChangePlan:
         """Become another pipeline while running, and return what was done to that end.
 
         What both have in common goes on untouched. Where something does not open, all stays as it
-        was; what cannot be open twice (a device) is closed first, then opened again.
+        was; what cannot be open twice (a device) is closed first.
 
         Raises:
             RtpipeError: It does not run, is being changed already, or something does not open;
@@ -312,9 +311,6 @@ class Pipeline:
     def _replan(self) -> None:
         """Go by what stands in each place now: at first the file's, later the fallbacks'."""
         self._stand(self.graph, self._slots, self._wiring.follow)
-
-    def _standing(self) -> tuple[Graph, dict[str, Slot]]:
-        return self.graph, self._slots
 
     def _stand(
         self, graph: Graph, slots: dict[str, Slot], connect: Callable[[Plan], object]
@@ -386,8 +382,7 @@ class Pipeline:
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         slot = self._slots.get(id) or self._reloader.coming(id)
         if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
-            help = "name a stage that has an inlet: a sink"
-            raise StageError(f"there is no `{id}` to listen to", help=help)
+            raise StageError(f"there is no `{id}` to listen to", help="name one with an inlet")
         taps = slot.ctx.taps
         taps.append(handler)
         return lambda: taps.remove(handler) if handler in taps else None

@@ -64,6 +64,7 @@ class Slot:
         "last",
         "lost_frames",
         "quiet",
+        "returning",
         "spec",
         "status",
         "successor",
@@ -88,6 +89,7 @@ class Slot:
         self.ended = False
         self.quiet = False
         """Whether its status is nobody's news: it does not stand there yet, or no more."""
+        self.returning = False  # whether what is stood in for is open again, and waits
         self.successor: Slot | None = None
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
@@ -164,6 +166,7 @@ class Slot:
         """Let another place stand where this one stood: who listens here listens there."""
         self.quiet, self.successor = True, successor
         successor._taps = self._taps
+        successor.lost_frames += self.lost_frames
         successor.ctx.listened_as(self.ctx)
         successor.settle()
 
@@ -214,7 +217,7 @@ class Slot:
             try:
                 await self._open(candidate)
             except EnvironmentProblem as problem:
-                if candidate.fallback is before:
+                if candidate.fallback is None or candidate.fallback is before:
                     self.set_status(Status.FAILED, problem.message)
                     raise
                 candidate = self._fallen_back(candidate, candidate.fallback, problem)

@@ -61,7 +61,7 @@ class View:
                 self.state = "stopping"
             case "pipeline.ended" if event.source == "pipeline":
                 self.state = "ended"
-            case "stage.fell_back":
+            case "stage.fell_back" | "stage.still_away":
                 self._reasons[event.source] = f"{event.payload()['reason']}"
         self.condition_changed = self._condition.take(event) or self.condition_changed
         return self.recent.take(event)
@@ -128,7 +128,7 @@ class View:
             "stages": {
                 state.id: {
                     "kind": state.kind,
-                    "wanted": self._stood_in_for(state.id, wanted[state.id]),
+                    "wanted": self._stood_in_for(state.id, wanted[state.id], state.away),
                     "status": state.status.value,
                     "detail": state.detail,
                     "opening": state.opening,
@@ -142,8 +142,9 @@ class View:
             "links": [_link(link) for link in self._pipeline.links()],
         }
 
-    def _stood_in_for(self, id: str, wanted: str) -> dict[str, str] | None:
-        return {"stage": wanted, "reason": self._reasons.get(id, "")} if wanted else None
+    def _stood_in_for(self, id: str, wanted: str, away: str) -> dict[str, str] | None:
+        reason = self._reasons.get(id, "")
+        return {"stage": wanted, "reason": reason, "away": away} if wanted else None
 
 
 def _action(action: ActionSpec, refusals: Mapping[str, str]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def state(id: str, gauge: str = "", **changes: Any) -> StageState:
         links=(),
         lost_frames=0,
         gauge=gauge,
+        away="",
     )
     return replace(plain, **changes)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rtpipe.running.reload.exchange import Machinery
     from rtpipe.running.supervisor import Slot
 
+
 class Reloader:
     """Makes a running pipeline another one, and lets what was away come back.
 
@@ -54,6 +55,11 @@ class Reloader:
     def follow(self) -> None:
         """Take note of what stands in each place now."""
         self._returns.follow()
+
+    def plan_for(self, new: Graph) -> ChangePlan:
+        """Return what `apply` would do about each part, and what would be heard."""
+        old, slots = self._standing()
+        return make_change_plan(old, new, {id: slot.used for id, slot in slots.items()})
 
     async def apply(self, new: Graph) -> ChangePlan:
         """Make the pipeline run `new`, and return what was done to that end.
@@ -111,8 +117,7 @@ class Reloader:
     async def _work(self, new: Graph) -> ChangePlan:
         try:
             await self._returns.halt()
-            old, slots = self._standing()
-            plan = make_change_plan(old, new, {id: slot.used for id, slot in slots.items()})
+            (old, slots), plan = self._standing(), self.plan_for(new)
             exchange = Exchange(self._machinery, old, kept(old, new), slots, plan)
             self._exchange = exchange
             await exchange.open()

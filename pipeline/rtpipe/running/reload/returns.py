@@ -125,11 +125,14 @@ class Returns:
         assert coming is not None
         wanted, opened_at = describe(coming.used), slot.ctx.now()
         slot.ctx.publish(StageReturning(wanted=wanted, away_s=self._away_s(id, slot)))
+        slot.returning = True
         try:
             paused = await self._pause(slot)
         except BaseException:
             await exchange.give_up()
             raise
+        finally:
+            slot.returning = False
         if not _is_well(slot):
             await exchange.give_up()
             return
@@ -181,7 +184,7 @@ class Returns:
 
     def _tell_away(self, id: str, slot: Slot, error: Exception) -> None:
         reason = error.message if isinstance(error, RtpipeError) else f"{error!r}"
-        reason = self._standing()[0].pipeline.masked(reason)
+        reason = self._standing()[0].pipeline.masked(reason).removeprefix(f"{id}: ")
         if self._told.get(id) != reason:
             self._told[id] = reason
             wanted, away_s = describe(slot.spec), self._away_s(id, slot)

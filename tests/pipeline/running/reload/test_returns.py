@@ -176,7 +176,10 @@ def run(
     *out: tuple[float, float],
     meanwhile: Callable[[Pipeline], Any] | None = None,
 ) -> list[Event]:
-    """Run `text` for some seconds during which the cable is out at times; return the events."""
+    """Run `text` for some seconds during which the cable is out at times; return the events.
+
+    What was lost stands in `heard["lost"]`, a frame each.
+    """
     heard.clear()
     diary.clear()
     Cable.out, Cable.opened = list(out), []
@@ -190,7 +193,7 @@ def run(
             await asyncio.sleep(lasts_s - pipeline.clock.now())
             if beside is not None:
                 await beside
-        assert not [state for state in pipeline.state() if state.lost_frames]
+        heard["lost"] = [np.zeros(960, np.int16)] * sum(s.lost_frames for s in pipeline.state())
 
     run_virtual(play())
     return events
@@ -290,13 +293,11 @@ stages:
     fallback: {player: {mark: 2, wired: false}, return_after_s: 5}
 """
     events = run(text, 55, (0, 12), (30, 31))
-    assert [event.type for event in events if "fell" in event.type or event.type.endswith("ned")]
     assert "drained 2" in diary
     assert len(of(events, "stage.returned")) == 2
-    taken = np.concatenate([*heard["1"], *heard["2"]])
-    assert (
-        len(taken) // 960 >= 55 * 50 - 8
-    )  # what the loudspeaker was pulled out under, and its queue
+    accounted = len(heard["1"]) + len(heard["2"]) + len(heard["lost"])
+    assert len(heard["lost"]) == 1  # under which it was pulled out
+    assert accounted == pytest.approx(55 * 50, abs=1)
     assert len(heard["2"]) == pytest.approx((15.5 + 5.5) * 50, abs=6)
 
 
@@ -326,7 +327,9 @@ stages:
 """
     events = run(text, 100, (0, 20), meanwhile=lambda pipeline: talk(pipeline, until_s=47))
     [back] = of(events, "stage.returned")
-    assert diary[0] == "call 57"  # nobody talks to a call that waits
+    assert (
+        next(each for each in diary if "call" in each) == "call 57"
+    )  # nobody talks to a call that waits
     assert back.at == pytest.approx(67, abs=0.1)
     assert marks() == [2, 1]
 
@@ -341,7 +344,7 @@ events:
     fallback: {lamp: {mark: 2, wired: false}, return_after_s: 30}
 """
     run(text, 60, (0, 20), meanwhile=lambda pipeline: talk(pipeline, until_s=47))
-    assert diary[:4] == [
+    assert [each for each in diary if "turn" in each] == [
         "2 turn.user_started",
         "1 turn.user_stopped",
         "1 turn.answer_started",
@@ -373,7 +376,9 @@ def test_a_reload_comes_first_and_what_waits_is_closed() -> None:
     async def reload(pipeline: Pipeline) -> None:
         asking = asyncio.ensure_future(talk(pipeline, until_s=50))
         await asyncio.sleep(40 - pipeline.clock.now())  # it is open by then, and waits
-        other = MIC.replace("- collect", "- collect\n  - collect: {}\n    id: other\n    from: device")
+        other = MIC.replace(
+            "- collect", "- collect\n  - collect: {}\n    id: other\n    from: device"
+        )
         await pipeline.apply(loads(other, Devices()).graph)
         await asking
 
@@ -417,6 +422,7 @@ stages:
     assert not of(events, "stage.returned")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     gaps=st.lists(st.tuples(st.floats(2, 50), st.floats(0.1, 50)), min_size=1, max_size=4),
