@@ -2,7 +2,7 @@
 
     python -m benchmarks --install                the peers, then all of it: about 20 minutes
     python -m benchmarks --only batch --rounds 3  one section; the others keep their figures
-    python -m benchmarks --short                  a minute: rtpipe and its floor, writes nothing
+    python -m benchmarks --short                  40 s: rtpipe and its floor, writes nothing
     python -m benchmarks --page                   the page and its plots again, from the figures
 
 Writes `benchmarks/results/performance.json` and `docs/explanation/performance.md`. No figure makes
@@ -42,8 +42,8 @@ SHORT = Sizes(
     seconds=1.0,
     batch_s=60,
     stage_counts=(1, 100),
-    pipeline_counts=(1, 50),
-    call_counts=(1, 10),
+    pipeline_counts=(20,),
+    call_counts=(4,),
     lengths_ms=(20, 200),
 )
 _SHORT_ROUNDS = 1

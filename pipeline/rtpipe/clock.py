@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -39,6 +41,12 @@ class Clock:
         self._time = loop.time
         self._began = self._time()
         self._ticker = ticker_of(loop)
+
+    @property
+    def virtual(self) -> bool:
+        """Whether time passes only while all wait, as in a test: what is outside has another."""
+        loop = None if self._ticker is None else self._ticker.loop
+        return bool(getattr(loop, "virtual", False))
 
     def now(self) -> float:
         """Return the seconds since the pipeline started."""
@@ -143,3 +151,24 @@ def ticker_of(loop: asyncio.AbstractEventLoop) -> Ticker:
         ticker = Ticker(loop)
         _tickers[loop] = ref(ticker)
     return ticker
+
+
+_MADE = datetime(2026, 1, 1, tzinfo=UTC)
+"""No clock of a machine that runs this is before it."""
+_TIMESYNC = Path("/run/systemd/timesync")
+_CLOCKS = Path("/sys/class/rtc")
+
+
+def wall_clock_problem() -> str:
+    """Return why the machine's date cannot be right; "" where nothing speaks against it.
+
+    A machine without a clock of its own (a Raspberry Pi) begins where it was switched off, or in
+    1970, until it has asked the network. It is known to be one of those while systemd-timesyncd
+    has not asked yet.
+    """
+    if datetime.now(UTC) < _MADE:
+        return f"it is {datetime.now(UTC):%Y}, says this machine: its clock is not set"
+    asks = _TIMESYNC.is_dir() and not (_TIMESYNC / "synchronized").exists()
+    if asks and not any(_CLOCKS.glob("rtc*")):
+        return "this machine has no clock of its own, and has not asked the network for the time"
+    return ""

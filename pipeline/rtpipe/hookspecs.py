@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from rtpipe.events import Event
     from rtpipe.language.graph import Graph
     from rtpipe.running.runtime import Pipeline
     from rtpipe.stage import Options, Stage
@@ -99,6 +100,16 @@ def rtpipe_run_options() -> Iterable[click.Option]:  # type: ignore[empty-body]
 
     Plugins that are installed, in a folder, or named in the file can add them. None may be
     required. One that is taken is a fault of the plugin: none of its options is added.
+    """
+
+
+@hookspec
+def rtpipe_events() -> Iterable[type[Event] | str]:  # type: ignore[empty-body]
+    """Return the events that this plugin publishes beside its stages: their classes, or names.
+
+    What hangs on a running pipeline (`rtpipe_running`) publishes as it likes; what is returned here
+    may stand in a file's `match:`, in `--until` and in an option that names events, and is listed
+    by `rtpipe events`. It is asked for when a file is read that names events: import nothing heavy.
     """
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from rtpipe import Pipeline
+    from rtpipe import Event, Pipeline
 
 
 @hookimpl
@@ -29,6 +29,14 @@ def rtpipe_run_options() -> list[click.Option]:
     from rtpipe_control.options import run_options
 
     return run_options()
+
+
+@hookimpl
+def rtpipe_events() -> tuple[type[Event], ...]:
+    """Return what the surface tells on the bus."""
+    from rtpipe_control.events import EVENTS
+
+    return EVENTS
 
 
 @hookimpl

@@ -140,7 +140,7 @@ class Client:
         Raises:
             EnvironmentProblem: It breaks off before the end.
         """
-        asked = [*(("match", glob) for glob in match), ("levels", int(levels))]
+        asked = [*(("match", glob) for glob in match), ("levels", 10 if levels else 0)]
         path = f"/api/events?{urlencode([*asked, ('state', int(state))])}"
         with self.streamed(path, endless=True) as response:
             name = ""

@@ -38,7 +38,7 @@ class ControlRefused(Event):
 
     def line(self) -> str:
         """See `Event.line`."""
-        return f"cannot be steered from outside: {self.reason}"
+        return f"not open to the outside as asked for: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +58,31 @@ class ControlUsed(Event):
     def line(self) -> str:
         """See `Event.line`."""
         return f"{self.action} from outside{f': {self.error}' if self.error else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSoundLost(Event):
+    """One who listened to a stage did not read in time; the pipeline itself lost nothing.
+
+    Attributes:
+        stage: What was listened to.
+        lost_s: How much was left out of what was sent (s).
+    """
+
+    importance = Importance.INFO
+    type: str = "control.sound_lost"
+    stage: str
+    lost_s: float
+
+    def line(self) -> str:
+        """See `Event.line`."""
+        return f"somebody who listens to {self.stage} was too slow for {self.lost_s:.1f} s of it"
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ControlOpened,
+    ControlOpenedAside,
+    ControlRefused,
+    ControlSoundLost,
+    ControlUsed,
+)

@@ -55,21 +55,36 @@ class Wanted:
 
     Attributes:
         tcp: The page, and how; None: it is not wanted.
+        at_a_terminal: Whether a command was typed, and its terminal may be shown what opens the
+            page.
+        refused: Why what the command line asks for cannot be; "" where it can.
     """
 
     tcp: ControlOptions | None
+    at_a_terminal: bool = False
+    refused: str = ""
 
     @classmethod
     def by(cls, pipeline: Pipeline) -> Wanted | None:
-        """Return what the file and the command line ask for; None: nothing at all."""
+        """Return what the file and the command line ask for; None: nothing at all.
+
+        Nothing is opened on a virtual clock: there, sockets have no time. In a program, that steers
+        by itself, only what its file asks for.
+        """
         asked: Any = pipeline.run_options.get("control")
         closed: Any = pipeline.run_options.get("no_control")
         section = cast("ControlOptions | None", pipeline.sections.get("control"))
-        if closed or (closed is None and section is None):
+        if closed or (closed is None and section is None) or pipeline.clock.virtual:
             return None
+        refused = ""
         if asked is not None:
+            from pydantic import ValidationError
+
             from rtpipe_control.section import ControlOptions
 
             given = {} if section is None else dict(section)
-            section = ControlOptions.model_validate({**given, "listen": asked})
-        return cls(section)
+            try:
+                section = ControlOptions.model_validate({**given, "listen": asked})
+            except ValidationError as error:
+                section, refused = None, error.errors()[0]["msg"].removeprefix("Value error, ")
+        return cls(section, at_a_terminal=closed is not None, refused=refused)

@@ -56,4 +56,6 @@ class ControlOptions(Options):
             )
         if self.view_token.get_secret_value() and not self.token.get_secret_value():
             raise ValueError("a `view_token` guards nothing without a `token`")
+        if self.token == self.view_token and self.token.get_secret_value():
+            raise ValueError("`token` and `view_token` are the same: then either may change things")
         return self

@@ -121,3 +121,80 @@ def test_its_importance_is_listed(folder: Path) -> None:
     assert "  boiler.whistled  (notice)" in page
     listed = CliRunner().invoke(cli, ["events"]).stdout
     assert "(warning) It boils. [boiler]\n" in listed
+
+
+BELL = '''
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from rtpipe import Event, Importance, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung(Event):
+    """The bell of the house rings."""
+
+    importance = Importance.NOTICE
+    type: str = "bell.rung"
+    times: int
+
+    def line(self):
+        return f"rings {self.times} times"
+
+
+@hookimpl
+def rtpipe_events():
+    return [Rung, "bell.silent"]
+
+
+@hookimpl
+@asynccontextmanager
+async def rtpipe_running(pipeline):
+    def ring(event):
+        pipeline.bus.publish(Rung(source="bell", at=pipeline.clock.now(), times=3))
+
+    pipeline.bus.subscribe("pipeline.started", ring)
+    yield
+'''
+
+
+def test_an_event_of_what_hangs_on_a_pipeline_is_known_to_its_file(folder: Path) -> None:
+    (folder / "plugins" / "bell.py").write_text(BELL)
+    events = (
+        "events:\n"
+        "- match: bell.rung\n  where: {times: 3}\n  jsonl: rung.jsonl\n"
+        "- match: 'bell.*'\n  do: boiler.flush\n"
+        "- match: bell.silent\n  log: info\n"
+    )
+    _, told = ran(folder, events)
+    assert "bell rings 3 times" in told
+    assert '"times": 3' in (folder / "rung.jsonl").read_text()
+
+    def refused(events: str) -> str:
+        (folder / "boiler.yaml").write_text(STAGES + events)
+        result = CliRunner().invoke(cli, ["validate", "boiler.yaml"])
+        assert result.exit_code == 78
+        return result.output
+
+    assert "did you mean `bell.rung`" in refused("events: [{match: bell.rang, log: info}]\n")
+    wrong = "events: [{match: bell.rung, where: {tymes: 3}, log: info}]\n"
+    assert "did you mean `times`" in refused(wrong)
+    listed = CliRunner().invoke(cli, ["events"]).stdout
+    assert "(notice) The bell of the house rings. [plugin bell]\n" in listed
+    (folder / "boiler.yaml").write_text(STAGES)
+    until = CliRunner().invoke(cli, ["run", "boiler.yaml", "--until", "bell.rung"])
+    assert until.exit_code == 0
+    assert "bell.rung came" in until.stderr
+
+
+def test_what_is_no_event_is_told_of_the_plugin_and_harms_no_file(folder: Path) -> None:
+    (folder / "plugins" / "bell.py").write_text(BELL.replace('[Rung, "bell.silent"]', "[Rung, 7]"))
+    (folder / "boiler.yaml").write_text(STAGES + "events: [{match: boiler.burst, log: info}]\n")
+    assert CliRunner().invoke(cli, ["validate", "boiler.yaml"]).exit_code == 0
+    from rtpipe.catalogue.plugins import Registry
+
+    registry = Registry()
+    registry.add_path(folder / "plugins" / "bell.py")
+    assert registry.events == {"bell": ()}
+    (record,) = registry.faulty
+    assert "rtpipe_events() gave 7, which is neither" in str(record.error)

@@ -55,6 +55,7 @@ def test_devices_become_files(tmp_path: Path, arguments: list[str], written: str
         assert file.readframes(12_345) == b"\x10\x02" * 12_345
 
 
+@pytest.mark.slow
 def test_without_a_swap_and_without_a_device_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "swap.yaml").write_text(DEVICES)
     ended = rtpipe("run", "swap.yaml", cwd=tmp_path)

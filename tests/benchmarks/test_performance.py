@@ -43,6 +43,7 @@ def test_the_page_and_its_plots_are_of_the_figures() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_of_the_figures_is_noticed(tmp_path: Path) -> None:
     results = Path(shutil.copy(RESULTS, tmp_path / "figures.json"))
     shutil.copytree(PAGE.with_suffix(""), tmp_path / "performance")

@@ -36,7 +36,11 @@ class Happened(Event):
 def read(*events: Event, seconds: float = 2.0) -> dict[tuple[str, tuple[str, ...]], float]:
     async def run() -> str:
         pipeline = rtpipe.loads(FILE)
-        metrics = Metrics(pipeline, "0.1", readers=lambda: 3, listeners=lambda: 2)
+        metrics = Metrics(
+            pipeline,
+            "0.1",
+            lambda: {"rtpipe_control_readers": 3, "rtpipe_control_listeners": 2},
+        )
         pipeline.bus.subscribe("*", metrics.take)
         async with pipeline:
             await asyncio.sleep(seconds)
@@ -118,7 +122,7 @@ def test_names_keep_the_rules_of_prometheus() -> None:
 
 def test_the_loop_is_looked_at_only_once_somebody_asks() -> None:
     async def run() -> tuple[float, float]:
-        metrics = Metrics(rtpipe.loads(FILE), "0.1", readers=lambda: 0, listeners=lambda: 0)
+        metrics = Metrics(rtpipe.loads(FILE), "0.1", dict)
         assert metrics._beating is None
         metrics.exposed("")
         await asyncio.sleep(2.1)

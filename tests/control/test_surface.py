@@ -20,7 +20,7 @@ TONE = """
 version: 1
 name: a kiosk/of ours
 stages:
-  - tone: {level_dbfs: -20}
+  - tone: {level_dbfs: -20, realtime: true}
   - gain: 0
   - blackhole
 """

@@ -217,6 +217,9 @@ def _parse(arguments: list[str]) -> None:
     root = click.Context(cli, info_name="rtpipe", **cli.context_settings)
     _, command, rest = cli.resolve_command(root, arguments)
     assert command is not None
+    if isinstance(command, click.Group) and rest:
+        name, command, rest = command.resolve_command(root, rest)
+        assert command is not None
     if not rest:  # it is named, not called
         return
     with command.make_context(name, list(rest), parent=root) as context:

@@ -51,6 +51,12 @@ BROKEN = {
         "rtpipe_plugins.sinks.blackhole",
     ),
     "The control surface stands alone": ("rtpipe_control.surface", "rtpipe_webrtc.opus"),
+    "The service stands alone": ("rtpipe_service.checks", "rtpipe_control.sockets"),
+    "Nobody needs to be a service": ("rtpipe_control.surface", "rtpipe_service.notify"),
+    "The rooms of the service: imports point down this list": (
+        "rtpipe_service.notify",
+        "rtpipe_service.unit",
+    ),
     "Nobody needs the control surface": (
         "rtpipe_plugins.transforms.gain",
         "rtpipe_control.surface",

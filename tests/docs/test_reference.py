@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -61,6 +62,7 @@ def test_the_generated_pages_are_current() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_current_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(REFERENCE, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "stages.md").open("a") as page:
@@ -97,12 +99,16 @@ def test_every_command_with_its_options() -> None:
     page = read("commands.md")
     root = click.Context(cli)
     missing: list[str] = []
-    for name in cli.list_commands(root):
-        command = cli.get_command(root, name)
+    commands = {name: cli.get_command(root, name) for name in cli.list_commands(root)}
+    for group, command in [*commands.items()]:
+        if isinstance(command, click.Group):
+            del commands[group]
+            commands |= {f"{group} {name}": each for name, each in command.commands.items()}
+    for name, command in commands.items():
         assert command is not None
         if f"\n## rtpipe {name}\n" not in page:
             missing.append(name)
-        options = [p for p in command.params if isinstance(p, click.Option)]
+        options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
         missing += [f"{name} {o.opts[0]}" for o in options if f"{o.opts[-1]}" not in page]
     assert not missing
 
@@ -139,3 +145,51 @@ def test_everything_a_pipeline_file_may_hold(registry: Registry) -> None:
     page = read("pipeline-file.md")
     words = [*make_schema(registry)["properties"], *RESERVED, *WhenFull]
     assert not [word for word in words if f"`{word}`" not in page]
+
+
+def test_every_section_with_its_options() -> None:
+    page = read("sections.md")
+    registry = Registry()
+    registry.add_module("rtpipe_control")
+    assert "control" in registry.sections
+    for key, model in registry.sections.items():
+        assert f"\n## {key}\n" in page
+        names = [f"\n| `{option['name']}`" for option in describe_options(model)]
+        assert names
+        assert not [name for name in names if name not in page]
+
+
+def test_every_path_of_the_http_interface() -> None:
+    from rtpipe_control.http.application import Application
+
+    none: Any = None
+    application = Application(none, none, none, none, none, none)
+    page = read("http.md")
+    served = [
+        (route.method, resource.canonical)
+        for guarded in (True, False)
+        for resource in application.made(guarded=guarded).router.resources()
+        for route in resource
+        if route.method != "HEAD"
+    ]
+    assert ("POST", "/api/link") in served
+    for method, path in served:
+        heading = f"\n### {method} `{path}`\n\n"
+        found = [each for each in (heading, heading.replace("{path}", "{path:.+}")) if each in page]
+        assert found, f"{method} {path}"
+        told = page.partition(found[0])[2].partition("\n\n")[0]
+        assert len(told) > 20, f"{method} {path} says nothing"
+
+
+def test_every_metric() -> None:
+    from rtpipe_control.view.metrics import METRICS
+
+    page = read("metrics.md")
+    assert not [name for name in METRICS if f"\n| `{name}` |" not in page]
+
+
+def test_every_event_of_a_plugin_that_hangs_on_a_pipeline() -> None:
+    from rtpipe_control.events import EVENTS
+
+    page = read("events.md")
+    assert not [each for each in EVENTS if f"\n| `{each.type}` |" not in page]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rtpipe.wording.diagnostics import Diagnostic
 
-LONG = {"kiosk", "tools", "rtsp_monitor"}
+LONG = {"kiosk", "notice", "tools", "rtsp_monitor"}
 PIPELINES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
     for path in sorted((ROOT / "pipelines").glob("*.yaml"))

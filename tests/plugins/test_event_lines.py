@@ -165,7 +165,7 @@ def test_every_class_of_an_event_can_be_published() -> None:
         (StreamConnected(), "WARNING", "audio comes again"),
         (SpeakerUnderran(count=3), "WARNING", "ran out of audio in the middle of a sound, 3 times"),
         (MicOverran(count=1), "WARNING", "lost audio between the device and the pipeline, 1 times"),
-        (DeviceLost(device="USB", reason="is gone"), "WARNING", "USB is gone"),
+        (DeviceLost(device="USB", reason="is gone", direction="input"), "WARNING", "USB is gone"),
         (DeviceChanged(device="A", previous="B", asked="a"), "NOTICE", "uses A now"),
         (DeviceRefused(device="A", reason="is gone"), "WARNING", "cannot use A: is gone"),
         (MicMuted(), "NOTICE", "is muted"),

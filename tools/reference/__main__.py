@@ -14,9 +14,11 @@ from pathlib import Path
 from rtpipe.catalogue.plugins import Registry
 from tools.reference.commands import commands_page
 from tools.reference.diagnostics import diagnostics_page
+from tools.reference.http import http_page
 from tools.reference.markdown import page
 from tools.reference.metrics import metrics_page
 from tools.reference.plugins import hooks_page
+from tools.reference.sections import sections_page
 from tools.reference.stages import events_page, stages_page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
@@ -46,6 +48,7 @@ def generated(folder: Path) -> dict[Path, str]:
     record = registry.add_module("rtpipe_plugins")
     if record.error is not None:
         raise SystemExit(f"no reference without the stages: {record.error}")
+    registry.add_module("rtpipe_control")
     made = {
         "stages.md": stages_page(registry),
         "events.md": events_page(registry),
@@ -53,6 +56,8 @@ def generated(folder: Path) -> dict[Path, str]:
         "hooks.md": hooks_page(),
         "diagnostics.md": diagnostics_page(),
         "metrics.md": metrics_page(),
+        "sections.md": sections_page(registry),
+        "http.md": http_page(),
     }
     return {folder / name: page(paragraphs) for name, paragraphs in made.items()}
 

@@ -20,7 +20,7 @@ _COMMON = {"-v", "-q", "--debug", "-h"}
 def commands_page() -> Iterator[str]:
     """Yield the paragraphs about every command."""
     root = _root()
-    names = cli.list_commands(root)
+    names = [below for name in cli.list_commands(root) for below in _with_those_below(name)]
     yield "# Commands"
     yield (
         "Data goes to stdout, everything else to stderr. What a command ends with is in "
@@ -29,7 +29,10 @@ def commands_page() -> Iterator[str]:
     yield table(
         ("Command", ""),
         [
-            (f"[`rtpipe {name}`](#rtpipe-{name})", _command(name).get_short_help_str(200))
+            (
+                f"[`rtpipe {name}`](#rtpipe-{name.replace(' ', '-')})",
+                _command(name).get_short_help_str(200),
+            )
             for name in names
         ],
     )
@@ -58,8 +61,19 @@ def _root() -> click.Context:
     return click.Context(cli, info_name="rtpipe", **cli.context_settings)
 
 
+def _with_those_below(name: str) -> list[str]:
+    """Return a command; of a group, those in it."""
+    command = _command(name)
+    if not isinstance(command, click.Group):
+        return [name]
+    return [f"{name} {below}" for below in command.list_commands(_root())]
+
+
 def _command(name: str) -> click.Command:
-    command = cli.get_command(_root(), name)
+    command: click.Command | None = cli
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(_root(), word)
     assert command is not None
     return command
 

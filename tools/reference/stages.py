@@ -81,7 +81,9 @@ def events_page(registry: Registry) -> Iterator[str]:
     found = describe_events(registry)
     openai = [event for event in found if _OPENAI.match(event["type"])]
     core = [event for event in found if "rtpipe" in event["published_by"]]
-    rest = [event for event in found if event not in openai and event not in core]
+    beside = [event for event in found if event["published_by"][0].startswith("plugin ")]
+    told = [*openai, *core, *beside]
+    rest = [event for event in found if event not in told]
     yield "# Events"
     yield (
         "What `match:` may name. In the terminal: `rtpipe events`. Every event has `type`, "
@@ -105,6 +107,15 @@ def events_page(registry: Registry) -> Iterator[str]:
         ("Event", "Importance", "Fields", "", "Published by"),
         [(*_event_row(event), _published_by(event)) for event in rest],
     )
+    yield "## From plugins"
+    yield (
+        "What a plugin that hangs on the running pipeline publishes ([`rtpipe_events`]"
+        "(hooks.md#rtpipe_events)), in any pipeline."
+    )
+    yield table(
+        ("Event", "Importance", "Fields", "", "Plugin"),
+        [(*_event_row(event), _plugins(event)) for event in beside],
+    )
     yield "## OpenAI's own"
     yield (
         "The `realtime` stage publishes every server event of OpenAI's Realtime API under its own "
@@ -113,6 +124,10 @@ def events_page(registry: Registry) -> Iterator[str]:
         "of another family is not: it could pass for one of ours."
     )
     yield "\n".join(f"- `{event['type']}` ({_importance(event)})" for event in openai)
+
+
+def _plugins(event: dict[str, Any]) -> str:
+    return ", ".join(f"`{each.removeprefix('plugin ')}`" for each in event["published_by"])
 
 
 def _event_row(event: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -1,10 +1,10 @@
-"""What a plugin claims beside kinds of stage: sections of the file, and options of `rtpipe run`."""
+"""What a plugin claims beside kinds of stage: sections of the file, options of `run`, events."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -13,6 +13,7 @@ from rtpipe.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rtpipe.events import Event
     from rtpipe.stage import Options
 
 
@@ -59,6 +60,24 @@ def checked_model(key: str, model: object) -> type[Options]:
     if key in keys(PipelineFile):
         raise PluginError(f"the section `{key}` already belongs to rtpipe itself")
     return model
+
+
+def checked_events(given: Any) -> tuple[type[Event] | str, ...]:
+    """Return what an `rtpipe_events()` gave.
+
+    Raises:
+        PluginError: One is neither a class of events with a name nor a name.
+    """
+    from rtpipe.events import Event, event_type
+
+    found = tuple(cast("Iterable[type[Event] | str]", given))
+    for each in found:
+        known = isinstance(each, str) or (inspect.isclass(each) and issubclass(each, Event))
+        if not known or not event_type(each):
+            raise PluginError(
+                f"rtpipe_events() gave {each!r}, which is neither an event's class nor a name"
+            )
+    return found
 
 
 def checked_options(given: Any, taken: Iterable[click.Parameter]) -> list[click.Option]:

@@ -99,11 +99,15 @@ def describe_event(event: type[Event] | str) -> dict[str, Any]:
 
 
 def describe_events(registry: Registry) -> list[dict[str, Any]]:
-    """Return every event that the framework or a kind publishes, by name, with who does."""
-    publishers = {"rtpipe": CORE_EVENTS} | {
-        kind: stage_type.publishes
-        for kind, stage_type in sorted(registry.kinds.importable().items())
-    }
+    """Return every event that the framework, a kind or a plugin publishes, by name, with who does.
+
+    A plugin that publishes beside its stages is told apart from a kind by a prefix: `plugin NAME`.
+    """
+    publishers: dict[str, Iterable[type[Event] | str]] = {"rtpipe": CORE_EVENTS}
+    for kind, stage_type in sorted(registry.kinds.importable().items()):
+        publishers[kind] = stage_type.publishes
+    for plugin, beside in sorted(registry.events.items()):
+        publishers[f"plugin {plugin}"] = beside
     by: dict[str, list[str]] = {}
     for publisher, events in publishers.items():
         for name in dict.fromkeys(map(event_type, events)):

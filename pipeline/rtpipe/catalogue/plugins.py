@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, cast, get_args
 import pluggy
 
 from rtpipe import hookspecs
-from rtpipe.catalogue.claims import checked_model, checked_options, checked_sections
+from rtpipe.catalogue.claims import (
+    checked_events,
+    checked_model,
+    checked_options,
+    checked_sections,
+)
 from rtpipe.catalogue.kinds import Kinds, check_class, check_defaults
 from rtpipe.catalogue.modules import import_file, source_of
 from rtpipe.catalogue.records import PluginFault, PluginRecord, fault_of
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     import click
 
     from rtpipe.catalogue.kinds import StageType
+    from rtpipe.events import Event
     from rtpipe.hookspecs import LazyCommand
     from rtpipe.language.graph import Graph
     from rtpipe.running.runtime import Pipeline
@@ -63,6 +69,7 @@ class Registry:
         self.trust = Trust()
         self.kinds = Kinds()
         self._sections: dict[str, type[Options] | str] = {}
+        self._events: dict[str, tuple[type[Event] | str, ...]] = {}
         self.records: list[PluginRecord] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
@@ -180,6 +187,23 @@ class Registry:
             else:
                 added += found
         return added
+
+    @property
+    def events(self) -> dict[str, tuple[type[Event] | str, ...]]:
+        """What plugins publish beside their stages, by plugin; asked for once.
+
+        A plugin that gives anything else is recorded as faulty and skipped.
+        """
+        for implementation in self._manager.hook.rtpipe_events.get_hookimpls():
+            record = self._record_of(implementation.plugin)
+            if record.name in self._events:
+                continue
+            try:
+                self._events[record.name] = checked_events(implementation.function())
+            except Exception as error:  # noqa: BLE001 - a stranger's code; recorded with its origin
+                self._events[record.name] = ()
+                record.fault = fault_of(error, implementation.plugin)
+        return self._events
 
     def extensions(self, pipeline: Pipeline) -> Iterator[tuple[PluginRecord, Callable[[], object]]]:
         """Yield, in the order of entering, the plugins that extend a running pipeline, and how."""

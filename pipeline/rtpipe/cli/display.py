@@ -20,6 +20,7 @@ from rtpipe.cli.status import status_line, summary_line
 from rtpipe.errors import RtpipeError, printable
 from rtpipe.events import Importance
 from rtpipe.hookspecs import hookimpl
+from rtpipe.wording.log_format import LogFormat
 from rtpipe.wording.masking import mask
 from rtpipe.wording.rendering import render
 
@@ -78,7 +79,7 @@ class Terminal:
                 unsubscribe()
                 screen.leave(pipeline)
                 if table := report.table():
-                    screen.print(f"{display.name}\n{table}\n" if display.name else f"{table}\n")
+                    screen.say(f"{display.name}\n{table}" if display.name else table)
 
     def tell_failure(self, pipeline: Pipeline, error: BaseException) -> None:
         """Say at once, while others run on, that a pipeline has failed."""
@@ -87,21 +88,26 @@ class Terminal:
         text = pipeline.spec.masked(printable(f"{name}: error: {said}"))
         if self._screen is not None:
             self._screen.failed.append(name)
-            self._screen.print(f"{click.style(text, fg='red')}\n")
+            self._screen.say(click.style(text, fg="red"), logging.ERROR, message=text)
         else:
-            click.echo(text, err=True)
+            dressed = self._settings.log_format.dressed(text, logging.ERROR)
+            click.echo(dressed, err=True, nl=False)
 
     def tell_diagnostics(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Show what is wrong with files that were read while pipelines run, as `validate` does."""
         if self._screen is not None:
-            self._screen.print(f"{render(diagnostics, colour=self._settings.colour(sys.stderr))}\n")
+            text = render(diagnostics, colour=self._settings.colour(sys.stderr))
+            self._screen.say(text, logging.ERROR, message=render(diagnostics, colour=False))
 
     @asynccontextmanager
     async def _on_screen(self) -> AsyncIterator[Screen]:
         screen = self._screen
         if screen is None:
             screen = self._screen = Screen(
-                Output(sys.stdout), Output(sys.stderr), quiet=self._settings.verbosity < 0
+                Output(sys.stdout),
+                Output(sys.stderr),
+                quiet=self._settings.verbosity < 0,
+                format=self._settings.log_format,
             )
             screen.open()
         screen.viewers += 1
@@ -121,18 +127,27 @@ class Screen:
         out: Where the conversation goes.
         err: Where everything else goes.
         quiet: Whether there is no status line.
+        format: How what is said is dressed; the conversation has no priorities.
 
     Attributes:
         viewers: How many pipelines show themselves on it.
         failed: The names of those that have failed.
     """
 
-    def __init__(self, out: Output, err: Output, *, quiet: bool = True) -> None:
+    def __init__(
+        self,
+        out: Output,
+        err: Output,
+        *,
+        quiet: bool = True,
+        format: LogFormat = LogFormat.TEXT,
+    ) -> None:
         self.out = out
         self.err = err
         self.viewers = 0
         self.failed: list[str] = []
-        self._live = err.isatty() and not quiet
+        self._format = format
+        self._live = err.isatty() and not quiet and format is LogFormat.TEXT
         self._shown: dict[Pipeline, Display] = {}
         self._left = 0
         self._secrets: frozenset[str] = frozenset()
@@ -156,7 +171,8 @@ class Screen:
         self.out.finish()
         if self.out.lost:
             lost, why = self.out.lost, self.out.reason or "nobody reads"
-            self.err.write(f"{lost} lines of stdout were lost: {why}\n")
+            text = f"{lost} lines of stdout were lost: {why}"
+            self.err.write(self._format.dressed(text, logging.WARNING))
         self.err.finish()
 
     def display(self, pipeline: Pipeline, name: str, several: int) -> Display:
@@ -176,14 +192,36 @@ class Screen:
         del self._shown[pipeline]
         self._left += 1
 
-    def print(self, text: str, *, spoken: bool = False) -> None:
-        """Print `text` above the status; on stdout if it was `spoken`."""
-        self.clear()
-        (self.out if spoken else self.err).write(text)
+    def say(self, text: str, level: int = Importance.NOTICE, **said: str) -> None:
+        """Print `text` above the status.
 
-    def log(self, text: str) -> None:
+        Args:
+            text: What a person reads.
+            level: Of Python's logging.
+            said: What JSON says beside it, as `LogFormat.dressed` takes it.
+        """
+        self.clear()
+        self.err.write(self._format.dressed(text, level, **said))
+
+    def print(self, line: Line) -> None:
+        """Print a line above the status; on stdout if it was spoken."""
+        stream = self.out if line.spoken else self.err
+        width = shutil.get_terminal_size().columns if stream.isatty() else None
+        format = self._format
+        if line.spoken and format is LogFormat.JOURNAL:
+            format = LogFormat.TEXT
+        said = {"message": line.text, "stage": line.who, "event": line.event}
+        if line.pipeline:
+            said["stage"] = f"{line.pipeline}/{line.who}"
+        self.clear()
+        stream.write(format.dressed(line.styled(width), line.importance, **said))
+
+    def log(self, text: str, record: logging.LogRecord) -> None:
         """Print what was logged."""
-        self.print(click.style(f"{'':9}{mask(text, self._secrets)}", dim=True) + "\n")
+        text = mask(text, self._secrets)
+        stage = record.name.removeprefix(_STAGE_LOGGER) if _of_stage(record) else ""
+        said = {"message": text.removeprefix(f"{stage}: "), "stage": stage}
+        self.say(click.style(f"{'':9}{text}", dim=True), record.levelno, **said)
 
     def clear(self) -> None:
         """Take the status line away."""
@@ -239,10 +277,7 @@ class Display:
 
     def print(self, line: Line) -> None:
         """Print one line."""
-        stream = self._screen.out if line.spoken else self._screen.err
-        width = shutil.get_terminal_size().columns if stream.isatty() else None
-        line = replace(line, pipeline=self.name)
-        self._screen.print(f"{line.styled(width)}\n", spoken=line.spoken)
+        self._screen.print(replace(line, pipeline=self.name))
 
 
 class DisplayHandler(logging.Handler):
@@ -261,7 +296,11 @@ class DisplayHandler(logging.Handler):
         if getattr(record, "event_importance", Importance.INFO) < Importance.NOTICE:
             name = named_pipeline.get()
             text = self.format(record)
-            self._screen.log(f"{name_column(name)}  {text}" if name else text)
+            self._screen.log(f"{name_column(name)}  {text}" if name else text, record)
+
+
+def _of_stage(record: logging.LogRecord) -> bool:
+    return f"{record.name}".startswith(_STAGE_LOGGER)
 
 
 class _OneLine(logging.Formatter):
@@ -269,8 +308,7 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         text = " ".join(super().formatMessage(record).splitlines())
-        of_stage = f"{record.name}".startswith(_STAGE_LOGGER)
-        if not of_stage or hasattr(record, "event_importance"):  # an event's line says who
+        if not _of_stage(record) or hasattr(record, "event_importance"):  # an event's line says who
             return text
         return f"{record.name.removeprefix(_STAGE_LOGGER)}: {text}"
 

@@ -33,6 +33,7 @@ class Line:
         importance: Of the event that it is about.
         spoken: Whether it is conversation.
         pipeline: Which of several pipelines it is about; "" where there is one alone.
+        event: The type of the event that it tells of.
     """
 
     at: float
@@ -41,6 +42,7 @@ class Line:
     importance: Importance = Importance.NOTICE
     spoken: bool = False
     pipeline: str = ""
+    event: str = ""
 
     def styled(self, width: int | None = None) -> str:
         """Return the line with colours; click takes them off where there is no terminal.
@@ -101,7 +103,8 @@ class Narrator:
             if text == told and event.at - told_at < _AGAIN_S:
                 return None
             self._trouble[event.source] = (text, event.at)
-        return Line(event.at, who, text, shown.importance, bool(shown.speaker))
+        spoken = bool(shown.speaker)
+        return Line(event.at, who, text, shown.importance, spoken, event=event.type)
 
     @property
     def gate(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -163,7 +164,8 @@ def _print_warnings(warnings: Sequence[Diagnostic]) -> None:
     settings = Settings.current()
     if warnings and settings.verbosity >= 0:
         text = render(warnings, colour=settings.colour(sys.stderr))
-        click.echo(f"{text}\n", err=True)
+        dressed = settings.log_format.dressed(f"{text}\n", logging.WARNING)
+        click.echo(dressed, err=True, nl=False)
 
 
 def _standard_input() -> str:

@@ -7,6 +7,7 @@ import faulthandler
 import importlib
 import importlib.metadata
 import io
+import logging
 import os
 import sys
 import threading
@@ -163,8 +164,9 @@ class RtpipeGroup(click.Group):
         except Exception as error:
             if settings.debug:
                 raise
-            _say(f"internal error: {type(error).__name__}: {printable(f'{error}')}")
-            _say("  = help: run it again with --debug and report what it prints")
+            text = f"internal error: {type(error).__name__}: {printable(f'{error}')}"
+            help = "  = help: run it again with --debug and report what it prints"
+            _say(f"{text}\n{help}", settings)
             ctx.exit(ExitCode.FAILED)
 
     def _of_plugins(
@@ -226,18 +228,17 @@ def _fail(ctx: click.Context, error: RtpipeError, settings: Settings) -> NoRetur
         traceback.print_exception(error)
     if isinstance(error, ConfigError):
         text = render(error.diagnostics, colour=settings.colour(sys.stderr))
-        _say(f"{text}\n\n{tally(error.diagnostics)}{error.looked_at}")
+        _say(f"{text}\n\n{tally(error.diagnostics)}{error.looked_at}", settings)
     else:
-        _say(printable(f"error: {error.message}"))
-        if error.help:
-            _say(printable(f"  = help: {error.help}"))
+        help = f"\n  = help: {error.help}" if error.help else ""
+        _say(printable(f"error: {error.message}{help}"), settings)
     ctx.exit(error.exit_code)
 
 
-def _say(text: str) -> None:
+def _say(text: str, settings: Settings | None = None, level: int = logging.ERROR) -> None:
     """Write a line to stderr, as far as there is one: the exit code must not depend on it."""
     stderr = Output(sys.stderr)
-    stderr.write(f"{text}\n")
+    stderr.write((settings or Settings()).log_format.dressed(text, level))
     stderr.finish()
 
 

@@ -37,6 +37,10 @@ _DEAF_S = 10.0
 """A loop that has not answered a signal for so long is held for good."""
 
 
+def _log_as(ctx: click.Context, format: str | None) -> None:
+    ctx.ensure_object(Settings).json_log = format == "json"
+
+
 def _some_time(_: click.Context, __: click.Parameter, seconds: float | None) -> float | None:
     if seconds is not None and not 0 < seconds < math.inf:
         raise click.BadParameter("it is a number of seconds above 0.")
@@ -56,6 +60,13 @@ def _some_time(_: click.Context, __: click.Parameter, seconds: float | None) -> 
 @click.option("--each", is_flag=True, help="Run each file as a pipeline of its own.")
 @click.option("--latency", is_flag=True, help="Show what each answer was waited for.")
 @click.option("--watch", is_flag=True, help="Reload when a file is saved; the call goes on.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    expose_value=False,
+    callback=lambda ctx, _, value: _log_as(ctx, value),
+    help="json: an object a line, for a log collector; no status line.",
+)
 @click.option("--dry-run", is_flag=True, help="Check the file, show the graph, open nothing.")
 @pipeline_options
 def run(

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rtpipe.wording.log_format import LogFormat
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,14 +24,21 @@ class Settings:
     Attributes:
         verbosity: How many `-v` there were, less the `-q`.
         debug: Whether tracebacks are shown and every frame is checked.
+        json_log: Whether what is said are lines of JSON.
     """
 
     verbosity: int = 0
     debug: bool = False
+    json_log: bool = False
 
     def colour(self, stream: IO[str]) -> bool:
         """Return whether `stream` is to be coloured: a terminal, and `NO_COLOR` is not set."""
         return stream.isatty() and not os.environ.get("NO_COLOR")
+
+    @property
+    def log_format(self) -> LogFormat:
+        """How what is said stands on stderr."""
+        return LogFormat.JSON if self.json_log else LogFormat.of_stderr()
 
     @property
     def log_level(self) -> int:

@@ -34,6 +34,11 @@ def published_by(stages: Iterable[type[Stage[Any]]]) -> list[str]:
     return sorted({*CORE, *names})
 
 
+def published_beside(registry: Registry) -> list[type[Event] | str]:
+    """Return what is published in any pipeline: by the framework, and by plugins beside stages."""
+    return [*CORE_EVENTS, *(event for events in registry.events.values() for event in events)]
+
+
 def overlap(one: str, other: str) -> bool:
     """Return whether some event type is matched by both globs."""
     glob = _glob(one)
@@ -101,7 +106,8 @@ class KnownEvents:
         self, registry: Registry, findings: Findings, here: Iterable[type[Stage[Any]]]
     ) -> None:
         self._here = dict.fromkeys(here)
-        self._published = published_by(self._here)
+        self._beside = published_beside(registry)
+        self._published = self._published_here()
         self._registry = registry
         self._findings = findings
         self._known: set[str] = set()
@@ -110,7 +116,10 @@ class KnownEvents:
     def add(self, types: Iterable[type[Stage[Any]]]) -> None:
         """Take in more that takes part: subscribers."""
         self._here |= dict.fromkeys(types)
-        self._published = published_by(self._here)
+        self._published = self._published_here()
+
+    def _published_here(self) -> list[str]:
+        return sorted({*published_by(self._here), *map(event_type, self._beside)})
 
     def check(self, glob: str, span: Span | None) -> None:
         """Report a name or a glob that no installed stage publishes, or none of these."""
@@ -187,7 +196,7 @@ class KnownEvents:
 
         Events whose fields are not known, as those of a server, may have any.
         """
-        matched = _matched(globs, self._here)
+        matched = _matched(globs, self._here, self._beside)
         if matched is None:
             return
         fields = {field.name for event in matched for field in dataclasses.fields(event)}
@@ -267,11 +276,15 @@ def _candidates(names: Iterable[str], *, globs: bool) -> list[str]:
     return sorted({f"{name.rpartition('.')[0]}.*" for name in known if "." in name})
 
 
-def _matched(globs: Iterable[str], stages: Iterable[type[Stage[Any]]]) -> list[type[Event]] | None:
+def _matched(
+    globs: Iterable[str],
+    stages: Iterable[type[Stage[Any]]],
+    beside: Iterable[type[Event] | str],
+) -> list[type[Event]] | None:
     """Return the classes of the events that globs mean; None if the fields of one are not known."""
     matched: list[type[Event]] = []
     wanted = list(globs)
-    for event in [*CORE_EVENTS, *(each for stage in stages for each in stage.publishes)]:
+    for event in [*beside, *(each for stage in stages for each in stage.publishes)]:
         if not any(overlap(glob, event_type(event)) for glob in wanted):
             continue
         if isinstance(event, str) or event.payload is not Event.payload:

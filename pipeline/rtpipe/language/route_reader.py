@@ -24,7 +24,7 @@ from rtpipe.vocabulary import BesideRoute, BesideSubscriber, keys
 from rtpipe.wording.diagnostics import Remedy, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rtpipe.actions import ActionSpec
     from rtpipe.catalogue.plugins import Registry
@@ -69,6 +69,7 @@ class RouteReader:
         self._reserved = ReservedReader(findings)
         self._events = events
         self._publishers: set[str] = set()
+        self._unclear = {item.id for item in items if item.stage_type is None}
 
     def read(self, nodes: Sequence[Node]) -> list[RouteSpec]:
         """Return the routes that are enabled and right."""
@@ -95,7 +96,11 @@ class RouteReader:
         if isinstance(node, MapNode) and not set(node.entries) - set(keys(BesideSubscriber)):
             return None
         item = self._items.item(node)
-        if item is None or item.stage_type is None:
+        if item is None:
+            return None
+        if item.stage_type is None:  # reported
+            given = item.get("id")
+            self._unclear.add(f"{given.value}" if isinstance(given, ScalarNode) else item.kind)
             return None
         return item if issubclass(item.stage_type, Subscriber) else None
 
@@ -136,9 +141,10 @@ class RouteReader:
         return globs
 
     def _source(self, said: str | None, entry: Entry | None) -> str | None:
-        if said is None or entry is None or said in self._stages.keys() | self._publishers:
+        if said is None or entry is None or said in self._stages or said in self._publishers:
             return said
-        self._unknown_stage(said, entry.value.span)
+        known = [*self._stages, *sorted(self._publishers)]
+        self._unknown_stage(said, entry.value.span, known)
         return None
 
     def _check_hearing(self, item: StageItem, got: Mapping[str, Entry]) -> None:
@@ -170,7 +176,7 @@ class RouteReader:
     def _call(self, call: WrittenCall) -> ActionCall | None:
         stage = self._stages.get(call.stage)
         if stage is None:
-            self._unknown_stage(call.stage, call.span)
+            self._unknown_stage(call.stage, call.span, self._stages)
             return None
         if stage.stage_type is None:
             return None
@@ -229,16 +235,15 @@ class RouteReader:
             notes=[f"`rtpipe stages {kind}` lists its actions"],
         )
 
-    def _unknown_stage(self, id: str, span: Span) -> None:
-        unclear = (other for other, item in self._stages.items() if item.stage_type is None)
-        if suggest(id, unclear):
-            return  # a kind that is misspelt, or this: that was reported
+    def _unknown_stage(self, id: str, span: Span, known: Iterable[str]) -> None:
+        if not self._stages or id in self._unclear or suggest(id, self._unclear):
+            return  # there are none, a kind is misspelt, or this is: that was reported
         self._findings.error(
             "E703",
             f"no stage `{id}`",
             span,
             label="unknown id",
-            help=self._within(unknown_stage_help(id, self._stages), id, span),
+            help=self._within(unknown_stage_help(id, known), id, span),
         )
 
     def _within(self, help: str, written: str, span: Span) -> str:

@@ -59,6 +59,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             come (a deadlock).
     """
 
+    virtual = True
+    """What `Clock.virtual` tells."""
+
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)

@@ -183,11 +183,11 @@ class _Listening:
 
     def _end(self, *, at_once: bool) -> None:
         try:
-            if self._loudspeaker is not None:
-                self._loudspeaker.close(at_once=at_once)
             if self._wav is not None:
                 with _told(self._output):
                     self._wav.complete()
+            if self._loudspeaker is not None:
+                self._loudspeaker.close(at_once=at_once)
         finally:
             seconds = self._taken / self._sound.frame / self._sound.rate
             verb = "heard" if self._output is None else f"wrote {self._output}:"

@@ -9,13 +9,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from rtpipe_control.wave import PCM, wave_header
+
 if TYPE_CHECKING:
     from io import RawIOBase
 
-_PCM, _EXTENSIBLE = 1, 0xFFFE
+_EXTENSIBLE = 0xFFFE
 _MOST_HEADER = 64 * 1024
-_UNKNOWN = 0xFFFFFFFF
-"""The size of what has no end yet; players read such a file to where it ends."""
 _SAMPLE = 2
 
 
@@ -40,18 +40,8 @@ class Sound:
         return _SAMPLE * self.channels
 
     def header(self, size: int | None = None) -> bytes:
-        """Return the 44 bytes before the samples.
-
-        Args:
-            size: Bytes of samples; None, or more than WAV can say: until the file ends.
-        """
-        known = size is not None and size <= _UNKNOWN - 36
-        whole, data = (36 + (size or 0), size or 0) if known else (_UNKNOWN, _UNKNOWN)
-        return struct.pack(
-            "<4sI4s4sIHHIIHH4sI",
-            *(b"RIFF", whole, b"WAVE", b"fmt ", 16, _PCM, self.channels, self.rate),
-            *(self.rate * self.frame, self.frame, 8 * _SAMPLE, b"data", data),
-        )
+        """Return the bytes before the samples; see `wave_header`."""
+        return wave_header(self.rate, self.channels, size)
 
 
 def read_header(stream: Readable) -> Sound:
@@ -82,7 +72,7 @@ def read_header(stream: Readable) -> Sound:
 
 def _sound(body: bytes) -> Sound:
     form, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
-    if form not in {_PCM, _EXTENSIBLE} or bits != 8 * _SAMPLE or not channels or not rate:
+    if form not in {PCM, _EXTENSIBLE} or bits != 8 * _SAMPLE or not channels or not rate:
         raise ValueError("no samples of 16 bits")
     return Sound(rate, channels)
 

@@ -85,6 +85,11 @@ class Actions:
                 unsubscribe()
         return {"result": result, "event": told, "outcome": list(outcome)}
 
+    def stop(self) -> None:
+        """Stop the pipeline; once it stops, another asking changes nothing."""
+        self._tell("stop")
+        self._pipeline.stop("asked from outside")
+
     def _outcome(self, stage: str, action: str) -> tuple[str, ...]:
         """Return the events that tell the outcome of an action.
 
@@ -111,7 +116,7 @@ class Actions:
             self._tell(called, error.message)
             status = 400 if isinstance(error, ActionError) else 409
             raise Refused(status, error.message, error.help or "") from error
-        except Exception as error:  # a plugin's code may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's code may raise anything
             text = f"{type(error).__name__}: {error}"
             self._tell(called, text)
             raise Refused(500, f"{called} failed: {text}") from error

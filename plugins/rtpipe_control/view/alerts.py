@@ -77,39 +77,34 @@ class Alerts:
         return [asdict(alert) for alert in self._alerts.values()]
 
     def lost(self, stages: Mapping[str, StageNow]) -> dict[str, Any] | None:
-        """Return the sentence about what keeps everybody from hearing or being heard, if any."""
-        for alert in self._alerts.values():
-            stage = stages.get(alert.stage)
-            if stage is None or not alert.id.startswith(("device ", "stage ")):
-                continue
-            if stage.family == "source":
+        """Return the sentence about what keeps all from being heard, or from hearing, if any.
+
+        While another source gives audio, or another loudspeaker plays it, an alert says it all.
+        """
+        down = {a.stage: a for a in self._alerts.values() if a.id.startswith(("device ", "stage "))}
+        sources = [id for id, stage in stages.items() if stage.family == "source"]
+        speakers = [id for id, stage in stages.items() if stage.kind == "speaker"]
+        for ids, text in ((sources, "Nobody can be heard."), (speakers, "Nothing can be heard.")):
+            if ids and down.keys() >= set(ids):
+                first = min((down[id] for id in ids), key=lambda alert: alert.since)
+                what = _WHAT.get(stages[first.stage].kind, f"`{first.stage}`")
                 return {
-                    "text": "Nobody can be heard.",
-                    "why": f"{_WHAT.get(stage.kind, f'`{alert.stage}`')} is gone; "
-                    "rtpipe waits for it.",
+                    "text": text,
+                    "why": f"{what} is gone; rtpipe waits for it.",
                     "tone": "fault",
                     "sign": "lost",
-                    "since": alert.since,
-                }
-            if alert.id.startswith("device "):
-                return {
-                    "text": "Nothing can be heard.",
-                    "why": "The loudspeaker is gone; rtpipe waits for it.",
-                    "tone": "fault",
-                    "sign": "lost",
-                    "since": alert.since,
+                    "since": first.since,
                 }
         return None
 
 
-_WHAT = {"mic": "The microphone", "rtsp": "The camera"}
+_WHAT = {"mic": "The microphone", "rtsp": "The camera", "speaker": "The loudspeaker"}
 
 
 def _device_lost(event: Event) -> Alert:
     told = event.payload()
     others = tuple(f"{name}" for name in told.get("others") or ())
-    microphone = told.get("direction", "input") == "input"
-    what = "microphone" if microphone else "loudspeaker"
+    what = "microphone" if told["direction"] == "input" else "loudspeaker"
     steps = ["Plug it in again: it is taken back by itself."]
     if others:
         steps.append("Or take another one.")
@@ -168,7 +163,7 @@ def _recorder_failed(event: Event) -> Alert:
         event.source,
         f"Nothing is recorded: {event.line()}.",
         event.at,
-        "The conversation goes on.",
+        "Everything else goes on.",
         ("Make room on the disk, or mend its folder: it is tried again until it can.",),
     )
 
@@ -179,7 +174,7 @@ def _call_lost(event: Event) -> Alert:
         event.source,
         f"There is no call: {event.payload()['reason']}.",
         event.at,
-        "The recording goes on.",
+        "Everything else goes on; the model hears nothing.",
         ("It is called again by itself.",),
     )
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Tone = Literal["", "visitor", "model", "ink", "fault"]
 """Whose colour the sentence has; ink: what a person has done; fault: nothing goes on."""
 
-_GATE_TAIL = "tail_ms"
-
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -65,7 +63,6 @@ class StageNow:
 class _Facts:
     """What events have said, each with the pipeline second since when."""
 
-    state: str = "opening"
     user: float | None = None
     answer: float | None = None
     thinking: float | None = None
@@ -110,10 +107,6 @@ def _silent(facts: _Facts, _: Event) -> None:
     facts.user = facts.answer = facts.thinking = None
 
 
-def _state(facts: _Facts, event: Event) -> None:
-    facts.state = {"pipeline.started": "running"}.get(event.type, event.type.partition(".")[2])
-
-
 def _closed(facts: _Facts, event: Event) -> None:
     facts.closed.add(event.source)
 
@@ -139,9 +132,6 @@ def _recording(facts: _Facts, event: Event) -> None:
 
 
 _TOLD: dict[str, Callable[[_Facts, Event], None]] = {
-    "pipeline.started": _state,
-    "pipeline.stopping": _state,
-    "pipeline.ended": _state,
     "turn.user_started": _user_started,
     "turn.user_stopped": _user_stopped,
     "turn.answer_started": _answer_started,
@@ -176,14 +166,15 @@ class Condition:
             told(self._facts, event)
         return self._alerts.take(event) or told is not None
 
-    def show(self, stages: Mapping[str, StageNow], now: float) -> dict[str, Any]:
+    def show(self, state: str, stages: Mapping[str, StageNow], now: float) -> dict[str, Any]:
         """Return the sentence and the alerts.
 
         Args:
+            state: Of the pipeline: opening, running, stopping or ended.
             stages: The stages by id, as they are.
             now: Pipeline seconds.
         """
-        said = self._sentence(stages, now)
+        said = self._sentence(state, stages, now)
         if (said.text, said.tone) != (self._said.text, self._said.tone) and not said.since:
             said = replace(said, since=now)
         elif not said.since:
@@ -193,10 +184,10 @@ class Condition:
         shown["since"] = round(said.since, 2)
         return {**shown, "alerts": self._alerts.show()}
 
-    def _sentence(self, stages: Mapping[str, StageNow], now: float) -> Sentence:
+    def _sentence(self, state: str, stages: Mapping[str, StageNow], now: float) -> Sentence:
         facts = self._facts
-        if facts.state != "running":
-            return self._at_the_ends(stages, now)
+        if state != "running":
+            return self._at_the_ends(state, stages, now)
         lost = self._alerts.lost(stages)
         if lost is not None:
             return Sentence(**lost)
@@ -204,7 +195,7 @@ class Condition:
             since, attempt = facts.calls_again
             return Sentence(
                 "Calling the model again…",
-                f"For {now - since:.0f} s, attempt {attempt}. What is said meanwhile is not lost.",
+                f"For {now - since:.0f} s, attempt {attempt}. The model hears nothing meanwhile.",
                 sign="call",
                 since=since,
             )
@@ -219,11 +210,11 @@ class Condition:
             )
         return self._in_conversation(stages, now) or self._without_words(stages)
 
-    def _at_the_ends(self, stages: Mapping[str, StageNow], now: float) -> Sentence:
+    def _at_the_ends(self, state: str, stages: Mapping[str, StageNow], now: float) -> Sentence:
         facts = self._facts
-        if facts.state == "ended":
+        if state == "ended":
             return Sentence("The pipeline has ended.", sign="end")
-        if facts.state == "stopping":
+        if state == "stopping":
             return Sentence("Stopping.", "What is queued plays to its end.", sign="end")
         opening = next((id for id, stage in stages.items() if stage.opening), None)
         if facts.calling is not None:
@@ -241,7 +232,7 @@ class Condition:
             return None
         facts = self._facts
         if facts.answer is not None:
-            why = self._gate(stages) or "It stops when somebody speaks."
+            why = self._gate(stages) or "The microphone is open."
             return Sentence("The desk is speaking.", why, "model", "speaker", facts.answer)
         if facts.user is not None:
             return Sentence(
@@ -271,7 +262,7 @@ class Condition:
         for id in self._facts.closed:
             stage = stages.get(id)
             if stage is not None and stage.options.get("mode") == "half_duplex":
-                tail_s = float(stage.options.get(_GATE_TAIL) or 0.0) / 1000
+                tail_s = float(stage.options.get("tail_ms") or 0.0) / 1000
                 return (
                     f"The microphone is closed until {tail_s:g} s after the last word; "
                     "then the desk listens again."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import Pattern
 from rtpipe_control.view.levels import Levels
-from rtpipe_control.view.shown_event import as_json
+from rtpipe_control.view.shown_event import ShownEvent, as_json, dumped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 MOST_READERS = 200
 _MOST_WAITING = 500
-_LEVELS_S = 0.1
-_STATE_EVERY = 5
-"""Of the looks at levels, one is at the states too."""
+_MOST_BYTES = 1024 * 1024
+"""Of events that wait for one reader."""
+_PIECE_BYTES = 64 * 1024
+_AT_ONCE = 50
+_STATE_S = 0.45
+"""Levels are looked at 4 or 10 times a second, and states with the first look after so long."""
 _LINGERS_S = 30.0
 """Levels are measured so long after the last who looked, who may be back at once."""
 
@@ -29,36 +32,51 @@ class Reader:
     """One who watches: what waits for him, as pieces of a server-sent event stream.
 
     Events wait in order; when too many do, the oldest go and are counted. Of levels and states
-    only the newest waits.
+    only the newest waits. Who wants levels is told of events with the next ones: a page wakes and
+    draws once for both.
 
     Args:
         match: Globs over the types of the events wanted.
-        levels: Whether levels are wanted, 10 times a second.
+        levels: How many times a second levels are wanted: 10, 4 or 0. At most 4 where nobody wants
+            more.
         state: Whether states are wanted, twice a second.
     """
 
-    def __init__(self, match: Iterable[str], *, levels: bool, state: bool) -> None:
+    def __init__(self, match: Iterable[str], *, levels: int, state: bool) -> None:
         self.pattern = Pattern(match)
         self.levels = levels
         self.state = state
         self._events: deque[bytes] = deque()
+        self._bytes = 0
         self._newest: dict[str, bytes] = {}
         self._missed = 0
         self._over = False
         self._news = asyncio.Event()
 
-    def take(self, piece: bytes) -> None:
-        """Let an event wait."""
+    def take(self, piece: bytes) -> int:
+        """Let an event wait; returns how many went for it."""
         self._events.append(piece)
-        if len(self._events) > _MOST_WAITING:
-            self._events.popleft()
-            self._missed += 1
-        self._news.set()
+        self._bytes += len(piece)
+        gone = 0
+        while len(self._events) > _MOST_WAITING or (
+            self._bytes > _MOST_BYTES and len(self._events) > 1
+        ):
+            self._bytes -= len(self._events.popleft())
+            gone += 1
+        self._missed += gone
+        if not self.levels:
+            self._news.set()
+        return gone
 
     def show(self, name: str, piece: bytes) -> None:
         """Let something wait in the place of what waits under the same name."""
         self._newest[name] = piece
         self._news.set()
+
+    def forget(self) -> None:
+        """Let go of what waits: a snapshot has it."""
+        self._events.clear()
+        self._bytes = 0
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -66,17 +84,21 @@ class Reader:
         self._news.set()
 
     async def next(self) -> bytes | None:
-        """Return all that waits, as soon as anything does; None when nothing more comes."""
+        """Return what waits, as soon as anything does, a piece at a time; None at the end."""
         while not (self._events or self._newest or self._missed):
             if self._over:
                 return None
             self._news.clear()
             await self._news.wait()
-        pieces = [piece("missed", as_bytes({"events": self._missed}))] if self._missed else []
-        pieces += [*self._events, *self._newest.values()]
-        self._missed = 0
-        self._events.clear()
-        self._newest.clear()
+        pieces = [piece("missed", dumped({"events": self._missed}))] if self._missed else []
+        self._missed, size = 0, 0
+        while self._events and size < _PIECE_BYTES:
+            pieces.append(self._events.popleft())
+            size += len(pieces[-1])
+        self._bytes -= size
+        if not self._events:
+            pieces += self._newest.values()
+            self._newest.clear()
         return b"".join(pieces)
 
 
@@ -94,8 +116,19 @@ class Feed:
         self._levels = Levels(pipeline)
         self._readers: set[Reader] = set()
         self._numbers = 0
+        self.missed = 0
+        """How many events went because their reader was too slow."""
         self._ticking: asyncio.Task[None] | None = None
         self._unsubscribe = pipeline.bus.subscribe("*", self._hear)
+
+    async def prepare(self) -> None:
+        """Make the JSON of what has happened, a few events at a time: beside the audio."""
+        mask = self._pipeline.spec.masked
+        for number, each in enumerate(self._view.recent.shown()):
+            if isinstance(each, ShownEvent):
+                each.as_json(mask)
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
 
     def snapshot(self) -> bytes:
         """Return the snapshot as JSON, with the levels of the last 20 s.
@@ -104,12 +137,22 @@ class Feed:
         """
         shown = self._view.snapshot()
         shown["number"] = self._numbers
-        shown["recent"]["levels"] = self._levels.history()
-        return self.json(shown)
+        recent = shown.pop("recent")
+        lists = [f'"{name}":'.encode() + self._events(events) for name, events in recent.items()]
+        lists.append(b'"levels":' + dumped(self._levels.history()))
+        return self.json(shown)[:-1] + b',"recent":{' + b",".join(lists) + b"}}"
 
     def json(self, value: Any) -> bytes:
         """Return `value` as JSON without secrets."""
         return as_json(value, self._pipeline.spec.masked)
+
+    def _events(self, events: list[dict[str, Any]]) -> bytes:
+        mask = self._pipeline.spec.masked
+        made = (
+            each.as_json(mask) if isinstance(each, ShownEvent) else self.json(each)
+            for each in events
+        )
+        return b"[" + b",".join(made) + b"]"
 
     @property
     def readers(self) -> int:
@@ -133,7 +176,7 @@ class Feed:
         """End all readers' streams."""
         self._unsubscribe()
         for reader in self._readers:
-            reader.show("end", piece("end", as_bytes({"state": self._view.state})))
+            reader.show("end", piece("end", dumped({"state": self._view.state})))
             reader.end()
         if self._ticking is not None:
             self._ticking.cancel()
@@ -144,9 +187,8 @@ class Feed:
         self._numbers += 1
         wanting = [reader for reader in self._readers if reader.pattern.matches(event.type)]
         if wanting:
-            made = piece("event", self.json(told), self._numbers)
-            for reader in wanting:
-                reader.take(made)
+            made = piece("event", told.as_json(self._pipeline.spec.masked), self._numbers)
+            self.missed += sum(reader.take(made) for reader in wanting)
         if self._view.condition_changed and any(reader.state for reader in self._readers):
             self._show("condition", self._view.condition())
 
@@ -158,16 +200,16 @@ class Feed:
         """Tell levels and states until nobody has wanted any for a while."""
         self._levels.start()
         loop = asyncio.get_running_loop()
-        wanted_at, looks = loop.time(), 0
+        wanted_at = state_at = loop.time()
         try:
             while loop.time() - wanted_at < _LINGERS_S:
-                await asyncio.sleep(_LEVELS_S)
-                looks += 1
+                await asyncio.sleep(0.1 if any(each.levels > 4 for each in self._readers) else 0.25)
                 levels = self._levels.read()
                 if any(reader.levels or reader.state for reader in self._readers):
                     wanted_at = loop.time()
                     self._show_levels(levels)
-                    if looks % _STATE_EVERY == 0:
+                    if wanted_at - state_at >= _STATE_S:
+                        state_at = wanted_at
                         self._show("state", self._view.changing())
         finally:
             self._levels.stop()
@@ -189,8 +231,3 @@ def piece(name: str, data: bytes, number: int | None = None) -> bytes:
     """Return one server-sent event (WHATWG HTML, 9.2): a name, a line of data, perhaps an id."""
     id = b"" if number is None else b"id: %d\n" % number
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), id, data)
-
-
-def as_bytes(value: Any) -> bytes:
-    """Return a plain value as JSON: one without a secret."""
-    return as_json(value, str)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLOOR_DBFS = -120.0
 HISTORY_S = 20.0
-_STEP_S = 0.2
+_STEP_S = 0.25
 _FULL_SCALE = 32768.0
 
 
@@ -31,14 +31,15 @@ class Meter:
         """Measure a frame, all channels together."""
         import numpy as np
 
-        data = np.asarray(audio.pcm(frame)).ravel()
-        scale = _FULL_SCALE if data.dtype.kind == "i" else 1.0
-        values = data.astype(np.float32)
-        if not len(values):
+        data = audio.pcm(frame).ravel()
+        if not len(data):
             return
-        self._squares += float(np.dot(values, values)) / scale**2
-        self._count += len(values)
-        self._peak = max(self._peak, float(values.max()) / scale, float(-values.min()) / scale)
+        scale = _FULL_SCALE if data.dtype.kind == "i" else 1.0
+        values = data.astype(np.float32, copy=False)
+        self._squares += float(values.dot(values)) / scale**2
+        self._count += len(data)
+        highest, lowest = np.maximum.reduce(data), np.minimum.reduce(data)
+        self._peak = max(self._peak, float(highest) / scale, -float(lowest) / scale)
 
     def read(self) -> tuple[float, float] | None:
         """Return RMS and peak (dBFS) since the last time; None where nothing came."""
@@ -98,7 +99,7 @@ class Levels:
         return levels
 
     def history(self) -> list[tuple[float, dict[str, float]]]:
-        """Return the RMS levels of the last 20 s, five times a second, as far as they were read."""
+        """Return the RMS levels of the last 20 s, four times a second, as far as they were read."""
         return [*self._history]
 
 

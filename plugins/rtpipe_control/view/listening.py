@@ -7,104 +7,30 @@ last, and what it sees is given by reference: no frame and no timing changes.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from rtpipe import AudioFormat, Converter, audio
+from rtpipe import CANONICAL, AudioFormat, Converter, audio
+from rtpipe_control.events import ControlSoundLost
+from rtpipe_control.view.encoders import encoder
+from rtpipe_control.view.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtpipe import AudioFrame, Pipeline
+    from rtpipe_control.view.encoders import Encoder, Form
 
-Form = Literal["wav", "mp3"]
-
+BEHIND_S: dict[Form, float] = {"wav": 1.0, "mp3": 0.3}
+"""How long a stage may give nothing before there is silence (s): a browser must not stall, a file
+must be exact on a busy machine, too."""
 MOST_LISTENERS = 50
 _MOST_WAITING_S = 10.0
 """Of sound for one who does not read; then the oldest goes."""
-_BEHIND_S = 0.3
-"""Silence is given out so late after the clock: what comes meanwhile is not pushed aside."""
-_LONGEST_HOLE_S = 10.0
-"""A jump in time beyond that is none: the stream goes on where it is."""
+_PATIENCE_S = 1.0
+"""So long the first frame is waited for, which says what the stream is like."""
 _LOOK_S = 0.1
-_UNKNOWN = 0xFFFF_FFFF
-
-
-class Encoder(Protocol):
-    """Makes bytes of samples."""
-
-    def head(self) -> bytes:
-        """Return what a stream begins with."""
-        ...
-
-    def encode(self, data: bytes) -> bytes:
-        """Return what becomes of interleaved s16 samples; perhaps nothing yet."""
-        ...
-
-
-class WavEncoder:
-    """RIFF WAVE of a length that nobody knows yet: the sizes are as large as can be.
-
-    Args:
-        sample_rate: Hz.
-        channels: How many.
-    """
-
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        self._rate = sample_rate
-        self._channels = channels
-
-    def head(self) -> bytes:
-        """Return the header."""
-        width = 2 * self._channels
-        form = struct.pack("<HHIIHH", 1, self._channels, self._rate, self._rate * width, width, 16)
-        return (
-            b"RIFF" + struct.pack("<I", _UNKNOWN) + b"WAVEfmt " + struct.pack("<I", len(form))
-        ) + (form + b"data" + struct.pack("<I", _UNKNOWN))
-
-    def encode(self, data: bytes) -> bytes:
-        """Return the samples as they are."""
-        return data
-
-
-class Mp3Encoder:
-    """MP3 at 96 kbit/s a channel, which the audio element of any browser plays as it comes.
-
-    Args:
-        sample_rate: Hz.
-        channels: How many.
-    """
-
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        import av
-
-        layout = "mono" if channels == 1 else "stereo"
-        self._format = AudioFormat(sample_rate, layout, "s16")
-        self._codec = av.CodecContext.create("libmp3lame", "w")
-        self._codec.sample_rate = min(sample_rate, 48_000)
-        self._codec.layout = layout
-        self._codec.format = "s16p"
-        self._codec.bit_rate = 96_000 * channels
-        self._resampler = av.AudioResampler("s16p", layout, self._codec.sample_rate, 1152)
-        self._pts = 0
-        self._channels = channels
-
-    def head(self) -> bytes:
-        """Return nothing: a decoder finds the next frame by itself."""
-        return b""
-
-    def encode(self, data: bytes) -> bytes:
-        """Return the packets that are complete."""
-        samples = len(data) // (2 * self._channels)
-        frame = audio.from_bytes(data, samples, self._format, pts=self._pts)
-        self._pts += samples
-        packets = [
-            bytes(packet)
-            for piece in self._resampler.resample(frame)
-            for packet in self._codec.encode(piece)
-        ]
-        return b"".join(packets)
 
 
 class Listener:
@@ -159,8 +85,8 @@ class Listener:
 class Tap:
     """What one stage gives out, in one form, for all who want it so.
 
-    The stream begins with the first frame that comes and is as long as the media time since:
-    a hole in that time is silence, to the sample. While nothing comes there is silence too.
+    The first frame says what rate and how many channels there are. It belongs to the place in the
+    pipeline: a stage that is opened again, or a fallback, goes on in the same stream.
 
     Args:
         pipeline: The pipeline.
@@ -169,13 +95,18 @@ class Tap:
     """
 
     def __init__(self, pipeline: Pipeline, stage: str, form: Form) -> None:
-        self._clock = pipeline.clock
-        self._form = form
+        self._pipeline = pipeline
+        self._stage = stage
+        self._form: Form = form
         self._converter: Converter | None = None
         self._encoder: Encoder | None = None
+        self._placement: Placement | None = None
         self._rate = self._channels = 0
-        self._begins_at = 0.0
-        self._first_pts = self._given = 0  # samples
+        self._raw: deque[bytes] = deque()
+        self._raw_samples = 0
+        """Of what waits for an encoder that is slow."""
+        self._lost_s = 0.0
+        self._began_at = pipeline.clock.now()
         self._listeners: list[Listener] = []
         self._end = pipeline.tap_output(stage, self._take)
         self._filling = asyncio.create_task(self._fill(), name=f"listening to {stage}")
@@ -184,6 +115,11 @@ class Tap:
     def listeners(self) -> int:
         """How many listen."""
         return len(self._listeners)
+
+    @property
+    def lost_s(self) -> float:
+        """How much was lost to those who listen (s)."""
+        return self._lost_s + sum(each.lost_s for each in self._listeners)
 
     def join(self) -> Listener:
         """Return a new listener, who hears from now on."""
@@ -197,6 +133,11 @@ class Tap:
         """Let `listener` hear no more."""
         if listener in self._listeners:
             self._listeners.remove(listener)
+            self._lost_s += listener.lost_s
+            if listener.lost_s:
+                lost_s, now = round(listener.lost_s, 3), self._pipeline.clock.now()
+                told = ControlSoundLost(source="control", stage=self._stage, lost_s=lost_s)
+                self._pipeline.bus.publish(replace(told, at=now))
         listener.end()
 
     def close(self) -> None:
@@ -208,61 +149,69 @@ class Tap:
 
     def _take(self, frame: AudioFrame) -> None:
         if self._converter is None:
-            self._begin(frame)
+            self._begin(AudioFormat.of(frame))
         assert self._converter is not None
+        assert self._placement is not None
+        now = self._pipeline.clock.now()
         for piece in self._converter.process(frame):
-            self._place(piece)
+            self._silence(self._placement.before(piece.pts or 0, piece.samples, now))
+            self._give(audio.pcm(piece).tobytes(), piece.samples)
 
-    def _begin(self, frame: AudioFrame) -> None:
-        """Let the first frame say what rate and how many channels there are."""
-        channels = min(frame.layout.nb_channels, 2) if self._form == "mp3" else None
-        layout = {1: "mono", 2: "stereo"}.get(channels or 0, frame.layout.name)
-        self._rate = frame.sample_rate
-        self._channels = channels or frame.layout.nb_channels
-        self._converter = Converter(AudioFormat(self._rate, layout, "s16"))
-        encoder: Encoder
-        if self._form == "wav":
-            encoder = WavEncoder(self._rate, self._channels)
-        else:
-            encoder = Mp3Encoder(self._rate, self._channels)
-        self._encoder = encoder
-        self._first_pts, self._begins_at = frame.pts or 0, self._clock.now()
+    def _begin(self, format: AudioFormat) -> None:
+        """Let a frame's format say what the stream is like."""
+        import av
+
+        layout = av.AudioLayout(format.layout or "mono")
+        if self._form == "mp3" and layout.nb_channels > 2:
+            layout = av.AudioLayout("stereo")
+        self._rate, self._channels = format.sample_rate or 0, layout.nb_channels
+        self._converter = Converter(AudioFormat(self._rate, layout.name, "s16"))
+        self._placement = Placement(self._rate, self._pipeline.clock.now(), BEHIND_S[self._form])
+        self._encoder = encoder(self._form, self._rate, self._channels)
         for listener in self._listeners:
-            listener.begin(encoder.head())
+            listener.begin(self._encoder.head())
 
-    def _place(self, frame: AudioFrame) -> None:
-        """Give out a frame where its time is: behind as much silence as there is a hole."""
-        pts = frame.pts or 0
-        hole = pts - self._first_pts - self._given
-        if abs(hole) > _LONGEST_HOLE_S * self._rate:  # no hole, but another clock
-            self._first_pts = pts - self._given
-            hole = 0
-        if hole > 0:
-            self._give(bytes(2 * self._channels * hole), hole)
-        data = audio.pcm(frame)
-        if hole < 0:  # silence had to stand in for it
-            data = data[-hole:]
-        if len(data):
-            self._give(data.tobytes(), len(data))
+    def _silence(self, samples: int) -> None:
+        if samples:
+            self._give(bytes(2 * self._channels * samples), samples)
 
     def _give(self, data: bytes, samples: int) -> None:
         assert self._encoder is not None
-        self._given += samples
-        encoded = self._encoder.encode(data)
+        if not self._encoder.slow:
+            self._hand_out(self._encoder.encode(data), samples)
+            return
+        self._raw.append(data)
+        self._raw_samples += samples
+        while self._raw_samples > _MOST_WAITING_S * self._rate and len(self._raw) > 1:
+            gone = len(self._raw.popleft()) // (2 * self._channels)
+            self._raw_samples -= gone
+            self._lost_s += gone / self._rate
+
+    def _hand_out(self, encoded: bytes, samples: int) -> None:
         if encoded:
             for listener in self._listeners:
                 listener.take(encoded, samples / self._rate)
 
     async def _fill(self) -> None:
-        """Give out silence for what does not come, a little behind the clock."""
+        """Give out silence for what does not come, and let a slow encoder work beside the audio."""
+        clock = self._pipeline.clock
         while True:
             await asyncio.sleep(_LOOK_S)
-            if self._converter is None:
-                continue
-            elapsed_s = self._clock.now() - self._begins_at - _BEHIND_S
-            missing = round(elapsed_s * self._rate) - self._given
-            if missing > 0:
-                self._give(bytes(2 * self._channels * missing), missing)
+            if self._placement is not None:
+                self._silence(self._placement.due(clock.now()))
+            elif clock.now() - self._began_at >= _PATIENCE_S:
+                self._begin(self._newest_format())
+            if self._raw and self._encoder is not None:
+                data, samples = b"".join(self._raw), self._raw_samples
+                self._raw.clear()
+                self._raw_samples = 0
+                self._hand_out(await asyncio.to_thread(self._encoder.encode, data), samples)
+
+    def _newest_format(self) -> AudioFormat:
+        """Return what the stage's newest frame was like; the usual where there was none."""
+        states = (state for state in self._pipeline.state() if state.id == self._stage)
+        newest = next((state.last for state in states), None)
+        return CANONICAL if newest is None else AudioFormat.of(newest)
 
 
 class Taps:
@@ -275,11 +224,17 @@ class Taps:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._taps: dict[tuple[str, Form], Tap] = {}
+        self._lost_s = 0.0
 
     @property
     def listeners(self) -> int:
         """How many listen, to whatever stage."""
         return sum(tap.listeners for tap in self._taps.values())
+
+    @property
+    def lost_s(self) -> float:
+        """How much was lost to those who do not read, in all (s)."""
+        return self._lost_s + sum(tap.lost_s for tap in self._taps.values())
 
     def join(self, stage: str, form: Form) -> tuple[Listener, Callable[[], None]]:
         """Return who listens to `stage` from now on, and a function that ends it.
@@ -296,6 +251,7 @@ class Taps:
             tap.leave(listener)
             if not tap.listeners and self._taps.get(key) is tap:
                 del self._taps[key]
+                self._lost_s += tap.lost_s
                 tap.close()
 
         return listener, leave

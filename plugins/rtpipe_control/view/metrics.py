@@ -7,12 +7,13 @@ of words.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client import Metric
 
@@ -24,6 +25,8 @@ Labels = tuple[str, ...]
 _BUCKETS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _LATE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _BEAT_S = 0.25
+_MOST_SERIES = 200
+"""Of a metric that events count: a plugin may publish under any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ METRICS: dict[str, Described] = {
     "rtpipe_talked_seconds_total": Described(
         "counter", "How long each side has spoken; who: visitor, desk.", ("stage", "who")
     ),
+    "rtpipe_tokens_total": Described(
+        "counter",
+        "Tokens that the server says it counted; direction: input, output.",
+        ("stage", "direction"),
+    ),
     "rtpipe_answers_cut_total": Described("counter", "Answers that were interrupted.", ("stage",)),
     "rtpipe_events_total": Described("counter", "Events, by their importance.", ("importance",)),
     "rtpipe_event_loop_late_seconds": Described(
@@ -113,6 +121,13 @@ METRICS: dict[str, Described] = {
     ),
     "rtpipe_control_readers": Described("gauge", "How many follow the events."),
     "rtpipe_control_listeners": Described("gauge", "How many listen to a stage."),
+    "rtpipe_control_connections": Described("gauge", "How many are connected."),
+    "rtpipe_control_missed_events_total": Described(
+        "counter", "Events that went because their reader was too slow."
+    ),
+    "rtpipe_control_lost_audio_seconds_total": Described(
+        "counter", "Sound that went because who listened was too slow; the pipeline lost nothing."
+    ),
 }
 """Every metric by its name."""
 
@@ -179,21 +194,18 @@ class Metrics:
     Args:
         pipeline: Whose.
         version: Of rtpipe.
-        readers: Returns how many follow the events.
-        listeners: Returns how many listen to a stage.
+        audience: Returns the metrics of those who look and listen.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         version: str,
-        readers: Callable[[], int],
-        listeners: Callable[[], int],
+        audience: Callable[[], Mapping[str, float]],
     ) -> None:
         self._pipeline = pipeline
         self._version = version
-        self._readers = readers
-        self._listeners = listeners
+        self._audience = audience
         self._counts: dict[str, dict[Labels, float]] = defaultdict(dict)
         self._latency: dict[str, Histogram] = {}
         self._late = Histogram(_LATE)
@@ -210,11 +222,13 @@ class Metrics:
             self._count(counted, (source,))
         told = _TOLD_COUNTS.get(event.type)
         if told is not None:
-            self._counts[told][source,] = float(payload["count"])
+            self._set(told, (source,), payload.get("count"))
         if event.type in {"pipeline.started", "pipeline.stopping", "pipeline.ended"}:
             self._running = event.type == "pipeline.started"
         elif event.type == "latency.turn_measured":
             self._measured(source, payload)
+        elif event.type == "response.done":
+            self._answered(source, payload)
         elif event.type.startswith("realtime."):
             self._take_call(event)
         elif event.type.startswith("turn."):
@@ -224,12 +238,11 @@ class Metrics:
         payload, labels = event.payload(), (event.source,)
         if event.type == "realtime.media_measured":
             for name, (field, divisor) in _MEDIA.items():
-                if payload[field] is not None:
-                    self._counts[name][labels] = payload[field] / divisor
+                self._set(name, labels, payload.get(field), divisor)
         elif event.type == "realtime.connected":
-            self._counts["rtpipe_call_up"][labels] = 1.0
+            self._set("rtpipe_call_up", labels, 1)
         elif event.type == "realtime.disconnected":
-            self._counts["rtpipe_call_up"][labels] = 0.0
+            self._set("rtpipe_call_up", labels, 0)
             if type(event).importance.name == "WARNING":
                 self._count("rtpipe_call_losses_total", labels)
 
@@ -237,9 +250,11 @@ class Metrics:
         who = "visitor" if event.type.startswith("turn.user") else "desk"
         key = (event.source, who)
         if event.type.endswith("_started"):
-            self._talks_since[key] = event.at
+            if len(self._talks_since) < _MOST_SERIES:
+                self._talks_since[key] = event.at
         elif event.type.endswith("_stopped"):
-            quiet_s = float(event.payload().get("quiet_s") or 0.0)
+            told = event.payload().get("quiet_s")
+            quiet_s = told if _is_number(told) else 0.0
             talked_s = event.at - self._talks_since.pop(key, event.at) - quiet_s
             self._count("rtpipe_talked_seconds_total", key, max(0.0, talked_s))
 
@@ -298,8 +313,8 @@ class Metrics:
         values["rtpipe_build_info"] = {(self._version, pipeline.spec.name): 1.0}
         values["rtpipe_running"] = {(): float(self._running)}
         values["rtpipe_uptime_seconds"] = {(): pipeline.clock.now()}
-        values["rtpipe_control_readers"] = {(): self._readers()}
-        values["rtpipe_control_listeners"] = {(): self._listeners()}
+        for name, value in self._audience().items():
+            values[name] = {(): value}
         for about in pipeline.describe():
             values["rtpipe_stage_stands_in"][about.id,] = float(bool(about.wanted))
         for state in pipeline.state():
@@ -318,18 +333,33 @@ class Metrics:
                 values["rtpipe_link_dropped_seconds_total"][*ends, reason] = dropped_s
         return values
 
-    def _measured(self, stage: str, payload: Any) -> None:
+    def _measured(self, stage: str, payload: Mapping[str, Any]) -> None:
         """Take a turn: its wait, and the parts that it is the sum of."""
         for name, value in payload.items():
             part, is_ms, _ = name.partition("_ms")
-            if is_ms and part == "total":
-                self._latency.setdefault(stage, Histogram(_BUCKETS)).observe(value / 1000)
-            elif is_ms:
+            if not is_ms or not _is_number(value):
+                continue
+            if part != "total":
                 self._count("rtpipe_turn_latency_part_seconds_total", (stage, part), value / 1000)
+            elif stage in self._latency or len(self._latency) < _MOST_SERIES:
+                self._latency.setdefault(stage, Histogram(_BUCKETS)).observe(value / 1000)
+
+    def _answered(self, stage: str, payload: Mapping[str, Any]) -> None:
+        """Take the tokens that a server counted for an answer."""
+        response = payload.get("response")
+        usage = response.get("usage") if isinstance(response, dict) else None
+        for direction in ("input", "output"):
+            tokens = usage.get(f"{direction}_tokens") if isinstance(usage, dict) else None
+            if _is_number(tokens):
+                self._count("rtpipe_tokens_total", (stage, direction), tokens)
+
+    def _set(self, name: str, labels: Labels, value: Any, divisor: float = 1.0) -> None:
+        counts = self._counts[name]
+        if _is_number(value) and (labels in counts or len(counts) < _MOST_SERIES):
+            counts[labels] = value / divisor
 
     def _count(self, name: str, labels: Labels, by: float = 1.0) -> None:
-        counts = self._counts[name]
-        counts[labels] = counts.get(labels, 0.0) + by
+        self._set(name, labels, self._counts[name].get(labels, 0.0) + by)
 
     async def _beat(self) -> None:
         """Observe how late the event loop is."""
@@ -338,3 +368,8 @@ class Metrics:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
             self._late.observe(max(0.0, loop.time() - due))
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """Return whether an event says a number there: a stranger's may say anything."""
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rtpipe import Importance, Pattern
-from rtpipe_control.view.shown_event import shown
+from rtpipe_control.view.shown_event import ShownEvent, shown
 
 if TYPE_CHECKING:
     from rtpipe import Event
@@ -32,7 +32,7 @@ class Recent:
         self._last: dict[tuple[str, str], dict[str, Any]] = {}
         self._conversation = Pattern(CONVERSATION)
 
-    def take(self, event: Event) -> dict[str, Any]:
+    def take(self, event: Event) -> ShownEvent:
         """Remember `event`; returns it as it is shown."""
         told = shown(event)
         detail = type(event).importance is Importance.DETAIL
@@ -48,6 +48,10 @@ class Recent:
             if len(self._last) > _MOST_LAST:
                 del self._last[next(iter(self._last))]
         return told
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return all events in it."""
+        return [*self._events, *self._said, *self._last.values()]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it all, the oldest first."""

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import os
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
     from rtpipe import Event, Pipeline
     from rtpipe.actions import ActionSpec
+    from rtpipe_control.view.shown_event import ShownEvent
 
+_STATES = {
+    "pipeline.started": "running",
+    "pipeline.stopping": "stopping",
+    "pipeline.ended": "ended",
+}
 _COUNTS = (
     "depth_ms",
     "max_depth_ms",
@@ -46,25 +53,30 @@ class View:
         self._condition = Condition()
         self.condition_changed = False
         """Whether an event has come that may have changed the condition."""
+        self._described: list[Any] | None = None
         self.recent = Recent()
         self.page = ""
         """Where the page is; "" where there is none."""
         self.state = "opening"
         """opening, running, stopping or ended."""
 
-    def take(self, event: Event) -> dict[str, Any]:
+    def take(self, event: Event) -> ShownEvent:
         """Take note of `event`; returns it as it is shown."""
-        match event.type:
-            case "pipeline.started" if event.source == "pipeline":
-                self.state = "running"
-            case "pipeline.stopping" if event.source == "pipeline":
-                self.state = "stopping"
-            case "pipeline.ended" if event.source == "pipeline":
-                self.state = "ended"
-            case "stage.fell_back" | "stage.still_away":
-                self._reasons[event.source] = f"{event.payload()['reason']}"
+        if event.source == "pipeline" and event.type in _STATES:
+            self.state = _STATES[event.type]
+            self.condition_changed = True
+        if event.type in {"stage.fell_back", "stage.still_away"}:
+            self._reasons[event.source] = f"{event.payload()['reason']}"
+        if event.type.startswith("stage."):
+            self._described = None  # another may stand there now
         self.condition_changed = self._condition.take(event) or self.condition_changed
         return self.recent.take(event)
+
+    def _about(self) -> list[Any]:
+        """Return what the stages are, which is the same as long as nothing happens to one."""
+        if self._described is None:
+            self._described = self._pipeline.describe()
+        return self._described
 
     def condition(self) -> dict[str, Any]:
         """Return what it is doing, in a sentence, and what is wrong; see `Condition.show`."""
@@ -79,19 +91,19 @@ class View:
                 states[about.id].ended,
                 about.options,
             )
-            for about in self._pipeline.describe()
+            for about in self._about()
         }
-        return self._condition.show(stages, self._pipeline.clock.now())
+        return self._condition.show(self.state, stages, self._pipeline.clock.now())
 
     def snapshot(self, *, recent: bool = True) -> dict[str, Any]:
         """Return everything, or all but what has happened lately."""
         spec = self._pipeline.spec
         changing = self.changing()
         now = changing.pop("stages")
-        refusals = self._pipeline.refusals()
         stages = []
-        for about in self._pipeline.describe():
-            actions = [_action(each, refusals[about.id]) for each in about.actions.values()]
+        for about in self._about():
+            why_not = now[about.id]["why_not"]
+            actions = [_action(each, why_not) for each in about.actions.values()]
             stages.append(
                 {
                     "id": about.id,
@@ -119,7 +131,7 @@ class View:
 
     def changing(self) -> dict[str, Any]:
         """Return what changes while it runs: its state, its stages by id, its links."""
-        wanted = {about.id: about.wanted for about in self._pipeline.describe()}
+        wanted = {about.id: about.wanted for about in self._about()}
         refusals = self._pipeline.refusals()
         return {
             "state": self.state,
@@ -183,6 +195,7 @@ def _link(link: Any) -> dict[str, Any]:
     return shown
 
 
+@cache
 def installed_version() -> str:
     """Return rtpipe's version."""
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -11,12 +13,21 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import BeforeValidator
 
 from rtpipe import EnvironmentProblem, ExitCode, Finding, OutputPath, StageError, reason_of
+from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.disk.locks import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rtpipe import StageContext
+
+
+_FIELD = re.compile(r"%[-_0^#]?[A-Za-z]")
+_FIELDS = re.compile(rf"%%|{_FIELD.pattern}(?:[-_.:T ]?{_FIELD.pattern})*")
+"""A percent sign, or fields that follow each other with no more than a mark between them."""
+_TIMES = set("HIMSfTXcsRr")
+_UNDATED = r"unset-[0-9a-f]{1,8}(?:-\d{6,})?"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _confined(value: object) -> object:
@@ -41,19 +52,69 @@ ConfinedPath: TypeAlias = Annotated[OutputPath, BeforeValidator(_confined)]
 """An output path whose inner parts, wherever they come from, cannot lead out of its folder."""
 
 
-def started_at(ctx: StageContext) -> datetime:
-    """Return the local date and time at which the pipeline started."""
-    return (datetime.now(UTC) - timedelta(seconds=ctx.now())).astimezone()
+class StartTime:
+    """The local date and time at which a pipeline started, on a clock that may be set only later.
+
+    Args:
+        ctx: Of a stage of it.
+    """
+
+    def __init__(self, ctx: StageContext) -> None:
+        self._now_s = ctx.now()
+        self._monotonic_s = time.monotonic()
+        self._at: datetime | None = None
+        self.plus(0)
+
+    def plus(self, seconds: float) -> datetime | None:
+        """Return when the pipeline was `seconds` old; None while the machine's clock is not set."""
+        if self._at is None and not wall_clock_problem():
+            ago_s = self._now_s + time.monotonic() - self._monotonic_s
+            self._at = (datetime.now(UTC) - timedelta(seconds=ago_s)).astimezone()
+        return None if self._at is None else self._at + timedelta(seconds=seconds)
 
 
-def dated(path: Path, at: datetime) -> Path:
-    """Return `path` with its strftime fields filled in; a field never makes or leaves a folder."""
+def dated(path: Path, at: datetime | None) -> Path:
+    """Return `path` with its strftime fields filled in; a field never makes or leaves a folder.
+
+    Without a date, `unset` and what tells this start of the machine from others stand for the
+    fields, and for a time of day the seconds since that start: a name that no other start makes.
+    """
     return Path(*(part if part == path.anchor else _filled(part, at) for part in path.parts))
 
 
-def _filled(part: str, at: datetime) -> str:
-    name = at.strftime(part).replace("/", "-") if "%" in part else part  # %D has slashes
-    return "-" if name in {"", ".", ".."} and part != name else name
+def _filled(part: str, at: datetime | None) -> str:
+    if "%" not in part:
+        return part
+    if at is None:
+        return _FIELDS.sub(_undated, part).replace("%%", "%")
+    name = at.strftime(part).replace("/", "-")  # %D has slashes
+    return "-" if name in {"", ".", ".."} else name
+
+
+def undated_pattern(part: str) -> str:
+    """Return a regular expression for what `dated` makes of a part of a path without a date."""
+    pieces, end = [], 0
+    for fields in _FIELDS.finditer(part):
+        pieces += [re.escape(part[end : fields.start()]), "%" if fields[0] == "%%" else _UNDATED]
+        end = fields.end()
+    return "".join((*pieces, re.escape(part[end:])))
+
+
+def _undated(fields: re.Match[str]) -> str:
+    if fields.group() == "%%":
+        return "%%"
+    name = f"unset-{_this_start()}"
+    if not _TIMES & {field[-1] for field in _FIELD.findall(fields.group())}:
+        return name
+    return f"{name}-{time.clock_gettime(time.CLOCK_BOOTTIME):06.0f}"
+
+
+def _this_start() -> str:
+    """Return what the kernel made up when the machine was started."""
+    try:
+        return _BOOT_ID.read_text("ascii")[:8]
+    except OSError:
+        return "0"
 
 
 def reserve(path: Path, *, overwrite: bool) -> Path:

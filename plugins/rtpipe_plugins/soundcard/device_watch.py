@@ -203,7 +203,9 @@ class DeviceWatch(Generic[S]):
                 self._failure = EnvironmentProblem(f"{name} {reason}")
             elif self._on_lost == "fail":
                 self._failure = StageError(f"{name} {reason}")
-            self._ctx.publish(DeviceLost(device=name, reason=reason, others=others))
+            self._ctx.publish(
+                DeviceLost(device=name, reason=reason, direction=self._direction, others=others)
+            )
             if self._failure is not None:
                 self._changed()
                 return

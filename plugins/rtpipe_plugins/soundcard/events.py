@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rtpipe import Event, Importance
 
@@ -11,13 +12,15 @@ from rtpipe import Event, Importance
 class DeviceLost(Event):
     """The device is gone; `on_lost` says what is done about it.
 
-    `others` are names for `use` of those that could take its place; empty where they are not known.
+    `direction` is input of a microphone, output of a loudspeaker. `others` are names for `use` of
+    those that could take its place; empty where they are not known.
     """
 
     importance = Importance.WARNING
     type: str = "device.lost"
     device: str
     reason: str
+    direction: Literal["input", "output"]
     others: list[str] = field(default_factory=list)
 
     def line(self) -> str:

@@ -182,6 +182,7 @@ def test_control_characters_of_a_server_are_not_printed(listens: Listens) -> Non
         path.unlink()
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_of_one_name_are_listed_and_one_that_hangs_keeps_nobody(
     listens: Listens,
 ) -> None:

@@ -84,8 +84,8 @@ def test_a_name_with_slashes_is_found_under_what_it_was_reduced_to(tmp_path: Pat
     )
     with running("run", "odd.yaml", "--control", "127.0.0.1:0", cwd=tmp_path) as run:
         run.wait_for("steers this run")
-        assert "..-..-etc-a-b" in rows(rtpipe("ps", cwd=tmp_path).out)
-        for name in ("..-..-etc-a-b", "../../etc/a b"):
+        assert "etc-a-b" in rows(rtpipe("ps", cwd=tmp_path).out)
+        for name in ("etc-a-b", "../../etc/a b"):
             assert rtpipe("ctl", name, "tone.flush", cwd=tmp_path).code == ExitCode.OK
 
 

@@ -133,10 +133,10 @@ test("the reducer changes nothing that it was given", () => {
   assert.equal(state.line, "over");
 });
 
-test("the strip holds 20 s in steps of 0.2 s, the loudest of each", () => {
+test("the strip holds 20 s in steps of 0.25 s, the loudest of each", () => {
   let state = told([]);
   for (let i = 0; i < 300; i += 1) state = reduce(state, { name: "levels", data: { at: i / 10, levels: { mic: [-60 + (i % 2), -1], peer: [-9, -1] } } });
-  assert.equal(state.strip.length, 101);
+  assert.equal(state.strip.length, 81);
   assert.ok(state.strip.every(({ up, down }) => up === -59 && down === -9));
   assert.deepEqual(voices(state), ["mic", "peer"]);
 });

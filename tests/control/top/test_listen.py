@@ -12,9 +12,11 @@ from queue import SimpleQueue
 import pytest
 
 from rtpipe_control import sockets
-from rtpipe_control.commands.top.listen import Listening, player
+from rtpipe_control.commands.playing import player
+from rtpipe_control.commands.top.listen import Listening
+from rtpipe_control.wave import wave_header
 
-_SOUND = b"RIFF" + bytes(range(256)) * 40
+_SAMPLES = bytes(range(256)) * 40
 _PATIENCE_S = 20
 
 
@@ -28,7 +30,8 @@ class _Surface(socketserver.StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         assert asked.startswith(b"GET /api/stages/gain%202/listen ")
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + _SOUND)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        self.wfile.write(wave_header(48_000, 1) + _SAMPLES)
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         monkeypatch.setenv("XDG_RUNTIME_DIR", name)
         monkeypatch.setattr(sockets, "_SYSTEM", Path(name))
-        monkeypatch.setenv("PATH", f"{name}/bin:/usr/bin:/bin")
+        monkeypatch.setenv("PATH", f"{name}/bin")
         (Path(name) / "rtpipe").mkdir(mode=0o700)
         (Path(name) / "bin").mkdir()
         path = f"{name}/rtpipe/desk.sock"
@@ -59,22 +62,22 @@ def heard(folder: Path) -> str:
     """Listen to the end; returns why it ended."""
     over: SimpleQueue[str] = SimpleQueue()
     assert player() == "paplay"
-    Listening("desk", "gain 2", "paplay", over.put)
+    Listening("desk", "gain 2", over.put)
     return over.get(timeout=_PATIENCE_S)
 
 
 def test_what_a_stage_gives_out_reaches_the_program_to_the_byte(folder: Path) -> None:
-    program(folder, f"cat > {folder}/part; mv {folder}/part {folder}/heard")
+    program(folder, f"/bin/cat > {folder}/part; /bin/mv {folder}/part {folder}/heard")
     assert heard(folder) == "`gain 2` gives nothing more out"
-    assert (folder / "heard").read_bytes() == _SOUND
+    assert (folder / "heard").read_bytes() == _SAMPLES
 
 
 def test_a_program_that_refuses_is_told_in_its_own_words(folder: Path) -> None:
     program(folder, "echo 'connection refused' >&2; exit 1")
-    assert heard(folder) == "paplay plays no more: connection refused"
+    assert heard(folder) == "paplay cannot play: connection refused"
 
 
 def test_a_run_that_is_over_is_said(folder: Path) -> None:
-    program(folder, "cat")
+    program(folder, "/bin/cat")
     (folder / "rtpipe" / "desk.sock").unlink()
     assert heard(folder) == "no pipeline `desk` runs here"

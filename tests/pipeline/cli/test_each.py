@@ -115,6 +115,7 @@ def test_two_whole_pipelines_are_refused_with_the_way_out(command: str) -> None:
     assert CliRunner().invoke(cli, [command, "a.yaml", "b.yaml"]).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize(
     ("option", "value", "reason"),

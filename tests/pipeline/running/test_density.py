@@ -7,6 +7,8 @@ import gc
 import tracemalloc
 import weakref
 
+import pytest
+
 from helpers import actors
 from rtpipe.language.loading import from_text
 from rtpipe.running.runtime import Pipeline
@@ -22,6 +24,7 @@ def loaded() -> Pipeline:
     return Pipeline(from_text(TEXT, registry=registry).graph, registry=registry)
 
 
+@pytest.mark.slow
 def test_a_pipeline_takes_less_than_50_kb() -> None:
     taken = 0
 

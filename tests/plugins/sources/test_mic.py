@@ -185,6 +185,7 @@ def test_while_the_device_is_gone_there_is_silence_and_then_its_audio_again(
             assert lost.payload() == {
                 "device": "Built-in Audio: ALC (hw:0,0)",
                 "reason": "is gone",
+                "direction": "input",
                 "others": ["USB Headset: Audio (hw:1,0)", "USB Camera: Audio (hw:2,0)", "pulse"],
             }
             gone = list(mic.frames)

@@ -97,6 +97,7 @@ async def test_what_is_no_utf8_is_escaped() -> None:
     json.dumps(event)
 
 
+@pytest.mark.slow
 async def test_a_line_without_end_is_told_once_as_far_as_it_goes() -> None:
     script = f"head -c 9000000 /dev/zero | tr '\\0' x; echo; echo after{GO_ON}"
     async with running(script) as heard:

@@ -346,6 +346,7 @@ def spoken(texts: list[str]) -> list[Event]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["srt", "vtt"])
 @given(texts=SAID)
 def test_a_player_reads_each_turn_whatever_was_said(ending: str, texts: list[str]) -> None:

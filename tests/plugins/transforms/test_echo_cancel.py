@@ -109,6 +109,7 @@ def test_the_desks_echo_is_gone_and_the_visitor_is_not() -> None:
     assert likeness(out, visitor) > 0.7
 
 
+@pytest.mark.slow
 def test_in_an_unknown_room_it_is_silent_while_the_loudspeaker_is_not() -> None:
     played, echo, visitor = spoken_over()
     out = cancelled(echo + np.roll(visitor, -12 * RATE), played)
@@ -129,6 +130,7 @@ def test_a_visitor_alone_passes_as_he_is_but_9_ms_later() -> None:
     assert level_db(out, *TALKING_S) == pytest.approx(level_db(visitor, *TALKING_S), abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["mono", "stereo"])
 def test_a_reference_that_comes_unevenly_still_fits(layout: str) -> None:
     played, echo, _ = spoken_over()
@@ -136,6 +138,7 @@ def test_a_reference_that_comes_unevenly_still_fits(layout: str) -> None:
     assert reduction_db(echo, uneven, 6, 20) > 20
 
 
+@pytest.mark.slow
 def test_a_microphone_that_corrects_its_clock_moves_no_echo() -> None:
     played, echo, _ = (part[: 10 * RATE] for part in spoken_over())
     followed, ignored = (cancelled(echo, played, drift=5e-4, told=told) for told in (True, False))

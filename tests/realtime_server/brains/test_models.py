@@ -43,6 +43,7 @@ async def test_two_users_have_one_model_and_its_thread_ends_with_the_last() -> N
         await second.run(me)
 
 
+@pytest.mark.slow
 async def test_other_models_and_later_ones_are_loaded_anew() -> None:
     tiny, base = (SharedModel.take("ears", source, Model) for source in ("tiny", "base"))
     assert await tiny.run(me) is not await base.run(me)

@@ -104,7 +104,11 @@ async def test_a_connection_leaves_nothing_behind(server: Process, way: str) -> 
     fds = server.file_descriptors()
     for _ in range(CYCLES):
         await cycle(server, way)
-    after, tasks_after = await server.ask("count")
+    for _ in range(100):  # the last connections are still being let go of on a busy machine
+        after, tasks_after = await server.ask("count")
+        if tasks_after <= tasks + 2:
+            break
+        await asyncio.sleep(0.05)
     assert (after - before) / CYCLES <= MOST_BYTES
     assert tasks_after <= tasks + 2
     assert server.file_descriptors() <= fds + 2

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from rtpipe import RtpipeError
 from rtpipe_control.client import Client
+from rtpipe_control.commands.playing import player
 from rtpipe_control.commands.top import choose, listen
 from rtpipe_control.commands.top.canvas import Canvas
 from rtpipe_control.commands.top.follow import Follower
@@ -68,7 +69,7 @@ class Top(App[None]):
     ) -> None:
         super().__init__(ansi_color=True)
         self.state = State()
-        self.look = Look(listener=listen.player(), ascii=only_ascii)
+        self.look = Look(listener=player(), ascii=only_ascii)
         self.left = ""
         """What is said when it has ended."""
         self._name = name
@@ -285,9 +286,7 @@ class Top(App[None]):
                 return
         assert self._name is not None
         self.look.listening = key.stage
-        self._listening = listen.Listening(
-            self._name, key.stage, self.look.listener, self._heard_all
-        )
+        self._listening = listen.Listening(self._name, key.stage, self._heard_all)
         self.say(f"`{key.stage}` is played here by {self.look.listener}; l ends it")
 
     def _heard_all(self, reason: str) -> None:

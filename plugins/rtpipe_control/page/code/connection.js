@@ -12,7 +12,7 @@ export function follow(tell, { levels = true } = {}) {
   let refused = null;
 
   const open = () => {
-    source = new EventSource(`/api/events?state=1${levels ? "&levels=1" : ""}`);
+    source = new EventSource(`/api/events?state=1${levels ? "&levels=4" : ""}`);
     for (const name of NAMES) {
       source.addEventListener(name, (message) => {
         heardAt = performance.now();

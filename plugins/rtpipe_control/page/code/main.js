@@ -15,7 +15,7 @@ import "./parts/sentence.js";
 import "./parts/strip.js";
 import "./parts/talk.js";
 
-const DRAW_MS = 180;  // of the levels, which come 10 times a second, every second one is drawn
+const DRAW_MS = 220;  // levels come 4 times a second, and events with them
 const CALM_MS = 480;
 const PARTS = ["rt-head", "rt-sentence", "rt-hands", "rt-alerts", "rt-strip", "rt-graph", "rt-ledger", "rt-listening", "rt-talk", "rt-events", "rt-keys"];
 

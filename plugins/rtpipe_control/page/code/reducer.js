@@ -7,7 +7,7 @@ import { converse, silence } from "./conversation.js";
 import { learn } from "./stages.js";
 
 export const STRIP_S = 20;
-export const STEP_S = 0.2;
+export const STEP_S = 0.25;
 const MOST_EVENTS = 600;
 const MOST_SPANS = 60;
 
@@ -153,7 +153,7 @@ function bins(history, [up, down]) {
   return strip;
 }
 
-/** strip: [{ bin, up, down }], one for each 0.2 s, in dBFS; the loudest counts. */
+/** strip: [{ bin, up, down }], one for each 0.25 s, in dBFS; the loudest counts. */
 function sampled(strip, at, up, down) {
   const bin = Math.floor(at / STEP_S + 1e-6);
   const value = (level) => (Array.isArray(level) ? level[0] : level) ?? -120;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rtpipe import audio, reason_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import Event
+    from rtpipe_plugins.disk.output_path import StartTime
+    from rtpipe_plugins.disk.records import Tellable
 
 _RETRY_S = 5
 _ROOM_S = 1
@@ -55,7 +57,7 @@ class RecordingShape:
 
     source: str
     template: Path
-    started_at: datetime
+    started_at: StartTime
     zero_s: float
     inputs: tuple[str, ...]
     layout: Layout
@@ -88,7 +90,7 @@ class Recording:
     def __init__(
         self,
         shape: RecordingShape,
-        events: deque[Event] | None,
+        events: deque[Tellable] | None,
         announce: Callable[[Event], None],
         *,
         by_itself: bool = True,
@@ -105,7 +107,7 @@ class Recording:
         self._retry_at: int | None = None
         self._lost_told = 0
         self._names: set[Path] = set()
-        self.path = dated(shape.template, shape.started_at)
+        self.path = dated(shape.template, shape.started_at.plus(0))
         self.position = self.recorded = self.lost = self.segments = 0
 
     @property
@@ -235,7 +237,7 @@ class Recording:
         shape, zero_s = self._shape, self._here_s
         # The first file is dated like everything else that the pipeline makes: by its start.
         since_s = 0.0 if self._by_itself and not self.segments else zero_s
-        wanted = dated(shape.template, shape.started_at + timedelta(seconds=since_s))
+        wanted = dated(shape.template, shape.started_at.plus(since_s))
         needed = _ROOM_S * self._rate * 2 * len(shape.inputs)
         if self._retry_at is not None and not _has_room(wanted, needed):
             self._retry_at = self.position + _RETRY_S * self._rate
@@ -274,7 +276,7 @@ class Recording:
             self._announce(leftover)
         self._retry_at = None
 
-    def _complete(self, until_s: float, *last: Event) -> bool:
+    def _complete(self, until_s: float, *last: Tellable) -> bool:
         """Close the file, which is removed if nothing is in it; returns whether the disk did."""
         segment, self._segment = self._segment, None
         self._split_due = False

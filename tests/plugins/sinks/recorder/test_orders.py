@@ -151,6 +151,7 @@ ORDERS = st.lists(
 ).map(lambda orders: sorted(orders, key=lambda order: order[0]))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     orders=ORDERS,

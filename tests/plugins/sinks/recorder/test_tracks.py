@@ -14,6 +14,7 @@ from rtpipe.testing import check_stage
 from rtpipe_plugins.sinks.recorder.stage import Recorder, RecorderOptions
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     check_stage(Recorder, {"path": tmp_path / "a.mka"})
     check_stage(Recorder, {"path": tmp_path / "a.wav", "overwrite": True, "sidecar": False})

@@ -13,7 +13,7 @@ const ROW_GAP = 10;
 const TOP = 12;
 const MARGIN = 4;  // room for the outline of what has the focus
 const RED_S = 60;
-const WORDS_MS = 500;
+const WORDS_MS = 900;
 const CLIPS_DB = -1;
 
 class Graph extends HTMLElement {

@@ -210,9 +210,8 @@ class Life:
         return [dict(event.payload()) for event in self.events if event.type == type]
 
     def life(self) -> list[str]:
-        """Return what has become of the calls, without the attempts at one."""
-        types = [event.type for event in self.events if event.type.startswith("realtime.")]
-        return [type for type in types if type != "realtime.calling"]
+        """Return what has become of the calls."""
+        return [event.type for event in self.events if event.type.startswith("realtime.")]
 
     async def _send(self, frame: Any) -> None:
         self.frames.append(frame)

@@ -208,18 +208,18 @@ async def test_the_visitor_is_heard_and_then_silence(server: Server, visit: Any)
 
 
 async def test_an_answer_is_heard_at_the_pace_of_speech(
-    server: Server, visit: Any, published: Any
+    server: Server, visit: Any, published: Any, ctx: Any
 ) -> None:
     spoken = tone(0.5)[::2]
     async with visit() as call:
         fill(call.inlet, np.zeros(9600, np.int16))
         await call.begin()
+        spoken_at = ctx.now()  # a busy machine may tell of the beginning late, never early
         await server.speak(spoken)
         await published.wait_for("response.done")
         assert not published.of("output_audio_buffer.stopped")
         stopped = await published.wait_for("output_audio_buffer.stopped")
-        (started,) = published.of("output_audio_buffer.started")
-        assert stopped.at - started.at >= 0.45
+        assert stopped.at - spoken_at >= 0.48
         await asyncio.sleep(0)
         for previous, frame in zip([None, *call.frames], call.frames, strict=False):
             audio.check_frame(frame, previous)

@@ -1,0 +1,1 @@
+"""`rtpipe service`: what it takes to write, check, start and renew a service."""
