@@ -74,7 +74,7 @@ class ItemReader:
         self._findings = findings
         self._reserved = tuple(keys(beside))
         self._of_events = beside is BesideSubscriber
-        self._mistakes = ItemMistakes(registry, findings, self._reserved)
+        self._mistakes = ItemMistakes(registry, findings)
 
     def item(self, node: Node, *, stand_in: bool = False) -> StageItem | None:
         """Return the item that `node` is; None, with the reason in the findings, if it is none.
@@ -116,8 +116,10 @@ class ItemReader:
         self, node: MapNode, *, stand_in: bool = False
     ) -> tuple[Entry | None, dict[str, Entry]]:
         """Return the entry that names the kind, and the reserved ones; others are reported."""
-        reserved = {*self._reserved, *(keys(BesideFallback) if stand_in else ())}
-        beside = {key: entry for key, entry in node.entries.items() if key in reserved}
+        may = tuple(keys(BesideFallback)) if stand_in else self._reserved
+        beside = {
+            key: entry for key, entry in node.entries.items() if key in {*self._reserved, *may}
+        }
         others = [entry for key, entry in node.entries.items() if key not in beside]
         if not others:
             return None, beside
@@ -125,7 +127,7 @@ class ItemReader:
         kind = known[0] if known else others[0]
         for entry in others:
             if entry is not kind:
-                meant = self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                meant = self._mistakes.beside(entry, kind, may, two_kinds=entry in known)
                 if meant is not None:
                     beside.setdefault(meant, replace(entry, key=meant))
         return kind, beside
