@@ -59,9 +59,9 @@ OUT = {
 }
 """From when to when, in each round, each is away."""
 NOTICED_S = {"network": 1.0, "microphone": 1.0, "disk": 30.0, "broker": MINUTE + 5}
-"""When an outage is in the event file at the latest: of disk and broker when there is something to write."""
+"""How late an outage is in the event file: of disk and broker, when there is something to write."""
 MENDED_S = {"network": 16.0, "microphone": 32.0, "disk": 10.0, "broker": 61.0}
-"""When its end is, after it: the longest pause between attempts, and a pause in the conversation."""
+"""How late its end is: by the longest pause between attempts, and one in the conversation."""
 SAID = {
     "network": ({"realtime.disconnected"}, {"realtime.connected"}),
     "microphone": ({"stage.fell_back"}, {"stage.returned"}),
@@ -72,7 +72,6 @@ SAID = {
 QUESTION_S = 1.2
 ASKED_AT_S = 27.0
 """When, in each minute, a visitor asks."""
-PCM = audio.pcm
 SPEECH = joined(speech_like(seconds=QUESTION_S))[:, 0]
 
 KIOSK = """
@@ -148,7 +147,7 @@ class Ear(Sink[Options]):
         return True
 
     async def consume(self, frame: AudioFrame) -> None:
-        if PCM(frame).max() > 1000:
+        if audio.pcm(frame).max() > 1000:
             minute = int(self.ctx.now() // MINUTE)
             self.answered[minute] = self.answered.get(minute, 0.0) + frame.samples / 48_000
 
@@ -301,7 +300,7 @@ def _account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     Ear.answered.clear()
     Broker.taken.clear()
     network = Network()
-    monkeypatch.setattr(EmbeddedServer, "opener", lambda server: network.opener(server))
+    monkeypatch.setattr(EmbeddedServer, "opener", lambda server: network.opener(server))  # noqa: PLW0108 - bound to the server
     monkeypatch.chdir(folder)
     run_virtual(live_through(folder, network))
     return Account(folder / "events.jsonl")
