@@ -174,9 +174,7 @@ class _Common(Reserved):
     """Its name in a graph."""
 
 
-class BesideFallback(Reserved):
-    """What stands beside the kind of a fallback; the rest it shares with the stage."""
-
+class _Failing(Reserved):
     queue: Annotated[Written[QueueSpec], Meant("a mapping")] = Field(
         default=None, examples=[{"max_ms": 80, "when_full": "drop_oldest"}]
     )
@@ -187,7 +185,18 @@ class BesideFallback(Reserved):
     """Takes its place when it cannot open: no device, no key, no server."""
 
 
-class BesideStage(_Common, BesideFallback):
+class BesideFallback(_Failing):
+    """What stands beside the kind of a fallback; the rest it shares with the stage."""
+
+    return_after_s: Annotated[
+        float | None,
+        Field(strict=True, ge=1, allow_inf_nan=False),
+        Meant("a number of seconds, at least 1"),
+    ] = Field(default=None, examples=[30])
+    """After how many seconds what it stands in for is tried again, and so on; never if left out."""
+
+
+class BesideStage(_Common, _Failing):
     """What stands beside a stage's kind."""
 
     id: Annotated[Written[Name], _WORD] = Field(

@@ -240,3 +240,55 @@ def test_the_kiosk_on_real_devices_outlives_its_sound_server_and_its_microphone(
     responses = [e["response"]["id"] for e in told if e["type"] == "response.done"]
     assert {e["response_id"] for e in stops} == set(responses)
     assert max(e["played_ms"] for e in stops) > 2000
+
+
+GOING_BACK = """\
+version: 1
+stages:
+  - mic: {device: "pulse:vmic", on_lost: fallback}
+    fallback:
+      file: {path: visitor.wav, realtime: true, loop: true}
+      return_after_s: 1
+  - vad: 2
+  - file_sink: said.wav
+events:
+  - jsonl: events.jsonl
+"""
+
+
+def test_a_microphone_that_is_back_is_gone_back_to_and_no_sentence_is_cut(
+    pulse: PulseAudio, tmp_path: Path
+) -> None:
+    (tmp_path / "visitor.wav").write_bytes((ROOT / "pipelines/audio/visitor.wav").read_bytes())
+    (tmp_path / "back.yaml").write_text(GOING_BACK)
+    noise = np.random.default_rng(1).normal(0, 3000, RATE).astype(np.int16)
+    wav, events = write_wav(tmp_path / "noise.wav", noise), tmp_path / "events.jsonl"
+    with running("run", "back.yaml", cwd=tmp_path, env=pulse.env) as process:
+        wait_for_events(events, "pipeline.started", 1, 20)
+        pulse.unplug_mic()
+        wait_for_events(events, "stage.still_away", 1, 20)
+        wait_for_events(events, "vad.speech_started", 1, 20)
+        pulse.plug_mic()
+        [back] = wait_for_events(events, "stage.returned", 1, 60)
+        pulse.say(wav)
+        time.sleep(0.5)  # what was said last is still on its way
+        process.signal(signal.SIGINT)
+        assert process.wait() == 0, "".join(process.lines)
+    assert back["paused"]
+    told = events_in(events)
+    speech = [e["type"] for e in told if e["type"].startswith("vad.") and e["at"] < back["at"]]
+    assert speech[-1] == "vad.speech_stopped"
+    [said] = tracks(tmp_path / "said.wav", rate=RATE)
+    assert offset_of(noise, said) > 0
+    lost = {"link.dropped", "stage.failed", "mic.overran"} & {event["type"] for event in told}
+    assert not lost
+    at = offset_of(noise, said)
+    before = said[at - 3 * RATE : at]  # the end of the sentence, the pause, the microphone
+    loud = np.flatnonzero(np.abs(before) > 1000)
+    assert not len(loud) or len(before) - loud[-1] > 0.4 * RATE
+    assert snr_of(noise, said[at : at + len(noise)]) > 60
+
+
+def snr_of(wanted: NDArray[np.int16], heard: NDArray[np.int16]) -> float:
+    wrong = heard.astype(float) - wanted.astype(float)
+    return float(10 * np.log10(np.mean(wanted.astype(float) ** 2) / max(np.mean(wrong**2), 1e-9)))

@@ -136,6 +136,8 @@ def _parts(
     yield _time(now, short=short)
     if before_audio := _before_audio(states):
         yield _Part(before_audio, joint)
+    if away := [on_one_line(state.id, _LONGEST_NAME) for state in states if state.away]:
+        yield _Part(f"stand-in for {', '.join(away)}", joint)
     if narrator.gate:
         yield _Part(f"gate {narrator.gate:6}", joint)
     if narrator.speaker is not None:

@@ -17,7 +17,6 @@ from rtpipe.events.core import (
     RouteFailed,
     StageAudioStarted,
     StageFailed,
-    StageFellBack,
     StageRestarted,
     StageStalled,
     StageStatusChanged,
@@ -33,6 +32,7 @@ from rtpipe.events.event import (
     event_type,
     plain_values,
 )
+from rtpipe.events.stand_in import StageFellBack, StageReturned, StageReturning, StageStillAway
 from rtpipe.events.turns import (
     TurnAnswerCut,
     TurnAnswerHeard,
@@ -64,8 +64,11 @@ __all__ = [
     "StageFailed",
     "StageFellBack",
     "StageRestarted",
+    "StageReturned",
+    "StageReturning",
     "StageStalled",
     "StageStatusChanged",
+    "StageStillAway",
     "StageUnwell",
     "StageWaiting",
     "SubscriberOverflowed",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from rtpipe.events.event import Event, Importance
+from rtpipe.events.stand_in import StageFellBack, StageReturned, StageReturning, StageStillAway
 
 if TYPE_CHECKING:
     from av import AudioLayout
@@ -119,21 +120,6 @@ class StageUnwell(StageStatusChanged):
     """A stage is recovering or has failed; `stage.failed` or `stage.fell_back` tells why."""
 
     importance = Importance.INFO
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageFellBack(Event):
-    """A stage could not open because of its surroundings; its `fallback:` took its place."""
-
-    importance = Importance.WARNING
-    type: str = "stage.fell_back"
-    wanted: str
-    used: str
-    reason: str
-
-    def line(self) -> str:
-        """See `Event.line`."""
-        return f"{self.reason}: `{self.used}` takes over"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,6 +321,9 @@ CORE_EVENTS: tuple[type[Event], ...] = (
     StageStatusChanged,
     StageUnwell,
     StageFellBack,
+    StageStillAway,
+    StageReturning,
+    StageReturned,
     StageFailed,
     StageRestarted,
     StageWaiting,

@@ -91,8 +91,7 @@ def _uses(stage: StageSpec) -> dict[str, _Use]:
     """Return what a stage uses, by the name it has there."""
     roles = {"input": _Use.READ, "output": _Use.ADDED_TO}
     uses = {f"{_FILE}{path.absolute()}": roles[role] for path, role in _paths(stage.options)}
-    claims = stage.stage_type.claims(stage.options) or ()
-    return uses | dict.fromkeys((claims,) if isinstance(claims, str) else claims, _Use.ALONE)
+    return uses | dict.fromkeys(sorted(stage.claims), _Use.ALONE)
 
 
 def _paths(options: BaseModel) -> Iterator[tuple[Path, str]]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rtpipe.language.nodes import ListNode, ScalarNode, plain, what
 from rtpipe.stage import family, shape
+from rtpipe.vocabulary import BesideFallback, keys
 from rtpipe.wording.diagnostics import Remedy, did_you_mean, listed, suggest
 from rtpipe.wording.flow import snippet
 from rtpipe.wording.scalars import typed
@@ -29,13 +30,11 @@ class ItemMistakes:
     Args:
         registry: The kinds there are.
         findings: Takes what is wrong.
-        reserved: The keys that may stand beside a kind.
     """
 
-    def __init__(self, registry: Registry, findings: Findings, reserved: tuple[str, ...]) -> None:
+    def __init__(self, registry: Registry, findings: Findings) -> None:
         self._registry = registry
         self._findings = findings
-        self._reserved = reserved
 
     def unknown_kind(self, kind: Entry, *, of_events: bool) -> None:
         """Report that no plugin has a kind, or that it cannot be imported."""
@@ -118,8 +117,13 @@ class ItemMistakes:
             notes=[f"`rtpipe stages {kind.key}` lists its options"],
         )
 
-    def beside(self, entry: Entry, kind: Entry, *, two_kinds: bool) -> str | None:
-        """Report a key that stands beside the kind; return the reserved one that was meant."""
+    def beside(
+        self, entry: Entry, kind: Entry, reserved: tuple[str, ...], *, two_kinds: bool
+    ) -> str | None:
+        """Report a key beside the kind, where `reserved` may stand; return the one that was meant.
+
+        None where none of them was.
+        """
         key = entry.key
         shown = "" if isinstance(entry.value, ListNode) else snippet(plain(entry.value))
         if two_kinds:
@@ -135,8 +139,17 @@ class ItemMistakes:
         if stage_type is None:
             return None  # an unknown kind is enough said
         fields = tuple(stage_type.options_type.model_fields)
-        meant = suggest(key, [*self._reserved, *fields])
-        if key in fields or (meant in fields and meant not in self._reserved):
+        if key in keys(BesideFallback) and key not in reserved and key not in fields:
+            self._findings.error(
+                "E106",
+                f"`{key}` stands beside the kind of a fallback, not beside `{kind.key}`",
+                entry.key_span,
+                label="one level too far out",
+                help=f"write `fallback: {{KIND: {{…}}, {key}: {shown}}}`",
+            )
+            return None
+        meant = suggest(key, [*reserved, *fields])
+        if key in fields or (meant in fields and meant not in reserved):
             name = key if key in fields else meant
             options = plain(kind.value)
             before = options if isinstance(options, dict) else {}
@@ -154,10 +167,10 @@ class ItemMistakes:
             f"`{key}` cannot stand beside `{kind.key}`",
             entry.key_span,
             label="neither a reserved key nor an option",
-            help=did_you_mean(key, [*self._reserved, *fields])
-            or f"beside a kind there may be {listed(self._reserved)}",
+            help=did_you_mean(key, [*reserved, *fields])
+            or f"beside a kind there may be {listed(reserved)}",
         )
-        return meant if meant in self._reserved else None
+        return meant if meant in reserved else None
 
     def shared(self, entry: Entry, kind: str) -> None:
         """Report a key on a fallback that belongs to the stage's place in the pipeline."""

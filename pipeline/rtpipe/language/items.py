@@ -74,17 +74,22 @@ class ItemReader:
         self._findings = findings
         self._reserved = tuple(keys(beside))
         self._of_events = beside is BesideSubscriber
-        self._mistakes = ItemMistakes(registry, findings, self._reserved)
+        self._mistakes = ItemMistakes(registry, findings)
 
-    def item(self, node: Node) -> StageItem | None:
-        """Return the item that `node` is; None, with the reason in the findings, if it is none."""
+    def item(self, node: Node, *, stand_in: bool = False) -> StageItem | None:
+        """Return the item that `node` is; None, with the reason in the findings, if it is none.
+
+        Args:
+            node: As written.
+            stand_in: Whether it is a fallback.
+        """
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
             entry = Entry(node.value, node.span, ScalarNode(None, node.span))
             return self.of_kind(entry, {})
         if not isinstance(node, MapNode):
             self._findings.error("E106", f"{what(node)} is no stage", node.span, help=KIND_FORMS)
             return None
-        kind, beside = self._split(node)
+        kind, beside = self._split(node, stand_in=stand_in)
         if kind is None:
             self._findings.error(
                 "E106", "this item names no kind of stage", node.span, help=KIND_FORMS
@@ -107,9 +112,14 @@ class ItemReader:
         kind, beside = self._split(node)
         return Patch(kind, beside, node.span)
 
-    def _split(self, node: MapNode) -> tuple[Entry | None, dict[str, Entry]]:
+    def _split(
+        self, node: MapNode, *, stand_in: bool = False
+    ) -> tuple[Entry | None, dict[str, Entry]]:
         """Return the entry that names the kind, and the reserved ones; others are reported."""
-        beside = {key: entry for key, entry in node.entries.items() if key in self._reserved}
+        may = tuple(keys(BesideFallback)) if stand_in else self._reserved
+        beside = {
+            key: entry for key, entry in node.entries.items() if key in {*self._reserved, *may}
+        }
         others = [entry for key, entry in node.entries.items() if key not in beside]
         if not others:
             return None, beside
@@ -117,7 +127,7 @@ class ItemReader:
         kind = known[0] if known else others[0]
         for entry in others:
             if entry is not kind:
-                meant = self._mistakes.beside(entry, kind, two_kinds=entry in known)
+                meant = self._mistakes.beside(entry, kind, may, two_kinds=entry in known)
                 if meant is not None:
                     beside.setdefault(meant, replace(entry, key=meant))
         return kind, beside
@@ -146,7 +156,7 @@ class ItemReader:
         node = item.get("fallback")
         if node is None or (isinstance(node, ScalarNode) and node.value is None):
             return None
-        other = self.item(node)
+        other = self.item(node, stand_in=True)
         if other is None:
             return None
         for key, entry in other.reserved.items():

@@ -47,6 +47,7 @@ class StageSpec:
     """One item of `stages:` (or a route's subscriber), its options already validated.
 
     `written` is what the options were made from, with the place of each; until it is examined.
+    `return_after_s` is of a fallback: after how long what it stands in for is tried again.
     """
 
     id: str
@@ -58,6 +59,7 @@ class StageSpec:
     queue: QueueSpec | None = None
     on_error: ErrorPolicy = field(default_factory=Fail)
     fallback: StageSpec | None = None
+    return_after_s: float | None = None
     label: str | None = None
     written: MapNode | None = None
 
@@ -65,6 +67,12 @@ class StageSpec:
     def chain(self) -> tuple[StageSpec, ...]:
         """The stage and its fallbacks, in the order in which they take over."""
         return (self, *(() if self.fallback is None else self.fallback.chain))
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What no other stage may hold while this one does."""
+        claimed = self.stage_type.claims(self.options)
+        return frozenset((claimed,) if isinstance(claimed, str) else claimed or ())
 
     def without_text(self) -> StageSpec:
         """Return the stage without what was written: a running pipeline has no use for it."""

@@ -11,7 +11,14 @@ from rtpipe.language.nodes import MapNode, plain
 from rtpipe.language.reserved import ReservedReader
 from rtpipe.language.spec import Drop, Fail, StageSpec
 from rtpipe.stage import Source, Subscriber
-from rtpipe.vocabulary import BesideStage, BesideSubscriber, OnError, Restart, RestartPolicy
+from rtpipe.vocabulary import (
+    BesideFallback,
+    BesideStage,
+    BesideSubscriber,
+    OnError,
+    Restart,
+    RestartPolicy,
+)
 
 if TYPE_CHECKING:
     from rtpipe.audio import AudioFormat
@@ -68,7 +75,7 @@ class StageMaker:
             return None
         if wanted is not None:
             self._check_format(item, wanted, checked.node)
-        return StageSpec(
+        spec = StageSpec(
             id=item.id,
             kind=item.kind,
             stage_type=item.stage_type,
@@ -81,6 +88,8 @@ class StageMaker:
             label=beside.label,
             written=checked.node,
         )
+        self._check_return(spec)
+        return spec
 
     def filled(self, item: StageItem, *names: str) -> MapNode:
         """Return what stands beside the item's kind under some keys, references filled."""
@@ -90,7 +99,24 @@ class StageMaker:
     def _fallback(self, item: StageItem, inputs: tuple[Ref, ...]) -> StageSpec | None:
         of_events = item.stage_type is not None and issubclass(item.stage_type, Subscriber)
         other = (self._subscribers if of_events else self._items).fallback(item)
-        return None if other is None else self.make(replace(other, id=item.id), inputs)
+        if other is None:
+            return None
+        made = self.make(replace(other, id=item.id), inputs)
+        said = self._reserved.read(BesideFallback, self.filled(other, "return_after_s"))
+        return made and replace(made, return_after_s=said.return_after_s)
+
+    def _check_return(self, wanted: StageSpec) -> None:
+        """Report a stand-in that holds what the stage needs, and so could not be gone back from."""
+        for other in wanted.chain[1:]:
+            held = wanted.claims & other.claims
+            if other.return_after_s is not None and held:
+                self._findings.error(
+                    "E117",
+                    f"`{other.kind}` holds what `{wanted.kind}` needs, {min(held)}",
+                    other.span,
+                    label="while it stands in, nothing can return",
+                    help="remove `return_after_s`, or let the fallback use another",
+                )
 
     def _check_format(self, item: StageItem, wanted: AudioFormat, options: MapNode) -> None:
         """Report a format that no converter can give."""

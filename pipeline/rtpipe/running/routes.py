@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rtpipe.bus import Bus
     from rtpipe.events import Event
-    from rtpipe.language.spec import RouteSpec
+    from rtpipe.language.spec import RouteSpec, StageSpec
     from rtpipe.running.supervisor import Slot
 
 MOST_STALLS = 3
@@ -101,13 +101,13 @@ class Subscription:
         self.mailbox = Mailbox()
         self._attending: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        """Open the subscriber, and hand it its events from now on.
+    async def open(self, *, before: StageSpec | None = None) -> None:
+        """Open the subscriber, and hand it its events from now on; for `before` see `Slot.open`.
 
         Raises:
             StageError: It could not be opened.
         """
-        await self.slot.open()
+        await self.slot.open(before=before)
         attending = _attend(self.slot, self.mailbox)
         self._attending = asyncio.create_task(attending, name=self.slot.spec.id)
 
@@ -142,6 +142,11 @@ class Routes:
         self._perform = perform
         self._report = report
         self._connected: list[tuple[RouteSpec, Subscription | None, Callable[[], None]]] = []
+
+    @property
+    def slots(self) -> dict[str, Slot]:
+        """The places of the subscribers, by id."""
+        return {each.slot.spec.id: each.slot for _, each, _ in self._connected if each is not None}
 
     def add(self, route: RouteSpec, subscription: Subscription | None) -> None:
         """Connect a route, and what it hands its events to."""

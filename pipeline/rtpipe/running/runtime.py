@@ -20,12 +20,11 @@ from rtpipe.running.extensions import Extension, failure
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import Places, place_in
 from rtpipe.running.plan import Plan, make_plan
-from rtpipe.running.reload.change_plan import make_change_plan
 from rtpipe.running.reload.exchange import Machinery
 from rtpipe.running.reload.reloader import Reloader
 from rtpipe.running.routes import Routes, Subscription
 from rtpipe.running.state import state_of
-from rtpipe.running.supervisor import Slot, Status
+from rtpipe.running.status import Status
 from rtpipe.running.tasks import StageTasks
 from rtpipe.running.wiring import Wiring
 from rtpipe.stage import FLUSH, Sink, Source, offered_actions
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from rtpipe.running.description import LinkState, StageDescription
     from rtpipe.running.reload.change_plan import ChangePlan
     from rtpipe.running.state import StageState
+    from rtpipe.running.supervisor import Slot
     from rtpipe.wording.diagnostics import Diagnostic
 
 SETTLE_S = 0.5
@@ -112,14 +112,15 @@ class Pipeline:
         self._running: asyncio.Task[None] | None = None
         self._ended = False
         self._error: RtpipeError | None = None
+        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
+        machinery = Machinery(*parts)
+        self._reloader = Reloader(machinery, lambda: (self.graph, self._slots), self._publish_own)
         self.plan: Plan
         self._replan()
         for route in self.spec.routes:
-            subscriber = route.subscriber
-            place = None if subscriber is None else self._places.make(graph, subscriber)
-            self._routes.add(route, None if place is None else Subscription(place))
-        parts = (self.bus, self._places, self._wiring, self._tasks, self._routes, self._stand)
-        self._reloader = Reloader(Machinery(*parts), self._publish_own)
+            of = route.subscriber
+            made = None if of is None else Subscription(self._places.make(graph, of))
+            self._routes.add(route, made)
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -254,14 +255,13 @@ class Pipeline:
 
     def plan_for(self, graph: Graph) -> ChangePlan:
         """Return what `apply` would do about each part of the pipeline, and what would be heard."""
-        used = {id: slot.used for id, slot in self._slots.items()}
-        return make_change_plan(self.graph, graph, used)
+        return self._reloader.plan_for(graph)
 
     async def apply(self, graph: Graph) -> ChangePlan:
         """Become another pipeline while running, and return what was done to that end.
 
         What both have in common goes on untouched. Where something does not open, all stays as it
-        was; what cannot be open twice (a device) is closed first, and then opened again.
+        was; what cannot be open twice (a device) is closed first.
 
         Raises:
             RtpipeError: It does not run, is being changed already, or something does not open;
@@ -269,7 +269,7 @@ class Pipeline:
         """
         if not self._tasks.working or self._stopping is not None:
             self._reloader.refuse(f"{self.spec.name} does not run")
-        return await self._reloader.apply(self.graph, graph, self._slots, self.plan_for(graph))
+        return await self._reloader.apply(graph)
 
     async def reload(
         self, *, dry_run: bool = False, when: Literal["now", "pause"] = "now"
@@ -320,6 +320,7 @@ class Pipeline:
         self.plan = make_plan(graph, {id: slot.used for id, slot in slots.items()})
         place_in(self.plan, slots)
         connect(self.plan)
+        self._reloader.follow()
 
     async def _open(self) -> None:
         for plugin, make in self._registry.extensions(self) if self._registry is not None else ():
@@ -381,8 +382,7 @@ class Pipeline:
     def _tap(self, id: str, handler: Callable[[AudioFrame], None]) -> Callable[[], None]:
         slot = self._slots.get(id) or self._reloader.coming(id)
         if slot is None or isinstance(slot, InlineSlot) or not slot.spec.inputs:
-            help = "name a stage that has an inlet: a sink"
-            raise StageError(f"there is no `{id}` to listen to", help=help)
+            raise StageError(f"there is no `{id}` to listen to", help="name one with an inlet")
         taps = slot.ctx.taps
         taps.append(handler)
         return lambda: taps.remove(handler) if handler in taps else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtpipe.running.supervisor import Status
+from rtpipe.running.status import Status
 from rtpipe.stage import Peer, Sink, Source
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class StageState:
         links: Its inlets' statistics.
         lost_frames: Frames lost because it failed on them or was not there.
         gauge: How it says that it is doing, in a few words; "" where it says nothing.
+        away: How far the way back is where a fallback took over, in a few words; "" where none did.
     """
 
     id: str
@@ -47,6 +48,7 @@ class StageState:
     links: tuple[LinkStatistics, ...]
     lost_frames: int
     gauge: str
+    away: str
 
     @property
     def waiting(self) -> bool:
@@ -75,4 +77,15 @@ def state_of(slot: Slot, inlets: Iterable[Link]) -> StageState:
         tuple(link.snapshot() for link in inlets),
         slot.lost_frames,
         slot.gauge(),
+        _away(slot),
     )
+
+
+def _away(slot: Slot) -> str:
+    """Return how it is with what a fallback stands in for; "" where none does."""
+    if slot.used is slot.spec:
+        return ""
+    if slot.returning:
+        return "is back, waits for a pause"
+    after_s = slot.returns_after_s
+    return "away" if after_s is None else f"away, tried every {after_s:g} s"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from rtpipe.field_types import changed_fields
 from rtpipe.language.spec import Drop, Fail, describe
 from rtpipe.running.bounded import within
 from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of, stage_error
+from rtpipe.running.status import Status
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:
@@ -34,17 +34,6 @@ OPEN_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 5.0
 _FOR_GOOD = {ExitCode.NO_PERMISSION, ExitCode.CONFIGURATION}
 """What fails so fails again, however often the stage is opened."""
-
-
-class Status(StrEnum):
-    """Where a stage is in its life."""
-
-    STARTING = "starting"
-    OK = "ok"
-    RECOVERING = "recovering"
-    FAILED = "failed"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
 
 
 class Slot:
@@ -75,6 +64,7 @@ class Slot:
         "last",
         "lost_frames",
         "quiet",
+        "returning",
         "spec",
         "status",
         "successor",
@@ -99,6 +89,7 @@ class Slot:
         self.ended = False
         self.quiet = False
         """Whether its status is nobody's news: it does not stand there yet, or no more."""
+        self.returning = False  # whether what is stood in for is open again, and waits
         self.successor: Slot | None = None
         self.last: AudioFrame | None = None
         self._taps: tuple[Callable[[AudioFrame], None], ...] = ()
@@ -175,6 +166,7 @@ class Slot:
         """Let another place stand where this one stood: who listens here listens there."""
         self.quiet, self.successor = True, successor
         successor._taps = self._taps
+        successor.lost_frames += self.lost_frames
         successor.ctx.listened_as(self.ctx)
         successor.settle()
 
@@ -201,23 +193,31 @@ class Slot:
 
         return undo
 
-    async def open(self) -> None:
+    @property
+    def returns_after_s(self) -> float | None:
+        """After how long (s) what is away is to be tried again; None: nothing is, or never."""
+        return None if self.used is self.spec else self.used.return_after_s
+
+    async def open(self, *, before: StageSpec | None = None) -> None:
         """Open the stage, or the first of its fallbacks that opens.
+
+        Args:
+            before: The fallback with which not to begin any more; None: all are tried.
 
         Raises:
             StageError: Nothing opened; it says why, and which stage.
         """
         try:
-            await self._open_first(self.spec)
+            await self._open_first(self.spec, before)
         except RtpipeError as error:
             raise self.wrapped(error) from error
 
-    async def _open_first(self, candidate: StageSpec) -> None:
+    async def _open_first(self, candidate: StageSpec, before: StageSpec | None = None) -> None:
         while True:
             try:
                 await self._open(candidate)
             except EnvironmentProblem as problem:
-                if candidate.fallback is None:
+                if candidate.fallback is None or candidate.fallback is before:
                     self.set_status(Status.FAILED, problem.message)
                     raise
                 candidate = self._fallen_back(candidate, candidate.fallback, problem)

@@ -95,7 +95,11 @@ def _troubles(run: dict[str, Any]) -> list[str]:
         if stage["status"] in {"recovering", "failed"} and stage.get("id") not in told_of:
             detail = f": {stage['detail']}" if stage.get("detail") else ""
             told.append(safe(f"`{stage.get('id')}` is {stage.get('status')}{detail}."))
-    standing_in = [f"{stage['id']} ({stage['kind']})" for stage in stages if stage.get("wanted")]
+    standing_in = [
+        f"{stage['id']} ({', '.join(filter(None, (stage['kind'], wanted.get('away'))))})"
+        for stage in stages
+        if (wanted := stage.get("wanted"))
+    ]
     if standing_in:
         told.append(safe(f"Stand-ins: {', '.join(standing_in)}."))
     lost = [

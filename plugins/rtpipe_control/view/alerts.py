@@ -205,6 +205,7 @@ _ENDS: dict[str, tuple[str, ...]] = {
     "device.unmuted": ("muted",),
     "stage.restarted": ("stage",),
     "stage.fell_back": ("stage", "device", "muted"),
+    "stage.returned": ("stage", "device", "muted"),
     "stage.audio_started": ("waiting",),
     "recorder.recovered": ("recorder",),
     "recorder.started": ("recorder",),

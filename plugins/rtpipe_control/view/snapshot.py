@@ -65,7 +65,7 @@ class View:
         if event.source == "pipeline" and event.type in _STATES:
             self.state = _STATES[event.type]
             self.condition_changed = True
-        if event.type == "stage.fell_back":
+        if event.type in {"stage.fell_back", "stage.still_away"}:
             self._reasons[event.source] = f"{event.payload()['reason']}"
         if event.type.startswith("stage."):
             self._described = None  # another may stand there now
@@ -140,7 +140,7 @@ class View:
             "stages": {
                 state.id: {
                     "kind": state.kind,
-                    "wanted": self._stood_in_for(state.id, wanted[state.id]),
+                    "wanted": self._stood_in_for(state.id, wanted[state.id], state.away),
                     "status": state.status.value,
                     "detail": state.detail,
                     "opening": state.opening,
@@ -154,8 +154,9 @@ class View:
             "links": [_link(link) for link in self._pipeline.links()],
         }
 
-    def _stood_in_for(self, id: str, wanted: str) -> dict[str, str] | None:
-        return {"stage": wanted, "reason": self._reasons.get(id, "")} if wanted else None
+    def _stood_in_for(self, id: str, wanted: str, away: str) -> dict[str, str] | None:
+        reason = self._reasons.get(id, "")
+        return {"stage": wanted, "reason": reason, "away": away} if wanted else None
 
 
 def _action(action: ActionSpec, refusals: Mapping[str, str]) -> dict[str, Any]:

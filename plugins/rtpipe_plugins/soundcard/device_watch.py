@@ -329,7 +329,14 @@ class DeviceWatch(Generic[S]):
 
     def _take(self, connection: Connection[S]) -> None:
         with portaudio.turn:
-            self._open_on(connection, self._found(connection))
+            try:
+                device = self._found(connection)
+            except EnvironmentProblem:
+                if self._holding:
+                    raise
+                portaudio.look_again()  # it may have been plugged in since
+                device = self._found(connection)
+            self._open_on(connection, device)
 
     def _take_other(self, connection: Connection[S]) -> None:
         """Open another device, unless it is the one in use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -70,11 +71,12 @@ class SpeechDetector:
         return speech / count
 
     def _floor(self, level: float) -> float:
-        if level > _DIGITAL_SILENCE_DBFS:
-            self._levels.append(level)
-        if len(self._levels) < _NOISE_KNOWN_HOPS:
+        # Zeros tell nothing of the room, but time passes: else the room would be the last speech.
+        self._levels.append(level if level > _DIGITAL_SILENCE_DBFS else math.inf)
+        known = [each for each in self._levels if each < math.inf]
+        if len(known) < _NOISE_KNOWN_HOPS:
             return _FLOOR_DBFS
-        return max(_FLOOR_DBFS, min(self._levels) + _ABOVE_NOISE_DB)
+        return max(_FLOOR_DBFS, min(known) + _ABOVE_NOISE_DB)
 
     def _is_voice_shaped(self, samples: NDArray[np.float64]) -> bool:
         power = np.abs(np.fft.rfft(samples * self._window)) ** 2 + 1e-9

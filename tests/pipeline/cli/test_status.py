@@ -20,7 +20,7 @@ from rtpipe.cli.status import status_line, summary_line
 from rtpipe.events import Event
 from rtpipe.link import LinkStatistics
 from rtpipe.running.state import StageState
-from rtpipe.running.supervisor import Status
+from rtpipe.running.status import Status
 
 LOUD = audio.from_pcm(np.full(960, 32767, np.int16), sample_rate=48_000, pts=0)
 GAUGE = "rtt 3 ms, jitter 0 ms, lost 0.0 %, buffer 20 ms"
@@ -40,6 +40,7 @@ def state(id: str, gauge: str = "", **changes: Any) -> StageState:
         links=(),
         lost_frames=0,
         gauge=gauge,
+        away="",
     )
     return replace(plain, **changes)
 

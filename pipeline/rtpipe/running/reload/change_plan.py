@@ -186,12 +186,6 @@ def same_type(one: type[Stage[Any]], other: type[Stage[Any]]) -> bool:
     )
 
 
-def claims_of(spec: StageSpec) -> frozenset[str]:
-    """Return what no other stage may hold while this one does."""
-    claimed = spec.stage_type.claims(spec.options)
-    return frozenset((claimed,) if isinstance(claimed, str) else claimed or ())
-
-
 def _stage(id: str, before: Node, after: Node, used: StageSpec, fused: tuple[bool, bool]) -> Change:
     old, new = before.spec, after.spec
     inline = (runs_inline(old, fuse=fused[0]), runs_inline(new, fuse=fused[1]))
@@ -263,7 +257,7 @@ def _replaced(
 ) -> Change:
     how, heard = How.REOPENED, NOTHING
     types = (used.stage_type, new.stage_type)
-    overlap = bool(claims_of(used) & claims_of(new))
+    overlap = bool(used.claims & new.claims)
     clocked = new.stage_type.has_clock(new.options)
     if any(issubclass(each, Peer) for each in types):
         how, heard = How.NEW_CALL, _PLACED_AGAIN

@@ -13,7 +13,7 @@ from rtpipe.running.faults import contained
 from rtpipe.running.inline import InlineSlot
 from rtpipe.running.places import place_in
 from rtpipe.running.plan import make_plan
-from rtpipe.running.reload.change_plan import ANOTHER_INSTANCE, How, claims_of
+from rtpipe.running.reload.change_plan import ANOTHER_INSTANCE, How
 from rtpipe.running.routes import Subscription
 from rtpipe.stage import Peer, Source, Transform
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtpipe.bus import Bus
     from rtpipe.events import Event
     from rtpipe.language.graph import Graph
+    from rtpipe.language.spec import StageSpec
     from rtpipe.link import Link
     from rtpipe.running.chain import Step
     from rtpipe.running.places import Places
@@ -67,6 +68,7 @@ class Exchange:
         new: What it is to run.
         slots: Its stages by id.
         plan: What is to be done about each.
+        returns: Whether it is a fallback that is to give way: who stands there is not opened again.
     """
 
     def __init__(
@@ -76,12 +78,15 @@ class Exchange:
         new: Graph,
         slots: Mapping[str, Slot],
         plan: ChangePlan,
+        *,
+        returns: bool = False,
     ) -> None:
         self._by = machinery
         self._old = old
         self._new = new
         self._slots = dict(slots)
         self._plan = plan
+        self._returns = returns
         self._coming = plan.stages(How.ADDED, *ANOTHER_INSTANCE)
         self._going = plan.stages(How.REMOVED, *ANOTHER_INSTANCE)
         self._opened: dict[str, tuple[Slot, _HeldBack]] = {}
@@ -91,8 +96,21 @@ class Exchange:
         self._left: list[Link] = []
         self._over: list[Subscription] = []
 
+    async def open(self) -> None:
+        """Open what is new and can be open beside what runs; nobody hears of it yet.
+
+        Raises:
+            RtpipeError: Something could not be opened; all is as it was.
+        """
+        first = self._to_close_first()
+        try:
+            await self._open_beside([id for id in self._coming if id not in first])
+        except BaseException:
+            await self.give_up()
+            raise
+
     async def carry_out(self) -> None:
-        """Do it.
+        """Do it, after `open`.
 
         Raises:
             RtpipeError: Something could not be opened or changed; all is as it was.
@@ -103,7 +121,6 @@ class Exchange:
         try:
             self._check()
             first = self._to_close_first()
-            await self._open_beside([id for id in self._coming if id not in first])
             self._change_in_place(undo)
             for id, before in first.items():
                 await self._close_then_open(id, before)
@@ -112,15 +129,24 @@ class Exchange:
         except BaseException:
             for back in reversed(undo):
                 back()
-            await self._close_opened()
+            await self.give_up()
             raise
         finally:
             tasks.changing = False
             tasks.look()
 
+    async def give_up(self) -> None:
+        """Close what was opened: it is not to stand in the pipeline."""
+        for subscription, _ in self._subscribers.values():
+            await subscription.close()
+        for slot, _ in self._opened.values():
+            await slot.close_instance()
+
     def coming(self, id: str) -> Slot | None:
-        """Return the place of a stage that was opened and does not stand in the pipeline yet."""
-        return self._opened[id][0] if id in self._opened else None
+        """Return the place of what was opened and does not stand in the pipeline yet."""
+        if id in self._opened:
+            return self._opened[id][0]
+        return self._subscribers[id][0].slot if id in self._subscribers else None
 
     async def part(self) -> None:
         """Let what is gone take what it was still given, and close it."""
@@ -150,8 +176,8 @@ class Exchange:
         found: dict[str, list[str]] = {}
         going = [id for id in self._going if not isinstance(self._slots[id], InlineSlot)]
         for id in self._coming:
-            claims = claims_of(self._new.nodes[id].spec)
-            before = [each for each in going if claims & claims_of(self._slots[each].used)]
+            claims = self._new.nodes[id].spec.claims
+            before = [each for each in going if claims & self._slots[each].used.claims]
             if before:
                 found[id] = before
         return found
@@ -164,7 +190,7 @@ class Exchange:
                     held = _HeldBack(self._by.bus)
                     subscription = Subscription(self._by.places.make(self._new, spec, held))
                     self._subscribers[spec.id] = subscription, held
-                    await subscription.open()
+                    await subscription.open(before=self._stand_in(self._by.routes.slots, spec.id))
         for id in self._in_order(ids):
             await self._open(id)
 
@@ -185,7 +211,10 @@ class Exchange:
             slot.ctx.place = before.ctx.place
         specs = {each: opened.used for each, (opened, _) in self._opened.items()}
         place_in(make_plan(self._new, specs), {id: slot})
-        await slot.open()
+        await slot.open(before=self._stand_in(self._slots, id))
+
+    def _stand_in(self, slots: Mapping[str, Slot], id: str) -> StageSpec | None:
+        return slots[id].used if self._returns else None
 
     def _change_in_place(self, undo: list[Callable[[], None]]) -> None:
         for id in self._plan.stages(How.SAME, How.IN_PLACE, How.SESSION_UPDATE):
@@ -269,12 +298,6 @@ class Exchange:
         await cancel([task])
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             slot.report(contained(error))
-
-    async def _close_opened(self) -> None:
-        for subscription, _ in self._subscribers.values():
-            await subscription.close()
-        for slot, _ in self._opened.values():
-            await slot.close()
 
     # -- at once -----------------------------------------------------------------------------------
 

@@ -16,11 +16,13 @@ _BEGINS = {
     "turn.user_started": "user",
     "turn.answer_started": "answer",
     "playback.started": "playback",
+    "vad.speech_started": "speech",
 }
 _ENDS = {
     "turn.user_stopped": ("user",),
     "turn.answer_stopped": ("answer",),
     "playback.stopped": ("playback",),
+    "vad.speech_stopped": ("speech",),
     "realtime.disconnected": ("user", "answer"),
 }
 
@@ -37,15 +39,15 @@ class Pauses:
         self._changed = asyncio.Event()
         bus.subscribe((*_BEGINS, *_ENDS), self._hear)
 
-    async def wait(self) -> None:
-        """Return when nobody has spoken for `PAUSE_S`."""
+    async def wait(self, quiet_s: float = PAUSE_S) -> None:
+        """Return when nobody has spoken for `quiet_s`."""
         while True:
             while self._speaking:
                 self._changed.clear()
                 await self._changed.wait()
             self._changed.clear()
             try:
-                async with asyncio.timeout(PAUSE_S):
+                async with asyncio.timeout(quiet_s):
                     await self._changed.wait()
             except TimeoutError:
                 return

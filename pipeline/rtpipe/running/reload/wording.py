@@ -104,4 +104,4 @@ def _policy(spec: StageSpec) -> str:
 
 
 def _fallbacks(spec: StageSpec) -> list[tuple[object, ...]]:
-    return [(each.kind, each.options, each.queue) for each in spec.chain[1:]]
+    return [(each.kind, each.options, each.queue, each.return_after_s) for each in spec.chain[1:]]

@@ -280,4 +280,5 @@ _LEARNS: dict[str, Callable[[State, dict[str, Any]], None]] = {
     "device.returned": _fact("lost", value=None),
     "device.changed": _fact("lost", value=None),
     "stage.fell_back": _fact("lost", value=None),
+    "stage.returned": _fact("lost", value=None),
 }

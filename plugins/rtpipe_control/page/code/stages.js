@@ -25,6 +25,7 @@ const FACTS = {
   "device.returned": (event) => ({ lost: null, device: event.device, away: (event.away_s ?? 0) }),
   "device.changed": (event) => ({ lost: null, device: event.device }),
   "stage.fell_back": () => ({ lost: null, gate: undefined }),
+  "stage.returned": () => ({ lost: null, gate: undefined }),
   "speaker.underran": (event, before) => ({ underruns: (before.underruns ?? 0) + (event.count ?? 1) }),
   "speaker.volume_changed": (event) => ({ volume: event.volume }),
   "speaker.muted": () => ({ muted: true }),

@@ -82,6 +82,7 @@ function read(text, type) {
 function factsOf(stage, state) {
   const facts = [];
   if (stage.wanted) facts.push(["instead of", `${stage.wanted.stage}: ${stage.wanted.reason}`]);
+  if (stage.wanted?.away) facts.push(["the way back", stage.wanted.away]);
   if (stage.status !== "ok" || stage.detail) facts.push(["status", [stage.status, stage.detail].filter(Boolean).join(": ")]);
   if (stage.gauge) facts.push(["now", stage.gauge.replace("  ", ", ")]);
   for (const link of state.links.filter((each) => each.queued && each.to === stage.id)) {
