@@ -42,8 +42,8 @@ SHORT = Sizes(
     seconds=1.0,
     batch_s=60,
     stage_counts=(1, 100),
-    pipeline_counts=(1, 50),
-    call_counts=(1, 10),
+    pipeline_counts=(20,),
+    call_counts=(4,),
     lengths_ms=(20, 200),
 )
 _SHORT_ROUNDS = 1

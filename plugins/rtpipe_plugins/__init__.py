@@ -213,7 +213,7 @@ def rtpipe_stages() -> tuple[LazyKind, ...]:
 
 @hookimpl
 def rtpipe_commands() -> tuple[LazyCommand, ...]:
-    """Return `devices` and `doctor`."""
+    """Return `devices`, `doctor` and `forget`."""
     return (
         LazyCommand(
             "devices",
@@ -224,5 +224,11 @@ def rtpipe_commands() -> tuple[LazyCommand, ...]:
             "doctor",
             "Look at this machine: sound, key, network, and a call to itself.",
             "rtpipe_plugins.commands.doctor.command:doctor",
+        ),
+        LazyCommand(
+            "forget",
+            "Delete what was kept of a conversation: "
+            "recordings, transcripts and lines of event files.",
+            "rtpipe_plugins.commands.forget.command:forget",
         ),
     )

@@ -6,13 +6,13 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from helpers.command import copy_pipelines, rtpipe, running
+from helpers.command import Ended, copy_pipelines, rtpipe, running
 from helpers.listening import require_speech
 from helpers.terminal import shown
 from rtpipe.cli.columns import columns
@@ -42,31 +42,23 @@ def deaf_server() -> Iterator[int]:
                 each.close()
 
 
-def test_a_source_that_delivers_nothing_ends_a_timed_run_with_69(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo.wav")
-
-    def run(source: str) -> tuple[int, str]:
-        ended = rtpipe("run", "-x", f"{source} ! blackhole", "--for", "2", cwd=tmp_path)
-        return ended.code, ended.err
-
-    with ThreadPoolExecutor(2) as pool:
-        fifo, command = pool.map(run, ["file fifo.wav", "process command='sleep 600'"])
-
-    assert fifo[0] == command[0] == 69
-    assert "file  has given no audio after 5 s: waits for its writer\n" in fifo[1]
-    assert "no audio within 30 s: `file` has given none (waits for its writer)\n" in fifo[1]
-    assert "could not close" not in fifo[1]
-    assert "process  has given no audio after 5 s\n" in command[1]
-    assert "error: no audio within 30 s: `process` has given none\n" in command[1]
-
-
-def test_a_camera_that_accepts_and_never_answers_ends_by_its_own_timeout(tmp_path: Path) -> None:
-    with deaf_server() as port:
-        camera = f"rtsp url=rtsp://127.0.0.1:{port}/a timeout_s=4"
-        ended = rtpipe("run", "-x", f"{camera} ! blackhole", "--for", "2", cwd=tmp_path)
-    assert ended.code == 69
-    assert "rtsp  is still being opened after 10 s\n" in ended.err
-    assert "nothing moved for 12 s" in ended.err
+@pytest.fixture(scope="module", autouse=True)
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Ended]]]:
+    """Runs that wait for half a minute and do nothing: beside the other tests."""
+    folder = tmp_path_factory.mktemp("waiting")
+    os.mkfifo(folder / "fifo.wav")
+    with deaf_server() as port, ThreadPoolExecutor(3) as pool:
+        sources = {
+            "fifo": "file fifo.wav",
+            "command": "process command='sleep 600'",
+            "camera": f"rtsp url=rtsp://127.0.0.1:{port}/a timeout_s=4",
+        }
+        yield {
+            name: pool.submit(
+                rtpipe, "run", "-x", f"{source} ! blackhole", "--for", "2", cwd=folder
+            )
+            for name, source in sources.items()
+        }
 
 
 def test_a_fifo_whose_writer_comes_late_is_read_whole(tmp_path: Path) -> None:
@@ -107,3 +99,24 @@ def test_the_kiosk_on_a_terminal(width: int, tmp_path: Path) -> None:
     assert (" │ " in last) == (width >= 120)
     at = [last.find(part) for part in ("gate", "mic", "realtime", "dropped", "queue")]
     assert [place for place in at if place >= 0] == sorted(place for place in at if place >= 0)
+
+
+def test_a_camera_that_accepts_and_never_answers_ends_by_its_own_timeout(
+    waiting: dict[str, Future[Ended]],
+) -> None:
+    ended = waiting["camera"].result()
+    assert ended.code == 69
+    assert "rtsp  is still being opened after 10 s\n" in ended.err
+    assert "nothing moved for 12 s" in ended.err
+
+
+def test_a_source_that_delivers_nothing_ends_a_timed_run_with_69(
+    waiting: dict[str, Future[Ended]],
+) -> None:
+    fifo, command = waiting["fifo"].result(), waiting["command"].result()
+    assert fifo.code == command.code == 69
+    assert "file  has given no audio after 5 s: waits for its writer\n" in fifo.err
+    assert "no audio within 30 s: `file` has given none (waits for its writer)\n" in fifo.err
+    assert "could not close" not in fifo.err
+    assert "process  has given no audio after 5 s\n" in command.err
+    assert "error: no audio within 30 s: `process` has given none\n" in command.err

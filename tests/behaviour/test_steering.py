@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.command import copy_pipelines, rtpipe, running
-from helpers.listening import require_speech, tracks
+from helpers.command import rtpipe, running
+from helpers.listening import tracks
 
 pytestmark = pytest.mark.slow
 RATE = 48_000
@@ -69,42 +69,3 @@ def _wait_until_open(folder: Path) -> None:
         if listed.code == 0 and any(run["state"] == "running" for run in json.loads(listed.out)):
             return
     pytest.fail("the run never opened")
-
-
-CALL = """
-version: 1
-name: call
-stages:
-  - file: {path: pipelines/audio/visitor.wav, realtime: true}
-  - realtime: {provider: embedded}
-  - blackhole
-  - recorder: {path: call.wav}
-    from: realtime
-"""
-
-
-def test_what_is_tapped_of_a_call_is_what_is_recorded_of_it(tmp_path: Path) -> None:
-    """Over real WebRTC, with the pauses in which the model gives out nothing."""
-    require_speech()
-    copy_pipelines(tmp_path)
-    (tmp_path / "call.yaml").write_text(CALL)
-    with running("run", "call.yaml", cwd=tmp_path) as run:
-        _wait_until_open(tmp_path)
-        tapped = rtpipe("tap", "call", "realtime", "-o", "tapped.wav", cwd=tmp_path)
-        assert tapped.code == 0, tapped.err
-        assert run.wait() == 0
-    (recorded,) = tracks(tmp_path / "call.wav", rate=RATE)
-    (said,) = tracks(tmp_path / "tapped.wav", rate=RATE)
-    loud = np.flatnonzero(np.abs(said) > 1000)
-    assert len(loud) > RATE, "both answers"
-    probe = said[loud[0] : loud[0] + 4800]
-    begin = next(
-        at
-        for at in np.flatnonzero(recorded == probe[0])
-        if (recorded[at : at + len(probe)] == probe).all()
-    )
-    start = begin - loud[0]
-    assert start >= 0
-    length = min(len(said), len(recorded) - start)
-    assert length > 8 * RATE
-    assert (recorded[start : start + length] == said[:length]).all()

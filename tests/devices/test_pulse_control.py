@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from devices.pulse import PulseAudio
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 RATE = 48_000
 CALL = """\
 version: 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from devices.pulse import PulseAudio
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 DESK = """\
 version: 1
 name: desk

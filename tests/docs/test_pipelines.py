@@ -159,6 +159,22 @@ def test_record(runs: dict[str, Run]) -> None:
 
 
 @pytest.mark.slow
+def test_notice(runs: dict[str, Run]) -> None:
+    """The notice is heard, whole, before the recording begins."""
+    run = runs["notice"]
+    notice = samples(run.folder / "audio" / "notice.wav")
+    heard = samples(run.file("notice-heard.wav"))
+    at = int(np.flatnonzero(np.abs(heard) > 0.01)[0] - np.flatnonzero(np.abs(notice) > 0.01)[0])
+    alone = 3 * 48_000  # then the desk answers a visitor who has not waited for the end
+    assert np.allclose(heard[at : at + alone], notice[:alone], atol=1e-3)
+    events = run.events("notice-*.events.jsonl")
+    (started,) = [event for event in events if event["type"] == "recorder.started"]
+    (track, _) = run.recording().values()
+    assert started["zero_s"] > len(notice) / 48_000
+    assert len(heard) - len(track) > at + len(notice) - 0.5 * 48_000
+
+
+@pytest.mark.slow
 def test_rtsp_monitor(runs: dict[str, Run]) -> None:
     heard = [event["type"] for event in runs["rtsp_monitor"].events("speech.jsonl")]
     assert heard == ["vad.speech_started", "vad.speech_stopped"] * len(QUESTIONS)

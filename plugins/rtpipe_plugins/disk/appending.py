@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rtpipe_plugins.disk.locks import lock_to_append
+
 if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
@@ -63,6 +65,7 @@ class AppendedFile:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
+            lock_to_append(self._file.fileno())
         return self._file
 
     def _is_under_its_name(self, file: FileIO) -> bool:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import stat
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,25 @@ def lock_to_write(descriptor: int) -> bool:
     return True
 
 
+def lock_to_append(descriptor: int) -> None:
+    """Keep a file, open to read and append, from being deleted; others may append to it, too.
+
+    A lock of another kind (OFD) than that of readers and writers: `lock_to_delete` meets both.
+    """
+    with suppress(OSError):
+        _lock_as_appender(descriptor, fcntl.F_RDLCK)
+
+
+def lock_to_delete(descriptor: int) -> bool:
+    """Lock a file, open to read and write, against everybody; return whether none has it."""
+    try:
+        _lock_as_appender(descriptor, fcntl.F_WRLCK)
+    except OSError as error:
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            return False
+    return lock_to_write(descriptor)
+
+
 def lock_to_read(path: Path) -> int | None:
     """Keep writers away from a file, unless one has it already: a recording may be read meanwhile.
 
@@ -38,6 +58,11 @@ def lock_to_read(path: Path) -> int | None:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return descriptor
     return None
+
+
+def _lock_as_appender(descriptor: int, type: int) -> None:
+    whole_file = struct.pack("hhqqi", type, os.SEEK_SET, 0, 0, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole_file)
 
 
 def is_locked(path: Path) -> bool:

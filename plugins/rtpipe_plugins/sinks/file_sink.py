@@ -22,8 +22,11 @@ from rtpipe import (
 )
 from rtpipe.events import LinkDownmixed
 from rtpipe_plugins.disk.background_writer import BackgroundWriter
+from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_file import claim
 from rtpipe_plugins.disk.output_path import ConfinedPath, blocked_output, dated, reserve, started_at
+from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.retention import Keep, useless_keep
 from rtpipe_plugins.media.encoding import ENDINGS, find_encoding, open_writer
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
@@ -91,6 +94,9 @@ class FileSinkOptions(Options):
     overwrite: bool = False
     """Replace a file that exists, once the new one is complete: until then, and after a kill, it is
     `NAME.part.EXT`."""
+    keep: Keep | None = None
+    """How long files are kept: `keep: {days: 30, gb: 20}`; by default for ever. What this `path`
+    cannot have written is never touched, nor what is in use."""
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:
@@ -100,6 +106,11 @@ class FileSinkOptions(Options):
             known = ", ".join(map(str, rates))
             raise ValueError(f"{encoding.codec} takes a sample_rate of {known}")
         return self
+
+    @property
+    def pattern(self) -> PathPattern:
+        """Which files are the sink's."""
+        return PathPattern(self.path.absolute(), Companions(aside=True))
 
 
 class FileSink(Sink[FileSinkOptions]):
@@ -111,7 +122,14 @@ class FileSink(Sink[FileSinkOptions]):
     """
 
     kind = "file_sink"
-    publishes = (FileSinkClosed, FileSinkLeftoverKept, LinkDownmixed, TimestampsRebased)
+    publishes = (
+        FileSinkClosed,
+        FileSinkLeftoverKept,
+        LinkDownmixed,
+        TimestampsRebased,
+        FilesExpired,
+        FilesSpaceLow,
+    )
     # It has no clock to be late for: a slow disk must not cost audio.
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
 
@@ -125,7 +143,8 @@ class FileSink(Sink[FileSinkOptions]):
     @classmethod
     def examine(cls, options: FileSinkOptions) -> Iterator[Finding]:
         """Look whether the file can be written."""
-        return blocked_output(options.path, keeps=not options.overwrite)
+        yield from blocked_output(options.path, keeps=not options.overwrite)
+        yield from useless_keep(options.pattern, options.keep)
 
     @classmethod
     def claims(cls, options: FileSinkOptions) -> str:
@@ -140,6 +159,7 @@ class FileSink(Sink[FileSinkOptions]):
         self._format: AudioFormat | None = None
         self._holes = GapFiller(ctx)
         self._written = 0
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
 
     async def open(self) -> None:
         """Make the folder and see that the file can be written.
@@ -150,6 +170,7 @@ class FileSink(Sink[FileSinkOptions]):
         """
         options = self.options
         self._path = reserve(dated(options.path, started_at(self.ctx)), overwrite=options.overwrite)
+        self._keeping.start()
 
     async def consume(self, frame: AudioFrame) -> None:
         """Append `frame`."""
@@ -174,7 +195,13 @@ class FileSink(Sink[FileSinkOptions]):
 
     async def close(self) -> None:
         """Complete the file; where nothing ever came there is none."""
-        await self._complete()
+        try:
+            await self._complete()
+        finally:
+            await self._keeping.close()
+
+    def _written_to(self) -> Path:
+        return self._path
 
     async def _complete(self) -> None:
         out, self._out = self._out, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from rtpipe import (
     EventGlob,
     ExitCode,
     Finding,
+    Importance,
     InputPath,
     Options,
     StageContext,
@@ -35,6 +37,14 @@ if TYPE_CHECKING:
 
 _LONGEST_S = 60
 """The whole sound is held in memory, and an hour of music is not a chime."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChimePlayed(Event):
+    """The sound is in the stream, to its end; the loudspeaker is a few milliseconds behind."""
+
+    importance = Importance.INFO
+    type: str = "chime.played"
 
 
 class ChimeOptions(Options):
@@ -64,6 +74,7 @@ class Chime(Transform[ChimeOptions]):
     kind = "chime"
     accepts = CANONICAL
     mutates = True
+    publishes = (ChimePlayed,)
     live = frozenset({"on", "gain_db"})
 
     @classmethod
@@ -107,8 +118,9 @@ class Chime(Transform[ChimeOptions]):
         on = self.options.on
         self._end_listening = self.ctx.on(on, self._heard_of) if on else None
 
-    def _heard_of(self, _event: Event) -> None:
-        self.play()
+    def _heard_of(self, event: Event) -> None:
+        if event.source != self.ctx.id:  # else `on: "*"` would never let it end
+            self.play()
 
     @action
     def play(self) -> None:
@@ -139,6 +151,7 @@ class Chime(Transform[ChimeOptions]):
         self._at += len(sound)
         if self._at >= len(self._sound):
             self._at = None
+            self.ctx.publish(ChimePlayed())
         return frame
 
     def finish(self) -> Iterator[AudioFrame]:

@@ -32,7 +32,7 @@ def following(*args: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         assert process.stderr is not None
         try:
-            assert f"{args[0]}, running for 0:" in process.stderr.readline()
+            assert f"{args[0]}, running for " in process.stderr.readline()
             yield process
         finally:
             process.kill()

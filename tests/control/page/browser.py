@@ -61,6 +61,12 @@ class Tab:
             raise AssertionError(f"not within {timeout_s} s: {expression}; {shown}") from None
         return value
 
+    async def resize(self, size: tuple[int, int]) -> None:
+        """Give the window another size, and wait until the page is drawn in it."""
+        await self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        await self.get("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+        await self.until(f"innerWidth === {size[0]}")
+
     async def says(self, text: str) -> None:
         """Wait until the sentence begins so."""
         await self.until(f"document.querySelector('strong').textContent.startsWith({text!r})")

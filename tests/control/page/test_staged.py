@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from control.page.browser import SMALL, WIDE, Tab, chromium, opened, silent
@@ -22,7 +22,8 @@ from control.page.staged import (
     staged,
 )
 
-pytestmark = pytest.mark.slow
+# One Chromium for all; each test opens a context of its own, which shares nothing with another.
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 LEVELS = {
     "mic": [-20, -13], "gain": [-17, -10], "vad": [-17, -10], "mute_gate": [-17, -10],
@@ -34,9 +35,9 @@ TARGETS = """[...document.querySelectorAll(
   .filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.matches('.skip'))"""
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
-    async with chromium(silent(tmp_path)) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with chromium(silent(tmp_path_factory.mktemp("page"))) as running:
         yield running
 
 
@@ -98,12 +99,13 @@ async def test_axe_finds_nothing_wide_and_small_light_and_dark(
     browser: Browser, state: str
 ) -> None:
     async with staged(STATES[state]()) as surface:
-        for size in (WIDE, SMALL):
-            for scheme in ("light", "dark"):
-                async with opened(browser, surface.url, size, color_scheme=scheme) as tab:
-                    await shown(tab)
-                    await tab.until("document.querySelectorAll('.stage').length > 5")
-                    assert await tab.axe() == [], (state, size, scheme)
+        for scheme, sizes in (("light", (WIDE, SMALL)), ("dark", (SMALL, WIDE))):
+            async with opened(browser, surface.url, sizes[0], color_scheme=scheme) as tab:
+                await shown(tab)
+                await tab.until("document.querySelectorAll('.stage').length > 5")
+                assert await tab.axe() == [], (state, scheme)
+                await tab.resize(sizes[1])
+                assert await tab.axe() == [], (state, scheme, "resized")
 
 
 async def test_axe_finds_nothing_in_what_opens_and_in_the_captions(browser: Browser) -> None:
@@ -145,13 +147,14 @@ async def test_every_target_is_44_pixels_and_has_a_name(
             assert unnamed == [], snapshot
 
 
-@pytest.mark.parametrize("size", [(320, 640), (640, 400), SMALL, (1179, 800), WIDE, (1920, 1080)])
-async def test_nothing_scrolls_sideways(browser: Browser, size: tuple[int, int]) -> None:
-    for state in (talked, fault, studio):
-        async with staged(state()) as surface, opened(browser, surface.url, size) as tab:
-            await shown(tab)
-            assert await tab.get("document.documentElement.scrollWidth <= innerWidth"), state
-            assert await tab.get("document.querySelector('main').scrollWidth <= innerWidth"), state
+@pytest.mark.parametrize("state", [talked, fault, studio])
+async def test_nothing_scrolls_sideways(browser: Browser, state: Callable[[], Any]) -> None:
+    async with staged(state()) as surface, opened(browser, surface.url, (320, 640)) as tab:
+        await shown(tab)
+        for size in ((320, 640), (640, 400), SMALL, (1179, 800), WIDE, (1920, 1080)):
+            await tab.resize(size)
+            assert await tab.get("document.documentElement.scrollWidth <= innerWidth"), size
+            assert await tab.get("document.querySelector('main').scrollWidth <= innerWidth"), size
 
 
 async def test_all_of_it_is_seen_at_1280_by_800_without_scrolling(browser: Browser) -> None:

@@ -80,3 +80,8 @@ def test_a_file_that_cannot_be_a_chime_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StageError, match=message) as refusal:
             heard({"path": tmp_path / name}, [])
         assert refusal.value.exit_code == ExitCode.CONFIGURATION
+
+
+def test_it_says_when_it_was_heard_to_its_end(ding: Path) -> None:
+    run = run_virtual(run_stage(Chime, {"path": ding, "on": "door.rung"}, [RUNG, *cut(STREAM)]))
+    assert [event.type for event in run.events] == ["chime.played"]

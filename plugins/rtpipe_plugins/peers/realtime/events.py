@@ -92,6 +92,8 @@ class RealtimeConnected(Event):
         host: The server.
         outage_s: For how long there was no call, when one was lost before.
         unsent_ms: How much of the visitor's audio was dropped meanwhile.
+        session_id: What this conversation is called in all that is written of it (`rtpipe forget`);
+            one that goes on after an outage keeps its name.
     """
 
     importance = Importance.NOTICE
@@ -102,6 +104,7 @@ class RealtimeConnected(Event):
     host: str
     outage_s: float = 0.0
     unsent_ms: float = 0.0
+    session_id: str = ""
 
     def line(self) -> str:
         """See `Event.line`."""
@@ -163,6 +166,7 @@ class RealtimeRolledOver(Event):
         call_id: The server's name for the new call.
         items: How many items of the conversation it was told.
         forced: Whether somebody was speaking, or an answer was owed.
+        session_id: What the conversation is called from now on; as before, where it was forced.
     """
 
     importance = Importance.NOTICE
@@ -170,6 +174,7 @@ class RealtimeRolledOver(Event):
     call_id: str | None
     items: int
     forced: bool
+    session_id: str = ""
 
     def line(self) -> str:
         """See `Event.line`."""

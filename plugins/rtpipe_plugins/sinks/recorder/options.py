@@ -8,8 +8,12 @@ from pydantic import Field, model_validator
 
 from rtpipe import CANONICAL, ExitCode, Options, StageError
 from rtpipe_plugins.disk.output_path import ConfinedPath
+from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.retention import Keep
 from rtpipe_plugins.media.encoding import find_encoding
+from rtpipe_plugins.sinks.recorder.ordered import TURNS
 from rtpipe_plugins.sinks.recorder.recording import Layout
+from rtpipe_plugins.sinks.recorder.sidecar import EVENTS
 
 
 class RecorderOptions(Options):
@@ -41,8 +45,14 @@ class RecorderOptions(Options):
     turns: bool = False
     """Write each turn of the user and of the assistant to a file of its own, too, in the folder
     `name.turns`: from `speech_started` to `speech_stopped`, and as long as the answer plays."""
+    keep: Keep | None = None
+    """How long recordings are kept, with what lies beside them: `keep: {days: 30, gb: 20}`. By
+    default for ever. What this `path` cannot have written is never touched, nor what is in use."""
     sidecar: bool = True
     """Write the pipeline's events beside the recording, to `name.events.jsonl`, in its time."""
+    words: bool = True
+    """Write into the sidecar what was said, too: false keeps audio without transcripts, and of each
+    event only numbers, ids and the like."""
 
     @model_validator(mode="after")
     def _can_be_written(self) -> Self:
@@ -53,6 +63,13 @@ class RecorderOptions(Options):
         if self.layout == "tracks" and not encoding.many_tracks:
             raise ValueError(f"a {self.path.suffix} file holds one track; use .mka, or stereo")
         return self
+
+    @property
+    def pattern(self) -> PathPattern:
+        """Which files are the recorder's."""
+        one = self.overwrite and self.segment_s is None and self.segment_mb is None
+        beside = Companions(counted=not one, aside=True, sidecar=EVENTS, folder=TURNS)
+        return PathPattern(self.path.absolute(), beside)
 
     def layout_for(self, inputs: int) -> Layout:
         """Return the layout for a number of inputs.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rtpipe_plugins.sinks.recorder.recording import Recording, RecordingShape
     from rtpipe_plugins.sinks.recorder.switch import Order, State
 
+TURNS = ".turns"
+"""What follows the name of a recording in that of the folder with its turns."""
+
 
 class Clips(Protocol):
     """What else is made of the same audio."""
@@ -99,7 +102,7 @@ class OrderedRecording:
 
     @property
     def _folder(self) -> Path:
-        return self._recording.path.with_suffix(".turns")
+        return self._recording.path.with_suffix(TURNS)
 
     def _obey(self) -> None:
         while self._orders and self._orders[0][0] <= self._recording.position:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtpipe import Event
+    from rtpipe_plugins.disk.records import Tellable
 
 _RETRY_S = 5
 _ROOM_S = 1
@@ -88,7 +89,7 @@ class Recording:
     def __init__(
         self,
         shape: RecordingShape,
-        events: deque[Event] | None,
+        events: deque[Tellable] | None,
         announce: Callable[[Event], None],
         *,
         by_itself: bool = True,
@@ -274,7 +275,7 @@ class Recording:
             self._announce(leftover)
         self._retry_at = None
 
-    def _complete(self, until_s: float, *last: Event) -> bool:
+    def _complete(self, until_s: float, *last: Tellable) -> bool:
         """Close the file, which is removed if nothing is in it; returns whether the disk did."""
         segment, self._segment = self._segment, None
         self._split_due = False

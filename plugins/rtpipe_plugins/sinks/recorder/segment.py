@@ -12,7 +12,7 @@ from rtpipe_plugins.disk.output_file import OutputFile, claim
 from rtpipe_plugins.disk.output_path import free_name
 from rtpipe_plugins.media.encoding import Encoding, Writer, open_writer, write_errors
 from rtpipe_plugins.sinks.recorder.events import RecorderLeftoverKept
-from rtpipe_plugins.sinks.recorder.sidecar import Sidecar
+from rtpipe_plugins.sinks.recorder.sidecar import EVENTS, Sidecar
 
 if TYPE_CHECKING:
     from collections import deque
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtpipe import Event
-
-EVENTS = ".events.jsonl"
-"""What follows the name of a recording in that of its sidecar."""
+    from rtpipe_plugins.disk.records import Tellable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class Segment:
         self,
         wanted: Path,
         format: FileFormat,
-        events: deque[Event] | None,
+        events: deque[Tellable] | None,
         zero_s: float,
         own: set[Path],
     ) -> None:
@@ -118,7 +115,7 @@ class Segment:
         assert self._audio is not None
         self._audio.write(tracks)
 
-    def write_events(self, until_s: float, *last: Event) -> None:
+    def write_events(self, until_s: float, *last: Tellable) -> None:
         """Append the events that happened before a pipeline second, and `last`."""
         if self._sidecar is not None:
             self._sidecar.write(until_s, *last)
@@ -176,7 +173,7 @@ class Segment:
                 file.close()
 
     def _claim(
-        self, path: Path, format: FileFormat, own: set[Path], events: deque[Event] | None
+        self, path: Path, format: FileFormat, own: set[Path], events: deque[Tellable] | None
     ) -> bool:
         """Take a name, and that of the sidecar; return whether both were free."""
         names = [(path, path.suffix)]

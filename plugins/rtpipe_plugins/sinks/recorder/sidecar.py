@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections import deque
     from pathlib import Path
 
-    from rtpipe import Event
+    from rtpipe_plugins.disk.records import Tellable
+
+EVENTS = ".events.jsonl"
+"""What follows the name of a recording in that of its sidecar."""
 
 
 class Sidecar:
@@ -26,7 +29,7 @@ class Sidecar:
         OSError: The file cannot be made.
     """
 
-    def __init__(self, path: Path, events: deque[Event], zero_s: float) -> None:
+    def __init__(self, path: Path, events: deque[Tellable], zero_s: float) -> None:
         self._events = events
         self._zero_s = zero_s
         self._file = path.open("wb", buffering=0)
@@ -42,7 +45,7 @@ class Sidecar:
             self._zero_s += at_s - self._paused_s
             self._paused_s = None
 
-    def write(self, until_s: float, *last: Event) -> None:
+    def write(self, until_s: float, *last: Tellable) -> None:
         """Write what happened before a pipeline second; the rest may belong to another file.
 
         Args:
@@ -52,7 +55,7 @@ class Sidecar:
         Raises:
             OSError: It cannot be written; what was not is left for the next file.
         """
-        taken: list[Event] = []
+        taken: list[Tellable] = []
         while self._events and self._events[0].at < until_s:
             taken.append(self._events.popleft())
         try:
@@ -74,7 +77,7 @@ class Sidecar:
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def _line(self, event: Event) -> str:
+    def _line(self, event: Tellable) -> str:
         line = event.as_dict()
         at_s = line["at"] if self._paused_s is None else min(line["at"], self._paused_s)
         line["at"] = round(at_s - self._zero_s, 4)

@@ -19,8 +19,11 @@ from rtpipe import (
     WhenFull,
     action,
 )
+from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import blocked_output, dated, free_name, reserve, started_at
+from rtpipe_plugins.disk.records import Records
+from rtpipe_plugins.disk.retention import useless_keep
 from rtpipe_plugins.media.encoding import find_encoding
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
@@ -40,7 +43,8 @@ from rtpipe_plugins.sinks.recorder.options import RecorderOptions
 from rtpipe_plugins.sinks.recorder.ordered import OrderedRecording
 from rtpipe_plugins.sinks.recorder.placement import began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
-from rtpipe_plugins.sinks.recorder.segment import EVENTS, FileFormat
+from rtpipe_plugins.sinks.recorder.segment import FileFormat
+from rtpipe_plugins.sinks.recorder.sidecar import EVENTS
 from rtpipe_plugins.sinks.recorder.switch import ORDERS, Switch
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_BEGINS, TURN_EVENTS, TurnClips
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased
@@ -51,12 +55,14 @@ if TYPE_CHECKING:
 
     from rtpipe import AudioFrame, Finding
     from rtpipe.field_types import Place
+    from rtpipe_plugins.disk.records import Tellable
     from rtpipe_plugins.sinks.recorder.switch import Order, State
 
 _MOST_EVENTS = 10_000
 """Kept for the sidecar while no audio moves."""
 _DISK_STATES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What may pass, while a wrong path does not."""
+_NEW_FILE = (RecorderStarted, RecorderSegmentStarted)
 
 
 class Recorder(Sink[RecorderOptions]):
@@ -71,7 +77,7 @@ class Recorder(Sink[RecorderOptions]):
     many_inlets = True
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
     flushable = False
-    live = frozenset({"path", "segment_s", "segment_mb"})
+    live = frozenset({"path", "segment_s", "segment_mb", "keep"})
     publishes = (
         RecorderStarted,
         RecorderStartedByAction,
@@ -85,12 +91,15 @@ class Recorder(Sink[RecorderOptions]):
         RecorderTurnRecorded,
         RecorderStopped,
         TimestampsRebased,
+        FilesExpired,
+        FilesSpaceLow,
     )
 
     @classmethod
     def examine(cls, options: RecorderOptions) -> Iterator[Finding]:
         """Look whether the file can be written."""
-        return blocked_output(options.path)
+        yield from blocked_output(options.path)
+        yield from useless_keep(options.pattern, options.keep)
 
     @classmethod
     def claims(cls, options: RecorderOptions) -> tuple[str, ...]:
@@ -115,7 +124,9 @@ class Recorder(Sink[RecorderOptions]):
         self._intake: Intake | None = None
         self._recording: Recording | None = None
         self._paused_at_s = self._zero_s = 0.0
-        self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
+        self._records = Records(ctx, words=options.words)
+        self._events: deque[Tellable] = deque(maxlen=_MOST_EVENTS)
         self._turn_events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
     async def open(self) -> None:
@@ -133,9 +144,11 @@ class Recorder(Sink[RecorderOptions]):
         self._started_at = started_at(self.ctx)
         self._reserve(options)
         if options.sidecar:
+            self._records.listen()
             self.ctx.on("*", self._note)
         if options.turns:
             self.ctx.on(TURN_EVENTS, self._note_turn)
+        self._keeping.start()
 
     def _reserve(self, options: RecorderOptions) -> None:
         path = dated(options.path, self._started_at)
@@ -148,15 +161,17 @@ class Recorder(Sink[RecorderOptions]):
                 raise
 
     def change(self, options: RecorderOptions) -> None:
-        """Go on in another file, with no sample lost between the two.
+        """Go on in another file, with no sample lost between the two; keep files by another rule.
 
         Raises:
             EnvironmentProblem: It cannot be written.
         """
         if options.path != self.options.path:
             self._reserve(options)
+        keeps = self.options.model_copy(update={"keep": options.keep}) == options
         self.options = options
-        if self._intake is not None:
+        self._keeping.change(options.keep, options.pattern)
+        if self._intake is not None and not keeps:
             here = max(self._intake.here("split"), self._switch.turned_at)
             self._switch.turn("move", here)
             self._intake.move(self._shape(self._zero_s), here)
@@ -222,7 +237,10 @@ class Recorder(Sink[RecorderOptions]):
 
     async def close(self) -> None:
         """Complete the recording."""
-        await self._finish()
+        try:
+            await self._finish()
+        finally:
+            await self._keeping.close()
 
     async def _finish(self) -> None:
         intake, self._intake = self._intake, None
@@ -246,13 +264,22 @@ class Recorder(Sink[RecorderOptions]):
             return str(dated(self.options.path, self._started_at))
         return str(self._recording.path)
 
+    def _written_to(self) -> Path | None:
+        return None if self._recording is None else self._recording.path
+
+    def _announce(self, event: Event) -> None:
+        """Publish what the thread says."""
+        self.ctx.publish(event)
+        if isinstance(event, _NEW_FILE):
+            self._keeping.look()
+
     def _note(self, event: Event) -> None:
         """Keep an event for the sidecar: none of a pause, and of its own all but the last."""
         own = event.source == self.ctx.id
         if own and event.type == RecorderStopped.type:
             return  # the thread writes it, before it closes the file and says so
         if own or self._switch.state == "recording":
-            self._events.append(event)
+            self._events.append(self._records.of(event))
 
     def _note_turn(self, event: Event) -> None:
         if self._switch.state == "recording" or event.type not in TURN_BEGINS:
@@ -263,7 +290,7 @@ class Recorder(Sink[RecorderOptions]):
         loop = asyncio.get_running_loop()
 
         def announce(event: Event) -> None:
-            loop.call_soon_threadsafe(self.ctx.publish, event)
+            loop.call_soon_threadsafe(self._announce, event)
 
         options, state = self.options, self._switch.state
         self._zero_s = zero_s

@@ -24,6 +24,7 @@ from rtpipe import (
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.disk.json_text import json_text
 from rtpipe_plugins.disk.output_path import ConfinedPath
+from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.subscribers.delivery.outbox import Message, Outbox
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class Delivery(Subscriber[D]):
 
     def __init__(self, options: D, ctx: StageContext) -> None:
         super().__init__(options, ctx)
+        self._records = Records(ctx)
         self._outbox = Outbox(options.outbox, options.outbox_limit, self._tell_of_damage)
         self._delivering: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
@@ -235,6 +237,7 @@ class Delivery(Subscriber[D]):
         Raises:
             EnvironmentProblem: The outbox's file cannot be used.
         """
+        self._records.listen()
         await self._outbox.open()
         self._delivering = asyncio.create_task(self._deliver(), name=f"{self.ctx.id} delivery")
 
@@ -246,7 +249,7 @@ class Delivery(Subscriber[D]):
         """
         if event.type == f"{self.kind}.failed":
             return  # to report a refusal to whom refused would go on for ever
-        body = json_text({"time": _now(), **event.as_dict()})
+        body = json_text({"time": _now(), **self._records.of(event).as_dict()})
         type = event.type.encode(errors="replace").decode()  # a server's text may be no UTF-8
         self._lost += await self._outbox.put(type, body)
         self._arrived.set()

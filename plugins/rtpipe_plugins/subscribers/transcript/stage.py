@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
@@ -12,6 +13,7 @@ from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
+from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.output_path import (
     ConfinedPath,
     blocked_output,
@@ -20,10 +22,14 @@ from rtpipe_plugins.disk.output_path import (
     reserve,
     started_at,
 )
+from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.records import Records
+from rtpipe_plugins.disk.retention import Keep, useless_keep
 from rtpipe_plugins.subscribers.transcript.timing import MARKS, TurnTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rtpipe import Finding
 
@@ -43,12 +49,16 @@ class TranscriptOptions(Options):
 
     path: ConfinedPath
     """Where, with strftime fields (`%Y%m%d-%H%M%S`). Each run has a file of its own, since its
-    times begin at 0: if the file exists, the transcript goes to `name-2`, `name-3`, …"""
+    times begin at 0, and in it each conversation (`session_id`): if the file exists, the transcript
+    goes to `name-2`, `name-3`, …"""
     format: Format | None = None
     """txt, srt, vtt or jsonl; by default what the file's ending says."""
     heard_only: bool = False
     """Write of an answer that was interrupted only what was heard of it, to the nearest word as far
     as the speed of the voice tells, and nothing of one that never began to sound."""
+    keep: Keep | None = None
+    """How long transcripts are kept: `keep: {days: 30}`; by default for ever. What this `path`
+    cannot have written is never touched, nor what is in use."""
 
     @model_validator(mode="after")
     def _has_a_format(self) -> Self:
@@ -58,6 +68,11 @@ class TranscriptOptions(Options):
                 " set `format`"
             )
         return self
+
+    @property
+    def pattern(self) -> PathPattern:
+        """Which files are the stage's."""
+        return PathPattern(self.path.absolute(), Companions(counted=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class TranscriptTurn:
         text: On one line, not empty.
         interrupted: Whether it was cut off.
         status: How the generating of an answer ended; `completed` also of what the visitor said.
+        session_id: The conversation, as `realtime.connected` names it; "": none.
     """
 
     start: float
@@ -79,6 +95,7 @@ class TranscriptTurn:
     text: str
     interrupted: bool
     status: str
+    session_id: str = ""
 
 
 class Transcript(Subscriber[TranscriptOptions]):
@@ -91,12 +108,14 @@ class Transcript(Subscriber[TranscriptOptions]):
     """
 
     kind = "transcript"
+    publishes = (FilesExpired, FilesSpaceLow)
     _file: AppendedFile | None = None
 
     @classmethod
     def examine(cls, options: TranscriptOptions) -> Iterator[Finding]:
         """Look whether the file can be written."""
-        return blocked_output(options.path)
+        yield from blocked_output(options.path)
+        yield from useless_keep(options.pattern, options.keep)
 
     def __init__(self, options: TranscriptOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -105,6 +124,9 @@ class Transcript(Subscriber[TranscriptOptions]):
         self._format = options.format or options.path.suffix.lower().lstrip(".")
         self._count = 0
         self._latest = 0.0
+        self._session_id = ""
+        self._records = Records(ctx)
+        self._keeping = Keeping(ctx, options.keep, options.pattern, self._written_to)
 
     async def open(self) -> None:
         """Begin the file.
@@ -114,10 +136,13 @@ class Transcript(Subscriber[TranscriptOptions]):
         """
         # Not by way of the route, which may let nothing but transcript.* through.
         self.ctx.on(MARKS, self._hearing.note)
-        await self._thread.start(self._begin)
+        self._records.listen()
+        await self._thread.start(self._begin, 0.0)
+        self._keeping.start()
 
     async def close(self) -> None:
         """Close the file."""
+        await self._keeping.close()
         await self._thread.end(self._end)
 
     async def on_event(self, event: Event) -> None:
@@ -128,14 +153,22 @@ class Transcript(Subscriber[TranscriptOptions]):
         """
         if event.type not in _SPEAKERS or (turn := self._turn(event)) is None:
             return
-        written = _WRITTEN[self._format](self._count + 1, turn)
         try:
             # In a thread: an SD card may take a second over it, and the loop carries audio.
+            if self._count and turn.session_id != self._session_id:
+                self._count = 0
+                await self._thread.start(self._begin, event.at)
+                self._keeping.look()
+            self._session_id = turn.session_id
+            written = _WRITTEN[self._format](self._count + 1, turn)
             await self._thread.start(self._append, written.encode())
         except OSError as error:
             raise StageError(f"cannot write {self.options.path}: {reason_of(error)}") from None
         self._count += 1
         self._latest = turn.start
+
+    def _written_to(self) -> Path | None:
+        return None if self._file is None else self._file.path
 
     def _turn(self, event: Event) -> TranscriptTurn | None:
         said = event.payload()
@@ -155,12 +188,14 @@ class Transcript(Subscriber[TranscriptOptions]):
         start = max(event.at if span.start is None else span.start, self._latest)
         end = max(event.at if span.end is None else span.end, start + 0.001)
         status = f"{said.get('status', 'completed')}"
-        return TranscriptTurn(start, end, _SPEAKERS[event.type], text, interrupted, status)
+        speaker, session = _SPEAKERS[event.type], self._records.session(event)
+        return TranscriptTurn(start, end, speaker, text, interrupted, status, session)
 
     # -- in a thread -------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        path = free_name(dated(self.options.path, started_at(self.ctx)))
+    def _begin(self, at_s: float) -> None:
+        self._end()
+        path = free_name(dated(self.options.path, started_at(self.ctx) + timedelta(seconds=at_s)))
         reserve(path, overwrite=False).open("xb").close()
         self._file = AppendedFile(
             path,
@@ -189,9 +224,10 @@ def _as_srt(number: int, turn: TranscriptTurn) -> str:
 
 
 def _as_vtt(number: int, turn: TranscriptTurn) -> str:
+    note = f"NOTE session {turn.session_id}\n\n" if number == 1 and turn.session_id else ""
     text = _marked(turn).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     times = f"{_clock(turn.start, '.')} --> {_clock(turn.end, '.')}"
-    return f"{number}\n{times}\n<v {turn.speaker}>{text}\n\n"
+    return f"{note}{number}\n{times}\n<v {turn.speaker}>{text}\n\n"
 
 
 def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
@@ -203,6 +239,8 @@ def _as_jsonl(_: int, turn: TranscriptTurn) -> str:
         "interrupted": turn.interrupted,
         "status": turn.status,
     }
+    if turn.session_id:
+        said["session_id"] = turn.session_id
     return json_text(said) + "\n"
 
 

@@ -1,6 +1,7 @@
 """As much of an RTSP camera as a client of its audio meets: µ-law over TCP, and when it comes."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +22,15 @@ class Camera:
         answers_after_s: How long it thinks before it describes itself.
         audio: When audio is sent (s after PLAY); its RTCP reports always are.
         seconds: When it hangs up (s after PLAY).
+        hangs_up: It does so at once, whatever it is doing.
         asked: What it was asked for.
     """
 
     media: Sequence[str] = (VIDEO, AUDIO)
     answers_after_s: float = 0.0
     audio: Callable[[float], bool] = lambda _: True
-    seconds: float = 3.0
+    seconds: float = 60.0
+    hangs_up: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
     def conversation(self) -> Conversation:
@@ -41,7 +44,8 @@ class Camera:
             self.asked.append(f"{method} {url.rpartition('/')[2]}")
             more, body = "", ""
             if method == "DESCRIBE":
-                time.sleep(self.answers_after_s)
+                if self.hangs_up.wait(self.answers_after_s):
+                    return
                 body = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nt=0 0\n" + "".join(self.media)
                 more = "Content-Type: application/sdp\r\n"
             elif method == "SETUP":
@@ -62,7 +66,8 @@ class Camera:
     def _play(self, connection: socket.socket, channels: dict[str, int]) -> None:
         began = time.monotonic()
         for n in range(round(self.seconds / _PACKET_S)):
-            time.sleep(max(began + n * _PACKET_S - time.monotonic(), 0))
+            if self.hangs_up.wait(max(began + n * _PACKET_S - time.monotonic(), 0)):
+                return
             stamp = (n * 160).to_bytes(4)
             for channel in channels.values():
                 report = b"\x80\xc8\x00\x06rtpi" + bytes(8) + stamp + bytes(8)

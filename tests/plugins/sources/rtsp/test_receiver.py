@@ -20,11 +20,19 @@ from rtpipe_plugins.sources.rtsp.receiver import Receiver
 
 
 class Notes:
-    """What a receiver told."""
+    """What a receiver told.
+
+    Attributes:
+        until_audio: What of it before the first audio: what comes later is another matter.
+        times: When audio came (s), and how many samples were there then.
+    """
 
     def __init__(self) -> None:
         self.said: list[Any] = []
+        self.until_audio: list[Any] | None = None
+        self.times: list[tuple[float, int]] = []
         self.samples = 0
+        self.waits = threading.Event()
         self.damage: list[MediaDamaged] = []
         self.enough = threading.Event()
         self.over = threading.Event()
@@ -35,10 +43,14 @@ class Notes:
 
     def received(self, frames: list[AudioFrame]) -> None:
         assert {frame.samples for frame in frames} <= {960}
+        if self.until_audio is None:
+            self.until_audio = list(self.said)
         self.samples += sum(frame.samples for frame in frames)
+        self.times.append((time.monotonic(), self.samples))
 
     def waiting(self, silent_s: float) -> None:
         self.said.append(("waiting", silent_s))
+        self.waits.set()
 
     def damaged(self, damage: MediaDamaged) -> None:
         self.damage.append(damage)
@@ -75,7 +87,7 @@ def receiving(url: str, **options: Any) -> Iterator[Notes]:
 
 def first_error(url: str, **options: Any) -> RtpipeError:
     with receiving(url, **options) as notes:
-        assert notes.over.wait(10)
+        assert notes.over.wait(30)
     assert isinstance(notes.said[0], RtpipeError)
     return notes.said[0]
 
@@ -86,7 +98,7 @@ def test_the_end_of_a_live_stream_is_a_reason_to_connect_again(tmp_path: Path) -
         served(lambda connection, _: connection.sendall(content)) as port,
         receiving(f"tcp://127.0.0.1:{port}") as notes,
     ):
-        assert notes.enough.wait(10)
+        assert notes.enough.wait(30)
     assert notes.said[:3] == ["mono", ("the stream ended", 0.01), ("the stream ended", 0.01)]
     assert notes.samples >= 3 * 47_000
 
@@ -102,26 +114,29 @@ def test_pauses_between_attempts_grow_while_nobody_answers(tmp_path: Path) -> No
         served(only_once) as port,
         receiving(f"tcp://127.0.0.1:{port}", backoff=Backoff(0.01, 0.03, jitter=0.0)) as notes,
     ):
-        assert notes.enough.wait(10)
+        assert notes.enough.wait(30)
     assert [pause for _, pause in notes.said[1:4]] == [0.01, 0.02, 0.03]
 
 
 def test_a_recording_is_read_no_faster_than_it_is_played_and_ends(tmp_path: Path) -> None:
     content = encoded(tmp_path / "tone.wav", 1.0).read_bytes()
+    began = time.monotonic()
     with (
         served(sent_as_a_file(content)) as port,
         receiving(f"http://127.0.0.1:{port}/tone.wav") as notes,
     ):
-        assert not notes.over.wait(0.3)
-        assert notes.samples < 40_000
-        assert notes.over.wait(10)
+        assert notes.over.wait(30)
     assert notes.said == ["mono", None]
     assert notes.samples == 48_000
+    ahead_s = [samples / 48_000 - (at - began) for at, samples in notes.times]
+    assert max(ahead_s) < 0.06 + 4096 / 48_000  # how early it is handed on, and a packet
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
-    with served(lambda connection, _: time.sleep(1.0)) as port:
+    over = threading.Event()
+    with served(lambda connection, _: over.wait(30) and None) as port:
         error = first_error(f"tcp://127.0.0.1:{port}", timeout_s=0.3)
+        over.set()
     assert isinstance(error, EnvironmentProblem)
     assert "nothing moved for 0.3 s" in error.message
 
@@ -163,17 +178,20 @@ OVER_TCP = {"rtsp_transport": "tcp"}
 
 
 @contextmanager
-def watching(camera: Camera) -> Iterator[Notes]:
-    """Receive with a time-out of 0.3 s."""
+def watching(camera: Camera, *, timeout_s: float = 5.0) -> Iterator[Notes]:
+    """Receive from a camera, by TCP."""
     with (
         served(camera.conversation()) as port,
-        receiving(f"rtsp://127.0.0.1:{port}/x", options=OVER_TCP, timeout_s=0.3) as notes,
+        receiving(f"rtsp://127.0.0.1:{port}/x", options=OVER_TCP, timeout_s=timeout_s) as notes,
     ):
-        yield notes
+        try:
+            yield notes
+        finally:
+            camera.hangs_up.set()
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -181,57 +199,67 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_a_camera_with_pictures_is_asked_for_its_audio_alone() -> None:
     """Else FFmpeg studies the pictures for seconds before any audio is handed on."""
-    camera = Camera()
-    began = time.monotonic()
+    camera = Camera(audio=lambda at_s: at_s < 0.5)  # and then no more, however long it is studied
     with watching(camera) as notes:
         until(lambda: notes.samples > 0)
-        assert time.monotonic() - began < 1.0
     assert camera.asked[:4] == ["OPTIONS x", "DESCRIBE x", "SETUP audio", "PLAY x"]
-    assert notes.said == ["mono"]
+    assert notes.until_audio == ["mono"]
 
 
+# A time-out is FFmpeg's own, in real time. Where one must pass, it may pass late; where none may,
+# a busy machine has seconds.
+
+
+@pytest.mark.slow
 def test_a_camera_may_answer_later_than_the_timeout() -> None:
-    with watching(Camera(answers_after_s=0.6)) as notes:
+    with watching(Camera(answers_after_s=1.2), timeout_s=1.0) as notes:
         until(lambda: notes.samples > 0)
-    assert notes.said == ["mono"]
+    assert notes.until_audio == ["mono"]
 
 
+@pytest.mark.slow
 def test_a_camera_whose_audio_begins_late_is_waited_for_and_said() -> None:
-    camera = Camera(audio=lambda at_s: at_s > 0.5)
-    with watching(camera) as notes:
+    waits = threading.Event()
+    camera = Camera(audio=lambda _: waits.is_set())
+    with watching(camera, timeout_s=1.0) as notes:
+        assert notes.waits.wait(30)
+        waits.set()
         until(lambda: notes.samples > 0)
-    assert set(notes.said) == {"mono", ("waiting", 0.3)}
-    assert camera.asked.count("PLAY x") == 1
+        assert camera.asked.count("PLAY x") == 1
+    assert notes.until_audio is not None
+    assert set(notes.until_audio) == {"mono", ("waiting", 1.0)}
 
 
+@pytest.mark.slow
 def test_a_camera_whose_audio_never_begins_is_connected_again() -> None:
     camera = Camera(audio=lambda _: False)
-    with watching(camera) as notes:
+    with watching(camera, timeout_s=0.3) as notes:
         until(lambda: notes.reconnects == 1)
     assert notes.said[:3] == ["mono", ("waiting", 0.3), ("waiting", 0.3)]
     assert "nothing moved for 0.3 s" in notes.said[3][0]
 
 
+@pytest.mark.slow
 def test_audio_that_stops_while_other_packets_come_is_a_broken_stream() -> None:
-    camera = Camera(audio=lambda at_s: at_s < 0.3, seconds=5.0)
-    with watching(camera) as notes:
+    camera = Camera(audio=lambda at_s: at_s < 0.1)
+    with watching(camera, timeout_s=1.0) as notes:
         until(lambda: notes.reconnects == 1)
-    assert notes.samples > 10_000
-    assert "nothing moved for 0.3 s" in notes.said[1][0]
+    assert notes.until_audio == ["mono"]
+    assert "nothing moved for 1 s" in notes.said[1][0]
 
 
 def test_a_camera_without_audio_is_told_what_it_holds() -> None:
     for media in ([VIDEO], [VIDEO, VIDEO]):
         with watching(Camera(media, seconds=0.1)) as notes:
-            assert notes.over.wait(10)
+            assert notes.over.wait(30)
         assert isinstance(notes.said[0], StageError)
         assert notes.said[0].message.endswith("/x has no audio: it holds video")
 
 
 @pytest.mark.slow
 def test_a_camera_that_never_answers_is_told_as_one() -> None:
-    with watching(Camera([AUDIO], answers_after_s=1.5)) as notes:
-        assert notes.over.wait(10)
+    with watching(Camera([AUDIO], answers_after_s=60), timeout_s=0.3) as notes:
+        assert notes.over.wait(30)
     assert isinstance(notes.said[0], EnvironmentProblem)
     assert "nothing moved for 0.9 s" in notes.said[0].message
 
@@ -246,7 +274,7 @@ def test_damage_is_played_around_without_a_new_connection_and_told_once(tmp_path
         served(lambda connection, number: number or connection.sendall(content)) as port,
         receiving(f"tcp://127.0.0.1:{port}", timeout_s=2.0) as notes,
     ):
-        assert notes.enough.wait(10)
+        assert notes.enough.wait(30)
     assert notes.said[0] == "mono"
     assert notes.samples > 2.5 * 48_000
     assert 1 <= len(notes.damage) <= 2
@@ -264,7 +292,7 @@ def test_a_recording_whose_clock_begins_anew_is_not_waited_for(tmp_path: Path) -
         served(sent_as_a_file(whole)) as port,
         receiving(f"http://127.0.0.1:{port}/whole.ts") as notes,
     ):
-        assert notes.over.wait(10)
+        assert notes.over.wait(30)
     assert notes.said[1:] == [None]
     assert notes.samples >= 1.9 * 48_000
     assert notes.damage[-1].jumps == 1
@@ -282,5 +310,5 @@ def test_a_station_whose_name_is_latin_1_is_heard(tmp_path: Path) -> None:
         served(talk) as port,
         receiving(f"http://127.0.0.1:{port}/") as notes,
     ):
-        assert notes.enough.wait(10) or notes.over.wait(0)
+        assert notes.enough.wait(30) or notes.over.wait(0)
     assert notes.said[0] == "mono"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rtpipe import NotConnected
 from rtpipe_plugins.peers.realtime.call.budget import BudgetMeter
+from rtpipe_plugins.peers.realtime.call.closing import Closing
 from rtpipe_plugins.peers.realtime.call.handover import PROVED_S, Handover
 from rtpipe_plugins.peers.realtime.call.hang_up import HangUp
 from rtpipe_plugins.peers.realtime.call.outage import Outage
 from rtpipe_plugins.peers.realtime.call.roll_over import SHORTEST_S, NextSession, Schedule
+from rtpipe_plugins.peers.realtime.call.session_id import new_session_id
 from rtpipe_plugins.peers.realtime.errors import AnswerGivenUp, BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
     RealtimeAnswerGivenUp,
@@ -73,8 +75,9 @@ class CallManager:
         self._serving_since = 0.0
         self._budget = BudgetMeter(options.budget or Budget())
         self._next_session: NextSession | None = None
-        self._hanging_up: set[asyncio.Task[None]] = set()
+        self._closing = Closing(ctx.log)
         self._reason = "we hung up"
+        self._session_id = new_session_id(ctx.clock)
         self.call: ActiveCall | None = None
         """The call that serves; None while there is none."""
 
@@ -171,7 +174,7 @@ class CallManager:
                 self._conclude(call, self._reason)
             if self._next_session is not None:
                 await self._next_session.close()
-            await asyncio.gather(*self._hanging_up, return_exceptions=True)
+            await self._closing.end()
         finally:
             await self._factory.close()
 
@@ -198,7 +201,7 @@ class CallManager:
         before, now = self._next_session, self._ctx.now()
         self._schedule(Schedule.soon(now))
         if before is not None:
-            self._hang_up_later(before.close())
+            self._closing.begin(before.close())
 
     def _schedule(self, schedule: Schedule) -> None:
         clock, log = self._ctx.clock, self._ctx.log
@@ -299,7 +302,13 @@ class CallManager:
             self._say_connected(next)
         self._handover.due(self._ctx.now())
         items = self._handover.tell(next, self._ctx.now())
-        self._ctx.publish(RealtimeRolledOver(call_id=next.call_id, items=items, forced=forced))
+        if not forced:  # nobody was speaking: whoever speaks next may be somebody else
+            self._session_id = new_session_id(self._ctx.clock)
+        self._ctx.publish(
+            RealtimeRolledOver(
+                call_id=next.call_id, items=items, forced=forced, session_id=self._session_id
+            )
+        )
 
     async def _recover(
         self, call: ActiveCall, standing: ActiveCall | None, inlet: Link
@@ -360,6 +369,7 @@ class CallManager:
                 host=account.host,
                 outage_s=outage.silent_s if outage else 0.0,
                 unsent_ms=outage.unsent_ms if outage else 0.0,
+                session_id=self._session_id,
             )
         )
 
@@ -378,15 +388,4 @@ class CallManager:
     def _hang_up(self, call: ActiveCall) -> asyncio.Task[None]:
         """Hang up in the background; returns what is done when that is over."""
         call.transport.outgoing.stop()
-        return self._hang_up_later(call.close())
-
-    def _hang_up_later(self, close: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        closing = asyncio.create_task(close)
-        self._hanging_up.add(closing)
-        closing.add_done_callback(self._hung_up)
-        return closing
-
-    def _hung_up(self, closing: asyncio.Task[None]) -> None:
-        self._hanging_up.discard(closing)
-        if not closing.cancelled() and (error := closing.exception()) is not None:
-            self._ctx.log.warning("could not let go of a call: %r", error)
+        return self._closing.begin(call.close())

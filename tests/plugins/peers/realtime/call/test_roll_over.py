@@ -40,6 +40,9 @@ async def test_the_next_call_takes_over_before_the_session_ends(far_end: FarEnd)
     assert first.closed
     assert life.life() == ["realtime.calling", "realtime.connected", "realtime.rolled_over"]
     (rolled,) = life.of("realtime.rolled_over")
+    (connected,) = life.of("realtime.connected")
+    session_id = rolled.pop("session_id")
+    assert session_id not in {"", connected["session_id"]}  # nobody was speaking
     assert rolled == {"call_id": "rtc_2", "items": 2, "forced": False}
     await life.stop()
     assert second.closed

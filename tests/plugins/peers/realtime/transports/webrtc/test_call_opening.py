@@ -34,6 +34,7 @@ async def test_a_call_is_placed_announced_and_hung_up(
             "host": answerer.base_url.split("/")[2],
             "outage_s": 0.0,
             "unsent_ms": 0.0,
+            "session_id": connected.payload()["session_id"],
         }
         assert [event.type for event in published.events] == [
             "realtime.calling",

@@ -1,0 +1,1 @@
+"""`rtpipe forget`: the command, and how it finds and deletes; the parts are its alone."""
