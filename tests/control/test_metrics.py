@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families as parsed
@@ -10,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 import rtpipe
 from rtpipe import Event
 from rtpipe.testing import run_virtual
-from rtpipe_control.view.metrics import METRICS, Metrics
+from rtpipe_control.view.disk_space import DiskSpace
+from rtpipe_control.view.metric_list import METRICS
+from rtpipe_control.view.metrics import Metrics
 
 FILE = """
 version: 1
@@ -109,6 +112,52 @@ def test_turns_and_calls_are_told_in_seconds() -> None:
     assert values["rtpipe_underruns_total", ("realtime",)] == 4
     values = read(Happened("realtime.connected"), Happened("realtime.disconnected", reason="bye"))
     assert values["rtpipe_call_up", ("realtime",)] == 0
+
+
+def test_tokens_are_counted_whatever_the_dialect() -> None:
+    values = read(
+        Happened("realtime.tokens_used", response_id="r", input_tokens=39, output_tokens=127),
+        Happened("realtime.tokens_used", response_id="s", input_tokens=1, output_tokens="many"),
+        Happened("response.done", response={"usage": {"output_tokens": 1000}}),
+    )
+    assert values["rtpipe_tokens_total", ("realtime", "input")] == 40
+    assert values["rtpipe_tokens_total", ("realtime", "output")] == 127
+
+
+def test_whether_it_records_and_a_device_is_there(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.mka")
+    happened = [
+        Happened("recorder.started", path=path),
+        Happened("device.lost", device="USB"),
+        Happened("recorder.failed", path=path, error="full"),
+        Happened("files.space_low", folder=str(tmp_path), missing_bytes=1),
+        Happened("tool.failed", name="door"),
+        Happened("pipeline.reloaded", changes=()),
+        Happened("pipeline.reload_refused", reason="broken"),
+    ]
+    values = read(*happened)
+    assert values["rtpipe_recording", ("realtime",)] == 0
+    assert values["rtpipe_device_up", ("realtime",)] == 0
+    assert values["rtpipe_recorder_failures_total", ("realtime",)] == 1
+    assert values["rtpipe_files_space_low_total", ("realtime",)] == 1
+    assert values["rtpipe_tool_failures_total", ("realtime",)] == 1
+    assert values["rtpipe_reloads_total", ("refused",)] == 1
+    values = read(*happened, Happened("recorder.recovered", path=path, lost_s=2.5))
+    assert values["rtpipe_recording", ("realtime",)] == 1
+    assert values["rtpipe_recording_lost_seconds_total", ("realtime",)] == 2.5
+
+
+def test_a_disk_is_asked_aside_and_one_without_an_answer_is_not_told(tmp_path: Path) -> None:
+    disk = DiskSpace(tmp_path)
+    assert disk._asking is not None
+    disk._asking.join()
+    space = disk.last()
+    assert space is not None
+    assert 0 < space.free <= space.size
+    nowhere = DiskSpace(tmp_path / "nowhere")
+    assert nowhere._asking is not None
+    nowhere._asking.join()
+    assert nowhere.last() is None
 
 
 def test_names_keep_the_rules_of_prometheus() -> None:

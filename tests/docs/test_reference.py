@@ -182,7 +182,7 @@ def test_every_path_of_the_http_interface() -> None:
 
 
 def test_every_metric() -> None:
-    from rtpipe_control.view.metrics import METRICS
+    from rtpipe_control.view.metric_list import METRICS
 
     page = read("metrics.md")
     assert not [name for name in METRICS if f"\n| `{name}` |" not in page]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe_control.view.metrics import METRICS
+from rtpipe_control.view.metric_list import METRICS
 from tools.reference.markdown import table
 
 if TYPE_CHECKING:

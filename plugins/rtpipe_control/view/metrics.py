@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from rtpipe_control.view.disk_space import DiskSpace
+from rtpipe_control.view.metric_list import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,118 +21,14 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from rtpipe import Event, Pipeline
-
-Kind = Literal["gauge", "counter", "histogram"]
-Labels = tuple[str, ...]
+    from rtpipe_control.view.metric_list import Labels
 
 _BUCKETS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _LATE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _BEAT_S = 0.25
+_MOST_DISKS = 20
 _MOST_SERIES = 200
 """Of a metric that events count: a plugin may publish under any name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A metric: what kind it is, what it says, and by what it is told apart."""
-
-    kind: Kind
-    help: str
-    labels: Labels = ()
-
-
-METRICS: dict[str, Described] = {
-    "rtpipe_build_info": Described("gauge", "1, with the version.", ("version", "pipeline")),
-    "rtpipe_running": Described("gauge", "1 while every stage is open and nothing is stopping."),
-    "rtpipe_uptime_seconds": Described("gauge", "Since the pipeline began."),
-    "rtpipe_stage_up": Described("gauge", "1 while the stage works.", ("stage", "kind")),
-    "rtpipe_stage_stands_in": Described(
-        "gauge", "1 while a fallback is in the stage's place.", ("stage",)
-    ),
-    "rtpipe_stage_failures_total": Described("counter", "How often the stage raised.", ("stage",)),
-    "rtpipe_stage_restarts_total": Described(
-        "counter", "How often the stage was opened again.", ("stage",)
-    ),
-    "rtpipe_stage_lost_frames_total": Described(
-        "counter", "Frames lost because the stage failed on them or was not there.", ("stage",)
-    ),
-    "rtpipe_link_frames_in_total": Described(
-        "counter", "Frames that came into the queue.", ("from", "to")
-    ),
-    "rtpipe_link_frames_out_total": Described(
-        "counter", "Frames that were taken from the queue.", ("from", "to")
-    ),
-    "rtpipe_link_dropped_seconds_total": Described(
-        "counter",
-        "Audio that came and went no further; reason: full, trimmed (it made a live stream "
-        "late), flushed, refused (the link was closed, or full where that is a failure).",
-        ("from", "to", "reason"),
-    ),
-    "rtpipe_link_depth_seconds": Described(
-        "gauge", "Audio that waits in the queue.", ("from", "to")
-    ),
-    "rtpipe_link_capacity_seconds": Described(
-        "gauge", "Audio that the queue holds at most.", ("from", "to")
-    ),
-    "rtpipe_underruns_total": Described(
-        "counter", "How often a loudspeaker ran out of audio in the middle of a sound.", ("stage",)
-    ),
-    "rtpipe_overruns_total": Described(
-        "counter", "How often audio was lost between a microphone and the pipeline.", ("stage",)
-    ),
-    "rtpipe_device_losses_total": Described("counter", "How often a device has gone.", ("stage",)),
-    "rtpipe_call_up": Described("gauge", "1 while a call stands.", ("stage",)),
-    "rtpipe_calls_total": Described("counter", "Calls that stood.", ("stage",)),
-    "rtpipe_call_losses_total": Described(
-        "counter", "Calls that were lost: nobody hung up.", ("stage",)
-    ),
-    "rtpipe_call_round_trip_seconds": Described("gauge", "To the far end and back.", ("stage",)),
-    "rtpipe_call_jitter_seconds": Described(
-        "gauge", "How unevenly packets come (RFC 3550).", ("stage",)
-    ),
-    "rtpipe_call_buffer_seconds": Described(
-        "gauge", "How long packets are kept back for others that come late.", ("stage",)
-    ),
-    "rtpipe_call_packets_received_total": Described(
-        "counter", "Packets that came, since the call began.", ("stage",)
-    ),
-    "rtpipe_call_packets_lost_total": Described(
-        "counter", "Packets that were not there when needed, since the call began.", ("stage",)
-    ),
-    "rtpipe_call_concealed_seconds_total": Described(
-        "counter", "Sound that was made up, since the call began.", ("stage",)
-    ),
-    "rtpipe_turn_latency_seconds": Described(
-        "histogram", "From the visitor's last sound to the answer's first.", ("stage",)
-    ),
-    "rtpipe_turn_latency_part_seconds_total": Described(
-        "counter", "The parts of that, summed over all turns.", ("stage", "part")
-    ),
-    "rtpipe_talked_seconds_total": Described(
-        "counter", "How long each side has spoken; who: visitor, desk.", ("stage", "who")
-    ),
-    "rtpipe_tokens_total": Described(
-        "counter",
-        "Tokens that the server says it counted; direction: input, output.",
-        ("stage", "direction"),
-    ),
-    "rtpipe_answers_cut_total": Described("counter", "Answers that were interrupted.", ("stage",)),
-    "rtpipe_events_total": Described("counter", "Events, by their importance.", ("importance",)),
-    "rtpipe_event_loop_late_seconds": Described(
-        "histogram",
-        "How late the event loop is, four times a second, since the first time metrics were read.",
-    ),
-    "rtpipe_control_readers": Described("gauge", "How many follow the events."),
-    "rtpipe_control_listeners": Described("gauge", "How many listen to a stage."),
-    "rtpipe_control_connections": Described("gauge", "How many are connected."),
-    "rtpipe_control_missed_events_total": Described(
-        "counter", "Events that went because their reader was too slow."
-    ),
-    "rtpipe_control_lost_audio_seconds_total": Described(
-        "counter", "Sound that went because who listened was too slow; the pipeline lost nothing."
-    ),
-}
-"""Every metric by its name."""
 
 _COUNTED: dict[str, str] = {
     "stage.failed": "rtpipe_stage_failures_total",
@@ -137,6 +36,10 @@ _COUNTED: dict[str, str] = {
     "device.lost": "rtpipe_device_losses_total",
     "realtime.connected": "rtpipe_calls_total",
     "turn.answer_cut": "rtpipe_answers_cut_total",
+    "realtime.response_failed": "rtpipe_answers_failed_total",
+    "tool.failed": "rtpipe_tool_failures_total",
+    "recorder.failed": "rtpipe_recorder_failures_total",
+    "files.space_low": "rtpipe_files_space_low_total",
 }
 """Events of a stage that are counted."""
 _TOLD_COUNTS: dict[str, str] = {
@@ -144,6 +47,18 @@ _TOLD_COUNTS: dict[str, str] = {
     "mic.overran": "rtpipe_overruns_total",
 }
 """Events of a stage that tell a `count` since the start."""
+_SET: dict[str, tuple[str, int]] = {
+    "recorder.started": ("rtpipe_recording", 1),
+    "recorder.resumed": ("rtpipe_recording", 1),
+    "recorder.recovered": ("rtpipe_recording", 1),
+    "recorder.paused": ("rtpipe_recording", 0),
+    "recorder.failed": ("rtpipe_recording", 0),
+    "recorder.stopped": ("rtpipe_recording", 0),
+    "device.lost": ("rtpipe_device_up", 0),
+    "device.returned": ("rtpipe_device_up", 1),
+}
+"""Events of a stage that say how it is from now on."""
+_RELOADS = {"pipeline.reloaded": "reloaded", "pipeline.reload_refused": "refused"}
 _MEDIA: dict[str, tuple[str, float]] = {
     "rtpipe_call_round_trip_seconds": ("rtt_ms", 1000),
     "rtpipe_call_jitter_seconds": ("jitter_ms", 1000),
@@ -210,6 +125,7 @@ class Metrics:
         self._latency: dict[str, Histogram] = {}
         self._late = Histogram(_LATE)
         self._talks_since: dict[tuple[str, str], float] = {}
+        self._disks: dict[str, DiskSpace] = {}
         self._running = False
         self._beating: asyncio.Task[None] | None = None
 
@@ -223,12 +139,17 @@ class Metrics:
         told = _TOLD_COUNTS.get(event.type)
         if told is not None:
             self._set(told, (source,), payload.get("count"))
-        if event.type in {"pipeline.started", "pipeline.stopping", "pipeline.ended"}:
+        if event.type in _SET:
+            name, value = _SET[event.type]
+            self._set(name, (source,), value)
+        if event.type in _RELOADS:
+            self._count("rtpipe_reloads_total", (_RELOADS[event.type],))
+        if event.type.startswith("recorder."):
+            self._take_recorder(event)
+        elif event.type in {"pipeline.started", "pipeline.stopping", "pipeline.ended"}:
             self._running = event.type == "pipeline.started"
         elif event.type == "latency.turn_measured":
             self._measured(source, payload)
-        elif event.type == "response.done":
-            self._answered(source, payload)
         elif event.type.startswith("realtime."):
             self._take_call(event)
         elif event.type.startswith("turn."):
@@ -239,6 +160,11 @@ class Metrics:
         if event.type == "realtime.media_measured":
             for name, (field, divisor) in _MEDIA.items():
                 self._set(name, labels, payload.get(field), divisor)
+        elif event.type == "realtime.tokens_used":
+            for direction in ("input", "output"):
+                tokens = payload.get(f"{direction}_tokens")
+                if _is_number(tokens):
+                    self._count("rtpipe_tokens_total", (*labels, direction), tokens)
         elif event.type == "realtime.connected":
             self._set("rtpipe_call_up", labels, 1)
         elif event.type == "realtime.disconnected":
@@ -257,6 +183,17 @@ class Metrics:
             quiet_s = told if _is_number(told) else 0.0
             talked_s = event.at - self._talks_since.pop(key, event.at) - quiet_s
             self._count("rtpipe_talked_seconds_total", key, max(0.0, talked_s))
+
+    def _take_recorder(self, event: Event) -> None:
+        payload = event.payload()
+        if event.type == "recorder.recovered" and _is_number(payload.get("lost_s")):
+            name = "rtpipe_recording_lost_seconds_total"
+            self._count(name, (event.source,), payload["lost_s"])
+        path, known = payload.get("path"), self._disks.get(event.source)
+        if not isinstance(path, str) or (known is None and len(self._disks) >= _MOST_DISKS):
+            return
+        if known is None or known.folder != Path(path).parent:
+            self._disks[event.source] = DiskSpace(Path(path).parent)
 
     def exposed(self, accept: str) -> tuple[bytes, str]:
         """Return all of them as text, and its content type, for what a scraper accepts."""
@@ -315,6 +252,11 @@ class Metrics:
         values["rtpipe_uptime_seconds"] = {(): pipeline.clock.now()}
         for name, value in self._audience().items():
             values[name] = {(): value}
+        for stage, disk in self._disks.items():
+            space = disk.last()
+            if space is not None:
+                values["rtpipe_disk_free_bytes"][stage,] = space.free
+                values["rtpipe_disk_size_bytes"][stage,] = space.size
         for about in pipeline.describe():
             values["rtpipe_stage_stands_in"][about.id,] = float(bool(about.wanted))
         for state in pipeline.state():
@@ -343,15 +285,6 @@ class Metrics:
                 self._count("rtpipe_turn_latency_part_seconds_total", (stage, part), value / 1000)
             elif stage in self._latency or len(self._latency) < _MOST_SERIES:
                 self._latency.setdefault(stage, Histogram(_BUCKETS)).observe(value / 1000)
-
-    def _answered(self, stage: str, payload: Mapping[str, Any]) -> None:
-        """Take the tokens that a server counted for an answer."""
-        response = payload.get("response")
-        usage = response.get("usage") if isinstance(response, dict) else None
-        for direction in ("input", "output"):
-            tokens = usage.get(f"{direction}_tokens") if isinstance(usage, dict) else None
-            if _is_number(tokens):
-                self._count("rtpipe_tokens_total", (stage, direction), tokens)
 
     def _set(self, name: str, labels: Labels, value: Any, divisor: float = 1.0) -> None:
         counts = self._counts[name]

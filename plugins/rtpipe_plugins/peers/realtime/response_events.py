@@ -1,10 +1,34 @@
-"""Events of answers that do not reach their end."""
+"""Events of answers: what they cost, and those that do not reach their end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rtpipe import Event, Importance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeTokensUsed(Event):
+    """The server has told what an answer cost, in tokens.
+
+    Attributes:
+        response_id: The server's name for the answer.
+        input_tokens: What was put to the model, the conversation so far with it; 0 where the
+            server does not tell.
+        output_tokens: What it generated.
+        cached_tokens: Those of `input_tokens` that the server had kept from before.
+        input_audio_tokens: Those of `input_tokens` that are sound.
+        output_audio_tokens: Those of `output_tokens` that are sound.
+    """
+
+    importance = Importance.DETAIL
+    type: str = "realtime.tokens_used"
+    response_id: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,4 +102,5 @@ RESPONSE_EVENTS: tuple[type[Event], ...] = (
     RealtimeResponseCancelled,
     RealtimeResponseFailed,
     RealtimeResponseIncomplete,
+    RealtimeTokensUsed,
 )

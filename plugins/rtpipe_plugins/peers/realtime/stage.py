@@ -30,7 +30,6 @@ from rtpipe_plugins.peers.realtime.dialects.choice import heard_of, server_event
 from rtpipe_plugins.peers.realtime.dialects.conversation import (
     AnswerBegins,
     AnswerEnds,
-    Generated,
     Happening,
     Interrupted,
     UserSpeaks,
@@ -367,8 +366,6 @@ class Realtime(Peer[RealtimeOptions]):
                     self.ctx.flush_after()
             case ToolCall():
                 self._toolbox.run(what, partial(self._answer, call, what.call_id))
-            case Generated():
-                self._manager.take(call, what)
             case UserSpeaks() | AnswerEnds():
                 self._manager.tell(call)
                 if call is self._manager.call:

@@ -13,7 +13,6 @@ from rtpipe_plugins.peers.realtime.call.hang_up import HangUp
 from rtpipe_plugins.peers.realtime.call.outage import Outage
 from rtpipe_plugins.peers.realtime.call.roll_over import SHORTEST_S, NextSession, Schedule
 from rtpipe_plugins.peers.realtime.call.session_id import new_session_id
-from rtpipe_plugins.peers.realtime.dialects.conversation import Generated
 from rtpipe_plugins.peers.realtime.errors import AnswerGivenUp, BudgetSpent
 from rtpipe_plugins.peers.realtime.events import (
     RealtimeAnswerGivenUp,
@@ -26,6 +25,7 @@ from rtpipe_plugins.peers.realtime.events import (
     ServerEvent,
 )
 from rtpipe_plugins.peers.realtime.options import Budget, Reconnect
+from rtpipe_plugins.peers.realtime.response_events import RealtimeTokensUsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -150,12 +150,12 @@ class CallManager:
             self._handover.tell_at_once(call)
             call.carry_out(call.conversation.update(session))
 
-    def take(self, call: ActiveCall, what: Event | Generated) -> None:
+    def take(self, call: ActiveCall, what: Event) -> None:
         """Take note of what happened in a call."""
         if call is not self.call:
             return
         match what:
-            case Generated(tokens):
+            case RealtimeTokensUsed(output_tokens=tokens):
                 self._budget.generated(self._ctx.now(), tokens)
             case ServerEvent(data=data, usable=usable):
                 self._history.take(data if usable is None else usable, self._ctx.now())

@@ -42,13 +42,6 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """The model has generated so many output tokens, which cost."""
-
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
 class UserSpeaks:
     """The visitor's turn has begun or ended, by the server's turn detection or by a key.
 
@@ -87,8 +80,8 @@ class AnswerEnds:
 TurnMark: TypeAlias = UserSpeaks | AnswerBegins | AnswerEnds
 """Who speaks, as far as the server tells."""
 
-Happening: TypeAlias = Event | Interrupted | ToolCall | Generated | TurnMark
-"""What matters beyond the call: facts, an interruption, a function to run, a cost, a turn."""
+Happening: TypeAlias = Event | Interrupted | ToolCall | TurnMark
+"""What matters beyond the call: facts, an interruption, a function to run, a turn."""
 
 Output: TypeAlias = Happening | Command | Ended
 """What is to be done: outside, by the server, or no more."""

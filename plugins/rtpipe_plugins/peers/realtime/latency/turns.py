@@ -46,6 +46,7 @@ class TurnMeasured(Event):
         jitter_ms: How long the answer was kept back for packets that come late.
         playout_ms: What stands between the call and the loudspeaker, and its device.
         played: Whether a loudspeaker told when it began; if not, `playout_ms` is 0.
+        spoken_at: When the wait began, with the visitor's last sound in the air (pipeline seconds).
     """
 
     type: str = "latency.turn_measured"
@@ -60,6 +61,7 @@ class TurnMeasured(Event):
     jitter_ms: float
     playout_ms: float
     played: bool
+    spoken_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +253,5 @@ def _measured(turn: _TurnTimes, arrived_at: float, heard_at: float | None) -> Tu
         jitter_ms=jitter_ms,
         playout_ms=playout_ms,
         played=heard_at is not None,
+        spoken_at=turn.spoken_at,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerBegins, AnswerEnds, Generated
+from rtpipe_plugins.peers.realtime.dialects.conversation import AnswerBegins, AnswerEnds
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import (
     number_of,
     object_of,
@@ -18,6 +18,7 @@ from rtpipe_plugins.peers.realtime.response_events import (
     RealtimeResponseCancelled,
     RealtimeResponseFailed,
     RealtimeResponseIncomplete,
+    RealtimeTokensUsed,
 )
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class ModelEvents:
         if not self._responses.begun_before(id):  # news of its beginning was lost
             in_band = response.get("conversation_id", "") is not None
             self._requests.sequencer.created(in_band=in_band)
-        tokens = object_of(response, "usage").get("output_tokens")
-        outputs: list[Output] = [Generated(tokens)] if isinstance(tokens, int) else []
+        outputs: list[Output] = [*_used(id, object_of(response, "usage"))]
         outputs += self._responses.done(id, response)
         status, reason = how_it_ended(response)
         outputs += _told(id, status, reason, response)
@@ -133,6 +133,28 @@ class ModelEvents:
         id = self._responses.played_one(text_of(event, "response_id"))
         cut_off = self._interruption.cut_off([id]) if id in self._interruption.audible else []
         return [*cut_off, AnswerEnds(id, cut=True), *self._responses.ended(id, cut_off=True)]
+
+
+def _used(id: str, usage: Mapping[str, Any]) -> list[Event]:
+    """Return what an answer cost; nothing where the server does not count it."""
+    taken, given = object_of(usage, "input_token_details"), object_of(usage, "output_token_details")
+    if not isinstance(usage.get("output_tokens"), int):
+        return []
+    return [
+        RealtimeTokensUsed(
+            response_id=id,
+            input_tokens=_count(usage, "input_tokens"),
+            output_tokens=_count(usage, "output_tokens"),
+            cached_tokens=_count(taken, "cached_tokens"),
+            input_audio_tokens=_count(taken, "audio_tokens"),
+            output_audio_tokens=_count(given, "audio_tokens"),
+        )
+    ]
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    count = counts.get(name)
+    return count if isinstance(count, int) else 0
 
 
 def _told(id: str, status: str, reason: str, response: Mapping[str, Any]) -> list[Event]:

@@ -127,7 +127,14 @@ _RESPONSE = Object(
         "status": TEXT,
         "conversation_id": TEXT,
         "status_details": Object({"reason": TEXT, "error": _ERROR}, text="reason"),
-        "usage": Object({"output_tokens": COUNT}),
+        "usage": Object(
+            {
+                "input_tokens": COUNT,
+                "output_tokens": COUNT,
+                "input_token_details": Object({"cached_tokens": COUNT, "audio_tokens": COUNT}),
+                "output_token_details": Object({"audio_tokens": COUNT}),
+            }
+        ),
         "output": Objects(_ITEM),
     }
 )
