@@ -44,7 +44,7 @@ class StageState:
         links: Its inlets' statistics.
         lost_frames: Frames lost because it failed on them or was not there.
         gauge: How it says that it is doing, in a few words; "" where it says nothing.
-        away: How far it is with what a fallback is to give its place back to; "" where with nothing.
+        away: How far the way back is where a fallback is to give its place back; "" elsewhere.
     """
 
     id: str
