@@ -20,7 +20,7 @@ from rtpipe.events import (
     attributed_line,
 )
 from rtpipe.hookspecs import hookimpl
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe.audio import duration_ms
 from rtpipe.formats import AudioFormat
 from rtpipe.language.spec import describe
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 from rtpipe.stage import family, offered_actions, summary
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rtpipe.errors import EnvironmentProblem
 from rtpipe.language.spec import Fail
 from rtpipe.running.faults import contained
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 from rtpipe.running.supervisor import Slot
 from rtpipe.stage import Transform
 from rtpipe.vocabulary import Restart

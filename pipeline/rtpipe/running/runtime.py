@@ -23,8 +23,7 @@ from rtpipe.running.plan import Plan, make_plan
 from rtpipe.running.reload.exchange import Machinery
 from rtpipe.running.reload.reloader import Reloader
 from rtpipe.running.routes import Routes, Subscription
-from rtpipe.running.state import state_of
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status, state_of
 from rtpipe.running.tasks import StageTasks
 from rtpipe.running.wiring import Wiring
 from rtpipe.stage import FLUSH, Sink, Source, offered_actions

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rtpipe.running.status import Status
 from rtpipe.stage import Peer, Sink, Source
 
 if TYPE_CHECKING:
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from rtpipe.audio import AudioFrame
     from rtpipe.link import Link, LinkStatistics
     from rtpipe.running.supervisor import Slot
+
+
+class Status(StrEnum):
+    """Where a stage is in its life."""
+
+    STARTING = "starting"
+    OK = "ok"
+    RECOVERING = "recovering"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class StageState:
         links: Its inlets' statistics.
         lost_frames: Frames lost because it failed on them or was not there.
         gauge: How it says that it is doing, in a few words; "" where it says nothing.
-        away: How far the way back is where a fallback took over, in a few words; "" where none did.
+        away: How far the way back is where a fallback is to give its place back; "" elsewhere.
     """
 
     id: str
@@ -82,10 +93,8 @@ def state_of(slot: Slot, inlets: Iterable[Link]) -> StageState:
 
 
 def _away(slot: Slot) -> str:
-    """Return how it is with what a fallback stands in for; "" where none does."""
-    if slot.used is slot.spec:
-        return ""
-    if slot.returning:
-        return "is back, waits for a pause"
+    """Return how far it is with what is to come back; "" where nothing is."""
     after_s = slot.returns_after_s
-    return "away" if after_s is None else f"away, tried every {after_s:g} s"
+    if after_s is None:
+        return ""
+    return "is back, waits for a pause" if slot.returning else f"away, tried every {after_s:g} s"

@@ -19,7 +19,7 @@ from rtpipe.field_types import changed_fields
 from rtpipe.language.spec import Drop, Fail, describe
 from rtpipe.running.bounded import within
 from rtpipe.running.faults import asked_to_end, contained, frames_of, place_of, stage_error
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 from rtpipe.vocabulary import Restart
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rtpipe.errors import StageError
 from rtpipe.language.spec import Drop
 from rtpipe.running.bounded import cancel
 from rtpipe.running.faults import asked_to_end, check_made, contained, place_of_task
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 from rtpipe.running.supervisor import CLOSE_TIMEOUT_S
 from rtpipe.running.timeline import Timeline
 from rtpipe.stage import Peer, Sink, Source, Transform

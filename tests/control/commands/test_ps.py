@@ -46,13 +46,13 @@ def test_what_is_not_well_stands_under_its_run(toner: Running, tmp_path: Path) -
         assert found["toner"][0] == "running"
         assert found["toner"][2:3] == ["toner.yaml"]
         assert found["toner"][3].startswith("http://127.0.0.1:")
-        assert found["second"][3] == "Stand-ins: loud (blackhole, away)."
+        assert found["second"][3] == "Stand-ins: loud (blackhole)."
         listed = {
             each["run"]: each for each in json.loads(rtpipe("ps", "--json", cwd=tmp_path).out)
         }
         assert listed["toner"]["pid"] == toner.process.pid
         assert listed["toner"]["troubles"] == []
-        assert listed["second"]["troubles"] == ["Stand-ins: loud (blackhole, away)."]
+        assert listed["second"]["troubles"] == ["Stand-ins: loud (blackhole)."]
         assert listed["second"]["page"].startswith("http://127.0.0.1:")
 
 

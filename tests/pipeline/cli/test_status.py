@@ -19,8 +19,7 @@ from rtpipe.cli.narration import Line, Narrator
 from rtpipe.cli.status import status_line, summary_line
 from rtpipe.events import Event
 from rtpipe.link import LinkStatistics
-from rtpipe.running.state import StageState
-from rtpipe.running.status import Status
+from rtpipe.running.state import StageState, Status
 
 LOUD = audio.from_pcm(np.full(960, 32767, np.int16), sample_rate=48_000, pts=0)
 GAUGE = "rtt 3 ms, jitter 0 ms, lost 0.0 %, buffer 20 ms"
@@ -208,3 +207,9 @@ def test_the_summary_says_what_matters_first() -> None:
     )
     line = summary_line({"a": flows, "b": waits}, 12.3, ended=3, failed=["c", "d"], width=60)
     assert line == "00:12  2 run  failed c and 1 more  1 ended  no audio yet: b"
+
+
+def test_who_stands_in_until_something_comes_back_is_told_before_the_rest() -> None:
+    states = [source("mic", away="away, tried every 30 s"), sink("speaker")]
+    assert "│ stand-in for mic │ mic" in status_line(states, 5.0, told(), width=120)
+    assert "stand-in" not in status_line(kiosk(), 5.0, told(), width=120)

@@ -14,7 +14,7 @@ from rtpipe.running.faults import contained
 from rtpipe.running.reload.change_plan import ChangePlan, How, make_change_plan
 from rtpipe.running.reload.exchange import Exchange
 from rtpipe.running.reload.pauses import PAUSE_S
-from rtpipe.running.status import Status
+from rtpipe.running.state import Status
 from rtpipe.stage import Peer, Subscriber
 
 if TYPE_CHECKING:

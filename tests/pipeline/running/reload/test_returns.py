@@ -441,3 +441,23 @@ def test_every_second_has_its_frames_whenever_the_cable_goes(
     length = len(whole("collect")) / 48_000
     assert length == pytest.approx(now + period + 5, abs=0.05 * (1 + len(gaps)))
     assert not of(events, "link.dropped")
+
+
+def test_state_and_description_say_how_far_it_is() -> None:
+    seen: list[tuple[str, str, str]] = []
+
+    async def look(pipeline: Pipeline) -> None:
+        asking = asyncio.ensure_future(talk(pipeline, until_s=47))
+        for at_s in (10, 40, 60):
+            await asyncio.sleep(at_s - pipeline.clock.now())
+            state = next(each for each in pipeline.state() if each.id == "device")
+            about = next(each for each in pipeline.describe() if each.id == "device")
+            seen.append((state.kind, state.away, about.wanted))
+        await asking
+
+    run(MIC, 65, (0, 20), meanwhile=look)
+    assert seen == [
+        ("device", "away, tried every 30 s", "device: 1"),
+        ("device", "is back, waits for a pause", "device: 1"),
+        ("device", "", ""),
+    ]
