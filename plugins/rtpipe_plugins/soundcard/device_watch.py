@@ -332,7 +332,7 @@ class DeviceWatch(Generic[S]):
             try:
                 device = self._found(connection)
             except EnvironmentProblem:
-                if self._holding:
+                if self._holding or portaudio.lists_none():  # which was looked at again already
                     raise
                 portaudio.look_again()  # it may have been plugged in since
                 device = self._found(connection)

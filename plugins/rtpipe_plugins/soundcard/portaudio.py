@@ -119,6 +119,12 @@ def look_again() -> None:
     _look_again(load())
 
 
+def lists_none() -> bool:
+    """Return whether the list has no device; `load` makes a fresh one then."""
+    sounddevice = sys.modules.get("sounddevice")
+    return sounddevice is None or not len(sounddevice.query_devices())
+
+
 def _look_again(sounddevice: Any) -> None:
     with _quiet():
         sounddevice._terminate()  # noqa: SLF001 - the only way to look again

@@ -210,8 +210,9 @@ class Life:
         return [dict(event.payload()) for event in self.events if event.type == type]
 
     def life(self) -> list[str]:
-        """Return what has become of the calls."""
-        return [event.type for event in self.events if event.type.startswith("realtime.")]
+        """Return what has become of the calls; what an answer cost is no news of them."""
+        told = [event.type for event in self.events if event.type.startswith("realtime.")]
+        return [each for each in told if each != "realtime.tokens_used"]
 
     async def _send(self, frame: Any) -> None:
         self.frames.append(frame)
