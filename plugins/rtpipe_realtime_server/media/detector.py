@@ -25,7 +25,8 @@ _FLOOR_DBFS = -50.0
 _DIGITAL_SILENCE_DBFS = -75.0
 _ABOVE_NOISE_DB = 8.0
 _NOISE_HOPS = 94  # 3 s: longer than anybody speaks without a gap
-_NOISE_KNOWN_HOPS = 62  # the quietest hop of less than 2 s may be the loudest word
+_NOISE_KNOWN_HOPS = 31  # the quietest hop of less than 1 s may be the loudest word
+_NOISE_KNOWN_BESIDE_ZEROS_HOPS = 62  # of what came before them only the loud end may be left
 _TONE_SHARE = 0.99
 _TONE_BINS = 3
 _FLATNESS = 0.4
@@ -74,7 +75,10 @@ class SpeechDetector:
         # Zeros tell nothing of the room, but time passes: else the room would be the last speech.
         self._levels.append(level if level > _DIGITAL_SILENCE_DBFS else math.inf)
         known = [each for each in self._levels if each < math.inf]
-        if len(known) < _NOISE_KNOWN_HOPS:
+        since_zeros = next(
+            (n for n, each in enumerate(reversed(self._levels)) if each == math.inf), len(known)
+        )
+        if since_zeros < _NOISE_KNOWN_HOPS and len(known) < _NOISE_KNOWN_BESIDE_ZEROS_HOPS:
             return _FLOOR_DBFS
         return max(_FLOOR_DBFS, min(known) + _ABOVE_NOISE_DB)
 
