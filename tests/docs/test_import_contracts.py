@@ -70,6 +70,12 @@ BROKEN = {
         "rtpipe_mqtt.broker",
         "rtpipe_mqtt.presence",
     ),
+    "Tracing stands alone": ("rtpipe_otel.tracing", "rtpipe_mqtt.broker"),
+    "Nobody needs tracing": ("rtpipe_mqtt.broker", "rtpipe_otel.tracing"),
+    "The rooms of tracing: imports point down this list": (
+        "rtpipe_otel.spans",
+        "rtpipe_otel.turn",
+    ),
     "Nobody needs the control surface": (
         "rtpipe_plugins.transforms.gain",
         "rtpipe_control.surface",
