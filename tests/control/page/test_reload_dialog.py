@@ -67,7 +67,9 @@ async def test_the_plan_is_shown_and_then_decided_about(
             for size in (WIDE, SMALL):
                 await tab.resize(size)
                 assert await tab.axe() == []
-                assert await tab.get("document.documentElement.scrollWidth <= innerWidth")
+                assert await tab.get(
+                    "(d => d.scrollWidth <= d.clientWidth)(document.querySelector('.plan'))"
+                )
             await tab.resize(WIDE)
             await tab.page.get_by_role("button", name="Leave it").click()
             assert pipeline["gain"].options.gain_db == 3
