@@ -72,6 +72,20 @@ async def test_the_plan_is_answered_and_carried_out(file: Path) -> None:
         assert await command("desk") == (0, "nothing differs\n")
 
 
+async def test_what_was_added_and_taken_away_is_in_the_next_snapshot(file: Path) -> None:
+    pipeline = rtpipe.load(file)
+    async with surface.opened(pipeline, Wanted(None)), pipeline:
+        for written, ids in (
+            ("gain: 3\n  - level", ["tone", "gain", "level", "blackhole"]),
+            ("vad", ["tone", "vad", "blackhole"]),
+        ):
+            await asyncio.to_thread(Client.of("desk").snapshot)
+            save(file, written)
+            await ask({})
+            shown = await asyncio.to_thread(Client.of("desk").snapshot)
+            assert [stage["id"] for stage in shown["stages"]] == ids
+
+
 async def test_a_file_that_is_wrong_answers_its_diagnostics_and_changes_nothing(file: Path) -> None:
     pipeline = rtpipe.load(file)
     async with surface.opened(pipeline, Wanted(None)), pipeline:

@@ -57,6 +57,7 @@ class View:
         self.recent = Recent()
         self.page = ""
         """Where the page is; "" where there is none."""
+        self._graph = pipeline.graph
         self.state = "opening"
         """opening, running, stopping or ended."""
 
@@ -74,8 +75,8 @@ class View:
 
     def _about(self) -> list[Any]:
         """Return what the stages are, which is the same as long as nothing happens to one."""
-        if self._described is None:
-            self._described = self._pipeline.describe()
+        if self._described is None or self._graph is not self._pipeline.graph:  # it was reloaded
+            self._described, self._graph = self._pipeline.describe(), self._pipeline.graph
         return self._described
 
     def condition(self) -> dict[str, Any]:

@@ -51,13 +51,22 @@ export function follow(tell, { levels = true } = {}) {
 }
 
 /** Carry out an action; returns { ok, result, event, error, help }. It never throws. */
-export async function act(stage, action, { args = [], kwargs = {} } = {}, options = {}) {
+export function act(stage, action, { args = [], kwargs = {} } = {}, options = {}) {
   const path = stage ? `/api/stages/${encodeURIComponent(stage)}/${encodeURIComponent(action)}` : `/api/${action}`;
+  return post(path, { args, kwargs }, options);
+}
+
+/** Have the files read again; returns { ok, changes, keeps_call, error, help, diagnostics }. */
+export function reload(how) {
+  return post("/api/reload", how);
+}
+
+async function post(path, body, options = {}) {
   try {
     const answer = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ args, kwargs }),
+      body: JSON.stringify(body),
       signal: AbortSignal.timeout(PATIENCE_MS),
       ...options,
     });

@@ -11,13 +11,14 @@ import "./parts/hands.js";
 import "./parts/head.js";
 import "./parts/keys.js";
 import "./parts/ledger.js";
+import "./parts/reload.js";
 import "./parts/sentence.js";
 import "./parts/strip.js";
 import "./parts/talk.js";
 
 const DRAW_MS = 220;  // levels come 4 times a second, and events with them
 const CALM_MS = 480;
-const PARTS = ["rt-head", "rt-sentence", "rt-hands", "rt-alerts", "rt-strip", "rt-graph", "rt-ledger", "rt-listening", "rt-talk", "rt-events", "rt-keys"];
+const PARTS = ["rt-head", "rt-sentence", "rt-hands", "rt-alerts", "rt-strip", "rt-graph", "rt-ledger", "rt-listening", "rt-talk", "rt-events", "rt-keys", "rt-reload"];
 
 const parts = PARTS.map((name) => document.querySelector(name));
 let state = nothing();
@@ -42,7 +43,8 @@ function tell(message) {
   const kinds = state.stages.map((stage) => stage.kind).join();
   state = reduce(state, message.name === "levels" ? louder(message) : message);
   // Another kind stands there now: its options and actions are told with a whole picture only.
-  if (message.name === "state" && kinds !== state.stages.map((stage) => stage.kind).join()) connection.again();
+  if (message.name === "event" && message.data.type === "pipeline.reloaded") connection.again();
+  else if (message.name === "state" && kinds !== state.stages.map((stage) => stage.kind).join()) connection.again();
   if (asked) return;
   asked = true;
   const left = drawnAt + (calm.matches ? CALM_MS : DRAW_MS) - performance.now();

@@ -18,7 +18,8 @@ class Head extends HTMLElement {
     this.theme = h("button", { class: "btn quiet", onclick: () => this.turn() }, "Theme");
     const captions = h("a", { class: "btn quiet", href: "/captions" }, "Captions");
     const keys = h("button", { class: "btn quiet keysbtn", "aria-haspopup": "dialog", onclick: () => document.querySelector("rt-keys").open() }, "Keys");
-    this.append(this.name, this.facts, h("nav", { "aria-label": "Page" }, captions, keys, this.theme));
+    const reload = h("button", { class: "btn quiet", "aria-haspopup": "dialog", onclick: () => document.querySelector("rt-reload").open() }, "Reload…");
+    this.append(this.name, this.facts, h("nav", { "aria-label": "Page" }, captions, reload, keys, this.theme));
     this.named();
   }
 

@@ -4,7 +4,7 @@ import { h, say } from "../dom.js";
 
 const KEYS = [
   ["M", "mute, unmute"], ["Space", "talk while held"], ["X", "stop the answer"], ["S", "let the desk say a line"],
-  ["/", "match events"], ["?", "these keys"], ["Escape", "close"], ["Arrows, Home, End", "along the pipeline"],
+  ["/", "match events"], ["R", "reload: shows what changes, then asks"], ["?", "these keys"], ["Escape", "close"], ["Arrows, Home, End", "along the pipeline"],
 ];
 
 class Keys extends HTMLElement {
@@ -51,7 +51,7 @@ class Keys extends HTMLElement {
   }
 
   down(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || this.dialog.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const field = event.target.closest("input, select, textarea");
     if (event.key === "Escape") return this.escape(field);
     if (field || event.repeat) return;
@@ -63,7 +63,7 @@ class Keys extends HTMLElement {
       this.hands.hold();
       return;
     }
-    const does = { m: () => this.hands.do("mute"), x: () => this.hands.do("stop"), s: () => this.line(event), "/": () => this.match(event) }[event.key.toLowerCase()];
+    const does = { m: () => this.hands.do("mute"), x: () => this.hands.do("stop"), s: () => this.line(event), "/": () => this.match(event), r: () => document.querySelector("rt-reload").open() }[event.key.toLowerCase()];
     does?.();
   }
 
