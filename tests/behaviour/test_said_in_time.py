@@ -52,12 +52,12 @@ def deaf_server() -> Iterator[int]:
 
 
 def typed(command: str, folder: Path) -> Ended:
-    """Type a command of a page into a shell."""
+    """Type a command of a page into a shell, where no other run has its name."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     ran = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=environment({"PATH": path}),
+        env=environment({"PATH": path, "XDG_RUNTIME_DIR": str(folder)}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
