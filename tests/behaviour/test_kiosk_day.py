@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -364,5 +364,10 @@ def check_recording(account: Account, folder: Path) -> None:
 
 
 def length_s(path: Path) -> float:
+    """Return how long a player plays a recording: without a packet that the full disk cut."""
+    length = 0
     with av.open(str(path)) as file:
-        return sum(frame.samples for frame in file.decode(audio=0)) / 48_000
+        for packet in file.demux(audio=0):
+            with suppress(av.InvalidDataError):
+                length += sum(frame.samples for frame in packet.decode())
+    return length / 48_000
