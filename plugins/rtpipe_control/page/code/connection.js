@@ -56,7 +56,7 @@ export function act(stage, action, { args = [], kwargs = {} } = {}, options = {}
   return post(path, { args, kwargs }, options);
 }
 
-/** Have the files read again; returns { ok, changes, keeps_call, error, help, diagnostics }. */
+/** Have the files read again; returns { ok, changes, error, help, diagnostics }. */
 export function reload(how) {
   return post("/api/reload", how);
 }

@@ -58,5 +58,12 @@ export function each(parent, items, keyOf, make, change) {
   for (const gone of old.values()) gone.remove();
 }
 
+/** Remember a choice; where there is no storage, until the page is left. */
+export function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {}
+}
+
 export const narrow = matchMedia("(max-width: 1179px)");
 export const calm = matchMedia("(prefers-reduced-motion: reduce)");

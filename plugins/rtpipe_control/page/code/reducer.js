@@ -125,7 +125,7 @@ function over(state, data) {
   return { ...state, line: "over", pipeline: { ...state.pipeline, state: data.state ?? "ended" }, levels: {} };
 }
 
-// -- events ----------------------------------------------------------------------------------
+// -- events --
 
 function remember(state, event) {
   const last = state.events.at(-1);
@@ -137,7 +137,7 @@ function remember(state, event) {
   return { ...state, events: [...state.events.slice(1 - MOST_EVENTS), { ...event, key }] };
 }
 
-// -- the strip -------------------------------------------------------------------------------
+// -- the strip --
 
 /** The stages whose levels are the two voices: what a peer is given, and what it gives. */
 export function voices(state) {
@@ -186,7 +186,7 @@ function spanned(spans, event) {
   return what ? [...spans, { what, source: event.source, from: event.at, to: null }].slice(-MOST_SPANS) : spans;
 }
 
-// -- what was lost -----------------------------------------------------------------------------
+// -- what was lost --
 
 /** losses: { link: { ms, since } }: how much each queue has lost, and when that last grew. */
 function lossesOf(state) {

@@ -9,6 +9,10 @@ export function told(text, bad = false) {
   document.dispatchEvent(new CustomEvent("answered", { detail: { text, bad } }));
 }
 
+export function refused({ error, help }) {
+  told([error, help].filter(Boolean).join(": "), true);
+}
+
 /**
  * Carry out an action and tell what came of it; returns whether it was done.
  * `control` is marked as sent until the answer comes; `words` says more than that it is done.
@@ -21,14 +25,14 @@ export async function asked(control, page, stage, action, given = {}, { words = 
   clearTimeout(slow);
   set(control, "aria-busy", null);
   if (!answer.ok) {
-    told([answer.error, answer.help].filter(Boolean).join(": "), true);
+    refused(answer);
     return false;
   }
-  const refused = answer.event && /refused|failed/.test(answer.event.type);
-  if (answer.event) told(`${answer.event.source}: ${answer.event.line}`, Boolean(refused));
+  const bad = Boolean(answer.event && /refused|failed/.test(answer.event.type));
+  if (answer.event) told(`${answer.event.source}: ${answer.event.line}`, bad);
   else if (answer.result !== null && answer.result !== undefined && words !== "quiet") told(result(answer.result));
   else told(words === "quiet" ? "" : words);
-  return !refused;
+  return !bad;
 }
 
 function result(value) {

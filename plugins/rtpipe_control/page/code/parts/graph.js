@@ -64,7 +64,7 @@ class Graph extends HTMLElement {
     this.place();
   }
 
-  // -- what is shown ----------------------------------------------------------------------------
+  // -- what is shown --
 
   stagesShown(state) {
     const sick = new Set(state.condition.alerts.map((alert) => alert.stage));
@@ -133,7 +133,7 @@ class Graph extends HTMLElement {
     for (const edge of this.plan.edges) set(this.links.get(keyOf(edge)), "aria-pressed", String(edge.from === at));
   }
 
-  // -- where it stands --------------------------------------------------------------------------
+  // -- where it stands --
 
   place() {
     if (!this.plan || !this.plan.columns) return;
@@ -206,7 +206,7 @@ class Graph extends HTMLElement {
     prop(this.parentElement, "--room", `${room}px`);
   }
 
-  // -- hands ------------------------------------------------------------------------------------
+  // -- hands --
 
   stops() {
     return [...this.items.querySelectorAll(".stage, .edge")];

@@ -4,7 +4,7 @@
 
 import { controlsOf } from "../controls.js";
 import { h, say, set } from "../dom.js";
-import { asked, told } from "./asking.js";
+import { asked, refused, told } from "./asking.js";
 
 class Hands extends HTMLElement {
   connectedCallback() {
@@ -82,7 +82,7 @@ class Hands extends HTMLElement {
     for (const stage of control.stages) await asked(button, this.page, stage, control.action);
   }
 
-  // -- talk is held ---------------------------------------------------------------------------
+  // -- talk is held --
 
   watchHolding() {
     const { talk } = this;
@@ -100,8 +100,7 @@ class Hands extends HTMLElement {
     talk.addEventListener("keyup", (event) => {
       if (event.key === " " || event.key === "Enter") this.letGo();
     });
-    addEventListener("blur", () => this.letGo());
-    addEventListener("pagehide", () => this.letGo());
+    for (const left of ["blur", "pagehide"]) addEventListener(left, () => this.letGo());
     document.addEventListener("visibilitychange", () => document.hidden && this.letGo());
   }
 
@@ -112,9 +111,9 @@ class Hands extends HTMLElement {
     this.holding = held;
     set(this.talk, "aria-pressed", "true");
     this.pressing = Promise.all(held.map(({ stage, press }) => this.page.act(stage, press)));
-    const refused = (await this.pressing).find((answer) => !answer.ok);
-    if (refused) {
-      told(answerOf(refused), true);
+    const failed = (await this.pressing).find((answer) => !answer.ok);
+    if (failed) {
+      refused(failed);
       this.letGo();
     }
   }
@@ -130,7 +129,7 @@ class Hands extends HTMLElement {
     for (const { stage, release } of held) this.page.act(stage, release, {}, { keepalive: true });
   }
 
-  // -- say, volume, devices -------------------------------------------------------------------
+  // -- say, volume, devices --
 
   openSaying(open = !document.body.classList.contains("saying")) {
     document.body.classList.toggle("saying", open);
@@ -188,6 +187,5 @@ class Hands extends HTMLElement {
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
-const answerOf = (answer) => [answer.error, answer.help].filter(Boolean).join(": ");
 
 customElements.define("rt-hands", Hands);

@@ -1,6 +1,6 @@
 // The line at the top: which pipeline, for how long, and whether anything is not as its file says.
 
-import { h, say, set } from "../dom.js";
+import { h, keep, say, set } from "../dom.js";
 import { length, many, span } from "../words.js";
 
 const THEMES = ["", "light", "dark"];
@@ -28,11 +28,7 @@ class Head extends HTMLElement {
     const theme = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // no storage: until the page is left
-    }
+    keep("theme", theme);
     this.named();
     document.dispatchEvent(new Event("themechange"));
   }

@@ -2,7 +2,7 @@
 
 import { each, h, say, set } from "../dom.js";
 import { length } from "../words.js";
-import { told } from "./asking.js";
+import { refused, told } from "./asking.js";
 
 const LONGEST = 160;
 
@@ -63,7 +63,7 @@ export class Inspector {
     set(button, "aria-busy", "true");
     const answer = await this.page.act(this.id, action.name, { kwargs });
     set(button, "aria-busy", null);
-    if (!answer.ok) return told([answer.error, answer.help].filter(Boolean).join(": "), true);
+    if (!answer.ok) return refused(answer);
     const came = answer.event ? answer.event.line : answer.result === null ? "done" : JSON.stringify(answer.result);
     told(`${this.id}.${action.name}: ${came}`);
   }

@@ -1,6 +1,6 @@
 // Single keys: what they do, how to see them, how to switch them off.
 
-import { h, say } from "../dom.js";
+import { h, keep, say } from "../dom.js";
 
 const KEYS = [
   ["M", "mute, unmute"], ["Space", "talk while held"], ["X", "stop the answer"], ["S", "let the desk say a line"],
@@ -38,11 +38,7 @@ class Keys extends HTMLElement {
 
   turn() {
     this.on = !this.on;
-    try {
-      localStorage.setItem("keys", this.on ? "on" : "off");
-    } catch {
-      // no storage: until the page is left
-    }
+    keep("keys", this.on ? "on" : "off");
     this.named();
   }
 

@@ -70,8 +70,7 @@ const plain = (text) => text.replaceAll("`", "");
 /** The sentence: the kiosk's own, unless it cannot be reached. */
 export function spoken(state) {
   if (state.line === "calling") {
-    const { refused } = state;
-    if (refused) return { tone: "fault", sign: "lost", text: sentence(refused.error), why: refused.help ? sentence(refused.help) : "" };
+    if (state.refused) return turnedAway(state, "fault", "lost");
     const why = state.staleFor ? `For ${state.staleFor} s. This page tries again each second.` : "";
     return { tone: "", sign: "call", text: state.staleFor ? "The kiosk cannot be reached." : "Opening the page.", why };
   }
@@ -79,17 +78,19 @@ export function spoken(state) {
     return { tone: "ink", sign: "end", text: "The pipeline has ended.", why: `Below is how it was at ${span(state.now)}. This page follows when it runs again.` };
   }
   if (state.line === "stale") {
-    const { name } = state.pipeline;
-    const { refused } = state;
-    if (refused) return { tone: "ink", sign: "stale", text: sentence(refused.error), why: refused.help ? sentence(refused.help) : "" };
-    const why = `Below is how it was at ${span(state.now)}. This page cannot reach ${name}; it tries again each second. The pipeline itself may be well.`;
+    if (state.refused) return turnedAway(state, "ink", "stale");
+    const why = `Below is how it was at ${span(state.now)}. This page cannot reach ${state.pipeline.name}; it tries again each second. The pipeline itself may be well.`;
     return { tone: "ink", sign: "stale", text: `No news for ${state.staleFor} s.`, why };
   }
   return state.condition;
 }
 
+function turnedAway({ refused: { error, help } }, tone, sign) {
+  return { tone, sign, text: sentence(error), why: sentence(help ?? "") };
+}
+
 function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}${/[.…!?]$/.test(text) ? "" : "."}`;
+  return text && `${text[0].toUpperCase()}${text.slice(1)}${/[.…!?]$/.test(text) ? "" : "."}`;
 }
 
 customElements.define("rt-sentence", Sentence);

@@ -84,7 +84,7 @@ function blank(element, state) {
   say(line, `${ways.join(", ").replace(/, ([^,]*)$/, ", or $1")}.`);
 }
 
-// -- a turn ------------------------------------------------------------------------------------
+// -- a turn --
 
 function turnMade() {
   return h("div", { class: "turn" }, h("div", { class: "visitor" }), h("div", { class: "waits" }), h("div", { class: "answers" }));
@@ -125,7 +125,7 @@ function answerShown(element, answer, { started }) {
   say(note, answer.text ? why : answer.cut ? "interrupted" : "is speaking…");
 }
 
-// -- a wait ------------------------------------------------------------------------------------
+// -- a wait --
 
 function goingMade() {
   const axis = h("div", { class: "axis", role: "img" }, h("div", { class: "seg hangover" }, h("span")), h("div", { class: "seg going" }, h("span")));
