@@ -47,7 +47,7 @@ def levels(path: Path, channels: int, seconds: int = 60) -> Path:
 
 
 def recorded(names: list[str], blocks: int) -> list[NDArray[np.int16]]:
-    """Return the last block of some of each source, shape (samples, channels)."""
+    """Return the last block of some of each source that sounds, shape (samples, channels)."""
     return [last() for last in [_recording(name, blocks) for name in names]]
 
 
@@ -59,7 +59,8 @@ def _recording(name: str, blocks: int) -> Callable[[], NDArray[np.int16]]:
     enough, ended = threading.Event(), threading.Event()
 
     def hear(data: bytes, *_: Any) -> None:
-        heard.append(data)
+        if heard or any(data):  # who plays there may begin late
+            heard.append(data)
         if len(heard) >= blocks:
             enough.set()
 

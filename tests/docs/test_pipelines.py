@@ -7,9 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy as np
@@ -19,13 +20,11 @@ from helpers.documentation import ROOT, Block, blocks, exchanges, shown_as
 from rtpipe.errors import EnvironmentProblem
 from rtpipe.language.loading import load
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 FILES = sorted((ROOT / "pipelines").glob("*.yaml"))
 QUESTIONS = ["opening hours", "cafe"]
 """What the visitor in audio/visitor.wav asks for."""
 END_S = 120
+AT_ONCE = 4
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -87,8 +86,8 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
-    """Every pipeline, run at the same time: most of them only wait for the clock."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Every pipeline, some at a time: most of them wait for the clock, and speak and listen."""
     from rtpipe_plugins.commands.devices import all_devices
 
     try:
@@ -99,26 +98,19 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
     pytest.importorskip("faster_whisper", reason="the extra `speech` is not installed")
     private = ("OPENAI_", "AZURE_", "KIOSK_", "CAMERA_")
     env = {key: value for key, value in os.environ.items() if not key.startswith(private)}
-    started = {}
-    for path in FILES:
+
+    def run(path: Path) -> Run:
         work = tmp_path_factory.mktemp(path.stem)
         ignored = shutil.ignore_patterns("out")
         shutil.copytree(ROOT / "pipelines", work / "pipelines", ignore=ignored)
         command = [sys.executable, "-m", "rtpipe", "run", f"pipelines/{path.name}"]
-        process = subprocess.Popen(
-            command, cwd=work, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ended = subprocess.run(
+            command, cwd=work, env=env, capture_output=True, text=True, timeout=END_S, check=False
         )
-        started[path.stem] = (process, work / "pipelines")
-    try:
-        ended = {}
-        for name, (process, folder) in started.items():
-            said, told = process.communicate(timeout=END_S)
-            ended[name] = Run(process.returncode, folder, said, told)
-        yield ended
-    finally:
-        for process, _ in started.values():
-            process.kill()
-            process.communicate()
+        return Run(ended.returncode, work / "pipelines", ended.stdout, ended.stderr)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip([path.stem for path in FILES], pool.map(run, FILES), strict=True))
 
 
 @pytest.mark.slow

@@ -106,11 +106,11 @@ async def test_the_page_follows_a_spoken_conversation_and_a_reload_loses_nothing
         level = "document.querySelector('[data-from=realtime] .bar i').style.cssText"
         await tab.until(f"{level}.includes('--level') && !{level}.includes('--level: 0.000')")
         await tab.until("document.querySelectorAll('details.wait').length === 1", 40)
-        await tab.until(f"{WORDS}[1]?.startsWith('We are open')")
+        answer = "We are open from ten in the morning until six"
+        await tab.until(f"{WORDS}[1]?.startsWith({answer!r})")
         before = await tab.get(WORDS)
         # What the desk recognises may differ by a word on a busy machine.
         assert before[0].startswith("Hello, what are your opening hours")
-        assert before[1].startswith("We are open from ten in the morning until six")
         strip = "document.querySelector('rt-strip').state.strip.filter((e) => e.down > -60).length"
         await tab.until(f"{strip} > 10")
         await tab.page.reload(wait_until="domcontentloaded")
