@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+    """That of the installed package; "unknown" where it is not installed."""
+
     from rtpipe import audio
     from rtpipe.actions import action
     from rtpipe.backoff import Backoff
@@ -154,10 +157,21 @@ if not TYPE_CHECKING:
         """Return a public name, from now on a name of this module like any other."""
         if name == "audio":
             return import_module("rtpipe.audio")
-        if name not in _HOME:
+        if name == "__version__":
+            found = _version()
+        elif name in _HOME:
+            found = getattr(import_module(_HOME[name]), name)
+        else:
             raise AttributeError(f"module 'rtpipe' has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(_HOME[name]), name)
+        globals()[name] = found
         return found
+
+    def _version() -> str:
+        metadata = import_module("importlib.metadata")
+        try:
+            return metadata.version("rtpipe-media")
+        except metadata.PackageNotFoundError:
+            return "unknown"
 
     def __dir__() -> list[str]:
         """Return the public names, whether they were used yet or not."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from io import UnsupportedOperation
 from typing import TYPE_CHECKING, TextIO
 
+import rtpipe
 from rtpipe import EnvironmentProblem
 from rtpipe_control import sockets
 from rtpipe_control.addresses import is_anywhere, parse_address
@@ -23,7 +24,7 @@ from rtpipe_control.http.listener import SILENT_S, Listener
 from rtpipe_control.view.feed import Feed
 from rtpipe_control.view.listening import Taps
 from rtpipe_control.view.metrics import Metrics
-from rtpipe_control.view.snapshot import View, installed_version
+from rtpipe_control.view.snapshot import View
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,7 +87,7 @@ class _Surface:
         self._view = View(pipeline, run)
         self._feed = Feed(pipeline, self._view)
         self._taps = Taps(pipeline)
-        self._metrics = Metrics(pipeline, installed_version(), self._audience)
+        self._metrics = Metrics(pipeline, rtpipe.__version__, self._audience)
         self._unsubscribe = pipeline.bus.subscribe("*", self._metrics.take)
         self.door = Door(options)
         self._listeners: list[Listener] = []

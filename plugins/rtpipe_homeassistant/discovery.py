@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+import rtpipe
 
 if TYPE_CHECKING:
     from rtpipe import Pipeline
@@ -35,9 +36,9 @@ def announcement(pipeline: Pipeline, section: HomeAssistantSection) -> tuple[str
             "name": section.device or name,
             "manufacturer": "rtpipe",
             "model": "audio pipeline",
-            "sw_version": _version(),
+            "sw_version": rtpipe.__version__,
         },
-        "origin": {"name": "rtpipe", "sw_version": _version()},
+        "origin": {"name": "rtpipe", "sw_version": rtpipe.__version__},
         "components": {
             key: {"unique_id": f"{id}_{key}", **about}
             for key, about in _components(topic, section).items()
@@ -78,10 +79,3 @@ def _components(topic: str, section: HomeAssistantSection) -> dict[str, dict[str
 def _sensor(name: str, key: str, icon: str) -> dict[str, Any]:
     template = f"{{{{ value_json.{key} }}}}"
     return {"platform": "sensor", "name": name, "icon": icon, "value_template": template}
-
-
-def _version() -> str:
-    try:
-        return version("rtpipe-media")
-    except PackageNotFoundError:
-        return "unknown"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rtpipe import EnvironmentProblem
+from rtpipe import Backoff, EnvironmentProblem
 from rtpipe_mqtt.broker import connected, tls_of
 from rtpipe_mqtt.commands import Commands
 from rtpipe_mqtt.events import MqttCommanded, MqttHidden, MqttShown
@@ -29,8 +29,7 @@ _GATHERED_S = 0.2
 """So long what happens is gathered before the state is told again."""
 _ANSWER_S = 10.0
 _LEAVE_S = 2.0
-_AGAIN_S = (1.0, 30.0)
-"""After the first failure, and at most (s)."""
+_BACKOFF = Backoff(initial_s=1.0, max_s=30.0)
 
 
 @asynccontextmanager
@@ -93,7 +92,7 @@ class Presence:
         import aiomqtt
 
         will = aiomqtt.Will(f"{self.topic}/status", OFFLINE, qos=1, retain=True)
-        wait_s = _AGAIN_S[0]
+        failures = 0
         while not self._over:
             try:
                 tls = await asyncio.to_thread(tls_of, self._options)
@@ -101,12 +100,12 @@ class Presence:
                     self._options, self._log, timeout_s=_ANSWER_S, tls=tls, will=will
                 )
                 async with reached as client:
-                    wait_s = _AGAIN_S[0]
+                    failures = 0
                     await self._serve(client)
             except (aiomqtt.MqttError, EnvironmentProblem, OSError) as error:
                 self._tell_hidden(f"{error.__cause__ or error}")
-                await self._wait(wait_s)
-                wait_s = min(2 * wait_s, _AGAIN_S[1])
+                await self._wait(_BACKOFF.pause_s(failures))
+                failures += 1
 
     async def leave(self, staying: asyncio.Task[None]) -> None:
         """Say goodbye, if that can be done at once."""

@@ -116,15 +116,14 @@ class Sender:
             while not (self._ending and not self._waiting):
                 await self._woken.wait()
                 self._woken.clear()
-                if not self._ending:
-                    await self._gather()
+                await self._until_the_end(_GATHER_S)  # so that a turn's spans go in one request
                 while self._waiting:
                     await self._deliver(session)
 
-    async def _gather(self) -> None:
-        """Let more come, so that a turn's spans go in one request."""
+    async def _until_the_end(self, most_s: float) -> None:
+        """Wait for so long, or until the pipeline ends."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + _GATHER_S
+        until = loop.time() + most_s
         while not self._ending and (left := until - loop.time()) > 0:
             self._woken.clear()
             try:
@@ -158,15 +157,8 @@ class Sender:
         """Wait; the end of the pipeline has one more attempt made at once."""
         if self._ending:
             await asyncio.sleep(min(pause_s, FLUSH_S / 4))
-            return
-        loop = asyncio.get_running_loop()
-        until = loop.time() + pause_s
-        while not self._ending and (left := until - loop.time()) > 0:
-            self._woken.clear()
-            try:
-                await asyncio.wait_for(self._woken.wait(), left)
-            except TimeoutError:
-                return
+        else:
+            await self._until_the_end(pause_s)
 
     async def _post(self, session: ClientSession, body: bytes) -> tuple[int, str]:
         """Post a request; returns how many spans of it were rejected all the same, and why."""

@@ -9,10 +9,10 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import rtpipe
 from rtpipe import EnvironmentProblem
 from rtpipe_otel.conversations import MATCH, Conversation
 
@@ -47,7 +47,7 @@ async def traced(pipeline: Pipeline, options: OtelOptions) -> AsyncIterator[None
     def tell(event: Event) -> None:
         pipeline.bus.publish(replace(event, source="otel", at=pipeline.clock.now()))
 
-    installed = _version()
+    installed = rtpipe.__version__
     sender: Sender = module.Sender(
         options, _resource(pipeline, options, installed), installed, tell
     )
@@ -143,10 +143,3 @@ def _is_installed() -> bool:
         return find_spec("opentelemetry.proto.collector.trace.v1") is not None
     except ModuleNotFoundError:
         return False
-
-
-def _version() -> str:
-    try:
-        return version("rtpipe-media")
-    except PackageNotFoundError:
-        return "0"

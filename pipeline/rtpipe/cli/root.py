@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import faulthandler
 import importlib
-import importlib.metadata
 import io
 import logging
 import os
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+import rtpipe
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import process
 from rtpipe.cli.output import Output
@@ -242,18 +242,11 @@ def _say(text: str, settings: Settings | None = None, level: int = logging.ERROR
     stderr.finish()
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("rtpipe-media")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 @click.group(
     cls=RtpipeGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(_version(), "-V", "--version", prog_name="rtpipe")
+@click.version_option(rtpipe.__version__, "-V", "--version", prog_name="rtpipe")
 @common_options
 def cli() -> None:
     """A YAML file becomes a live audio pipeline.

@@ -6,10 +6,9 @@ import dataclasses
 import inspect
 import os
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+import rtpipe
 from rtpipe_control.view.condition import Condition, StageNow
 from rtpipe_control.view.recent import Recent
 
@@ -120,7 +119,7 @@ class View:
             "name": spec.name,
             "run": self._run,
             "pid": os.getpid(),
-            "version": installed_version(),
+            "version": rtpipe.__version__,
             "file": str(spec.path),
             "description": spec.description,
             "page": self.page,
@@ -194,12 +193,3 @@ def _link(link: Any) -> dict[str, Any]:
         shown["max_ms"] = link.max_ms
         shown |= {name: round(counts[name], 1) for name in _COUNTS}
     return shown
-
-
-@cache
-def installed_version() -> str:
-    """Return rtpipe's version."""
-    try:
-        return version("rtpipe-media")
-    except PackageNotFoundError:
-        return "unknown"

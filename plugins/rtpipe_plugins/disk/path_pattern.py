@@ -42,6 +42,8 @@ _READ_BACK = frozenset("YymdjHIMSfaAbBp")
 """What `strptime` reads without surprises."""
 _FIELD = re.compile(r"%(.?)", re.DOTALL)
 
+EVENTS, TURNS = ".events.jsonl", ".turns"
+"""What follows the name of a recording in that of its sidecar, and of its folder of clips."""
 NUMBER = r"(?:[2-9]|[1-9]\d+)"
 """What `free_name` puts behind a name that was taken."""
 _PART = rf"\.part(?:-{NUMBER})?"

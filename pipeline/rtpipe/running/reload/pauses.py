@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from rtpipe.bus import Bus
     from rtpipe.events import Event
 
@@ -25,6 +27,8 @@ _ENDS = {
     "vad.speech_stopped": ("speech",),
     "realtime.disconnected": ("user", "answer"),
 }
+_REPLACED = ("stage.fell_back", "stage.returned")
+"""Who has said that somebody speaks will not say when that ends."""
 
 
 class Pauses:
@@ -37,7 +41,7 @@ class Pauses:
     def __init__(self, bus: Bus) -> None:
         self._speaking: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
-        bus.subscribe((*_BEGINS, *_ENDS), self._hear)
+        bus.subscribe((*_BEGINS, *_ENDS, *_REPLACED), self._hear)
 
     async def wait(self, quiet_s: float = PAUSE_S) -> None:
         """Return when nobody has spoken for `quiet_s`."""
@@ -52,7 +56,14 @@ class Pauses:
             except TimeoutError:
                 return
 
+    def forget(self, ids: Container[str]) -> None:
+        """Take it that nobody speaks, as far as these stages have told: they are gone."""
+        self._speaking = {each for each in self._speaking if each[0] not in ids}
+        self._changed.set()
+
     def _hear(self, event: Event) -> None:
+        if event.type in _REPLACED:
+            self.forget({event.source})
         if event.type in _BEGINS:
             self._speaking.add((event.source, _BEGINS[event.type]))
         for what in _ENDS.get(event.type, ()):

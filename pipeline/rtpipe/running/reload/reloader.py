@@ -9,7 +9,12 @@ from rtpipe.errors import RtpipeError, StageError
 from rtpipe.events import PipelineReloaded, PipelineReloadRefused
 from rtpipe.running.bounded import cancel
 from rtpipe.running.faults import contained
-from rtpipe.running.reload.change_plan import kept, make_change_plan
+from rtpipe.running.reload.change_plan import (
+    ANOTHER_INSTANCE,
+    How,
+    kept,
+    make_change_plan,
+)
 from rtpipe.running.reload.exchange import Exchange
 from rtpipe.running.reload.pauses import Pauses
 from rtpipe.running.reload.returns import END_S, Returns
@@ -122,6 +127,7 @@ class Reloader:
             self._exchange = exchange
             await exchange.open()
             await exchange.carry_out()
+            self._pauses.forget(plan.stages(How.REMOVED, *ANOTHER_INSTANCE))
         except Exception as raised:
             error = contained(raised)
             reason = error.message if isinstance(error, RtpipeError) else f"{error!r}"

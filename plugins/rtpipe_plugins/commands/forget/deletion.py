@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rtpipe_plugins.commands.forget.search import record_of
 from rtpipe_plugins.disk.durability import sync_folder
 from rtpipe_plugins.disk.locks import lock_to_delete
+from rtpipe_plugins.disk.path_pattern import TURNS
 
 if TYPE_CHECKING:
     from typing import IO
@@ -37,7 +38,7 @@ def delete(path: Path) -> int:
         path.unlink()
     finally:
         os.close(descriptor)
-    if path.parent.suffix == ".turns":
+    if path.parent.suffix == TURNS:
         with suppress(OSError):
             path.parent.rmdir()
     return size

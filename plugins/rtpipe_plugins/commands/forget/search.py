@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtpipe import reason_of
+from rtpipe_plugins.disk.path_pattern import EVENTS, TURNS
 from rtpipe_plugins.media.encoding import ENDINGS
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 Record: TypeAlias = dict[str, Any]
 
-_SIDECAR = ".events.jsonl"
-_TURNS = ".turns"
 _SUBTITLES = frozenset({".srt", ".vtt", ".txt"})
 _AUDIO = frozenset(ENDINGS.split(", "))
 _PART = re.compile(r"\.part(?:-\d+)?$")
@@ -93,8 +92,8 @@ def search(folder: Path, wanted: Wanted) -> Found:
     for path in _files(folder):
         if path.parent != above:
             above = path.parent
-            recorded = {_stem(each) for each in above.glob(f"*{_SIDECAR}")}
-        if path.parent.suffix == _TURNS or path in found.files:
+            recorded = {_stem(each) for each in above.glob(f"*{EVENTS}")}
+        if path.parent.suffix == TURNS or path in found.files:
             continue  # goes with its recording
         try:
             _judge(path, wanted, found, recorded)
@@ -128,7 +127,7 @@ def record_of(line: bytes) -> Record:
 
 def _judge(path: Path, wanted: Wanted, found: Found, recorded: set[str]) -> None:
     name, head = path.name, _head(path)
-    if name.endswith(_SIDECAR):
+    if name.endswith(EVENTS):
         sessions = {f"{each['session_id']}" for _, each in records_in(path) if "session_id" in each}
         if wanted.session in sessions or wanted.is_older(path):
             reason = "a recording, and what lies beside it"
@@ -183,20 +182,20 @@ def _with_companions(path: Path) -> Iterator[Path]:
     """Yield a recording's files, from any of them; or the file alone."""
     stem = _stem(path)
     yield path
-    if not path.name.endswith(_SIDECAR) and path.suffix not in _AUDIO:
+    if not path.name.endswith(EVENTS) and path.suffix not in _AUDIO:
         return
     for other in sorted(path.parent.iterdir()):
         if other == path or other.is_symlink() or _stem(other) != stem:
             continue
-        if other.is_dir() and other.suffix == _TURNS:
+        if other.is_dir() and other.suffix == TURNS:
             yield from (each for each in sorted(other.iterdir()) if _is_plain(each))
-        elif _is_plain(other) and (other.name.endswith(_SIDECAR) or other.suffix in _AUDIO):
+        elif _is_plain(other) and (other.name.endswith(EVENTS) or other.suffix in _AUDIO):
             yield other
 
 
 def _stem(path: Path) -> str:
     """Return what the names of a recording's files have in common."""
-    ending = _SIDECAR if path.name.endswith(_SIDECAR) else path.suffix
+    ending = EVENTS if path.name.endswith(EVENTS) else path.suffix
     return _PART.sub("", path.name.removesuffix(ending))
 
 

@@ -8,12 +8,10 @@ from pydantic import Field, model_validator
 
 from rtpipe import CANONICAL, ExitCode, Options, StageError
 from rtpipe_plugins.disk.output_path import ConfinedPath
-from rtpipe_plugins.disk.path_pattern import Companions, PathPattern
+from rtpipe_plugins.disk.path_pattern import EVENTS, TURNS, Companions, PathPattern
 from rtpipe_plugins.disk.retention import Keep
 from rtpipe_plugins.media.encoding import find_encoding
-from rtpipe_plugins.sinks.recorder.ordered import TURNS
 from rtpipe_plugins.sinks.recorder.recording import Layout
-from rtpipe_plugins.sinks.recorder.sidecar import EVENTS
 
 
 class RecorderOptions(Options):

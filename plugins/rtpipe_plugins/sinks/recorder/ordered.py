@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from rtpipe_plugins.disk.path_pattern import TURNS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -14,9 +16,6 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.sinks.recorder.recording import Recording, RecordingShape
     from rtpipe_plugins.sinks.recorder.switch import Order, State
-
-TURNS = ".turns"
-"""What follows the name of a recording in that of the folder with its turns."""
 
 
 class Clips(Protocol):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from rtpipe_plugins.disk.durability import Syncing, sync_folder
 from rtpipe_plugins.disk.output_file import OutputFile, claim
 from rtpipe_plugins.disk.output_path import free_name
+from rtpipe_plugins.disk.path_pattern import EVENTS
 from rtpipe_plugins.media.encoding import Encoding, Writer, open_writer, write_errors
 from rtpipe_plugins.sinks.recorder.events import RecorderLeftoverKept
-from rtpipe_plugins.sinks.recorder.sidecar import EVENTS, Sidecar
+from rtpipe_plugins.sinks.recorder.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from collections import deque

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from rtpipe_plugins.disk.records import Tellable
 
-EVENTS = ".events.jsonl"
-"""What follows the name of a recording in that of its sidecar."""
-
 
 class Sidecar:
     """Writes the pipeline's events to a file beside a recording, in the recording's time.

@@ -22,6 +22,7 @@ from rtpipe import (
 from rtpipe_plugins.disk.keeping import FilesExpired, FilesSpaceLow, Keeping
 from rtpipe_plugins.disk.locks import is_locked
 from rtpipe_plugins.disk.output_path import StartTime, blocked_output, dated, free_name, reserve
+from rtpipe_plugins.disk.path_pattern import EVENTS
 from rtpipe_plugins.disk.records import Records
 from rtpipe_plugins.disk.retention import useless_keep
 from rtpipe_plugins.media.encoding import find_encoding
@@ -44,7 +45,6 @@ from rtpipe_plugins.sinks.recorder.ordered import OrderedRecording
 from rtpipe_plugins.sinks.recorder.placement import began_at
 from rtpipe_plugins.sinks.recorder.recording import Layout, Recording, RecordingShape
 from rtpipe_plugins.sinks.recorder.segment import FileFormat
-from rtpipe_plugins.sinks.recorder.sidecar import EVENTS
 from rtpipe_plugins.sinks.recorder.switch import ORDERS, Switch
 from rtpipe_plugins.sinks.recorder.turn_clips import TURN_BEGINS, TURN_EVENTS, TurnClips
 from rtpipe_plugins.sound.time_stamps import TimestampsRebased

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+import rtpipe
 from rtpipe import Bus, Event
 from rtpipe.running.reload.pauses import PAUSE_S, Pauses
 from rtpipe.testing import run_virtual
@@ -38,6 +41,26 @@ def test_it_comes_after_the_answer_and_not_between_question_and_answer() -> None
         (3.2, "playback.stopped"),
     ]
     assert waited(*conversation) == 3.2 + PAUSE_S
+
+
+@pytest.mark.parametrize("gone", ["stage.fell_back", "stage.returned"])
+def test_who_was_replaced_in_the_middle_of_a_word_keeps_nobody_waiting(gone: str) -> None:
+    assert waited((0.0, "vad.speech_started"), (2.0, gone)) == 2.0 + PAUSE_S
+
+
+def test_a_stage_that_a_reload_takes_away_keeps_nobody_waiting() -> None:
+    text = "version: 1\nstages: [tone: {realtime: true, duration_s: 9}, VAD blackhole]"
+    with_vad, without = (rtpipe.loads(text.replace("VAD", vad)) for vad in ("vad,", ""))
+
+    async def run() -> float:
+        async with with_vad as pipeline:
+            pipeline.bus.publish(Event(type="vad.speech_started", source="vad"))
+            await pipeline.apply(without.graph)
+            async with asyncio.timeout(5):
+                await pipeline._reloader.pause()
+            return pipeline.clock.now()
+
+    assert run_virtual(run()) < 1
 
 
 def test_a_call_that_is_gone_speaks_no_more() -> None:
