@@ -1,9 +1,10 @@
 """What a tab with the page costs: its renderer's share of a core, and the pipeline's with it.
 
-    python -m benchmarks.page [--seconds 20]
+    python -m benchmarks.page [--loops 2] [--rounds 2]
 
-Runs `pipelines/kiosk.yaml` in a loop of speech with the page open in Debian's Chromium, and reads
-the processor time of the tab's process and of the pipeline's, once with the page and once without.
+Runs `pipelines/kiosk.yaml` in a loop of speech, and reads the processor time of the pipeline, in
+turn without the page and with it open in Debian's Chromium, and that of the tab's process. What is
+said is recognised and answered in bursts: so each reading is as long as whole loops of the speech.
 No figure makes it fail.
 """
 
@@ -17,6 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import wave
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
@@ -55,7 +57,7 @@ async def processes(browser: Browser) -> dict[str, float]:
     return used
 
 
-async def measure(browser: Browser, seconds: float) -> None:
+async def measure(browser: Browser, seconds: float, rounds: int) -> None:
     """Print what the tab costs, and the pipeline with and without it."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -76,30 +78,47 @@ async def measure(browser: Browser, seconds: float) -> None:
                 url = found[1] if found else ""
             drain = asyncio.create_task(_drain(process.stdout))
             await asyncio.sleep(8)  # it has started, and the first words are spoken
-            alone = await share(process.pid, seconds)
-            page = await browser.new_page(viewport={"width": 1280, "height": 800})
-            cdp = await page.context.new_cdp_session(page)
-            await page.goto(url, wait_until="domcontentloaded")
-            await asyncio.sleep(3)
-            await cdp.send("Performance.enable")
-            used, before = await processes(browser), await metrics(cdp)
-            with_page = await share(process.pid, seconds)
-            using, after = await processes(browser), await metrics(cdp)
-            for kind in sorted(using):
-                part = (using[kind] - used.get(kind, 0.0)) / seconds
-                print(f"Chromium, {kind:18}{100 * part:5.1f} % of a core")
-            for name in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"):
-                ratio = (after[name] - before[name]) / (after["Timestamp"] - before["Timestamp"])
-                print(f"  main thread, {name:19}{100 * ratio:5.1f} %")
-            layouts = (after["LayoutCount"] - before["LayoutCount"]) / seconds
-            print(f"  layouts a second          {layouts:5.1f}, nodes {after['Nodes']:.0f}")
-            print(f"pipeline without the page   {100 * alone:5.1f} % of a core")
-            print(f"pipeline with it            {100 * with_page:5.1f} % of a core")
+            shares: dict[str, list[float]] = {"without the page": [], "with it": []}
+            for _ in range(rounds):
+                shares["without the page"].append(await share(process.pid, seconds))
+                context = await browser.new_context(viewport={"width": 1280, "height": 800})
+                page = await context.new_page()
+                cdp = await context.new_cdp_session(page)
+                await page.goto(url, wait_until="domcontentloaded")
+                await asyncio.sleep(3)
+                await cdp.send("Performance.enable")
+                used, before = await processes(browser), await metrics(cdp)
+                shares["with it"].append(await share(process.pid, seconds))
+                using, after = await processes(browser), await metrics(cdp)
+                report(used, using, before, after, seconds)
+                await context.close()
+            for name, of_pipeline in shares.items():
+                each = ", ".join(f"{100 * value:.1f}" for value in of_pipeline)
+                mean = 100 * sum(of_pipeline) / rounds
+                print(f"pipeline {name:18}{mean:5.1f} % of a core ({each})")
             drain.cancel()
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)
                 await process.wait()
+
+
+def report(
+    used: dict[str, float],
+    using: dict[str, float],
+    before: dict[str, float],
+    after: dict[str, float],
+    seconds: float,
+) -> None:
+    """Print what Chromium's processes, and the tab's main thread, took between two readings."""
+    for kind in sorted(using):
+        part = (using[kind] - used.get(kind, 0.0)) / seconds
+        print(f"Chromium, {kind:18}{100 * part:5.1f} % of a core")
+    for name in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"):
+        ratio = (after[name] - before[name]) / (after["Timestamp"] - before["Timestamp"])
+        print(f"  main thread, {name:19}{100 * ratio:5.1f} %")
+    layouts = (after["LayoutCount"] - before["LayoutCount"]) / seconds
+    print(f"  layouts a second          {layouts:5.1f}, nodes {after['Nodes']:.0f}")
 
 
 async def metrics(cdp: object) -> dict[str, float]:
@@ -124,13 +143,16 @@ async def _drain(stream: asyncio.StreamReader) -> None:
 async def main() -> None:
     """Measure once."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--loops", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    asked = parser.parse_args()
+    with wave.open(f"{ROOT / 'pipelines' / 'audio' / 'visitor.wav'}") as visitor:
+        seconds = asked.loops * visitor.getnframes() / visitor.getframerate()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        await measure(browser, seconds)
+        await measure(browser, seconds, asked.rounds)
         await browser.close()
 
 

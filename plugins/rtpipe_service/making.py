@@ -167,11 +167,10 @@ def _command() -> tuple[str, ...]:
 
 def _groups() -> tuple[str, ...]:
     try:
-        return (
-            grp.getgrnam("audio").gr_name,
-        )  # one that does not exist keeps a unit from starting
-    except KeyError:
+        grp.getgrnam("audio")
+    except KeyError:  # a group that does not exist keeps a unit from starting
         return ()
+    return ("audio",)
 
 
 def _owner(file: Path, asked: Asked) -> pwd.struct_passwd:
