@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtpipe.backoff import Backoff
     from rtpipe.bus import Bus, Mailbox, Pattern
     from rtpipe.catalogue.modules import import_file
-    from rtpipe.clock import Clock
+    from rtpipe.clock import Clock, local_time, randomness
     from rtpipe.convert import Converter, Slicer
     from rtpipe.errors import (
         ConfigError,
@@ -116,7 +116,9 @@ __all__ = [
     "installed_stages",
     "load",
     "loads",
+    "local_time",
     "probe",
+    "randomness",
     "reason_of",
     "run",
     "stages_of",
@@ -127,7 +129,7 @@ _HOMES = {
     "rtpipe.backoff": "Backoff",
     "rtpipe.bus": "Bus Mailbox Pattern",
     "rtpipe.catalogue.modules": "import_file",
-    "rtpipe.clock": "Clock",
+    "rtpipe.clock": "Clock local_time randomness",
     "rtpipe.convert": "Converter Slicer",
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
     "PluginError RtpipeError StageError reason_of",
