@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
     from rtpipe.language.examining import installed_stages, probe, stages_of
-    from rtpipe.language.spec import StageSpec
+    from rtpipe.language.outputs import redirect_outputs
+    from rtpipe.language.spec import PipelineSpec, StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
     from rtpipe.recent import Recent
     from rtpipe.running.app_frames import FrameSink, FrameSource
@@ -90,6 +91,7 @@ __all__ = [
     "Pattern",
     "Peer",
     "Pipeline",
+    "PipelineSpec",
     "PluginError",
     "QueuePolicy",
     "Recent",
@@ -120,6 +122,7 @@ __all__ = [
     "probe",
     "randomness",
     "reason_of",
+    "redirect_outputs",
     "run",
     "stages_of",
 ]
@@ -139,7 +142,8 @@ _HOMES = {
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
     "rtpipe.language.examining": "installed_stages probe stages_of",
-    "rtpipe.language.spec": "StageSpec",
+    "rtpipe.language.outputs": "redirect_outputs",
+    "rtpipe.language.spec": "PipelineSpec StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",
     "rtpipe.recent": "Recent",
     "rtpipe.running.embedding": "load loads run",

@@ -30,6 +30,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     """
 
     kind = "process_sink"
+    external = True
     publishes = (TimestampsRebased,)
 
     @classmethod

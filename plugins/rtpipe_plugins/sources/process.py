@@ -30,6 +30,7 @@ class Process(Source[ProcessOptions]):
     """
 
     kind = "process"
+    external = True
 
     @classmethod
     def has_clock(cls, options: ProcessOptions) -> bool:

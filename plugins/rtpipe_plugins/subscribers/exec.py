@@ -80,6 +80,7 @@ class Exec(Subscriber[ExecOptions]):
     """
 
     kind = "exec"
+    external = True
     publishes = (ExecFailed,)
 
     @classmethod

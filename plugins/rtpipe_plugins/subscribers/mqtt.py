@@ -93,6 +93,7 @@ class Mqtt(Delivery[MqttOptions]):
     """
 
     kind = "mqtt"
+    external = True
     publishes = (MqttConnected, MqttDisconnected, MqttFailed, OutboxDamaged, SubscriberOverflowed)
     connected = MqttConnected
     disconnected = MqttDisconnected

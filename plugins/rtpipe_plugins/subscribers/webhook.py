@@ -135,6 +135,7 @@ class Webhook(Delivery[WebhookOptions]):
     """
 
     kind = "webhook"
+    external = True
     publishes = (
         WebhookConnected,
         WebhookDisconnected,

@@ -71,6 +71,7 @@ class Speaker(Sink[SpeakerOptions]):
     """
 
     kind = "speaker"
+    external = True
     publishes = (*PLAYBACK_EVENTS, *SPEAKER_EVENTS, *DEVICE_EVENTS, DriftMeasured)
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
     inlet_policy = QueuePolicy(max_ms=200)

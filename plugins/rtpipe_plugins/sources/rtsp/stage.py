@@ -279,6 +279,7 @@ class Rtsp(LiveStream[RtspOptions]):
     """
 
     kind = "rtsp"
+    external = True
 
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the options to open it with."""
@@ -292,3 +293,4 @@ class Url(LiveStream[UrlOptions]):
     """
 
     kind = "url"
+    external = True

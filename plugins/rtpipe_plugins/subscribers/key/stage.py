@@ -119,6 +119,7 @@ class Key(Subscriber[KeyOptions]):
     """
 
     kind = "key"
+    external = True
     hears = False
     publishes = (KeyPressed, KeyReleased, KeyLost, KeyFound)
 
