@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import random
 import selectors
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -19,21 +22,65 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _PATIENCE_S = 10.0
+_JOB_S = 0.2
+"""How long a thread may take before others work beside it: it may wait for one of them."""
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@dataclass(slots=True)
+class _Job:
+    """A call for a thread, and who waits for what it returns."""
+
+    executor: Executor
+    call: Callable[[], Any]
+    waiting: asyncio.Future[Any]
+    working: concurrent.futures.Future[Any] | None = None
+
+    def done(self) -> bool:
+        """Let a thread make the call; whether it was made within `_JOB_S`, and who waits told."""
+        if self.waiting.cancelled() and self.working is None:
+            return True
+        if self.working is None:
+            self.working = self.executor.submit(self.call)
+        concurrent.futures.wait([self.working], _JOB_S)
+        if not self.working.done():
+            return False
+        if self.waiting.done():
+            return True
+        error = None if self.working.cancelled() else self.working.exception()
+        if self.working.cancelled():
+            self.waiting.cancel()
+        elif error is None:
+            self.waiting.set_result(self.working.result())
+        elif isinstance(error, StopIteration):  # no future takes it
+            self.waiting.set_exception(RuntimeError(f"{error!r} came out of a thread"))
+        else:
+            self.waiting.set_exception(error)
+        return True
+
+
 class _JumpingSelector(selectors.DefaultSelector):
-    """A selector that lets time jump where asyncio would have it sleep."""
+    """A selector that lets time jump where asyncio would have it sleep, and threads work.
+
+    They work one after another while all tasks wait, and are told of in that order: how fast one is
+    changes nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
         self.in_flight = 0
+        self.jobs: list[_Job] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
+        if self.jobs:
+            done = next((job for job in self.jobs if job.done()), None)
+            if done is not None:
+                self.jobs.remove(done)
+            return super().select(0 if done is not None else _JOB_S)
         if self.in_flight:
             return super().select(None)
         if timeout is None:
@@ -52,10 +99,11 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose `time()` starts at 0 and passes only while every task waits.
 
-    A wait for a timer takes no real time: the clock jumps to it. While work is in an executor
-    (`asyncio.to_thread`) the clock stands still and the loop really waits, so how long it takes
-    has no influence on the result. Sockets and subprocesses work, but nothing holds the clock for
-    them: a time-out set on one of them passes at once.
+    A wait for a timer takes no real time: the clock jumps to it. Work for an executor
+    (`asyncio.to_thread`) begins when every task waits, one piece after another, and the clock
+    stands still meanwhile, so how long it takes has no influence on the result. Sockets and
+    subprocesses work, but nothing holds the clock for them: a time-out set on one of them passes
+    at once.
 
     Raises:
         RuntimeError: Out of the running loop, when every task waits for something that cannot
@@ -67,6 +115,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
+        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)
 
@@ -81,14 +130,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run `func(*args)` in a thread; the clock stands still until it is done."""
-        future = super().run_in_executor(executor, func, *args)
-        self._jumping.in_flight += 1
-        future.add_done_callback(self._landed)
-        return future
-
-    def _landed(self, _: asyncio.Future[Any]) -> None:
-        self._jumping.in_flight -= 1
+        """Run `func(*args)` in a thread, as soon as every task waits; the clock stands still."""
+        if executor is None:
+            if self._threads is None:
+                self._threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="virtual")
+                self.set_default_executor(self._threads)
+            executor = self._threads
+        waiting: asyncio.Future[T] = self.create_future()
+        job = _Job(executor, partial(func, *args), waiting)
+        waiting.add_done_callback(lambda _: job.working is not None and job.working.cancel())
+        self._jumping.jobs.append(job)
+        return waiting
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - the base's signature; virtual seconds bound no thread
         """Wait for the default executor's threads, really."""
