@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Transform,
     )
     from rtpipe.waveform import AudioFrame
-    from rtpipe.wording.diagnostics import Remedy
+    from rtpipe.wording.diagnostics import Diagnostic, Remedy
 
 __all__ = [
     "ANY",
@@ -66,6 +66,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Converter",
+    "Diagnostic",
     "EnvironmentProblem",
     "Event",
     "EventGlob",
@@ -152,7 +153,7 @@ _HOMES = {
     "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform",
     "rtpipe.running.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
-    "rtpipe.wording.diagnostics": "Remedy",
+    "rtpipe.wording.diagnostics": "Diagnostic Remedy",
 }
 """Where each name is defined, and imported from when it is first used."""
 

@@ -144,8 +144,8 @@ def _outcome(file: Path, section: Section, number: int, asked: reports.Asked) ->
 def _folder(keep: Path | None, file: Path, number: int) -> Iterator[Path]:
     """Give an empty folder for what a test writes; it stays where it is to be kept."""
     if keep is None:
-        with tempfile.TemporaryDirectory(prefix="rtpipe-test-") as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory(prefix="rtpipe-test-") as temporary:
+            yield Path(temporary)
         return
     folder = keep.absolute() / file.stem / str(number + 1)
     if folder.exists():

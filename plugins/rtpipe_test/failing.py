@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rtpipe import Peer, Sink, Source, StageError, Transform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from rtpipe import AudioFrame, Link, Send, Stage
     from rtpipe.stage import Processed
@@ -50,7 +50,8 @@ def failing(stage_type: type[Stage[Any]], failure: Failure) -> type[Stage[Any]]:
     """Return the stage with `failure` built in; a subscriber as it is."""
     for base, make in _MAKERS.items():
         if issubclass(stage_type, base):
-            return make(stage_type, failure)
+            made: type[Stage[Any]] = make(stage_type, failure)
+            return made
     return stage_type
 
 
@@ -114,4 +115,9 @@ def _peer(stage_type: Any, failure: Failure) -> Any:
     return Failing
 
 
-_MAKERS = {Source: _source, Transform: _transform, Peer: _peer, Sink: _sink}
+_MAKERS: dict[type[Stage[Any]], Callable[[Any, Failure], Any]] = {
+    Source: _source,
+    Transform: _transform,
+    Peer: _peer,
+    Sink: _sink,
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import wave
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ def write(path: Path, heard: Heard) -> None:
         out.setsampwidth(2)
         out.setframerate(heard.rate or 48_000)
         out.writeframes(audio.to_s16(heard.samples()).tobytes())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -65,7 +64,7 @@ def compared(path: Path, heard: Heard, tolerance_db: float) -> str:
         ValueError: It has no audio.
     """
     wanted, rate = read(path)
-    samples = audio.to_s16(heard.samples()).astype(np.float32) / 32768
+    samples = (audio.to_s16(heard.samples()) / 32768).astype(np.float32)
     if heard.rate != rate:
         return f"{heard.rate or 'no'} samples a second, the file has {rate}"
     if len(samples) != len(wanted):

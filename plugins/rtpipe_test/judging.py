@@ -7,8 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rtpipe import Pattern, RtpipeError
 from rtpipe_test import golden
 from rtpipe_test.moments import Moment
@@ -17,6 +15,7 @@ from rtpipe_test.observing import level_dbfs, loudest_hz, sounding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtpipe import Event
@@ -57,13 +56,15 @@ def judge(case: Case, seen: Observation, *, update: bool = False) -> list[Miss]:
     if seen.failure is not None and not any(each.fails is not None for each in case.expect):
         misses.append(Miss(("name",), "the pipeline ends well", (_said(seen.failure),)))
     for number, expected in enumerate(case.expect):
-        judged = _JUDGES[expected.subject](expected, seen, update)
-        for key, text, *was in judged:
-            misses.append(Miss(("expect", number, key), text, tuple(was)))
+        if update and expected.golden is not None and expected.of is not None:
+            golden.write(expected.golden, seen.heard[expected.of])
+            continue
+        judged = _JUDGES[expected.subject](expected, seen)
+        misses += [Miss(("expect", number, key), text, tuple(was)) for key, text, *was in judged]
     return misses
 
 
-def _event(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _event(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.event is not None
     of_type = [each for each in seen.events if Pattern(expected.event).matches(each.type)]
     stretch = _stretch(expected, seen)
@@ -85,7 +86,7 @@ def _event(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[
         yield "times", f"{wanted} happens {_often(times)}", f"{_often(len(met))}", *_lines(met)
 
 
-def _order(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _order(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.order is not None
     left = iter(seen.events)
     for n, glob in enumerate(expected.order):
@@ -97,7 +98,7 @@ def _order(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[
             return
 
 
-def _words(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _words(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.words is not None
     for side, type in _WORDS.items():
         wanted = getattr(expected.words, side)
@@ -106,7 +107,7 @@ def _words(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[
             yield "words", f"the {side} says {_quoted(wanted)}", f"said {_quoted(said)}"
 
 
-def _sound(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _sound(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.sound is not None
     part = _part(expected, seen, expected.sound)
     if isinstance(part, str):
@@ -134,7 +135,7 @@ def _measured(
             yield "tone_hz", f"a tone of {expected.tone_hz:g} Hz", f"the loudest is {hz:.0f} Hz"
 
 
-def _silence(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _silence(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.silence is not None
     part = _part(expected, seen, expected.silence)
     if isinstance(part, str):
@@ -147,13 +148,10 @@ def _silence(expected: Expectation, seen: Observation, _: bool) -> Iterator[tupl
         yield "silence", f"nothing is heard of `{expected.silence}`", told
 
 
-def _golden(expected: Expectation, seen: Observation, update: bool) -> Iterator[tuple[str, ...]]:
+def _golden(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.golden is not None
     assert expected.of is not None
     heard = seen.heard[expected.of]
-    if update:
-        golden.write(expected.golden, heard)
-        return
     try:
         problem = golden.compared(expected.golden, heard, expected.tolerance_db)
     except (OSError, ValueError) as error:
@@ -162,7 +160,7 @@ def _golden(expected: Expectation, seen: Observation, update: bool) -> Iterator[
         yield "golden", f"`{expected.of}` sounds like {expected.golden.name}", problem
 
 
-def _drops(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _drops(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.drops_ms is not None
     lost = {id: ms for id, ms in seen.dropped_ms.items() if ms > 0}
     if sum(lost.values()) > expected.drops_ms:
@@ -170,7 +168,7 @@ def _drops(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[
         yield "drops_ms", f"at most {expected.drops_ms:g} ms are dropped", was
 
 
-def _latency(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _latency(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.latency_ms is not None
     waits = [
         (event.at, float(event.payload()["total_ms"]))
@@ -185,7 +183,7 @@ def _latency(expected: Expectation, seen: Observation, _: bool) -> Iterator[tupl
             yield "latency_ms", text, f"{wait:.0f} ms, at {at:.2f} s"
 
 
-def _file(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _file(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.file is not None
     assert seen.written is not None
     path = seen.written(expected.file)
@@ -214,7 +212,7 @@ def _file(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[s
             yield "level_dbfs", f"a level of {bounds} dBFS", f"{level:.1f} dBFS"
 
 
-def _fails(expected: Expectation, seen: Observation, _: bool) -> Iterator[tuple[str, ...]]:
+def _fails(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
     assert expected.fails is not None
     if seen.failure is None:
         yield "fails", f"the pipeline fails: {expected.fails!r}", "it ended well"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rtpipe.documents import Diagnostic
+    from rtpipe import Diagnostic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,9 @@ def reporter(asked: Asked) -> Reporter:
 class _Text:
     def __init__(self) -> None:
         self._file: Path | None = None
-        self._colour = click.get_text_stream("stdout").isatty() and not os.environ.get("NO_COLOR")
+        self._colour: bool = click.get_text_stream("stdout").isatty() and not os.environ.get(
+            "NO_COLOR"
+        )
 
     def tell(self, outcome: Outcome) -> None:
         if outcome.file != self._file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from rtpipe_test.moments import Moment
 from rtpipe_test.observing import Heard, Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rtpipe import AudioFrame, Pipeline
     from rtpipe_test.failing import Failure
     from rtpipe_test.section import Case, Step
@@ -118,7 +119,7 @@ class _Run:
     def _done(self, step: Step) -> None:
         if step.action is not None:
             call = read_call(step.action)
-            self._pipeline.perform(call.stage, call.name, *call.args, **call.kwargs)
+            self._pipeline.perform(call.stage, call.action, *call.args, **call.kwargs)
         elif step.publish is not None:
             said = dict(step.publish)
             envelope = {"type": said.pop("type"), "source": str(said.pop("source", "test"))}
