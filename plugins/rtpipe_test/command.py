@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +20,11 @@ import click
 from rtpipe import ConfigError, ExitCode, RtpipeError
 from rtpipe.documents import read_section
 from rtpipe_test import reports
+from rtpipe_test.judging import judge
 from rtpipe_test.reports import Outcome
+from rtpipe_test.running import run_case
+from rtpipe_test.section import cases_of
+from rtpipe_test.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +32,9 @@ if TYPE_CHECKING:
     from rtpipe.documents import Section
 
 _PATH = click.Path(path_type=Path)
+_UNHEARD = logging.NullHandler()
+_WORTH_A_PROCESS = 8
+"""As many tests take longer than a second process takes to start."""
 _ENDINGS = {".yaml", ".yml"}
 
 
@@ -41,6 +54,8 @@ _ENDINGS = {".yaml", ".yml"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value.")
 @click.option("--profile", metavar="NAME", help="Apply one of the file's profiles.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), help="How many processes to use.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what the pipelines log.")
 @click.option("--trust", is_flag=True, help="Run the folder's plugins, this once.")
 def test(paths: tuple[Path, ...], **said: Any) -> None:
     """Run the tests that stand in pipeline files under `tests:`.
@@ -50,11 +65,9 @@ def test(paths: tuple[Path, ...], **said: Any) -> None:
     Exits with 1 if a test fails.
     """
     asked = reports.Asked(**said)
-    outcomes: list[Outcome] = []
     reporter = reports.reporter(asked)
-    for file in _files(paths or (Path(),)):
-        outcomes += _tested(file, asked, reporter)
-    if not outcomes:
+    cases = [case for file in _files(paths or (Path(),)) for case in _cases(file, asked)]
+    if not cases:
         where = ", ".join(map(str, paths)) or "this folder"
         like = f" with {asked.like!r} in its name" if asked.like else ""
         raise RtpipeError(
@@ -62,11 +75,16 @@ def test(paths: tuple[Path, ...], **said: Any) -> None:
             help="write one: `tests: [{name: It ends well, expect: [{drops_ms: 0}]}]`",
             exit_code=ExitCode.USAGE,
         )
-    reporter.finish(outcomes)
+    begun = time.perf_counter()
+    outcomes = []
+    for outcome in _run(cases, asked):
+        reporter.tell(outcome)
+        outcomes.append(outcome)
+    reporter.finish(outcomes, time.perf_counter() - begun)
     if asked.junit is not None:
         reports.write_junit(asked.junit, outcomes)
     if any(not outcome.passed for outcome in outcomes):
-        click.get_current_context().exit(1)
+        click.get_current_context().exit(ExitCode.FAILED)
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
@@ -88,54 +106,57 @@ def _may_have_tests(path: Path) -> bool:
     return any(line.startswith(("tests:", '"tests":', "{")) for line in text.splitlines())
 
 
-def _tested(file: Path, asked: reports.Asked, reporter: reports.Reporter) -> Iterator[Outcome]:
-    section = read_section(
-        [file], "tests", sets=asked.sets, profile=asked.profile, trust=asked.trust
-    )
-    if section is None:
+def _cases(file: Path, asked: reports.Asked) -> Iterator[tuple[Path, int]]:
+    """Yield the file's tests that are asked for, by their numbers."""
+    section = _section(file, asked)
+    for number, case in enumerate(() if section is None else cases_of(section)):
+        if asked.like.lower() in case.name.lower():
+            yield file, number
+
+
+@lru_cache(maxsize=1)  # its tests come one after another
+def _section(file: Path, asked: reports.Asked) -> Section | None:
+    return read_section([file], "tests", sets=asked.sets, profile=asked.profile, trust=asked.trust)
+
+
+def _run(cases: list[tuple[Path, int]], asked: reports.Asked) -> Iterator[Outcome]:
+    """Run the tests, many of them in several processes; yield what came of each in order."""
+    workers = min(asked.jobs or os.cpu_count() or 1, len(cases))
+    if workers == 1 or (not asked.jobs and len(cases) < _WORTH_A_PROCESS):
+        yield from (_outcome(case, asked) for case in cases)
         return
-    for number, case in enumerate(section.said.cases):  # type: ignore[attr-defined]
-        if asked.like.lower() not in case.name.lower():
-            continue
-        outcome = _outcome(file, section, number, asked)
-        reporter.tell(outcome)
-        yield outcome
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(_outcome, asked=asked), cases, chunksize=2)
 
 
-def _outcome(file: Path, section: Section, number: int, asked: reports.Asked) -> Outcome:
-    from rtpipe_test.judging import judge
-    from rtpipe_test.running import run_case
-    from rtpipe_test.staging import Staging
-
-    case = section.said.cases[number]  # type: ignore[attr-defined]
+def _outcome(place: tuple[Path, int], asked: reports.Asked) -> Outcome:
+    file, number = place
+    if not asked.verbose:
+        logging.getLogger("rtpipe").addHandler(_UNHEARD)  # a fault that a test asks for is no news
+    section = _section(file, asked)
+    assert section is not None
+    case = cases_of(section)[number]
     begun = time.perf_counter()
     with _folder(asked.keep, file, number) as folder:
+        staging = Staging(file, section, number, folder, asked)
         try:
-            staging = Staging(
-                (file,),
-                section,
-                number,
-                folder,
-                profile=asked.profile,
-                sets=asked.sets,
-                trust=asked.trust,
-            )
             pipeline = staging.pipeline()
-            seen = run_case(case, pipeline, staging.failures)
         except ConfigError as error:
-            return Outcome(file, case.name, tuple(error.diagnostics))
+            found = (replace(each, help=each.help and str(each.help)) for each in error.diagnostics)
+            return Outcome(file, case.name, tuple(found))
+        seen = run_case(case, pipeline, staging.failures)
         seen.written = staging.written
         misses = judge(case, seen, update=asked.update)
-    found = [
+    found = (
         section.finding(
             "E801",
-            f"{case.name}: {miss.expected}",
+            f"expected that {miss.expected}",
             ("cases", number, *miss.path),
-            label=miss.was[0] if miss.was else "",
+            label=miss.was[0],
             notes=miss.was[1:],
         )
         for miss in misses
-    ]
+    )
     took_s = time.perf_counter() - begun
     return Outcome(file, case.name, tuple(found), ran_s=seen.ended_at, took_s=took_s)
 

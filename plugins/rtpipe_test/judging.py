@@ -126,13 +126,13 @@ def _measured(
 ) -> Iterator[tuple[str, ...]]:
     level, lasts = level_dbfs(loud), len(loud) / rate
     if expected.level_dbfs is not None and not _within(level, expected.level_dbfs):
-        yield "level_dbfs", f"a level of {_range(expected.level_dbfs)} dBFS", f"{level:.1f} dBFS"
+        yield "level_dbfs", f"its level is {_range(expected.level_dbfs)} dBFS", f"{level:.1f} dBFS"
     if expected.lasts_s is not None and not _within(lasts, expected.lasts_s):
         yield "lasts_s", f"it lasts {_range(expected.lasts_s)} s", f"{lasts:.2f} s"
     if expected.tone_hz is not None:
         hz = loudest_hz(loud, rate)
         if abs(hz - expected.tone_hz) > _TONE * expected.tone_hz:
-            yield "tone_hz", f"a tone of {expected.tone_hz:g} Hz", f"the loudest is {hz:.0f} Hz"
+            yield "tone_hz", f"its tone has {expected.tone_hz:g} Hz", f"it has {hz:.0f} Hz"
 
 
 def _silence(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:
@@ -209,7 +209,7 @@ def _file(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]
         level = level_dbfs(sounding(samples, rate))
         if expected.level_dbfs is not None and not _within(level, expected.level_dbfs):
             bounds = _range(expected.level_dbfs)
-            yield "level_dbfs", f"a level of {bounds} dBFS", f"{level:.1f} dBFS"
+            yield "level_dbfs", f"its level is {bounds} dBFS", f"{level:.1f} dBFS"
 
 
 def _fails(expected: Expectation, seen: Observation) -> Iterator[tuple[str, ...]]:

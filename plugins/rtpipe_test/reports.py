@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import click
@@ -33,6 +34,8 @@ class Asked:
     sets: tuple[str, ...]
     profile: str | None
     trust: bool
+    jobs: int | None
+    verbose: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ class Reporter(Protocol):
     def tell(self, outcome: Outcome) -> None:
         """Hear of one test."""
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """Hear that these were all."""
+    def finish(self, outcomes: Sequence[Outcome], took_s: float) -> None:
+        """Hear that these were all, and how long they took together (s)."""
 
 
 def reporter(asked: Asked) -> Reporter:
@@ -79,9 +82,7 @@ def reporter(asked: Asked) -> Reporter:
 class _Text:
     def __init__(self) -> None:
         self._file: Path | None = None
-        self._colour: bool = click.get_text_stream("stdout").isatty() and not os.environ.get(
-            "NO_COLOR"
-        )
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     def tell(self, outcome: Outcome) -> None:
         if outcome.file != self._file:
@@ -94,12 +95,11 @@ class _Text:
         if outcome.found:
             click.echo()
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
+    def finish(self, outcomes: Sequence[Outcome], took_s: float) -> None:
         failed = sum(not outcome.passed for outcome in outcomes)
         passed = len(outcomes) - failed
         parts = [f"{passed} passed"] * bool(passed) + [f"{failed} failed"] * bool(failed)
         ran_s = sum(outcome.ran_s for outcome in outcomes)
-        took_s = sum(outcome.took_s for outcome in outcomes)
         text = f"{', '.join(parts)}: {ran_s:.1f} s of audio in {took_s:.1f} s"
         click.echo(self._painted(text, "red" if failed else "green"))
 
@@ -110,14 +110,14 @@ class _Text:
 class _Github(_Text):
     def tell(self, outcome: Outcome) -> None:
         for found in outcome.found:
-            click.echo(as_github(found))
+            click.echo(as_github(replace(found, message=f"{outcome.name}: {found.message}")))
 
 
 class _Json:
     def tell(self, outcome: Outcome) -> None:
         """Nothing: it is one document."""
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
+    def finish(self, outcomes: Sequence[Outcome], took_s: float) -> None:
         tests = [
             {
                 "file": str(outcome.file),
@@ -130,7 +130,8 @@ class _Json:
             for outcome in outcomes
         ]
         passed = all(outcome.passed for outcome in outcomes)
-        click.echo(json.dumps({"passed": passed, "tests": tests}, indent=2, ensure_ascii=False))
+        told = {"passed": passed, "took_s": round(took_s, 3), "tests": tests}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 
 def write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:

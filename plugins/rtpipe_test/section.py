@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rtpipe import EventGlob, InputPath, Options
 from rtpipe.documents import read_call
 from rtpipe_test.moments import When
+
+if TYPE_CHECKING:
+    from rtpipe.documents import Section
 
 _MOST_CASES = 500
 _LONGEST_S = 3600.0
@@ -184,6 +187,9 @@ def _distinct(cases: tuple[Case, ...]) -> tuple[Case, ...]:
     return cases
 
 
+Cases = Annotated[tuple[Case, ...], Field(max_length=_MOST_CASES), AfterValidator(_distinct)]
+
+
 class Tests(Options):
     """Tests of this pipeline; `rtpipe test` runs them, on a clock of their own."""
 
@@ -194,3 +200,9 @@ class Tests(Options):
         tuple[Case, ...], Field(max_length=_MOST_CASES), AfterValidator(_distinct)
     ] = ()
     """The tests; `tests:` takes the list itself."""
+
+
+def cases_of(section: Section) -> tuple[Case, ...]:
+    """Return the tests of a file's section."""
+    assert isinstance(section.said, Tests)
+    return section.said.cases

@@ -6,58 +6,62 @@ import json
 import wave
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import rtpipe
 from rtpipe import ConfigError, Source, StageSpec, redirect_outputs
 from rtpipe.stage import Peer, Sink
 from rtpipe_test.failing import Failure, failing
+from rtpipe_test.section import cases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rtpipe import Pipeline, PipelineSpec
     from rtpipe.documents import Section
-    from rtpipe_test.section import Case
 
 _RATE = 48_000
 _MODEL = "realtime"
 """The kind whose server a test replaces by one in this process."""
 
 
+class Choices(Protocol):
+    """What stands beside the file: `--set`, `--profile`, `--trust`."""
+
+    @property
+    def sets(self) -> tuple[str, ...]: ...  # noqa: D102 - see above
+
+    @property
+    def profile(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def trust(self) -> bool: ...  # noqa: D102
+
+
 class Staging:
     """Makes a test's pipeline, which touches nothing outside a folder of its own.
 
     Args:
-        files: The pipeline file and its overlays.
+        file: The pipeline file.
         section: Its tests.
         number: Which of them.
         folder: An empty one: everything that is written goes there.
-        sets: `--set`s, and so on for `profile` and `trust`.
+        asked: What stands beside it on the command line.
 
     Attributes:
         failures: What can be made to fail, by id.
     """
 
     def __init__(
-        self,
-        files: tuple[Path, ...],
-        section: Section,
-        number: int,
-        folder: Path,
-        *,
-        profile: str | None = None,
-        sets: tuple[str, ...] = (),
-        trust: bool = False,
+        self, file: Path, section: Section, number: int, folder: Path, asked: Choices
     ) -> None:
-        self._files = files
+        self._file = file
         self._section = section
         self._number = number
-        self._case: Case = section.said.cases[number]  # type: ignore[attr-defined]
+        self._case = cases_of(section)[number]
         self._folder = folder
-        self._home = files[0].parent.absolute()
-        self._choices: dict[str, Any] = {"profile": profile, "trust": trust}
-        self._sets = sets
+        self._home = file.parent.absolute()
+        self._asked = asked
         self.failures = {step.fail: Failure() for step in self._case.do if step.fail is not None}
 
     def pipeline(self) -> Pipeline:
@@ -82,11 +86,12 @@ class Staging:
 
     def _load(self, sets: list[str], revise: Any) -> Pipeline:
         return rtpipe.load(
-            self._files,
-            sets=[*self._sets, *sets],
+            self._file,
+            sets=[*self._asked.sets, *sets],
+            profile=self._asked.profile,
+            trust=self._asked.trust,
             variant=("tests", "cases", self._number),
             revise=revise,
-            **self._choices,
         )
 
     def _played(self) -> Iterator[str]:
@@ -161,7 +166,7 @@ class Staging:
         raise self._refused((), message, help=help)
 
     def _moved(self, path: Path) -> Path:
-        path = Path(self._home, path)
+        path = path.absolute()
         if path.is_relative_to(self._folder):
             return path
         if path.is_relative_to(self._home):

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import random
 import selectors
-from dataclasses import dataclass
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
@@ -27,35 +27,45 @@ _JOB_S = 0.2
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
 class _Job:
-    """A call for a thread, and who waits for what it returns."""
+    """A call in a thread, which waits there for its turn, and who waits for what it returns."""
 
-    executor: Executor
-    call: Callable[[], Any]
-    waiting: asyncio.Future[Any]
-    working: concurrent.futures.Future[Any] | None = None
+    def __init__(
+        self, executor: Executor, call: Callable[[], Any], waiting: asyncio.Future[Any]
+    ) -> None:
+        self._call = call
+        self._waiting = waiting
+        self._turn = threading.Event()
+        # At once: an executor may be told right after this that nothing more will come.
+        self._working = executor.submit(self._work)
+        waiting.add_done_callback(lambda _: self._working.cancel())
+
+    def _work(self) -> Any:
+        self._turn.wait()
+        return self._call()
+
+    def begin(self) -> None:
+        """Let the thread make the call."""
+        self._turn.set()
 
     def done(self) -> bool:
-        """Let a thread make the call; whether it was made within `_JOB_S`, and who waits told."""
-        if self.waiting.cancelled() and self.working is None:
-            return True
-        if self.working is None:
-            self.working = self.executor.submit(self.call)
-        concurrent.futures.wait([self.working], _JOB_S)
-        if not self.working.done():
+        """Let the thread make the call; return whether it was made within `_JOB_S` and told."""
+        self.begin()
+        concurrent.futures.wait([self._working], _JOB_S)
+        if not self._working.done():
             return False
-        if self.waiting.done():
+        if self._waiting.done():
             return True
-        error = None if self.working.cancelled() else self.working.exception()
-        if self.working.cancelled():
-            self.waiting.cancel()
-        elif error is None:
-            self.waiting.set_result(self.working.result())
+        if self._working.cancelled():
+            self._waiting.cancel()
+            return True
+        error = self._working.exception()
+        if error is None:
+            self._waiting.set_result(self._working.result())
         elif isinstance(error, StopIteration):  # no future takes it
-            self.waiting.set_exception(RuntimeError(f"{error!r} came out of a thread"))
+            self._waiting.set_exception(RuntimeError(f"{error!r} came out of a thread"))
         else:
-            self.waiting.set_exception(error)
+            self._waiting.set_exception(error)
         return True
 
 
@@ -137,10 +147,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 self.set_default_executor(self._threads)
             executor = self._threads
         waiting: asyncio.Future[T] = self.create_future()
-        job = _Job(executor, partial(func, *args), waiting)
-        waiting.add_done_callback(lambda _: job.working is not None and job.working.cancel())
-        self._jumping.jobs.append(job)
+        self._jumping.jobs.append(_Job(executor, partial(func, *args), waiting))
         return waiting
+
+    def close(self) -> None:
+        """Close the loop; what threads have not begun they do now, unheard."""
+        for job in self._jumping.jobs:
+            job.begin()
+        super().close()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - the base's signature; virtual seconds bound no thread
         """Wait for the default executor's threads, really."""
