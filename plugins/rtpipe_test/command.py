@@ -114,8 +114,12 @@ def _cases(file: Path, asked: reports.Asked) -> Iterator[tuple[Path, int]]:
             yield file, number
 
 
-@lru_cache(maxsize=1)  # its tests come one after another
 def _section(file: Path, asked: reports.Asked) -> Section | None:
+    return _read(file, file.stat().st_mtime_ns, asked)
+
+
+@lru_cache(maxsize=1)  # a file's tests come one after another
+def _read(file: Path, _changed: int, asked: reports.Asked) -> Section | None:
     return read_section([file], "tests", sets=asked.sets, profile=asked.profile, trust=asked.trust)
 
 
@@ -123,13 +127,22 @@ def _run(cases: list[tuple[Path, int]], asked: reports.Asked) -> Iterator[Outcom
     """Run the tests, many of them in several processes; yield what came of each in order."""
     workers = min(asked.jobs or os.cpu_count() or 1, len(cases))
     if workers == 1 or (not asked.jobs and len(cases) < _WORTH_A_PROCESS):
-        yield from (_outcome(case, asked) for case in cases)
+        yield from (outcome_of(case, asked) for case in cases)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(partial(_outcome, asked=asked), cases, chunksize=2)
+        yield from pool.map(partial(outcome_of, asked=asked), cases)
 
 
-def _outcome(place: tuple[Path, int], asked: reports.Asked) -> Outcome:
+def outcome_of(place: tuple[Path, int], asked: reports.Asked) -> Outcome:
+    """Run a test, and return what came of it.
+
+    Args:
+        place: The pipeline file, and which of its tests.
+        asked: What the command line asks for.
+
+    Raises:
+        ConfigError: The file is wrong.
+    """
     file, number = place
     if not asked.verbose:
         logging.getLogger("rtpipe").addHandler(_UNHEARD)  # a fault that a test asks for is no news

@@ -30,7 +30,7 @@ def write(path: Path, heard: Heard) -> None:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(heard.rate or 48_000)
-        out.writeframes(audio.to_s16(heard.samples()).tobytes())
+        out.writeframes(_as_s16(heard).tobytes())
     part.replace(path)
 
 
@@ -64,7 +64,7 @@ def compared(path: Path, heard: Heard, tolerance_db: float) -> str:
         ValueError: It has no audio.
     """
     wanted, rate = read(path)
-    samples = (audio.to_s16(heard.samples()) / 32768).astype(np.float32)
+    samples = (_as_s16(heard) / 32768).astype(np.float32)
     if heard.rate != rate:
         return f"{heard.rate or 'no'} samples a second, the file has {rate}"
     if len(samples) != len(wanted):
@@ -75,3 +75,7 @@ def compared(path: Path, heard: Heard, tolerance_db: float) -> str:
         return ""
     first = int(np.argmax(np.abs(samples - wanted) > 1e-4)) / rate
     return f"the difference is {-below:.1f} dB below it, first at {first:.3f} s"
+
+
+def _as_s16(heard: Heard) -> NDArray[np.int16]:
+    return audio.to_s16(heard.samples() * 32768.0)

@@ -313,7 +313,8 @@ def _conditions(expected: Expectation) -> str:
     if expected.source is not None:
         text += f" of `{expected.source}`"
     if expected.between is not None:
-        text += f" between {' and '.join(map(str, expected.between))}"
+        first, last = (f"{m:g}" if isinstance(m, float) else m for m in expected.between)
+        text += f" between {first} and {last}"
     return text
 
 

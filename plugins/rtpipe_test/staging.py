@@ -138,10 +138,7 @@ class Staging:
     def _revised(self, spec: PipelineSpec) -> PipelineSpec:
         for stage in spec.stages:
             self._check_inside(stage)
-        unknown = self.failures.keys() - {stage.id for stage in spec.stages}
-        if unknown:
-            number = next(n for n, step in enumerate(self._case.do) if step.fail in unknown)
-            raise self._refused(("do", number, "fail"), f"there is no stage `{min(unknown)}`")
+        self._check_ids({stage.id for stage in spec.stages})
         stages = tuple(
             replace(stage, stage_type=failing(stage.stage_type, self.failures[stage.id]))
             if stage.id in self.failures
@@ -154,6 +151,21 @@ class Staging:
             if route.subscriber is None or not route.subscriber.stage_type.external
         )
         return redirect_outputs(replace(spec, stages=stages, routes=routes), self._moved)
+
+    def _check_ids(self, known: set[str]) -> None:
+        """Refuse a step or an expectation about a stage that there is not."""
+        named: list[tuple[str | None, tuple[str | int, ...]]] = [
+            (step.fail, ("do", number, "fail")) for number, step in enumerate(self._case.do)
+        ]
+        named += [
+            (getattr(expected, key), ("expect", number, key))
+            for number, expected in enumerate(self._case.expect)
+            for key in ("sound", "silence", "of")
+        ]
+        for id, place in named:
+            if id is not None and id not in known:
+                help = f"there are {', '.join(sorted(known))}"
+                raise self._refused(place, f"there is no stage `{id}`", help=help)
 
     def _check_inside(self, stage: StageSpec) -> None:
         if not stage.stage_type.external or _is_in_memory(stage):
