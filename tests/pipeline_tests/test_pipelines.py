@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from helpers.command import ROOT, rtpipe
+from helpers.documentation import blocks
 from helpers.packages import needs_server
 from rtpipe.cli import cli
 from rtpipe.documents import read_section
@@ -94,3 +95,12 @@ def test_a_pipeline_that_is_broken_on_purpose_fails(file: str, name: str, tmp_pa
     ran = CliRunner().invoke(cli, ["test", str(tmp_path / "broken.yaml"), "-k", name, "--trust"])
     assert ran.exit_code == 1, ran.output
     assert "error[E801]" in ran.output
+
+
+def test_what_the_documents_show_passes(tmp_path: Path) -> None:
+    (tmp_path / "audio").symlink_to(PIPELINES / "audio")
+    page = ROOT / "docs" / "how-to" / "test-a-pipeline.md"
+    for number, block in enumerate(blocks("yaml", page=page)):
+        (tmp_path / f"{number}.yaml").write_text(block.text, "utf-8")
+    ended = rtpipe("test", cwd=tmp_path)
+    assert ended.code == 0, ended.out + ended.err
