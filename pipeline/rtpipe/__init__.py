@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rtpipe.actions import action
     from rtpipe.backoff import Backoff
     from rtpipe.bus import Bus, Mailbox, Pattern
+    from rtpipe.catalogue.editor import MODELINE, write_editor_files
     from rtpipe.catalogue.modules import import_file
     from rtpipe.clock import Clock, local_time, randomness
     from rtpipe.convert import Converter, Slicer
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY",
     "CANONICAL",
+    "MODELINE",
     "AudioFormat",
     "AudioFrame",
     "Backoff",
@@ -126,12 +128,14 @@ __all__ = [
     "redirect_outputs",
     "run",
     "stages_of",
+    "write_editor_files",
 ]
 
 _HOMES = {
     "rtpipe.actions": "action",
     "rtpipe.backoff": "Backoff",
     "rtpipe.bus": "Bus Mailbox Pattern",
+    "rtpipe.catalogue.editor": "MODELINE write_editor_files",
     "rtpipe.catalogue.modules": "import_file",
     "rtpipe.clock": "Clock local_time randomness",
     "rtpipe.convert": "Converter Slicer",
