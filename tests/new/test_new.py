@@ -194,8 +194,6 @@ def test_a_package_is_built_installed_elsewhere_and_found_there(folder: Path) ->
     (folder / "elsewhere").mkdir()
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
-    [site] = (folder / "venv" / "lib").glob("python*/site-packages")
-    (site / "tests.pth").write_text("\n".join(path for path in sys.path if path), "utf-8")
     installed = subprocess.run(
         [python, "-m", "pip", "install", "-q", "--no-deps", folder / "rtpipe-my-thing"],
         capture_output=True,
@@ -203,6 +201,9 @@ def test_a_package_is_built_installed_elsewhere_and_found_there(folder: Path) ->
         check=False,
     )
     assert installed.returncode == 0, f"pip needs its index for hatchling: {installed.stderr}"
+    [site] = (folder / "venv" / "lib").glob("python*/site-packages")
+    ours = [path for path in sys.path if path.endswith(("site-packages", "pipeline", "plugins"))]
+    (site / "ours.pth").write_text("\n".join(ours), "utf-8")  # what rtpipe itself needs
     expression = "tone duration_s=1 ! my_thing 0.5 ! file_sink a.wav"
     for command, said in (
         (["stages", "my_thing"], "Makes the sound softer."),
