@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import rtpipe
-from rtpipe import ConfigError, Source, StageSpec, redirect_outputs
-from rtpipe.stage import Peer, Sink
+from rtpipe import ConfigError, Source, StageSpec
+from rtpipe.stage import Peer
+from rtpipe.testing import isolated, moved, swallowed
 from rtpipe_test.failing import Failure, failing
 from rtpipe_test.section import cases_of
 
@@ -73,16 +74,11 @@ class Staging:
         played = list(self._played())
         first = self._load(played, None)
         answered = [*played, *self._answered(first.spec)]
-        swallowed = [
-            f"{stage.id}={{blackhole: {{}}}}"
-            for stage in first.spec.stages
-            if stage.stage_type.external and issubclass(stage.stage_type, Sink)
-        ]
-        return self._load([*answered, *swallowed], self._revised)
+        return self._load([*answered, *swallowed(first.spec)], self._revised)
 
     def written(self, named: str) -> Path:
         """Return where a file of the test's is that its stage calls `named`."""
-        return self._moved(Path(self._home, named))
+        return moved(Path(self._home, named), self._home, self._folder)
 
     def _load(self, sets: list[str], revise: Any) -> Pipeline:
         return rtpipe.load(
@@ -145,12 +141,7 @@ class Staging:
             else stage
             for stage in spec.stages
         )
-        routes = tuple(
-            route
-            for route in spec.routes
-            if route.subscriber is None or not route.subscriber.stage_type.external
-        )
-        return redirect_outputs(replace(spec, stages=stages, routes=routes), self._moved)
+        return isolated(replace(spec, stages=stages), self._home, self._folder)
 
     def _check_ids(self, known: set[str]) -> None:
         """Refuse a step or an expectation about a stage that there is not."""
@@ -176,14 +167,6 @@ class Staging:
             help = f"put another in its place: `stages: {{{stage.id}: {{gain: 0}}}}`"
         message = f"`{stage.id}` needs what is outside: a test has no {stage.kind}"
         raise self._refused((), message, help=help)
-
-    def _moved(self, path: Path) -> Path:
-        path = path.absolute()
-        if path.is_relative_to(self._folder):
-            return path
-        if path.is_relative_to(self._home):
-            return self._folder / path.relative_to(self._home)
-        return self._folder / "elsewhere" / path.relative_to(path.anchor)
 
     def _refused(
         self, path: tuple[str | int, ...], message: str, help: str | None = None

@@ -78,6 +78,12 @@ BROKEN = {
     ),
     "What begins things stands alone": ("rtpipe_new.folders", "rtpipe_test.section"),
     "Nobody needs what begins things": ("rtpipe_test.section", "rtpipe_new.folders"),
+    "Record and replay stand alone": ("rtpipe_replay.record", "rtpipe_test.section"),
+    "Nobody needs record and replay": ("rtpipe_test.section", "rtpipe_replay.record"),
+    "The rooms of record and replay: imports point down this list": (
+        "rtpipe_replay.record",
+        "rtpipe_replay.stages",
+    ),
     "Tracing stands alone": ("rtpipe_otel.tracing", "rtpipe_mqtt.broker"),
     "Nobody needs tracing": ("rtpipe_mqtt.broker", "rtpipe_otel.tracing"),
     "The rooms of tracing: imports point down this list": (

@@ -48,7 +48,7 @@ def generated(folder: Path) -> dict[Path, str]:
     record = registry.add_module("rtpipe_plugins")
     if record.error is not None:
         raise SystemExit(f"no reference without the stages: {record.error}")
-    for name in ("control", "homeassistant", "mqtt", "otel", "test"):
+    for name in ("control", "homeassistant", "mqtt", "otel", "replay", "test"):
         registry.add_module(f"rtpipe_{name}")
     made = {
         "stages.md": stages_page(registry),

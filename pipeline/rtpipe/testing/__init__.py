@@ -15,6 +15,7 @@ def test_the_file() -> None:
 """
 
 from rtpipe.testing.conformance import check_stage
+from rtpipe.testing.isolation import isolated, moved, swallowed
 from rtpipe.testing.signals import cut, joined, noise, speech_like, tone
 from rtpipe.testing.single_stage import Bench, StageRun, run_stage
 from rtpipe.testing.virtual_time import VirtualLoop, run_pipeline, run_virtual
@@ -25,11 +26,14 @@ __all__ = [
     "VirtualLoop",
     "check_stage",
     "cut",
+    "isolated",
     "joined",
+    "moved",
     "noise",
     "run_pipeline",
     "run_stage",
     "run_virtual",
     "speech_like",
+    "swallowed",
     "tone",
 ]
