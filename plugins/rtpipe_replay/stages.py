@@ -100,7 +100,6 @@ class ReplayedPeer(Peer[ReplayedOptions]):
     """
 
     kind = "replayed_peer"
-    publishes = ("*",)
 
     def __init__(self, options: ReplayedOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
