@@ -29,7 +29,14 @@ if TYPE_CHECKING:
         reason_of,
     )
     from rtpipe.events import Event, Importance
-    from rtpipe.examination import Finding, Ineffective, MachineLook, OptionModel, Surroundings
+    from rtpipe.examination import (
+        Finding,
+        Ineffective,
+        MachineLook,
+        OptionModel,
+        Specimen,
+        Surroundings,
+    )
     from rtpipe.field_types import EventGlob, InputPath, OutputPath, SinkId
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
@@ -100,6 +107,7 @@ __all__ = [
     "SinkId",
     "Slicer",
     "Source",
+    "Specimen",
     "Stage",
     "StageContext",
     "StageError",
@@ -132,7 +140,7 @@ _HOMES = {
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
     "PluginError RtpipeError StageError reason_of",
     "rtpipe.events": "Event Importance",
-    "rtpipe.examination": "Finding Ineffective MachineLook OptionModel Surroundings",
+    "rtpipe.examination": "Finding Ineffective MachineLook OptionModel Specimen Surroundings",
     "rtpipe.field_types": "EventGlob InputPath OutputPath SinkId",
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",

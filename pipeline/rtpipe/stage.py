@@ -11,16 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import replace
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    TypeAlias,
-    TypeVar,
-    get_args,
-    get_origin,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict
 
@@ -30,12 +21,13 @@ from rtpipe.field_types import Described, Place, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from pathlib import Path
 
     from rtpipe.audio import AudioFormat, AudioFrame
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
-    from rtpipe.examination import Examined, Finding, Surroundings
+    from rtpipe.examination import Examined, Finding, Specimen, Surroundings
     from rtpipe.link import Link, QueuePolicy
 
 
@@ -228,6 +220,11 @@ class Stage(Generic[O]):
         """
         return
         yield
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterable[Specimen]:  # noqa: ARG003 - for overriding
+        """Yield what it is tested with, each as a `Specimen`; `folder` is for files it needs."""
+        return ()
 
     @classmethod
     def actions(cls) -> dict[str, ActionSpec]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtpipe.errors import EnvironmentProblem
+from rtpipe.examination import Specimen
 from rtpipe.stage import Options, Stage
 from rtpipe.testing.declaration import declaration_findings
 from rtpipe.testing.examining import examination_findings
 from rtpipe.testing.promises import Broken
 from rtpipe.testing.scenarios import Subject, scenarios
 from rtpipe.testing.signals import joined, noise, speech_like
+from rtpipe.testing.specimen import specimens_of
 from rtpipe.testing.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ _THREAD_END_S = 2.0
 
 def check_stage(
     stage_type: type[Stage[Any]],
-    options: Mapping[str, Any] | Options = {},  # noqa: B006 - never written to
+    options: Mapping[str, Any] | Options | None = None,
     *,
     frames: Sequence[AudioFrame] | None = None,
     tolerance: float | None = 2 / 32768,
@@ -42,7 +44,8 @@ def check_stage(
 
     Args:
         stage_type: A stage of any of the five kinds.
-        options: As in the file, or the options model itself.
+        options: As in the file, or the options model itself. None: each of its `specimens`, which
+            say the rest, too; its defaults where it has none.
         frames: s16 mono 48 kHz frames to use instead of a voice and a pause, 1.4 s together.
         tolerance: The largest difference of a sample (full scale 1.0) that the length of the
             frames may make to what a transform gives out; None where it may change anything.
@@ -53,19 +56,33 @@ def check_stage(
         EnvironmentProblem: The stage cannot be opened here.
         pydantic.ValidationError: The options are wrong.
     """
-    findings = {finding: ["declaration"] for finding in declaration_findings(stage_type)}
-    if not findings:
-        if not isinstance(options, Options):
-            options = stage_type.options_type.model_validate(dict(options))
-        for finding in examination_findings(stage_type, options):
-            findings[finding] = ["examination"]
-        voice = joined(frames) if frames is not None else _voice()
-        for label, scenario in scenarios(Subject(stage_type, options, voice, tolerance)):
-            for finding in _findings(scenario, real_time=real_time):
-                findings.setdefault(finding, []).append(label)
-    if findings:
-        lines = [f"\n  - {finding}  [{'; '.join(at)}]" for finding, at in findings.items()]
+    found: dict[str, list[str]] = {
+        each: ["declaration"] for each in declaration_findings(stage_type)
+    }
+    given = Specimen(options or {}, frames, tolerance, real_time)
+    if not found and options is not None:
+        _check(stage_type, given, found)
+    elif not found:
+        with specimens_of(stage_type, given) as specimens:
+            for specimen in specimens:
+                _check(stage_type, specimen, found)
+    if found:
+        lines = [f"\n  - {finding}  [{'; '.join(at)}]" for finding, at in found.items()]
         raise AssertionError(f"{stage_type.__name__} breaks the contract:{''.join(lines)}")
+
+
+def _check(stage_type: type[Stage[Any]], specimen: Specimen, found: dict[str, list[str]]) -> None:
+    """Add what is wrong with a stage, and where that was seen."""
+    options = specimen.options
+    if not isinstance(options, Options):
+        options = stage_type.options_type.model_validate(dict(options))
+    of = f"{specimen.label}: " if specimen.label else ""
+    for finding in examination_findings(stage_type, options):
+        found.setdefault(finding, []).append(f"{of}examination")
+    voice = joined(specimen.frames) if specimen.frames is not None else _voice()
+    for label, scenario in scenarios(Subject(stage_type, options, voice, specimen.tolerance)):
+        for finding in _findings(scenario, real_time=specimen.real_time):
+            found.setdefault(finding, []).append(f"{of}{label}")
 
 
 def _voice() -> np.ndarray[Any, np.dtype[np.int16]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from rtpipe import audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -110,6 +112,22 @@ def joined(frames: Iterable[audio.AudioFrame]) -> NDArray[np.int16]:
     """Return the samples of s16 frames of one layout, shape (samples, channels); holes vanish."""
     parts = [audio.pcm(frame) for frame in frames]
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.int16)
+
+
+def write_wav(path: Path, frames: Sequence[audio.AudioFrame]) -> Path:
+    """Write s16 frames of one rate and layout into a WAV file; returns its path.
+
+    Raises:
+        IndexError: There is no frame.
+        OSError: It cannot be written.
+    """
+    data = joined(frames)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(data.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(frames[0].sample_rate)
+        file.writeframes(data.tobytes())
+    return path
 
 
 def _seconds(seconds: float, sample_rate: int) -> NDArray[np.float64]:
