@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtpipe.errors import EnvironmentProblem
 from rtpipe.examination import Specimen
 from rtpipe.stage import Options, Stage
 from rtpipe.testing.declaration import declaration_findings
 from rtpipe.testing.examining import examination_findings
-from rtpipe.testing.promises import Broken
+from rtpipe.testing.leftovers import shared_state
+from rtpipe.testing.reading import heavy_imports, unread_options
 from rtpipe.testing.scenarios import Subject, scenarios
 from rtpipe.testing.signals import joined, noise, speech_like
 from rtpipe.testing.specimen import specimens_of
-from rtpipe.testing.virtual_time import VirtualLoop
+from rtpipe.testing.trial import findings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rtpipe.audio import AudioFrame
-
-_END_S = 60.0
-_THREAD_END_S = 2.0
 
 
 def check_stage(
@@ -60,9 +54,11 @@ def check_stage(
         each: ["declaration"] for each in declaration_findings(stage_type)
     }
     given = Specimen(options or {}, frames, tolerance, real_time)
-    if not found and options is not None:
+    declared = not found
+    found |= {each: ["declaration"] for each in heavy_imports(stage_type)}
+    if declared and options is not None:
         _check(stage_type, given, found)
-    elif not found:
+    elif declared:
         with specimens_of(stage_type, given) as specimens:
             for specimen in specimens:
                 _check(stage_type, specimen, found)
@@ -80,61 +76,18 @@ def _check(stage_type: type[Stage[Any]], specimen: Specimen, found: dict[str, li
     for finding in examination_findings(stage_type, options):
         found.setdefault(finding, []).append(f"{of}examination")
     voice = joined(specimen.frames) if specimen.frames is not None else _voice()
-    for label, scenario in scenarios(Subject(stage_type, options, voice, specimen.tolerance)):
-        for finding in _findings(scenario, real_time=specimen.real_time):
+    subject = Subject(stage_type, options, voice, specimen.tolerance)
+    shared = shared_state(stage_type)
+    for label, scenario in scenarios(subject):
+        for finding in findings_of(stage_type, label, scenario, real_time=specimen.real_time):
             found.setdefault(finding, []).append(f"{of}{label}")
+    for finding in unread_options(stage_type, subject.read):
+        found.setdefault(finding, []).append(f"{of}options")
+    for name, was in shared_state(stage_type).items():
+        if was != shared.get(name):
+            said = f"all its instances share `{name}`, since it belongs to the class"
+            found.setdefault(f"{said}: make it in __init__() or open()", []).append(f"{of}class")
 
 
 def _voice() -> np.ndarray[Any, np.dtype[np.int16]]:
     return np.concatenate([joined(speech_like(seconds=0.7)), joined(noise(seconds=0.7))])
-
-
-def _findings(scenario: Callable[[], Coroutine[Any, Any, None]], *, real_time: bool) -> list[str]:
-    found: list[str] = []
-    threads = set(threading.enumerate())
-    with asyncio.Runner(loop_factory=None if real_time else VirtualLoop) as runner:
-        runner.get_loop().set_exception_handler(
-            lambda _, context: found.append(f"in the background: {_background(context)}")
-        )
-        runner.run(_watched(scenario, found))
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(_THREAD_END_S)
-        if thread.is_alive():
-            found.append(f"the thread {thread.name!r} still runs after close()")
-    return found
-
-
-async def _watched(scenario: Callable[[], Coroutine[Any, Any, None]], found: list[str]) -> None:
-    limit = asyncio.timeout(_END_S)
-    try:
-        async with limit:
-            await scenario()
-    except EnvironmentProblem:
-        raise
-    except Broken as broken:
-        found.append(str(broken))
-    except Exception as error:  # noqa: BLE001 - whatever a stage raises here is a finding
-        if limit.expired():
-            found.append(f"it did not come to an end within {_END_S:.0f} s")
-        else:
-            found.append(_raised(error))
-    for _ in range(3):
-        await asyncio.sleep(0)  # what was cancelled may end
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        found.append(f"the task {_name(task)} still runs after close()")
-        task.cancel()
-
-
-def _raised(error: BaseException) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    file = place.filename.rsplit("/", 1)[-1]
-    return f"it raised {type(error).__name__}: {error} ({file}:{place.lineno} in {place.name})"
-
-
-def _background(context: Mapping[str, Any]) -> str:
-    error = context.get("exception")
-    return _raised(error) if error is not None else str(context.get("message"))
-
-
-def _name(task: asyncio.Task[Any]) -> str:
-    return getattr(task.get_coro(), "__qualname__", task.get_name())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import time
 from typing import TYPE_CHECKING, Any, get_args
 
 from rtpipe.examination import Examined, Finding, MachineLook, Status
+from rtpipe.testing.reading import in_any_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options, Stage
 
 _QUICK_S = 1.0
-_FRAMEWORK = {
-    "rtpipe",
-    "annotated_types",
-    "click",
-    "pluggy",
-    "pydantic",
-    "pydantic_core",
-    "ruamel",
-    "typing_extensions",
-    "typing_inspection",
-}
-"""What reads a pipeline file."""
 
 
 def examination_findings(stage_type: type[Stage[Any]], options: Options) -> Iterator[str]:
@@ -40,7 +28,7 @@ def examination_findings(stage_type: type[Stage[Any]], options: Options) -> Iter
     if time.monotonic() - began > _QUICK_S:
         yield f"examine() took longer than {_QUICK_S:g} s: what must be tried is for probe()"
     roots = {name.partition(".")[0] for name in set(sys.modules) - before}
-    own = {stage_type.__module__.partition(".")[0], *_in_any_run()}
+    own = {stage_type.__module__.partition(".")[0], *in_any_run()}
     for name in sorted(roots - own - sys.stdlib_module_names):
         yield f"examine() imports {name}: importlib.util.find_spec tells whether it is installed"
     probing: Any = stage_type.probe(options)
@@ -48,12 +36,6 @@ def examination_findings(stage_type: type[Stage[Any]], options: Options) -> Iter
         yield "probe() must yield: `async def` with `yield`"
         if hasattr(probing, "close"):
             probing.close()
-
-
-def _in_any_run() -> set[str]:
-    """Return what is imported whatever the pipeline: the framework, and every plugin's module."""
-    points = importlib.metadata.entry_points(group="rtpipe")
-    return _FRAMEWORK | {point.module.partition(".")[0] for point in points}
 
 
 def _finding_findings(each: object, options: Options) -> Iterator[str]:

@@ -18,6 +18,7 @@ from rtpipe.clock import Clock
 from rtpipe.convert import Converter
 from rtpipe.events import Event
 from rtpipe.link import PATIENT, Link, LinkStatistics
+from rtpipe.running.faults import check_made
 from rtpipe.stage import (
     Options,
     Peer,
@@ -84,6 +85,7 @@ class Bench:
         if not isinstance(options, Options):
             options = stage_type.options_type.model_validate(dict(options))
         self.run = StageRun()
+        self.opening_s: list[float] = []
         self.bus = Bus()
         self._taps: dict[str, list[Callable[[AudioFrame], None]]] = {}
         inputs = ("first", "second") if stage_type.many_inlets else ("first",)
@@ -115,7 +117,8 @@ class Bench:
     async def opened(self) -> AsyncIterator[Bench]:
         """Open the stage; close it at the end, also when opening failed."""
         try:
-            await self.stage.open()
+            await self.timed(self.stage.open())
+            self.opening_s, self.run.held_s = self.run.held_s, []
             yield self
         finally:
             await self.stage.close()
@@ -146,7 +149,7 @@ class Bench:
             case Subscriber():
                 for step in steps:
                     if isinstance(step, Event) and self.stage.hears:
-                        await self._timed(self.stage.on_event(step))
+                        await self.timed(self.stage.on_event(step))
                     else:
                         self._apart_from_frames([step])
 
@@ -192,8 +195,8 @@ class Bench:
 
     async def _consumed(self, stage: Sink[Any], steps: Iterable[Step]) -> None:
         async for frame in self._arriving(steps):
-            await self._timed(stage.consume_at(frame, 0))
-        await self._timed(stage.drain())
+            await self.timed(stage.consume_at(frame, 0))
+        await self.timed(stage.drain())
 
     async def _conversed(self, stage: Peer[Any], steps: Iterable[Step]) -> None:
         inlet = Link(f"test -> {self.context.id}", PATIENT)
@@ -204,12 +207,13 @@ class Bench:
             inlet.close()
 
         async def send(frame: AudioFrame) -> None:
+            check_made(frame, "converse")
             self.run.frames.append(frame)
 
         feeding = asyncio.create_task(feed())
         feeding.add_done_callback(lambda _: inlet.close())
         try:
-            await self._timed(stage.converse(inlet, send))
+            await self.timed(stage.converse(inlet, send))
             if feeding.done():
                 feeding.result()  # a step that raised is the test's own failure
         finally:
@@ -222,7 +226,8 @@ class Bench:
         stream = stage.frames()
         try:
             while seconds is None or given_s < seconds:
-                frame = await self._timed(anext(stream))
+                frame = await self.timed(anext(stream))
+                check_made(frame, "frames")
                 audio.check_frame(frame)
                 self.run.frames.append(frame)
                 given_s += frame.samples / frame.sample_rate
@@ -235,7 +240,7 @@ class Bench:
                 await stream.aclose()
 
     @types.coroutine
-    def _timed(self, awaitable: Awaitable[T]) -> Generator[Any, None, T]:
+    def timed(self, awaitable: Awaitable[T]) -> Generator[Any, None, T]:
         """Await, and note for how long each step between two suspensions held the loop."""
         steps = awaitable.__await__()
         send: Callable[[], Any] = partial(next, steps)
@@ -261,8 +266,7 @@ def _listed(processed: Processed) -> list[AudioFrame]:
         return []
     made = [processed] if isinstance(processed, AudioFrame) else list(processed)
     for frame in made:
-        if not isinstance(frame, AudioFrame):
-            raise TypeError(f"a transform gave out {frame!r}, which is not an AudioFrame")
+        check_made(frame, "process")
     return made
 
 
