@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from rtpipe.errors import RtpipeError
+from rtpipe.errors import FormatError, RtpipeError
+from rtpipe.running.faults import MisuseError
 
 if TYPE_CHECKING:
     from rtpipe.stage import Stage
@@ -46,11 +47,18 @@ _WHEN_IT_HANGS = {
     "converse": "converse() must return when its inlet has ended: `async for frame in inlet` does",
     "on_event": "on_event() must return when the event was taken",
 }
+_NOT_HERE = (
+    "where the surroundings lack something, open() raises EnvironmentProblem, so that a "
+    "`fallback:` can take over"
+)
+_MAKES_FRAMES = "`audio.like`, `audio.from_pcm` and `audio.from_bytes` make one"
+_KEEPS_RULES = "pts counts samples; `audio.like` and `audio.from_pcm` keep the rules"
+_ANY_LENGTH = "a frame may have any length: `frame.samples` tells it"
 _IN_A_STREAM = {
-    "frames of 20 ms": "",
-    "frames of odd lengths": "a frame may have any length: `frame.samples` tells it",
-    "frames of a second": "a frame may have any length: `frame.samples` tells it",
-    "frames of one sample": "a frame may have any length: `frame.samples` tells it",
+    "frames of odd lengths": _ANY_LENGTH,
+    "frames of a second": _ANY_LENGTH,
+    "frames of one sample": _ANY_LENGTH,
+    "frames of another length": _ANY_LENGTH,
     "an empty stream": "a stream may end before its first frame",
     "a hole in the stream": "time may jump: `frame.pts` tells where a frame lies",
 }
@@ -59,23 +67,35 @@ _IN_A_STREAM = {
 def raised(error: BaseException, stage_type: type[Stage[Any]], label: str = "") -> str:
     """Return what to say of an exception that came out of a stage in the scenario `label`."""
     method = _method(error, stage_type)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    file = place.filename.rsplit("/", 1)[-1]
-    said = f"{type(error).__name__}: {error}".rstrip(": ")
-    said = f"it raised {said} ({file}:{place.lineno} in {place.name})"
-    remedy = _WHEN_IT_RAISES.get(method, "")
-    if method == "open" and isinstance(error, (OSError, ImportError)):
-        remedy = "where the surroundings lack something, open() raises EnvironmentProblem, "
-        remedy += "so that a `fallback:` can take over"
-    elif isinstance(error, RtpipeError):
-        remedy = error.help or ""
-    elif getattr(stage_type, "blocking", False) and "event loop" in str(error):
-        remedy = "a blocking process() runs in a thread: of the context, call only `ctx.publish`"
-    elif not remedy and label.startswith("input of "):
-        remedy = "say in `accepts` what it takes, and the runtime converts"
-    elif not remedy:
-        remedy = _IN_A_STREAM.get(label, "")
+    text = " ".join(str(error).split())
+    if isinstance(error, MisuseError):
+        return f"{text}: {_MAKES_FRAMES}"
+    if isinstance(error, FormatError) and not method:
+        return f"a frame that it gives out breaks the rules of links: {text}; {_KEEPS_RULES}"
+    said = f"it raised {type(error).__name__}: {text}".rstrip(": ")
+    if (stack := traceback.extract_tb(error.__traceback__)) and method:
+        file = stack[-1].filename.rsplit("/", 1)[-1]
+        said += f" ({file}:{stack[-1].lineno} in {stack[-1].name})"
+    remedy = _remedy(error, method, stage_type, label)
     return f"{said}: {remedy}" if remedy else said
+
+
+def _remedy(error: BaseException, method: str, stage_type: type[Stage[Any]], label: str) -> str:
+    if method == "open" and isinstance(error, (OSError, ImportError)):
+        return _NOT_HERE
+    if isinstance(error, RtpipeError):
+        return error.help or ""
+    if "ignored GeneratorExit" in str(error):
+        return "let GeneratorExit pass, for frames() is closed by it"
+    if getattr(stage_type, "blocking", False) and "event loop" in str(error):
+        return "a blocking process() runs in a thread: of the context, call only `ctx.publish`"
+    if method in _WHEN_IT_RAISES:
+        return _WHEN_IT_RAISES[method]
+    if any(spec.method == method for spec in stage_type.actions().values()):
+        return "an action that cannot be carried out now raises StageError, with why"
+    if label.startswith("input of ") and stage_type.accepts is None:
+        return "say in `accepts` what it takes, and the runtime converts"
+    return _IN_A_STREAM.get(label, _ANY_LENGTH if label.startswith("input of ") else "")
 
 
 def hangs(cancelled: BaseException | None, stage_type: type[Stage[Any]], limit_s: float) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtpipe.audio import AudioFrame
     from rtpipe.testing.single_stage import Bench
 
-_MAY_HOLD_S = 30.0  # a delay, a window, a disk that is slow
+_MAY_HOLD_S = 25.0  # a delay, a window, a disk that is slow
 _HELD_BY_US = 3  # the list, the loop that counts, the call
 _MOSTLY = 0.8
 

@@ -28,6 +28,7 @@ _LATE_S = 5.0  # a delay may hold back
 _OFTEN, _OFTEN_A_SECOND = 20, 10
 _QUICK_S = 0.1
 _SUBSCRIPTIONS = 10
+_CLOCK_S = 0.3
 _STEP_S = 0.01  # no step is too long that half fills a frame of 20 ms
 
 
@@ -54,8 +55,8 @@ def check_frames(frames: Sequence[AudioFrame]) -> None:
             check_frame(frame, previous)
     except FormatError as error:
         raise Broken(
-            f"a frame that it gives out breaks the rules of links: {error}; `audio.like` and "
-            "`audio.from_pcm` keep them"
+            f"a frame that it gives out breaks the rules of links: {error}; pts counts samples; "
+            "`audio.like` and `audio.from_pcm` keep the rules"
         ) from error
 
 
@@ -161,7 +162,11 @@ def check_looks(bench: Bench) -> None:
 def check_clock(bench: Bench, took_s: float, media_s: float) -> None:
     """Raise `Broken` if a source or a sink keeps real time and does not say so."""
     stage: Any = bench.stage
-    if not isinstance(stage, (Source, Sink)) or not bench.context.clock.virtual or media_s < 0.5:
+    if (
+        not isinstance(stage, (Source, Sink))
+        or not bench.context.clock.virtual
+        or media_s < _CLOCK_S
+    ):
         return
     if took_s > 0.8 * media_s and not stage.has_clock(stage.options):
         raise Broken(

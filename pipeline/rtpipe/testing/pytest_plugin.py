@@ -158,5 +158,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     arguments = inspect.signature(test).parameters
     given = {name: value for name, value in pyfuncitem.funcargs.items() if name in arguments}
-    pyfuncitem.funcargs["virtual_time"](test(**given))
+    in_virtual_time: Any = pyfuncitem.funcargs["virtual_time"]
+    in_virtual_time(test(**given))
     return True

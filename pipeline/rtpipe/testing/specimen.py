@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from rtpipe.examination import Specimen
     from rtpipe.stage import Stage
@@ -23,7 +23,7 @@ def specimens_of(stage_type: type[Stage[Any]], otherwise: Specimen) -> Iterator[
     """
     with TemporaryDirectory(prefix="rtpipe-specimen-") as folder:
 
-        def each() -> Iterator[Specimen]:
+        def each() -> Generator[Specimen]:
             found = False
             for specimen in stage_type.specimens(Path(folder)):
                 found = True
