@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from rtpipe.audio import AudioFrame
     from rtpipe.stage import Options, Stage
 
+__all__ = ["missing_command", "missing_file", "missing_folder", "missing_modules"]
+"""Beside what `rtpipe` offers of it."""
+__provisional__ = frozenset({"missing_modules"})
+"""What may still change at any time."""
+
 _MOST_NAMES = 1000
 _MOST_NEAR = 10
 _PLAIN = re.compile(r"[\w.+-]+")

@@ -1,10 +1,4 @@
-"""The five kinds of stage. Subclass one, name its options model, write its one method.
-
-class Tremolo(Transform[TremoloOptions]):
-    kind = "tremolo"
-
-    def process(self, frame): ...
-"""
+"""The five kinds of stage. Subclass one, name its options model, write its one method."""
 
 from __future__ import annotations
 
@@ -35,17 +29,18 @@ class Options(Described):
     """A stage's options: unknown keys are refused, values are fixed once read.
 
     A docstring under an attribute describes it in `rtpipe stages KIND` and in the JSON Schema.
-    `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     main: ClassVar[str | None] = None
+    """The option that a scalar fills: with `main = "gain_db"`, `- gain: 3`."""
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
 Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]"
 Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
+"""How a peer gives out a frame; it waits while the queue behind it is full."""
 
 
 class StageContext:
@@ -153,7 +148,12 @@ class StageContext:
 
 
 class Stage(Generic[O]):
-    """What all five kinds share. Subclass one of the five, not this."""
+    """What all five kinds share. Subclass one of the five, not this.
+
+    Attributes:
+        options: Its options, as the file has them.
+        ctx: What it may ask of its pipeline.
+    """
 
     kind: ClassVar[str]
     """The name in the file."""
@@ -172,6 +172,7 @@ class Stage(Generic[O]):
     live: ClassVar[frozenset[str]] = frozenset()
     """Options that may change while it runs, by `change`."""
     options_type: ClassVar[type[Options]] = Options
+    """The model of its options: what stands in the brackets, `Sink[MeterOptions]`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -308,7 +309,7 @@ class Transform(Stage[O]):
         return self.process(frame)
 
     def ended_at(self, inlet: int) -> Processed:  # noqa: ARG002 - for overriding
-        """Return what the end of one of many inlets makes complete; `finish` follows the last."""
+        """Return what the end of the `inlet`-th of many makes complete; `finish` follows the last."""
         return None
 
     def finish(self) -> Processed:

@@ -46,8 +46,19 @@ ErrorPolicy: TypeAlias = Fail | Drop | Restart
 class StageSpec:
     """One item of `stages:` (or a route's subscriber), its options already validated.
 
-    `written` is what the options were made from, with the place of each; until it is examined.
-    `return_after_s` is of a fallback: after how long what it stands in for is tried again.
+    Attributes:
+        id: What it is called in the file.
+        kind: Its kind.
+        stage_type: The class behind that.
+        options: Its options.
+        span: Where it stands.
+        inputs: What it reads, as `from:` or its place says.
+        queue: Its `queue:`.
+        on_error: Its `on_error:`.
+        fallback: What takes its place.
+        return_after_s: Of a fallback: after how long (s) what it stands in for is tried again.
+        label: Its `label:`.
+        written: What the options were made from, with the place of each; until it is examined.
     """
 
     id: str

@@ -44,6 +44,9 @@ __all__ = [
     "write_wav",
 ]
 
+__provisional__ = frozenset({"Bench", "stage_types", "write_wav"})
+"""What may still change at any time."""
+
 _HOMES = {
     "conformance": "check_stage",
     "installed": "stage_types",

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     Script: TypeAlias = str | Sequence[Mapping[str, Any]] | Mapping[str, Any]
 
 
+__all__ = ["PipelineRunner", "ScriptWriter", "run_pipeline", "scripted_peer", "virtual_time"]
+__provisional__ = frozenset(__all__)
+"""What may still change at any time."""
+
+
 class PipelineRunner:
     """What the fixture `run_pipeline` gives: runs pipelines in virtual time."""
 

@@ -52,7 +52,16 @@ def noise(
     frame_ms: float = 20,
     seed: int = 0,
 ) -> list[audio.AudioFrame]:
-    """Return white noise as s16 frames, the same for the same `seed`; otherwise as `tone`."""
+    """Return white noise as s16 frames.
+
+    Args:
+        seconds: Its length.
+        level_dbfs: Its RMS.
+        sample_rate: Hz.
+        layout: `mono`, or `stereo` with the same in both channels.
+        frame_ms: Length of a frame (ms).
+        seed: The same noise for the same number.
+    """
     x = np.random.default_rng(seed).standard_normal(round(seconds * sample_rate))
     return _frames(x, level_dbfs, sample_rate, layout, frame_ms)
 
@@ -65,9 +74,16 @@ def speech_like(
     layout: str = "mono",
     frame_ms: float = 20,
 ) -> list[audio.AudioFrame]:
-    """Return what a voice activity detector takes for speech, without a pause; as `tone`.
+    """Return what a voice activity detector takes for speech, without a pause, as s16 frames.
 
     A gliding voice of about 120 Hz whose vowel changes every 220 ms.
+
+    Args:
+        seconds: Its length.
+        level_dbfs: Its RMS.
+        sample_rate: Hz.
+        layout: `mono`, or `stereo` with the same in both channels.
+        frame_ms: Length of a frame (ms).
     """
     t = _seconds(seconds, sample_rate)
     phase = 2 * np.pi * (120 * t + 4 * np.sin(2 * np.pi * 0.7 * t))

@@ -72,6 +72,22 @@ class Bench:
 
     What `run_stage` and `check_stage` are built from; use those unless a test must do things to a
     stage in an order of its own. Needs a running loop.
+
+    Args:
+        stage_type: A stage of any of the five kinds.
+        options: As in the file, or the options model itself.
+        frame_ms: What `ctx.frame_ms` says (ms).
+        live: What `ctx.live` says.
+
+    Attributes:
+        run: What came of it by now.
+        bus: What its events go over.
+        context: What it may ask, as `ctx`.
+        stage: The stage itself.
+        opening_s: For how long its opening held the loop, step by step (real s).
+
+    Raises:
+        pydantic.ValidationError: The options are wrong.
     """
 
     def __init__(
@@ -117,7 +133,7 @@ class Bench:
     async def opened(self) -> AsyncIterator[Bench]:
         """Open the stage; close it at the end, also when opening failed."""
         try:
-            await self.timed(self.stage.open())
+            await self._timed(self.stage.open())
             self.opening_s, self.run.held_s = self.run.held_s, []
             yield self
         finally:
@@ -149,7 +165,7 @@ class Bench:
             case Subscriber():
                 for step in steps:
                     if isinstance(step, Event) and self.stage.hears:
-                        await self.timed(self.stage.on_event(step))
+                        await self._timed(self.stage.on_event(step))
                     else:
                         self._apart_from_frames([step])
 
@@ -195,8 +211,8 @@ class Bench:
 
     async def _consumed(self, stage: Sink[Any], steps: Iterable[Step]) -> None:
         async for frame in self._arriving(steps):
-            await self.timed(stage.consume_at(frame, 0))
-        await self.timed(stage.drain())
+            await self._timed(stage.consume_at(frame, 0))
+        await self._timed(stage.drain())
 
     async def _conversed(self, stage: Peer[Any], steps: Iterable[Step]) -> None:
         inlet = Link(f"test -> {self.context.id}", PATIENT)
@@ -213,7 +229,7 @@ class Bench:
         feeding = asyncio.create_task(feed())
         feeding.add_done_callback(lambda _: inlet.close())
         try:
-            await self.timed(stage.converse(inlet, send))
+            await self._timed(stage.converse(inlet, send))
             if feeding.done():
                 feeding.result()  # a step that raised is the test's own failure
         finally:
@@ -226,7 +242,7 @@ class Bench:
         stream = stage.frames()
         try:
             while seconds is None or given_s < seconds:
-                frame = await self.timed(anext(stream))
+                frame = await self._timed(anext(stream))
                 check_made(frame, "frames")
                 audio.check_frame(frame)
                 self.run.frames.append(frame)
@@ -240,7 +256,7 @@ class Bench:
                 await stream.aclose()
 
     @types.coroutine
-    def timed(self, awaitable: Awaitable[T]) -> Generator[Any, None, T]:
+    def _timed(self, awaitable: Awaitable[T]) -> Generator[Any, None, T]:
         """Await, and note for how long each step between two suspensions held the loop."""
         steps = awaitable.__await__()
         send: Callable[[], Any] = partial(next, steps)
