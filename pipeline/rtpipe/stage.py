@@ -309,7 +309,7 @@ class Transform(Stage[O]):
         return self.process(frame)
 
     def ended_at(self, inlet: int) -> Processed:  # noqa: ARG002 - for overriding
-        """Return what the end of the `inlet`-th of many makes complete; `finish` follows the last."""
+        """Return what the end of the `inlet`-th of many completes; `finish` follows the last."""
         return None
 
     def finish(self) -> Processed:

@@ -319,7 +319,7 @@ class Url(LiveStream[UrlOptions]):
         from rtpipe.testing import speech_like, write_wav
 
         class Quiet(SimpleHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 """Say nothing on stderr."""
 
         write_wav(folder / "voice.wav", speech_like(seconds=2))
