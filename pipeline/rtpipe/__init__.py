@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtpipe.backoff import Backoff
     from rtpipe.bus import Bus, Mailbox, Pattern
     from rtpipe.catalogue.modules import import_file
-    from rtpipe.clock import Clock
+    from rtpipe.clock import Clock, local_time, randomness
     from rtpipe.convert import Converter, Slicer
     from rtpipe.errors import (
         ConfigError,
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
     from rtpipe.language.examining import installed_stages, probe, stages_of
-    from rtpipe.language.spec import StageSpec
+    from rtpipe.language.outputs import redirect_outputs
+    from rtpipe.language.spec import PipelineSpec, StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
     from rtpipe.recent import Recent
     from rtpipe.running.app_frames import FrameSink, FrameSource
@@ -97,6 +98,7 @@ __all__ = [
     "Pattern",
     "Peer",
     "Pipeline",
+    "PipelineSpec",
     "PluginError",
     "QueuePolicy",
     "Recent",
@@ -124,8 +126,11 @@ __all__ = [
     "installed_stages",
     "load",
     "loads",
+    "local_time",
     "probe",
+    "randomness",
     "reason_of",
+    "redirect_outputs",
     "run",
     "stages_of",
 ]
@@ -141,6 +146,7 @@ __provisional__ = frozenset(
         "MachineLook",
         "Mailbox",
         "OptionModel",
+        "PipelineSpec",
         "Pattern",
         "QueuePolicy",
         "Recent",
@@ -151,8 +157,11 @@ __provisional__ = frozenset(
         "Surroundings",
         "Timeline",
         "import_file",
+        "local_time",
         "installed_stages",
         "probe",
+        "randomness",
+        "redirect_outputs",
         "stages_of",
         "ConfigError.looked_at",
         "Link.abandon",
@@ -177,6 +186,7 @@ __provisional__ = frozenset(
         "Stage.change",
         "Stage.change_heard",
         "Stage.examine_surroundings",
+        "Stage.external",
         "Stage.live",
         "Stage.specimens",
         "Stage.tells_taps",
@@ -199,7 +209,7 @@ _HOMES = {
     "rtpipe.backoff": "Backoff",
     "rtpipe.bus": "Bus Mailbox Pattern",
     "rtpipe.catalogue.modules": "import_file",
-    "rtpipe.clock": "Clock",
+    "rtpipe.clock": "Clock local_time randomness",
     "rtpipe.convert": "Converter Slicer",
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
     "PluginError RtpipeError StageError reason_of",
@@ -209,7 +219,8 @@ _HOMES = {
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
     "rtpipe.language.examining": "installed_stages probe stages_of",
-    "rtpipe.language.spec": "StageSpec",
+    "rtpipe.language.outputs": "redirect_outputs",
+    "rtpipe.language.spec": "PipelineSpec StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",
     "rtpipe.recent": "Recent",
     "rtpipe.running.embedding": "load loads run",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rtpipe.clock import randomness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_DOUBLINGS = 32
+
+
+def _chance() -> float:
+    return randomness().random()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Backoff:
     max_s: float
     jitter: float = 0.5
     patience_s: float = 3600.0
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = _chance
 
     def pause_s(self, failures: int, asked_s: float | None = None) -> float:
         """Return how long to wait now (s).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,6 +154,32 @@ def ticker_of(loop: asyncio.AbstractEventLoop) -> Ticker:
     return ticker
 
 
+def local_time() -> datetime:
+    """Return the date and time where this machine is; of its own choosing on a virtual clock.
+
+    There it is midnight of 2026-01-01 in UTC when the loop begins, so that every run is the same.
+    Threads have the machine's.
+    """
+    told = getattr(_running_loop(), "local_time", None)
+    return datetime.now(UTC).astimezone() if told is None else told()
+
+
+def randomness() -> random.Random:
+    """Return what is left to chance comes from: the operating system.
+
+    On a virtual clock it comes from the loop, the same in every run. Threads have the system's.
+    """
+    chance: random.Random = getattr(_running_loop(), "chance", _CHANCE)
+    return chance
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
+
+
+_CHANCE = random.SystemRandom()
 _MADE = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock of a machine that runs this is before it."""
 _TIMESYNC = Path("/run/systemd/timesync")

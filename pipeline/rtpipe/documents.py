@@ -8,6 +8,7 @@ YAML is imported by whoever needs it: a command that reads a number does not wai
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -15,11 +16,11 @@ from rtpipe.errors import ActionError, ConfigError
 from rtpipe.wording.scalars import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rtpipe.language.nodes import Node
     from rtpipe.stage import Options
-    from rtpipe.wording.diagnostics import Findings
+    from rtpipe.wording.diagnostics import Diagnostic, Findings
 
 __all__ = ["Call", "read_call", "read_document", "read_document_text", "read_word"]
 __provisional__ = frozenset(__all__)
@@ -70,6 +71,92 @@ def read_document_text(text: str, path: Path, model: type[Document], *, name: st
     findings = Findings()
     node = read_text(text, path, findings, when_empty=_keys(model))
     return _checked(node, model, name, findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of a pipeline's files: what it says, and where each part of it stands.
+
+    Attributes:
+        said: Its validated model.
+        secrets: Values of these files that must never be shown.
+    """
+
+    said: Options
+    secrets: frozenset[str]
+    _node: Node
+    _findings: Findings
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        path: Iterable[str | int],
+        *,
+        label: str = "",
+        help: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> Diagnostic:
+        """Return what is wrong with a part of the section.
+
+        Args:
+            code: `E801`, with a page of `rtpipe explain`.
+            message: One sentence without a full stop.
+            path: Keys and indices that lead to the part, as far as it was written.
+            label: A few words beside the caret.
+            help: What to do.
+            notes: More facts, one line each.
+        """
+        from rtpipe.language.nodes import ScalarNode, at
+        from rtpipe.wording.diagnostics import Diagnostic
+
+        node, entry, _ = at(self._node, path)
+        span = node.span if entry is None or isinstance(node, ScalarNode) else entry.key_span
+        found = Diagnostic(code, message, span, label, help, tuple(notes))
+        return self._findings.finished(found)
+
+
+def as_text(found: Diagnostic, *, colour: bool = False) -> str:
+    """Return a finding as `rtpipe validate` prints it, without a newline at its end."""
+    from rtpipe.wording.rendering import render_one
+
+    return render_one(found, colour=colour)
+
+
+def as_github(found: Diagnostic) -> str:
+    """Return a finding as an annotation of GitHub's."""
+    from rtpipe.wording import rendering
+
+    return rendering.as_github(found)
+
+
+def read_section(
+    files: Sequence[Path],
+    key: str,
+    *,
+    sets: Sequence[str] = (),
+    profile: str | None = None,
+    trust: bool = False,
+) -> Section | None:
+    """Return what a plugin's section of a pipeline's files says; None where they have none.
+
+    Args:
+        files: The pipeline file, then overlays.
+        key: The section's.
+        sets: As for `rtpipe.load`, and so is all else.
+        profile: One of the files' profiles.
+        trust: Run the code that the files bring along.
+
+    Raises:
+        ConfigError: With everything that is wrong with the files.
+    """
+    from rtpipe.language.loading import load
+
+    loaded = load(files, sets=sets, profile=profile, trust=trust)
+    said = loaded.spec.sections.get(key)
+    if said is None:
+        return None
+    return Section(said, loaded.spec.secrets, loaded.written[key], loaded.findings)
 
 
 class Call(NamedTuple):

@@ -171,6 +171,8 @@ class Stage(Generic[O]):
     """Whether it calls `ctx.tell_taps` itself. False: every frame that it takes is told."""
     live: ClassVar[frozenset[str]] = frozenset()
     """Options that may change while it runs, by `change`."""
+    external: ClassVar[bool] = False
+    """Whether it needs a device, a server or a program: what the file's tests do without."""
     options_type: ClassVar[type[Options]] = Options
     """The model of its options: what stands in the brackets, `Sink[MeterOptions]`."""
 
@@ -373,9 +375,8 @@ FLUSH = ActionSpec(
 
 def offered_actions(stage_type: type[Stage[Any]]) -> dict[str, ActionSpec]:
     """Return what a route may do with a stage: its own actions, and `flush`."""
-    if issubclass(stage_type, Subscriber):
-        return stage_type.actions()
-    return {FLUSH.name: FLUSH, **stage_type.actions()}
+    own = stage_type.actions()
+    return own if issubclass(stage_type, Subscriber) else {FLUSH.name: FLUSH, **own}
 
 
 def family(stage_type: type[Stage[Any]]) -> str:
@@ -388,8 +389,7 @@ def family(stage_type: type[Stage[Any]]) -> str:
 
 def shape(stage_type: type[Stage[Any]]) -> str:
     """Return the family, a peer counting as a transform: audio in, audio out."""
-    name = family(stage_type)
-    return "transform" if name == "peer" else name
+    return family(stage_type).replace("peer", "transform")
 
 
 def summary(documented: object) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
+from rtpipe import local_time
 from rtpipe_realtime_server.calls.calls import Calls
 from rtpipe_realtime_server.calls.memory_socket import MemorySocket, memory_sockets
 from rtpipe_realtime_server.faults.injection import Injector
@@ -66,7 +66,7 @@ class MemoryServer:
         session = Session(
             {"type": "realtime", "model": model},
             session_id=random_id("sess"),
-            expires_at=int(time.time() + self._session_s),
+            expires_at=int(local_time().timestamp() + self._session_s),
         )
         task = asyncio.create_task(self._hold(far, session))
         self._sessions.add(task)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from helpers.command import ROOT, copy_pipelines, running
+from helpers.event_file import events_in, wait_for_events
 from helpers.listening import require_speech, tracks, words
 
 if TYPE_CHECKING:
@@ -61,21 +61,6 @@ def snr_db(heard: NDArray[np.int16], frequency: float) -> float:
     basis = np.stack([np.sin(phase), np.cos(phase), np.ones(len(x))], axis=1)
     fitted = basis @ np.linalg.lstsq(basis, x, rcond=None)[0]
     return float(10 * np.log10(np.mean(fitted**2) / np.mean((x - fitted) ** 2)))
-
-
-def events_in(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def wait_for_events(path: Path, type: str, count: int, timeout: float) -> list[dict[str, Any]]:
-    """Return the events of a type, once there are `count` of them in the file."""
-    until = time.monotonic() + timeout
-    while True:
-        found = [e for e in events_in(path) if e["type"] == type] if path.exists() else []
-        if len(found) >= count:
-            return found
-        assert time.monotonic() < until, f"{len(found)} of {count} {type} in {timeout} s"
-        time.sleep(0.05)
 
 
 def test_what_is_said_arrives_bit_by_bit_and_a_tone_is_heard_clean(

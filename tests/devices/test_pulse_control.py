@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from devices.test_pulse import events_in, wait_for_events
 from devices.test_pulse_actions import stretches
 from helpers.command import rtpipe, running
+from helpers.event_file import events_in, wait_for_events
 from helpers.listening import require_speech, tracks
 
 if TYPE_CHECKING:

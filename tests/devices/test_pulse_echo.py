@@ -24,8 +24,9 @@ import pytest
 from numpy.typing import NDArray
 
 from devices.pulse import PulseAudio, sound_server
-from devices.test_pulse import events_in, wait_for_events, write_wav
+from devices.test_pulse import write_wav
 from helpers.command import rtpipe, running
+from helpers.event_file import events_in, wait_for_events
 from helpers.listening import require_speech
 from helpers.room import ECHO_DB, RATE, interruption, questions
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from devices.test_pulse import events_in, wait_for_events
 from helpers.command import running
+from helpers.event_file import events_in, wait_for_events
 from helpers.listening import tracks
 from rtpipe import EnvironmentProblem
 from rtpipe.language.loading import from_text

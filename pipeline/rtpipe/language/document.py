@@ -9,15 +9,20 @@ from rtpipe.catalogue.fields import annotation, takes_single_value
 from rtpipe.language.grammar import Grammar
 from rtpipe.language.ids import with_ids
 from rtpipe.language.items import ItemReader, Patch, StageItem
-from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, merge
+from rtpipe.language.nodes import Entry, ListNode, MapNode, Node, ScalarNode, at, merge
 from rtpipe.language.sections import WELL_KNOWN, as_mapping, report_absent
 from rtpipe.vocabulary import BesideStage, keys
 from rtpipe.wording.diagnostics import did_you_mean, listed, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rtpipe.catalogue.plugins import Registry
     from rtpipe.language.overrides import Override
     from rtpipe.wording.diagnostics import Findings, Span
+
+_VARIED = frozenset({"vars", "stages", "events"})
+"""What a variant changes; its other keys are its owner's."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,22 @@ class Merger:
         profile = known[name].value
         for entry in profile.entries.values() if isinstance(profile, MapNode) else ():
             self._put(entry)
+
+    def add_variant(self, path: Sequence[str | int]) -> None:
+        """Put a mapping that stands in the document on top, as a profile is.
+
+        Args:
+            path: The keys and indices that lead to it; its `profile` is put on top before.
+        """
+        entry = self.document.values.get(str(path[0])) if path else None
+        node = None if entry is None else at(entry.value, path[1:])[0]
+        if not isinstance(node, MapNode):
+            return
+        profile = node.get("profile")
+        if isinstance(profile, ScalarNode) and isinstance(profile.value, str):
+            self.add_profile(profile.value)
+        for key in _VARIED & node.entries.keys():
+            self._put(node.entries[key])
 
     def add_override(self, override: Override) -> None:
         """Put one `--set` on top."""

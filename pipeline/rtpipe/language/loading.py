@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -30,10 +30,11 @@ from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
 from rtpipe.wording.masking import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rtpipe.catalogue.records import PluginRecord
     from rtpipe.language.nodes import Node, ScalarNode
+    from rtpipe.language.overrides import Override
     from rtpipe.language.spec import PipelineSpec
 
 
@@ -48,6 +49,8 @@ class Loaded:
         registry: The plugins it was checked against.
         resolved: The file as plain values: merged, references filled, secrets masked.
         files: All that was read: the files, what they include, texts that `${file:…}` names.
+        written: The sections that plugins added, as they stand in the files, each with its place.
+        findings: The texts that were read, to quote.
     """
 
     spec: PipelineSpec
@@ -56,6 +59,8 @@ class Loaded:
     registry: Registry
     resolved: Mapping[str, Any]
     files: frozenset[Path] = frozenset()
+    written: Mapping[str, MapNode] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
 
 
 class Choices(TypedDict, total=False):
@@ -71,6 +76,9 @@ class Choices(TypedDict, total=False):
             wrong; `machine`: also what this machine lacks. None: not at all.
         trust: Run the code that the files bring along, whoever wrote it. Else only that of folders
             which were trusted before.
+        variant: Where in the files a mapping stands whose `profile`, `vars`, `stages` and `events`
+            are put on top, as a profile's are: `("tests", "cases", 0)`.
+        revise: Changes the checked pipeline before its graph is built.
         strict_overlays: Refuse an overlay that is a whole pipeline by itself: who gives two of them
             on a command line means two.
     """
@@ -82,6 +90,8 @@ class Choices(TypedDict, total=False):
     registry: Registry | None
     examine: Literal["file", "machine"] | None
     trust: bool
+    variant: Sequence[str | int]
+    revise: Callable[[PipelineSpec], PipelineSpec]
     strict_overlays: bool
 
 
@@ -162,14 +172,7 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     check_secrets(findings)
     if not complete:
         raise _failure(findings)  # half a pipeline would be full of false mistakes
-    merger = Merger(registry, findings)
-    for file in files:
-        merger.add(file)
-    profile = choices.get("profile")
-    if profile is not None:
-        merger.add_profile(profile)
-    for override in overrides:
-        merger.add_override(override)
+    merger = _merged(Merger(registry, findings), files, overrides, choices)
     env = choices.get("env")
     spec, shown = resolve(
         merger.document,
@@ -179,6 +182,8 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         findings=findings,
     )
     findings.drop_doubtful()
+    if "revise" in choices and not findings.failed:
+        spec = choices["revise"](spec)
     graph = None if findings.failed else build(spec)
     depth = choices.get("examine")
     if depth is not None and graph is not None:
@@ -191,7 +196,32 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     registry.check_graph(graph)
     spec = spec.without_text()
     warnings = tuple(findings.warnings())
-    return Loaded(spec, build(spec), warnings, registry, shown, frozenset(findings.read))
+    written = {key: merger.document.mapping(key) for key in registry.sections}
+    return Loaded(
+        spec,
+        build(spec),
+        warnings,
+        registry,
+        shown,
+        frozenset(findings.read),
+        {key: node for key, node in written.items() if node is not None},
+        findings,
+    )
+
+
+def _merged(
+    merger: Merger, files: Sequence[MapNode], overrides: Sequence[Override], choices: Choices
+) -> Merger:
+    """Put everything on top of one another, and return the merger."""
+    for file in files:
+        merger.add(file)
+    profile = choices.get("profile")
+    if profile is not None:
+        merger.add_profile(profile)
+    merger.add_variant(choices.get("variant", ()))
+    for override in overrides:
+        merger.add_override(override)
+    return merger
 
 
 def _check_overlays(trees: Sequence[Node | None], findings: Findings) -> None:

@@ -129,7 +129,17 @@ class RouteSpec:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """A whole file, ready to become a graph. Disabled stages are already gone."""
+    """A whole file, ready to become a graph. Disabled stages are already gone.
+
+    Attributes:
+        name: What it calls itself, or the file's.
+        path: The file.
+        stages: Its stages, without those that are off.
+        routes: What stands under `events:`.
+        description: What it says of itself.
+        fuse: Whether transforms may run inline.
+        drain_s: How long what is queued may drain after a stop (s).
+    """
 
     name: str
     path: Path

@@ -14,12 +14,13 @@ from rtpipe.running import bounded
 from rtpipe.running.runtime import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rtpipe.language.loading import Loaded
+    from rtpipe.language.spec import PipelineSpec
 
 
-def load(
+def load(  # noqa: PLR0913 - keywords, each of which may be left out
     files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     plugins: Iterable[object] = (),
@@ -29,6 +30,8 @@ def load(
     examine: Literal["file", "machine"] | None = None,
     check: bool = False,
     trust: bool = False,
+    variant: Sequence[str | int] = (),
+    revise: Callable[[PipelineSpec], PipelineSpec] | None = None,
 ) -> Pipeline:
     """Return the pipeline that a file holds, or several with later ones on top; opens nothing.
 
@@ -45,6 +48,9 @@ def load(
         trust: Run the code that the files bring along: in `plugins/` beside them, and what they
             name in `plugins:`. Else only that of folders which were trusted before, by
             `rtpipe trust`, by a run or by `RTPIPE_TRUST=1`.
+        variant: Where in the files a mapping stands whose `profile`, `vars`, `stages` and `events`
+            are put on top, as a profile's are: `("tests", "cases", 0)`.
+        revise: Changes the checked pipeline before it is put together. None: nothing is changed.
 
     Raises:
         ConfigError: With everything that is wrong.
@@ -62,6 +68,8 @@ def load(
             env=env,
             examine=examine,
             trust=trust,
+            variant=variant,
+            revise=revise or _as_it_is,
         )
 
     loaded = read()
@@ -130,6 +138,10 @@ async def _run(pipelines: Sequence[Pipeline]) -> None:
     for failure in await asyncio.gather(*ends, return_exceptions=True):
         if failure is not None:
             raise failure
+
+
+def _as_it_is(spec: PipelineSpec) -> PipelineSpec:
+    return spec
 
 
 def _registry(plugins: Iterable[object]) -> Registry:

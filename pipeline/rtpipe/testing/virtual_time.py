@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _PATIENCE_S = 10.0
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -64,11 +67,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
+        self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
         return self._jumping.now
+
+    def local_time(self) -> datetime:
+        """Return the date and time that `rtpipe.local_time` tells on this loop."""
+        return _BEGIN + timedelta(seconds=self.time())
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts

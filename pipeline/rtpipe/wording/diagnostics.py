@@ -290,6 +290,10 @@ class Findings:
         secrets = frozenset(self.secrets)
         return in_order(self._quoted(found, secrets) for found in unique)
 
+    def finished(self, found: Diagnostic) -> Diagnostic:
+        """Return a finding that is not kept, with the line it is about and without secrets."""
+        return self._quoted(found, frozenset(self.secrets))
+
     def _quoted(self, found: Diagnostic, secrets: frozenset[str]) -> Diagnostic:
         def hide(text: str) -> str:
             hidden = mask(text, secrets)

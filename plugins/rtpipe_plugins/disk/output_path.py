@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import BeforeValidator
 
-from rtpipe import EnvironmentProblem, ExitCode, Finding, OutputPath, StageError, reason_of
+from rtpipe import (
+    EnvironmentProblem,
+    ExitCode,
+    Finding,
+    OutputPath,
+    StageError,
+    local_time,
+    reason_of,
+)
 from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.disk.locks import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from rtpipe import StageContext
 
@@ -63,13 +72,14 @@ class StartTime:
         self._now_s = ctx.now()
         self._monotonic_s = time.monotonic()
         self._at: datetime | None = None
-        self.plus(0)
+        if not wall_clock_problem():
+            self._at = local_time() - timedelta(seconds=self._now_s)
 
     def plus(self, seconds: float) -> datetime | None:
         """Return when the pipeline was `seconds` old; None while the machine's clock is not set."""
         if self._at is None and not wall_clock_problem():
             ago_s = self._now_s + time.monotonic() - self._monotonic_s
-            self._at = (datetime.now(UTC) - timedelta(seconds=ago_s)).astimezone()
+            self._at = local_time() - timedelta(seconds=ago_s)
         return None if self._at is None else self._at + timedelta(seconds=seconds)
 
 

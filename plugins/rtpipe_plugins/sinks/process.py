@@ -31,6 +31,7 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     """
 
     kind = "process_sink"
+    external = True
     publishes = (TimestampsRebased,)
 
     @classmethod

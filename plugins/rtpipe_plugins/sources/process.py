@@ -31,6 +31,7 @@ class Process(Source[ProcessOptions]):
     """
 
     kind = "process"
+    external = True
 
     @classmethod
     def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file

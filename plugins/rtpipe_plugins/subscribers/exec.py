@@ -89,6 +89,7 @@ class Exec(Subscriber[ExecOptions]):
     """
 
     kind = "exec"
+    external = True
     publishes = (ExecFailed,)
 
     @classmethod

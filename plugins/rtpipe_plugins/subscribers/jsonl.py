@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from rtpipe import Event, Options, OutputPath, Specimen, StageError, Subscriber, reason_of
+from rtpipe import (
+    Event,
+    Options,
+    OutputPath,
+    Specimen,
+    StageError,
+    Subscriber,
+    local_time,
+    reason_of,
+)
 from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
@@ -18,6 +26,7 @@ from rtpipe_plugins.disk.retention import Keep, useless_keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from rtpipe import Finding, StageContext
@@ -87,7 +96,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         """
         self._records.listen()
         try:
-            await self._thread.start(self._append, self._path_at(_now()), b"")
+            await self._thread.start(self._append, self._path_at(local_time()), b"")
         except OSError as error:
             raise unwritable(error.filename or self.options.path, error) from None
         self._keeping.start()
@@ -103,7 +112,7 @@ class Jsonl(Subscriber[JsonlOptions]):
         Raises:
             StageError: It could not be written.
         """
-        now = _now()
+        now = local_time()
         said = self._records.of(event).as_dict()
         envelope = {key: said.pop(key) for key in ("type", "source", "at")}
         record = {"time": now.isoformat(timespec="milliseconds"), **envelope, **said}
@@ -131,7 +140,3 @@ class Jsonl(Subscriber[JsonlOptions]):
             check_not_held(path)
             self._file = AppendedFile(path)
         self._file.append(line)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).astimezone()

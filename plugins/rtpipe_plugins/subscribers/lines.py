@@ -138,6 +138,7 @@ class Lines(Subscriber[LinesOptions]):
     """
 
     kind = "lines"
+    external = True
     hears = False
     publishes = (LinesLine, LinesLeftOut, LinesEnded)
 

@@ -95,6 +95,7 @@ class Mqtt(Delivery[MqttOptions]):
     """
 
     kind = "mqtt"
+    external = True
     publishes = (MqttConnected, MqttDisconnected, MqttFailed, OutboxDamaged, SubscriberOverflowed)
     connected = MqttConnected
     disconnected = MqttDisconnected

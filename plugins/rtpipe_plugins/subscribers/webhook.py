@@ -136,6 +136,7 @@ class Webhook(Delivery[WebhookOptions]):
     """
 
     kind = "webhook"
+    external = True
     publishes = (
         WebhookConnected,
         WebhookDisconnected,

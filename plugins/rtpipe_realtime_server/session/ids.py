@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import string
 from collections.abc import Callable
+
+from rtpipe import randomness
 
 NewId = Callable[[str], str]
 """Makes an identifier from its prefix (`event`, `item`, `resp`, …)."""
@@ -23,10 +24,10 @@ def random_id(prefix: str) -> str:
     OpenAI's media server names its own events in another way than the rest.
     """
     if prefix == MEDIA_EVENT:
-        return f"event_{secrets.token_hex(8)}"
+        return f"event_{randomness().getrandbits(64):016x}"
     return f"{prefix}_{random_text(_LENGTH_OF_CALLS if prefix == 'call' else _LENGTH)}"
 
 
 def random_text(length: int) -> str:
     """Return `length` random letters and digits."""
-    return "".join(secrets.choice(_BASE62) for _ in range(length))
+    return "".join(randomness().choices(_BASE62, k=length))

@@ -48,7 +48,8 @@ def test_jsonl_begins_a_new_file_when_the_date_in_the_name_changes(
 
     days = iter([1, 1, 2, 2])
     monkeypatch.setattr(
-        "rtpipe_plugins.subscribers.jsonl._now", lambda: datetime(2026, 1, next(days), tzinfo=UTC)
+        "rtpipe_plugins.subscribers.jsonl.local_time",
+        lambda: datetime(2026, 1, next(days), tzinfo=UTC),
     )
     run_virtual(run_stage(Jsonl, {"path": tmp_path / "%d.jsonl"}, events=[STARTED] * 3))
     assert len(lines(tmp_path / "01.jsonl")) == 1

@@ -16,7 +16,7 @@ import "./parts/sentence.js";
 import "./parts/strip.js";
 import "./parts/talk.js";
 
-const DRAW_MS = 220;  // levels come 4 times a second, and events with them
+const DRAW_MS = 330;  // 3 pictures a second: in each the peak since the one before
 const CALM_MS = 480;
 const PARTS = ["rt-head", "rt-sentence", "rt-hands", "rt-alerts", "rt-strip", "rt-graph", "rt-ledger", "rt-listening", "rt-talk", "rt-events", "rt-keys", "rt-reload"];
 

@@ -75,6 +75,7 @@ class Realtime(Peer[RealtimeOptions]):
     """
 
     kind = "realtime"
+    external = True
     accepts: ClassVar[AudioFormat | None] = CANONICAL
     exact_ms = 20.0
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.

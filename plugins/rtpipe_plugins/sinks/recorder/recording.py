@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from rtpipe import audio, reason_of
+from rtpipe import audio, local_time, reason_of
 from rtpipe_plugins.disk.output_path import dated
 from rtpipe_plugins.sinks.recorder.events import (
     RecorderFailed,
@@ -261,7 +260,7 @@ class Recording:
                     path=str(self.path),
                     tracks=self._shape.inputs,
                     zero_s=round(self._pipeline_s(self._begin), 4),
-                    started_at=datetime.now(UTC).astimezone().isoformat(timespec="milliseconds"),
+                    started_at=local_time().isoformat(timespec="milliseconds"),
                 )
             )
         if self._retry_at is not None:

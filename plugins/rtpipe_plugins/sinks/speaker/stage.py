@@ -63,7 +63,7 @@ class Speaker(Sink[SpeakerOptions]):
     - speaker: {device: USB, prebuffer_ms: 100}
     """
 
-    kind = "speaker"
+    kind, external = "speaker", True
     publishes = (*PLAYBACK_EVENTS, *SPEAKER_EVENTS, *DEVICE_EVENTS, DriftMeasured)
     # A stall of the machine must not cost a syllable; trimming takes the lag back.
     inlet_policy = QueuePolicy(max_ms=200)

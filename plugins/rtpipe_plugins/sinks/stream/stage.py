@@ -129,6 +129,7 @@ class Stream(Sink[StreamOptions]):
     """
 
     kind = "stream"
+    external = True
     publishes = (TimestampsRebased,)
     # A network that hesitates for a moment must not cost audio, and nobody waits for the answer.
     inlet_policy = QueuePolicy(max_ms=1000)

@@ -89,6 +89,7 @@ class Mic(Source[MicOptions]):
     """
 
     kind = "mic"
+    external = True
     publishes = (MicOverran, MicMuted, MicUnmuted, *DEVICE_EVENTS, DriftMeasured)
     live = frozenset({"device", "mute"})
 

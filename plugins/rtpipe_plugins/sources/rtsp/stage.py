@@ -290,6 +290,7 @@ class Rtsp(LiveStream[RtspOptions]):
     """
 
     kind = "rtsp"
+    external = True
 
     @classmethod
     def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
@@ -308,6 +309,7 @@ class Url(LiveStream[UrlOptions]):
     """
 
     kind = "url"
+    external = True
 
     @classmethod
     def specimens(cls, folder: Path) -> Iterator[Specimen]:

@@ -123,6 +123,7 @@ class Key(Subscriber[KeyOptions]):
     """
 
     kind = "key"
+    external = True
     hears = False
     publishes = (KeyPressed, KeyReleased, KeyLost, KeyFound)
 

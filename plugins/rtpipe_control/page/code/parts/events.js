@@ -3,7 +3,7 @@
 import { h, say, set } from "../dom.js";
 import { clock } from "../words.js";
 
-const MOST = 300;
+const MOST = 120;
 const QUICK = [["words", "transcript.*"], ["waits", "latency.*"], ["trouble", "!"]];
 
 class Events extends HTMLElement {

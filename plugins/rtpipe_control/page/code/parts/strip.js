@@ -1,8 +1,8 @@
 // The last 20 s of both voices: the visitor above the line, the desk below it, the gate hatched,
-// waits as bars with their seconds, a lost device in red. A canvas, 2 pictures a second.
+// waits as bars with their seconds, a lost device in red. A canvas, a picture a second.
 
 import { STEP_S, STRIP_S, voices } from "../reducer.js";
-import { calm, h, set } from "../dom.js";
+import { h, set } from "../dom.js";
 import { clock, onScale } from "../words.js";
 
 const HEIGHT = 84;
@@ -37,7 +37,7 @@ class Strip extends HTMLElement {
     if (this.hidden) return;
     const bin = Math.floor(state.now / STEP_S);
     const still = before && before.talk === state.talk && before.spans === state.spans && before.line === state.line;
-    if (still && (bin === this.bin || bin % (calm.matches ? 4 : 2))) return;
+    if (still && (bin === this.bin || bin % 4)) return;
     this.bin = bin;
     this.state = state;
     this.names = namesOf(state);

@@ -15,7 +15,7 @@ const SHORTER = {
   playout: "a smaller `prebuffer_ms` of the loudspeaker",
 };
 const GREW_MS = 5;
-const MOST = 200;
+const MOST = 60;
 const LEAST_SCALE_MS = 2000;
 
 class Talk extends HTMLElement {

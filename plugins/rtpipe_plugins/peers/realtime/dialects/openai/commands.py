@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import Recent
+from rtpipe import Recent, randomness
 from rtpipe_plugins.peers.realtime.dialects.conversation import Command
 from rtpipe_plugins.peers.realtime.dialects.openai.messages import object_of, text_of
 from rtpipe_plugins.peers.realtime.dialects.openai.vocabulary import ALREADY_ACTIVE
@@ -69,7 +68,7 @@ class Commands:
     def item(self, item: Mapping[str, Any], previous_item_id: str = "") -> Command:
         """Return the command that puts an item into the conversation, behind another one."""
         # An id of ours: the item is known, and can be told again, before the server repeats it.
-        given = {"id": f"item_{secrets.token_hex(8)}", **item}
+        given = {"id": f"item_{randomness().getrandbits(64):016x}", **item}
         behind = {"previous_item_id": previous_item_id} if previous_item_id else {}
         return self.make("conversation.item.create", **behind, item=given)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+
+from rtpipe import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ class MemoryOpener:
     async def open(self, request: SocketRequest) -> Connection:
         """See `Opener.open`."""
         (model,) = parse_qs(urlsplit(request.url).query)["model"]
-        self.server_time_s = time.time()
+        self.server_time_s = local_time().timestamp()
         return self._connect(model)
 
     async def close(self) -> None:
