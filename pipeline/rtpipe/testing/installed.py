@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 def stage_types(distribution: str | None = None) -> list[type[Stage[Any]]]:
     """Return the stages that plugins have installed, to parametrise a test with.
 
-    ```python
-    @pytest.mark.parametrize("stage_type", stage_types("rtpipe-tremolo"))
-    def test_it_keeps_the_contract(stage_type):
-        check_stage(stage_type)
-    ```
+    `@pytest.mark.parametrize("stage_type", stage_types("rtpipe-tremolo"))` above a test that calls
+    `check_stage(stage_type)` checks all that a package brings.
 
     Args:
         distribution: Only those of this one, as `pip list` calls it; None: of all.

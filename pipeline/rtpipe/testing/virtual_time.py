@@ -57,6 +57,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     has no influence on the result. Sockets and subprocesses work, but nothing holds the clock for
     them: a time-out set on one of them passes at once.
 
+    Attributes:
+        chance: What `rtpipe.randomness()` gives on it: the same in every run.
+
     Raises:
         RuntimeError: Out of the running loop, when every task waits for something that cannot
             come (a deadlock).
