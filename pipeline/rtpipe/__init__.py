@@ -1,6 +1,8 @@
 """rtpipe: a YAML file becomes a live audio pipeline. What plugins and programs import.
 
 A name is imported when it is first used, so `import rtpipe` costs next to nothing.
+
+PYTEST_DONT_REWRITE: who has imported it before pytest, which finds our fixtures, is not warned.
 """
 
 from importlib import import_module

@@ -120,12 +120,16 @@ class ScriptWriter:
 
 
 class _Stages:
-    """A plugin made of classes."""
+    """A plugin made of classes, without those that are installed."""
 
     def __init__(self, stages: Iterable[type[Stage[Any]]]) -> None:
         from rtpipe import hookimpl
+        from rtpipe.catalogue.plugins import Registry
 
         stages = tuple(stages)
+        if stages:
+            installed = Registry.discover().kinds
+            stages = tuple(each for each in stages if installed.get(each.kind) is not each)
 
         def rtpipe_stages() -> Iterable[type[Stage[Any]]]:
             return stages

@@ -87,6 +87,7 @@ def test_a_stage_that_is_not_installed(run_pipeline):
     assert run_pipeline(text, "level", stages=[Quarter])[-1].rms_dbfs < -39
     with pytest.raises(RtpipeError, match="quarter"):
         run_pipeline(text)
+    assert run_pipeline(FILE, "pipeline.ended", stages=[Half])  # one that is
 
 
 def test_a_call(run_pipeline, scripted_peer):
@@ -194,6 +195,12 @@ async def test_other_async_tests_are_left_alone():
     ran = run_tests(project, tests, *ALONE, "-W", "ignore")
     assert "1 failed, 1 passed" in ran.stdout, ran.stdout
     assert "async def functions are not natively supported" in ran.stdout
+
+
+def test_who_has_imported_it_before_is_not_warned(project: Path) -> None:
+    from _pytest.assertion.rewrite import AssertionRewriter
+
+    assert AssertionRewriter.is_rewrite_disabled(rtpipe.__doc__ or "")
 
 
 def test_the_entry_point_is_declared() -> None:
