@@ -55,7 +55,7 @@ stages:
   - tone: {duration_s: 60, realtime: true}
   - half: {by: 0.1}
   - level
-  - file_sink: {path: out.wav}
+  - file_sink: {path: out.wav, overwrite: true}
 """
 
 
