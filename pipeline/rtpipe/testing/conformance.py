@@ -84,8 +84,9 @@ def _check(stage_type: type[Stage[Any]], specimen: Specimen, found: dict[str, li
         if label == LONG and (waits or len(found) > told):
             continue
         for finding in findings_of(stage_type, label, scenario, real_time=specimen.real_time):
+            # What any frame brings about is no matter of lengths or formats: without that hint.
             known = next((each for each in found if finding.startswith(f"{each}: ")), finding)
-            found.setdefault(known, []).append(f"{of}{label}")  # with a hint that is none
+            found.setdefault(known, []).append(f"{of}{label}")
     if len(found) == told:  # else it may not have come that far
         for finding in unread_options(stage_type, subject.read):
             found.setdefault(finding, []).append(f"{of}options")

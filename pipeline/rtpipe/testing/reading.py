@@ -38,10 +38,11 @@ _MANY_MODULES = 100
 _COUNT = "import sys; n = len(sys.modules); import {0}; print(len(sys.modules) - n)"
 
 
-def in_any_run() -> set[str]:
+@lru_cache(maxsize=1)
+def in_any_run() -> frozenset[str]:
     """Return the packages that are there whatever the pipeline: rtpipe's, and every plugin's."""
     points = importlib.metadata.entry_points(group="rtpipe")
-    return {*_FRAMEWORK, *(point.module.partition(".")[0] for point in points)}
+    return frozenset({*_FRAMEWORK, *(point.module.partition(".")[0] for point in points)})
 
 
 def unread_options(stage_type: type[Stage[Any]], read: set[str]) -> Iterator[str]:

@@ -49,6 +49,8 @@ _START_S = 10.0  # no stream begins at 0: a stage must not count for itself
 LONG = "a long stream"
 """The last scenario, for a stage that has passed the others: what waits too long would be slow."""
 _OPEN_S = 0.1
+_MAY_GO_S = (0, 0, 0, 0, 0.01, 0.05, 0.2, 0.5)
+"""What was closed needs a moment, and the other end of a connection does, too."""
 _LONG_S = 50
 _LONG_SIZES = (24_000,)
 _CANONICAL_SIZES = (960,)
@@ -111,10 +113,13 @@ class Subject:
         before, running = open_things(), children()
         async with bench.opened():
             yield bench
-        for _ in range(5):
-            await asyncio.sleep(0)  # what was closed may go
-        left = {words for key, words in open_things().items() if key not in before}
-        left |= {f"the process {command(pid)!r}" for pid in children() - running}
+        left: set[str] = set()
+        for pause_s in _MAY_GO_S:
+            await asyncio.sleep(pause_s)
+            left = {words for key, words in open_things().items() if key not in before}
+            left |= {f"the process {command(pid)!r}" for pid in children() - running}
+            if not left:
+                return
         for words in sorted(left):
             kind = words.partition("/")[0]
             self.left[kind] += 1
@@ -146,6 +151,8 @@ def scenarios(subject: Subject) -> Iterator[tuple[str, Callable[[], Coroutine[An
     yield "open and close", partial(_opened_and_closed, subject)
     if issubclass(subject.stage_type, Subscriber):
         yield "events", partial(_events, subject)
+        if subject.stage_type.actions():
+            yield "actions", partial(_acted_upon, subject)
         return
     if issubclass(subject.stage_type, Source):
         yield "frames of 20 ms", partial(_drawn, subject, 20)
@@ -307,7 +314,7 @@ async def _acted_upon(subject: Subject) -> None:
             continue  # needs arguments that only its author knows
         frames = subject.stream(share=slice(4800), start_s=len(steps) + 10)
         steps += [partial(_act, spec.method), *frames]
-    if issubclass(subject.stage_type, Source):
+    if issubclass(subject.stage_type, (Source, Subscriber)):
         steps = [step for step in steps if not isinstance(step, AudioFrame)]
     bench = subject.bench()
     async with subject.opened(bench):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from rtpipe import (
     AudioFormat,
@@ -131,6 +132,46 @@ class WrongDefault(Good, Transform[WrongDefaultOptions]):
         return frame if self.options.hz else None
 
 
+class TwoFamilies(Good, Sink[Options]):
+    """Both at once."""
+
+
+class AcceptsText(Good):
+    accepts = "s16"  # type: ignore[assignment]
+
+
+class ModelOptions(BaseModel):
+    level: int = 1
+
+
+class OptionsOfAnotherModel(Good, Transform[ModelOptions]):  # type: ignore[type-var]
+    pass
+
+
+class LenientOptions(Options):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Lenient(Good, Transform[LenientOptions]):
+    pass
+
+
+class ThawedOptions(Options):
+    model_config = ConfigDict(frozen=False)
+
+
+class Thawed(Good, Transform[ThawedOptions]):
+    pass
+
+
+class MainOptions(Options):
+    main: ClassVar[str | None] = "gain"
+
+
+class MainMisspelt(Good, Transform[MainOptions]):
+    pass
+
+
 class ReservedWord(Good):
     kind = "from"
 
@@ -166,6 +207,21 @@ class FramesAtOnce(Source[Options]):
 
 class ForgottenComma(Good):
     publishes = Event  # type: ignore[assignment]
+
+
+class PublishesAFunction(Good):
+    publishes = (print,)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typeless(Event):
+    """Has no name."""
+
+    level: float = 0.0
+
+
+class PublishesTypeless(Good):
+    publishes = (Typeless,)
 
 
 class LiveMisspelt(Good):
@@ -301,6 +357,11 @@ class NormalisesByFrame(Good):
         return audio.like(frame, x / max(float(np.max(np.abs(x))), 0.01) * 0.5)
 
 
+class DropsShortFrames(Good):
+    def process(self, frame: AudioFrame) -> Any:
+        return frame if frame.samples > 500 else None
+
+
 class NeedsAFrame(Good):
     last: AudioFrame | None = None
 
@@ -411,6 +472,15 @@ class SlowGauge(Good):
 class NumericGauge(Good):
     def gauge(self) -> Any:
         return 3.5
+
+
+class CuriousWhyNot(Good):
+    def why_not(self, action: str) -> Any:
+        return action == "wave"
+
+    @action
+    def wave(self) -> None:
+        """Wave."""
 
 
 class ClockUntold(GoodSink):
@@ -636,6 +706,25 @@ class ExaminesByImporting(Good):
         return ()
 
 
+class ExaminationFails(Good):
+    @classmethod
+    def examine(cls, options: Options) -> Any:
+        raise KeyError("lamp")
+
+
+class ExaminesSlowly(Good):
+    @classmethod
+    def examine(cls, options: Options) -> Any:
+        time.sleep(1.05)
+        return ()
+
+
+class ExaminesWithAStatus(Good):
+    @classmethod
+    def examine(cls, options: Options) -> Any:
+        yield Finding("broken", "the lamp is dark")  # type: ignore[arg-type]
+
+
 class ExaminesInOtherWords(Good):
     @classmethod
     def examine(cls, options: Options) -> Any:
@@ -678,6 +767,18 @@ MISTAKES: dict[str, Mistake] = {
     "a default of another type": Mistake(
         WrongDefault, r"hz does not take its own default", "correct the type or the default"
     ),
+    "a kind of two kinds": Mistake(TwoFamilies, "must extend exactly one", "source, transform, "),
+    "accepts a text": Mistake(AcceptsText, "not 's16'", "an AudioFormat or None"),
+    "options of another model": Mistake(
+        OptionsOfAnotherModel, "options must extend", r"rtpipe\.Options"
+    ),
+    "options that take anything": Mistake(Lenient, "a misspelt one", "must refuse unknown options"),
+    "options that change": Mistake(Thawed, "must be frozen", "stays as it is"),
+    "a main option that is none": Mistake(MainMisspelt, "main is 'gain'", "none of its options"),
+    "publishes a function": Mistake(
+        PublishesAFunction, "holds <built-in", "event class nor a name"
+    ),
+    "an event without name": Mistake(PublishesTypeless, "Typeless gives `type`", "no default"),
     "a kind that is reserved": Mistake(
         ReservedWord, "'from' is a word of the pipeline file", "choose another"
     ),
@@ -726,6 +827,9 @@ MISTAKES: dict[str, Mistake] = {
     "hears how the stream is cut": Mistake(
         NormalisesByFrame, "change what comes out", "how the stream is cut must not be heard"
     ),
+    "a length of its own": Mistake(
+        DropsShortFrames, "give \\d+ samples", "frames of 20 ms give|how the stream is cut"
+    ),
     "finish without a frame": Mistake(
         NeedsAFrame, r"no frame.*in finish", "called even when no frame came"
     ),
@@ -752,6 +856,7 @@ MISTAKES: dict[str, Mistake] = {
     "a slow action": Mistake(SlowAction, r"measure\(\) takes 0\.\d+ s", "begin a task"),
     "a slow gauge": Mistake(SlowGauge, r"gauge\(\) takes 0\.\d+ s", "keep the answer"),
     "a gauge of numbers": Mistake(NumericGauge, r"gauge\(\) returns 3\.5", "a few words"),
+    "why_not of truths": Mistake(CuriousWhyNot, r"why_not\('wave'\) returns True", "a few words"),
     "a clock untold": Mistake(ClockUntold, "real-time speed", r"has_clock\(\) returns True"),
     "an event for each frame": Mistake(BusyPublisher, "'busy.frame' \\d+ times", "DETAIL"),
     "subscribes for each frame": Mistake(SubscribesForEachFrame, "subscribed \\d+ times", "open"),
@@ -798,6 +903,11 @@ MISTAKES: dict[str, Mistake] = {
     "examines by importing": Mistake(
         ExaminesByImporting, r"examine\(\) imports hypothesis", "find_spec"
     ),
+    "an examination that fails": Mistake(
+        ExaminationFails, r"examine\(\) raised", "KeyError: 'lamp'"
+    ),
+    "a slow examination": Mistake(ExaminesSlowly, "took longer than 1 s", r"for probe\(\)"),
+    "a status of its own": Mistake(ExaminesWithAStatus, "status 'broken'", "none of .*'wrong'"),
     "examines in other words": Mistake(ExaminesInOtherWords, "'there is no lamp'", "no Finding"),
     "examines another option": Mistake(ExaminesAnotherOption, "'lamp', which there is not", "lamp"),
     "probes without yield": Mistake(ProbesInVain, r"probe\(\) must yield", "`async def` with"),
