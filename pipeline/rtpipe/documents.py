@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options
     from rtpipe.wording.diagnostics import Diagnostic, Findings
 
-__all__ = ["Call", "read_call", "read_document", "read_document_text", "read_word"]
+__all__ = ["ActionError", "Call", "read_call", "read_document", "read_document_text", "read_word"]
 __provisional__ = frozenset(__all__)
 """What may still change at any time."""
 

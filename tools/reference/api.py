@@ -50,7 +50,7 @@ def _module(module: ModuleType) -> Iterator[str]:
             inside.append(_item(member))
             continue
         if inside:
-            yield "\n".join(inside)
+            yield from _members(inside)
             inside = []
         yield f"### {member.name}"
         yield f"*{member.sort}, {member.label}*"
@@ -58,7 +58,12 @@ def _module(module: ModuleType) -> Iterator[str]:
             yield fenced(f"{member.name}{member.signature}", "text")
         yield _told(member.told)
     if inside:
-        yield "\n".join(inside)
+        yield from _members(inside)
+
+
+def _members(items: list[str]) -> Iterator[str]:
+    yield "Members:"
+    yield "\n".join(items)
 
 
 def _item(member: Member) -> str:

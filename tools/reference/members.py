@@ -132,7 +132,7 @@ def _of_class(module: str, name: str, made_of: type) -> Iterator[Member]:
             words = said or told.get(key, "")
             yield Member(module, f"{name}.{key}", "attribute", "", words, "", value)
     for key, value in methods.items():
-        if not key.startswith("_"):
+        if not key.startswith("_") or key == "__call__":
             plain = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
             words = inspect.getdoc(getattr(made_of, key)) or ""
             yield Member(module, f"{name}.{key}", "method", signature(plain), words, "", plain)

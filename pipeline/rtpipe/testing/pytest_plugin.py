@@ -29,7 +29,11 @@ __provisional__ = frozenset(__all__)
 
 
 class PipelineRunner:
-    """What the fixture `run_pipeline` gives: runs pipelines in virtual time."""
+    """What the fixture `run_pipeline` gives: runs pipelines in virtual time.
+
+    Args:
+        folder: Where the relative paths of a text start from.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,7 +96,11 @@ class PipelineRunner:
 
 
 class ScriptWriter:
-    """What the fixture `scripted_peer` gives: makes a Realtime peer follow a script, in memory."""
+    """What the fixture `scripted_peer` gives: makes a Realtime peer follow a script, in memory.
+
+    Args:
+        folder: Where the scripts are written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -139,13 +147,13 @@ class _Stages:
 
 @pytest.fixture
 def run_pipeline(tmp_path: Path) -> PipelineRunner:
-    """Run a pipeline, a file or a text, to its end in virtual time; returns its events."""
+    """Run a pipeline, a file or a text, to its end in virtual time: see `PipelineRunner`."""
     return PipelineRunner(tmp_path)
 
 
 @pytest.fixture
 def scripted_peer(tmp_path_factory: pytest.TempPathFactory) -> ScriptWriter:
-    """Make a Realtime peer follow a script, in memory; returns the `sets` for `run_pipeline`."""
+    """Make a Realtime peer follow a script, in memory: see `ScriptWriter`."""
     return ScriptWriter(tmp_path_factory.mktemp("scripts"))
 
 
