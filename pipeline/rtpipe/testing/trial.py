@@ -11,7 +11,7 @@ from rtpipe.errors import EnvironmentProblem
 from rtpipe.testing.cancelling import abandon
 from rtpipe.testing.explaining import hangs, raised
 from rtpipe.testing.promises import Broken
-from rtpipe.testing.virtual_time import VirtualLoop
+from rtpipe.testing.virtual_time import ThreadStuckError, VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _END_S = 60.0
 _THREAD_END_S = 2.0
+_THREAD_S = 20.0
 
 
 def findings_of(
@@ -42,11 +43,15 @@ def findings_of(
         said = context.get("message") if error is None else raised(error, stage_type)
         found.append(f"in the background: {said}")
 
-    loop = asyncio.new_event_loop() if real_time else VirtualLoop()
+    loop: asyncio.AbstractEventLoop = asyncio.new_event_loop() if real_time else _virtual()
     loop.set_exception_handler(background)
     try:
         loop.run_until_complete(_watched(stage_type, label, scenario, found))
         loop.run_until_complete(loop.shutdown_asyncgens())
+    except ThreadStuckError as stuck:
+        found.append(f"{stuck}: what waits there must end when close() was called, or be asked to")
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
     finally:
         executor = getattr(loop, "_default_executor", None)
         if executor is not None:
@@ -60,6 +65,12 @@ def findings_of(
                 "join it"
             )
     return found
+
+
+def _virtual() -> VirtualLoop:
+    loop = VirtualLoop()
+    loop.allow_threads(_THREAD_S)
+    return loop
 
 
 async def _watched(

@@ -22,6 +22,10 @@ _PATIENCE_S = 10.0
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class ThreadStuckError(RuntimeError):
+    """What a thread was asked to do takes longer than was allowed."""
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that lets time jump where asyncio would have it sleep."""
 
@@ -29,13 +33,17 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self.now = 0.0
         self.in_flight = 0
+        self.thread_s: float | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self.in_flight:
-            return super().select(None)
+            ready = super().select(self.thread_s)
+            if not ready and self.thread_s is not None:
+                raise ThreadStuckError(f"a thread has not come back for {self.thread_s:g} s")
+            return ready
         if timeout is None:
             ready = super().select(_PATIENCE_S)
             if not ready:
@@ -72,6 +80,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector()
         self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)
+
+    def allow_threads(self, seconds: float) -> None:
+        """Raise out of the running loop when no thread has come back for so long (real s)."""
+        self._jumping.thread_s = seconds
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""

@@ -618,6 +618,14 @@ class KeepsCancelled(GoodSink):
         self.task = asyncio.create_task(asyncio.sleep(3600))
 
 
+class WaitsInAThread(GoodSource):
+    pressed = threading.Event()
+
+    async def frames(self) -> Any:
+        await asyncio.to_thread(type(self).pressed.wait)
+        yield audio.silence(960, pts=0)
+
+
 class LeavesAThread(Good):
     ended = threading.Event()
 
@@ -883,6 +891,9 @@ MISTAKES: dict[str, Mistake] = {
     "leaves a task": Mistake(LeavesATask, "task sleep still runs after close", "cancel it there"),
     "leaves a task per frame": Mistake(KeepsCancelled, "task sleep still runs", "cancel it there"),
     "leaves a thread": Mistake(LeavesAThread, "'forgotten' still runs", "tell it to end there"),
+    "waits in a thread": Mistake(
+        WaitsInAThread, "thread has not come back", "must end when close", "asyncio_0' still runs"
+    ),
     "leaves a file": Mistake(LeavesAFile, r"the file .*bad_stages\.py is still there", "end it in"),
     "leaves a process": Mistake(LeavesAProcess, "the process 'sleep' is still", "end it in close"),
     "closes what is not there": Mistake(

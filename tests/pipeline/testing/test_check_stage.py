@@ -17,6 +17,7 @@ from pipeline.testing.bad_stages import (
     Good,
     LeavesAThread,
     NormalisesByFrame,
+    WaitsInAThread,
 )
 from pipeline.testing.good_stages import Beep, Count, Echo, Endless, Remember, Wobble
 from rtpipe import (
@@ -77,9 +78,13 @@ def test_a_mistake_is_named_with_its_remedy_and_nothing_else_is(
 ) -> None:
     monkeypatch.setattr("rtpipe.testing.trial._THREAD_END_S", 0.01)
     monkeypatch.setattr(LeavesAThread, "ended", threading.Event())
+    monkeypatch.setattr(WaitsInAThread, "pressed", threading.Event())
     mistake = MISTAKES[name]
+    if mistake.stage is WaitsInAThread:
+        monkeypatch.setattr("rtpipe.testing.trial._THREAD_S", 0.05)
     found = findings(mistake.stage, frames=speech_like(seconds=0.4))
     LeavesAThread.ended.set()
+    WaitsInAThread.pressed.set()
     for file in bad_stages.LEFT_OPEN:
         file.close()
     named = [finding for finding in found if not re.search(mistake.also, finding)]
