@@ -43,7 +43,7 @@ def findings_of(
         said = context.get("message") if error is None else raised(error, stage_type)
         found.append(f"in the background: {said}")
 
-    loop: asyncio.AbstractEventLoop = asyncio.new_event_loop() if real_time else _virtual()
+    loop = asyncio.new_event_loop() if real_time else VirtualLoop(thread_s=_THREAD_S)
     loop.set_exception_handler(background)
     try:
         loop.run_until_complete(_watched(stage_type, label, scenario, found))
@@ -65,12 +65,6 @@ def findings_of(
                 "join it"
             )
     return found
-
-
-def _virtual() -> VirtualLoop:
-    loop = VirtualLoop()
-    loop.allow_threads(_THREAD_S)
-    return loop
 
 
 async def _watched(

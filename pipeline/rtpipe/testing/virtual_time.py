@@ -29,11 +29,11 @@ class ThreadStuckError(RuntimeError):
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that lets time jump where asyncio would have it sleep."""
 
-    def __init__(self) -> None:
+    def __init__(self, thread_s: float | None) -> None:
         super().__init__()
         self.now = 0.0
         self.in_flight = 0
-        self.thread_s: float | None = None
+        self.thread_s = thread_s
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -65,25 +65,24 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     has no influence on the result. Sockets and subprocesses work, but nothing holds the clock for
     them: a time-out set on one of them passes at once.
 
+    Args:
+        thread_s: How long work in an executor may take (real s). None: as long as it does.
+
     Attributes:
         chance: What `rtpipe.randomness()` gives on it: the same in every run.
 
     Raises:
         RuntimeError: Out of the running loop, when every task waits for something that cannot
-            come (a deadlock).
+            come (a deadlock), or work in an executor takes too long.
     """
 
     virtual = True
     """What `Clock.virtual` tells."""
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, *, thread_s: float | None = None) -> None:
+        self._jumping = _JumpingSelector(thread_s)
         self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)
-
-    def allow_threads(self, seconds: float) -> None:
-        """Raise out of the running loop when no thread has come back for so long (real s)."""
-        self._jumping.thread_s = seconds
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
