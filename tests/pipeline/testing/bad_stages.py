@@ -234,6 +234,13 @@ class AsyncAction(Good):
         """Wave."""
 
 
+class ActionToAwait(Good):
+    @action
+    def wave(self) -> Any:
+        """Wave."""
+        return asyncio.sleep(0)
+
+
 class SilentAction(Good):
     @action
     def wave(self) -> None:
@@ -566,6 +573,16 @@ class SwallowsCancel(GoodSink):
             await asyncio.sleep(0.005)
 
 
+class CleansUpForEver(GoodPeer):
+    async def converse(self, inlet: Link, send: Send) -> None:
+        try:
+            async for frame in inlet:
+                await send(audio.copy(frame))
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+            raise
+
+
 class SourceThatGoesOn(GoodSource):
     async def frames(self) -> Any:
         pts = 0
@@ -798,6 +815,7 @@ MISTAKES: dict[str, Mistake] = {
     "publishes without comma": Mistake(ForgottenComma, "must be a tuple", r"\(TooLoud,\)"),
     "live without option": Mistake(LiveMisspelt, "live names 'gain'", "none of its options"),
     "async action": Mistake(AsyncAction, r"the action wave\(\) must be", "a plain `def`"),
+    "an action to await": Mistake(ActionToAwait, r"wave\(\) returns something to await", "begin a"),
     "undocumented action": Mistake(
         SilentAction, r"wave\(\) has no docstring", "say there what it does"
     ),
@@ -876,6 +894,7 @@ MISTAKES: dict[str, Mistake] = {
         ChokesOnStrangers, "raised KeyError.*in on_event", "events of any type may come"
     ),
     "swallows the cancel": Mistake(SwallowsCancel, "swallows CancelledError", "let it pass"),
+    "cleans up for ever": Mistake(CleansUpForEver, "swallows CancelledError", "raise it again"),
     "a source that goes on": Mistake(SourceThatGoesOn, "swallows CancelledError", "let it pass"),
     "a source not to be closed": Mistake(
         SourceThatCannotBeClosed,
