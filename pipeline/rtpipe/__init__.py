@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         Transform,
     )
     from rtpipe.waveform import AudioFrame
-    from rtpipe.wording.diagnostics import Remedy
+    from rtpipe.wording.diagnostics import Diagnostic, Remedy
 
 __all__ = [
     "ANY",
@@ -75,6 +75,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Converter",
+    "Diagnostic",
     "EnvironmentProblem",
     "Event",
     "EventGlob",
@@ -142,6 +143,7 @@ __provisional__ = frozenset(
         "Backoff",
         "Bus",
         "Converter",
+        "Diagnostic",
         "Ineffective",
         "LazyCommand",
         "LinkStatistics",
@@ -231,7 +233,7 @@ _HOMES = {
     "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform",
     "rtpipe.running.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
-    "rtpipe.wording.diagnostics": "Remedy",
+    "rtpipe.wording.diagnostics": "Diagnostic Remedy",
 }
 """Where each name is defined, and imported from when it is first used."""
 

@@ -57,8 +57,8 @@ def generated(folder: Path) -> dict[Path, str]:
     record = registry.add_module("rtpipe_plugins")
     if record.error is not None:
         raise SystemExit(f"no reference without the stages: {record.error}")
-    for name in ("rtpipe_control", "rtpipe_homeassistant", "rtpipe_mqtt", "rtpipe_otel"):
-        registry.add_module(name)
+    for name in ("control", "homeassistant", "mqtt", "otel", "test"):
+        registry.add_module(f"rtpipe_{name}")
     made = {
         "api.md": api_page(),
         "stages.md": stages_page(registry),

@@ -911,7 +911,7 @@ MISTAKES: dict[str, Mistake] = {
     "leaves a task per frame": Mistake(KeepsCancelled, "task sleep still runs", "cancel it there"),
     "leaves a thread": Mistake(LeavesAThread, "'forgotten' still runs", "tell it to end there"),
     "waits in a thread": Mistake(
-        WaitsInAThread, "thread has not come back", "must end when close", "asyncio_0' still runs"
+        WaitsInAThread, "thread has not come back", "must end when close", "virtual_0' still runs"
     ),
     "leaves a file": Mistake(LeavesAFile, r"the file .*bad_stages\.py is still there", "end it in"),
     "leaves a process": Mistake(LeavesAProcess, "the process 'sleep' is still", "end it in close"),
