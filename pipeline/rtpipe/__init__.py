@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rtpipe.actions import action
     from rtpipe.backoff import Backoff
     from rtpipe.bus import Bus, Mailbox, Pattern
+    from rtpipe.catalogue.editor import MODELINE, write_editor_files
     from rtpipe.catalogue.modules import import_file
+    from rtpipe.catalogue.trust import trust_folder
     from rtpipe.clock import Clock, local_time, randomness
     from rtpipe.convert import Converter, Slicer
     from rtpipe.errors import (
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from rtpipe.field_types import EventGlob, InputPath, OutputPath, SinkId
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
-    from rtpipe.language.examining import installed_stages, probe, stages_of
+    from rtpipe.language.examining import installed_kinds, installed_stages, probe, stages_of
     from rtpipe.language.outputs import redirect_outputs
     from rtpipe.language.spec import PipelineSpec, StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY",
     "CANONICAL",
+    "MODELINE",
     "AudioFormat",
     "AudioFrame",
     "Backoff",
@@ -126,6 +129,7 @@ __all__ = [
     "audio",
     "hookimpl",
     "import_file",
+    "installed_kinds",
     "installed_stages",
     "load",
     "loads",
@@ -136,6 +140,8 @@ __all__ = [
     "redirect_outputs",
     "run",
     "stages_of",
+    "trust_folder",
+    "write_editor_files",
 ]
 
 __provisional__ = frozenset(
@@ -212,7 +218,9 @@ _HOMES = {
     "rtpipe.actions": "action",
     "rtpipe.backoff": "Backoff",
     "rtpipe.bus": "Bus Mailbox Pattern",
+    "rtpipe.catalogue.editor": "MODELINE write_editor_files",
     "rtpipe.catalogue.modules": "import_file",
+    "rtpipe.catalogue.trust": "trust_folder",
     "rtpipe.clock": "Clock local_time randomness",
     "rtpipe.convert": "Converter Slicer",
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
@@ -222,7 +230,7 @@ _HOMES = {
     "rtpipe.field_types": "EventGlob InputPath OutputPath SinkId",
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
-    "rtpipe.language.examining": "installed_stages probe stages_of",
+    "rtpipe.language.examining": "installed_kinds installed_stages probe stages_of",
     "rtpipe.language.outputs": "redirect_outputs",
     "rtpipe.language.spec": "PipelineSpec StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",

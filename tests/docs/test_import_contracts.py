@@ -76,6 +76,8 @@ BROKEN = {
         "rtpipe_test.section",
         "rtpipe_test.running",
     ),
+    "What begins things stands alone": ("rtpipe_new.folders", "rtpipe_test.section"),
+    "Nobody needs what begins things": ("rtpipe_test.section", "rtpipe_new.folders"),
     "Tracing stands alone": ("rtpipe_otel.tracing", "rtpipe_mqtt.broker"),
     "Nobody needs tracing": ("rtpipe_mqtt.broker", "rtpipe_otel.tracing"),
     "The rooms of tracing: imports point down this list": (

@@ -12,7 +12,7 @@ from rtpipe.catalogue.plugins import Registry
 from rtpipe.catalogue.trust import Trust
 from rtpipe.cli.options import json_option, plugin_options, print_json
 from rtpipe.cli.settings import Settings, common_options
-from rtpipe.errors import ExitCode
+from rtpipe.errors import ExitCode, RtpipeError, printable, reason_of
 from rtpipe.hookspecs import Family
 from rtpipe.wording.diagnostics import did_you_mean
 
@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 _WIDTH = 96
 
 
-def _registry(plugins_dirs: Sequence[Path], *, trust: bool, whole: bool = True) -> Registry:
-    """Return what is installed, what is in ./plugins, and in some more folders.
+def _registry(
+    plugins_dirs: Sequence[Path], *, trust: bool, whole: bool = True, place: Path | None = None
+) -> Registry:
+    """Return what is installed, what is in `plugins` of a place, and in some more folders.
 
     Args:
         plugins_dirs: The folders: who names them asks for their code.
         trust: Whether the code in ./plugins may be run, though nobody trusted this folder before.
         whole: Import every kind, so that those that cannot be are among what is told.
+        place: The folder that holds `plugins`; None: this one.
     """
-    registry = _looked_for(plugins_dirs, trust=trust)
+    registry = _looked_for(plugins_dirs, trust=trust, place=place)
     if whole:
         registry.kinds.importable()
     for record in registry.faulty:
@@ -44,11 +47,13 @@ def _registry(plugins_dirs: Sequence[Path], *, trust: bool, whole: bool = True) 
     return registry
 
 
-def _looked_for(plugins_dirs: Sequence[Path], *, trust: bool) -> Registry:
+def _looked_for(
+    plugins_dirs: Sequence[Path], *, trust: bool, place: Path | None = None
+) -> Registry:
     registry = Registry.discover()
     if trust:
         registry.trust = Trust(everything=True)
-    registry.add_beside(Path.cwd())
+    registry.add_beside(place or Path.cwd())
     for folder in plugins_dirs:
         registry.add_folder(folder)
     return registry
@@ -155,19 +160,36 @@ def plugins(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> No
 
 
 @click.command()
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write it into FOLDER, with settings for an editor, in place of printing it.",
+)
 @plugin_options
 @common_options
-def schema(plugins_dirs: tuple[Path, ...], *, trust: bool) -> None:
+def schema(plugins_dirs: tuple[Path, ...], folder: Path | None, *, trust: bool) -> None:
     """Print the JSON Schema of a pipeline file, for the plugins that are installed.
 
     `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
     `# yaml-language-server: $schema=./rtpipe.schema.json`.
     """
-    from rtpipe.catalogue.schema import make_schema
+    from rtpipe.catalogue.editor import MODELINE, schema_text, write_editor_files
 
-    registry = _registry(plugins_dirs, trust=trust)
-    missing = "; ".join(withheld.message for withheld in registry.trust.withheld)
-    print_json(make_schema(registry) | ({"$comment": missing} if missing else {}))
+    registry = _registry(plugins_dirs, trust=trust, place=folder)
+    if folder is None:
+        click.echo(printable(schema_text(registry)), nl=False)
+        return
+    try:
+        written = write_editor_files(folder, registry=registry)
+    except OSError as error:
+        raise RtpipeError(
+            f"cannot write to {folder}: {reason_of(error)}", exit_code=ExitCode.NO_PERMISSION
+        ) from None
+    for path in written:
+        click.echo(f"wrote {printable(str(path))}")
+    click.echo(f"a pipeline file in {folder} begins with the line\n{MODELINE}", err=True)
 
 
 def _page(stage: dict[str, Any]) -> str:
