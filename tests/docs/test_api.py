@@ -69,7 +69,10 @@ def raised(function: Any) -> set[str]:
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
+        caught = node.body if isinstance(node, ast.Try) and node.handlers else []
         for child in ast.iter_child_nodes(node):
+            if child in caught:
+                continue
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
                 continue
             if isinstance(child, ast.Raise) and child.exc is not None:
