@@ -45,6 +45,9 @@ __all__ = [
     "to_s16",
 ]
 
+__provisional__ = frozenset({"AUDIBLE", "reaches", "slice_ends", "slice_numbers"})
+"""What may still change at any time."""
+
 if TYPE_CHECKING:
     from rtpipe.waveform import (
         AudioFrame,
@@ -137,7 +140,13 @@ def copy_meta(source: AudioFrame, target: AudioFrame) -> None:
 
 
 def stamp(frame: AudioFrame, *, sample_rate: int, pts: int) -> AudioFrame:
-    """Set the frame's rate and its time in samples since the stream began; returns the frame."""
+    """Set the frame's rate and time; returns the frame.
+
+    Args:
+        frame: The frame.
+        sample_rate: Samples a second (Hz).
+        pts: Where it lies: samples since its stream began.
+    """
     frame.sample_rate = sample_rate
     frame.time_base = _one_sample(sample_rate)
     frame.pts = pts

@@ -20,7 +20,11 @@ EventHandler: TypeAlias = Callable[[Event], None]
 
 
 class Pattern:
-    """Globs over event types (`response.*`); several of them match if one does."""
+    """Globs over event types (`response.*`); several of them match if one does.
+
+    Args:
+        globs: One, or several.
+    """
 
     def __init__(self, globs: str | Iterable[str]) -> None:
         self.globs = (globs,) if isinstance(globs, str) else tuple(globs)
@@ -42,6 +46,9 @@ class Bus:
     Handlers run inside `publish`, so a barge-in flush or a closing gate takes effect before the
     next frame moves. An event published by a handler is delivered after the one being delivered,
     to everybody in the same order. Belongs to one event loop.
+
+    Attributes:
+        failures: How often handlers have raised.
     """
 
     def __init__(self) -> None:
@@ -52,7 +59,6 @@ class Bus:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self.failures = 0
-        """How often handlers have raised."""
 
     def bind(self) -> None:
         """Belong to the running loop and its thread from now on."""
@@ -158,7 +164,14 @@ def _name(handler: EventHandler) -> str:
 
 
 class Mailbox:
-    """A subscriber's own bounded queue: when it is full the oldest event goes, and is counted."""
+    """A subscriber's own bounded queue: when it is full the oldest event goes, and is counted.
+
+    Args:
+        limit: How many events may wait.
+
+    Attributes:
+        lost: How many events have gone.
+    """
 
     def __init__(self, limit: int = 1000) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()

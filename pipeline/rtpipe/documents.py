@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rtpipe.stage import Options
     from rtpipe.wording.diagnostics import Diagnostic, Findings
 
+__all__ = ["ActionError", "Call", "read_call", "read_document", "read_document_text", "read_word"]
+__provisional__ = frozenset(__all__)
+"""What may still change at any time."""
+
 Document = TypeVar("Document", bound="Options")
 
 _ACTION = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_]*)")

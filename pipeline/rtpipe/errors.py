@@ -19,8 +19,11 @@ class ExitCode(IntEnum):
     """The one table of exit codes, after BSD's sysexits, for every command."""
 
     OK = 0
+    """It did what it was asked to."""
     FAILED = 1
+    """It failed while it ran."""
     USAGE = 2
+    """The command line is wrong."""
     UNAVAILABLE = 69
     """Something outside is missing: a device, a server, a key."""
     TEMPORARY = 75

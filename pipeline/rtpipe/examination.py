@@ -1,4 +1,4 @@
-"""What a stage finds when it examines itself or is probed, and what most stages look for.
+"""What a stage finds when it examines itself or is probed, and what it can be tested with.
 
 `Stage.examine` and `Stage.probe` give these; `rtpipe validate` and `rtpipe doctor` print them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import islice
@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from rtpipe.audio import AudioFrame
     from rtpipe.stage import Options, Stage
+
+__all__ = ["missing_command", "missing_file", "missing_folder", "missing_modules"]
+"""Beside what `rtpipe` offers of it."""
+__provisional__ = frozenset({"missing_modules"})
+"""What may still change at any time."""
 
 _MOST_NAMES = 1000
 _MOST_NEAR = 10
@@ -118,6 +124,36 @@ class MachineLook:
     """
 
     look: Callable[[], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """Options with which a stage can be opened again and again, and how it is to be judged.
+
+    `Stage.specimens` yields them, and what they need (a server, a file) is there until the next
+    one is asked for:
+
+    ```python
+    @classmethod
+    def specimens(cls, folder):
+        with server() as port:
+            yield Specimen({"port": port}, real_time=True)
+    ```
+
+    Attributes:
+        options: As in the file, or the options model itself.
+        frames: s16 mono 48 kHz frames to use instead of a voice and a pause, 1.4 s together.
+        tolerance: The largest difference of a sample (full scale 1.0) that the length of the
+            frames may make to what a transform gives out; None where it may change anything.
+        real_time: Run on asyncio's own loop: for a device, a server, a subprocess.
+        label: What a finding calls it; "": nothing.
+    """
+
+    options: Mapping[str, Any] | Options = field(default_factory=dict)
+    frames: Sequence[AudioFrame] | None = None
+    tolerance: float | None = 2 / 32768
+    real_time: bool = False
+    label: str = ""
 
 
 Examined: TypeAlias = Finding | OptionModel | Ineffective | MachineLook

@@ -53,3 +53,4 @@ CANONICAL = AudioFormat(48_000, "mono", "s16")
 """What travels between stages unless a file or a stage says otherwise."""
 
 ANY = AudioFormat()
+"""Any format: nothing is converted."""

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from rtpipe.running.runtime import Pipeline
     from rtpipe.stage import Options, Stage
 
+__all__ = [
+    "rtpipe_commands",
+    "rtpipe_events",
+    "rtpipe_graph",
+    "rtpipe_run_options",
+    "rtpipe_running",
+    "rtpipe_sections",
+    "rtpipe_stages",
+]
+"""The hooks; what they are written with is in `rtpipe`."""
+__provisional__ = frozenset({"rtpipe_graph", "rtpipe_run_options"})
+"""What may still change at any time."""
+
 PROJECT = "rtpipe"
 
 Family: TypeAlias = Literal["source", "transform", "peer", "sink", "subscriber"]
@@ -25,6 +38,7 @@ Family: TypeAlias = Literal["source", "transform", "peer", "sink", "subscriber"]
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as one of the hooks: `@hookimpl def rtpipe_stages(): ...`."""
 
 
 @dataclass(frozen=True, slots=True)

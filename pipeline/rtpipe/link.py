@@ -282,7 +282,7 @@ class Link:
         return None
 
     def flush(self) -> float:
-        """Drop what is queued; returns the milliseconds dropped."""
+        """Drop what is queued; returns how much that was (ms)."""
         frames, flushed = self._discard(self.depth_ms)
         self.statistics.frames_flushed += frames
         self.statistics.flushed_ms += flushed

@@ -1,26 +1,11 @@
-"""The five kinds of stage. Subclass one, name its options model, write its one method.
-
-class Tremolo(Transform[TremoloOptions]):
-    kind = "tremolo"
-
-    def process(self, frame): ...
-"""
+"""The five kinds of stage. Subclass one, name its options model, write its one method."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 from dataclasses import replace
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    TypeAlias,
-    TypeVar,
-    get_args,
-    get_origin,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict
 
@@ -30,12 +15,13 @@ from rtpipe.field_types import Described, Place, changed_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from pathlib import Path
 
     from rtpipe.audio import AudioFormat, AudioFrame
     from rtpipe.bus import EventHandler
     from rtpipe.clock import Clock
     from rtpipe.events import Event
-    from rtpipe.examination import Examined, Finding, Surroundings
+    from rtpipe.examination import Examined, Finding, Specimen, Surroundings
     from rtpipe.link import Link, QueuePolicy
 
 
@@ -43,17 +29,18 @@ class Options(Described):
     """A stage's options: unknown keys are refused, values are fixed once read.
 
     A docstring under an attribute describes it in `rtpipe stages KIND` and in the JSON Schema.
-    `main` names the option that a scalar fills: with `main = "gain_db"`, `- gain: 3`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     main: ClassVar[str | None] = None
+    """The option that a scalar fills: with `main = "gain_db"`, `- gain: 3`."""
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's letter for a stage's options
 Processed: TypeAlias = "AudioFrame | Iterable[AudioFrame] | None"
 Tap: TypeAlias = "Callable[[str, Callable[[AudioFrame], None]], Callable[[], None]]"
 Send: TypeAlias = "Callable[[AudioFrame], Awaitable[None]]"
+"""How a peer gives out a frame; it waits while the queue behind it is full."""
 
 
 class StageContext:
@@ -161,7 +148,12 @@ class StageContext:
 
 
 class Stage(Generic[O]):
-    """What all five kinds share. Subclass one of the five, not this."""
+    """What all five kinds share. Subclass one of the five, not this.
+
+    Attributes:
+        options: Its options, as the file has them.
+        ctx: What it may ask of its pipeline.
+    """
 
     kind: ClassVar[str]
     """The name in the file."""
@@ -182,6 +174,7 @@ class Stage(Generic[O]):
     external: ClassVar[bool] = False
     """Whether it needs a device, a server or a program: what the file's tests do without."""
     options_type: ClassVar[type[Options]] = Options
+    """The model of its options: what stands in the brackets, `Sink[MeterOptions]`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -230,6 +223,11 @@ class Stage(Generic[O]):
         """
         return
         yield
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterable[Specimen]:  # noqa: ARG003 - for overriding
+        """Yield what it is tested with, each as a `Specimen`; `folder` is for files it needs."""
+        return ()
 
     @classmethod
     def actions(cls) -> dict[str, ActionSpec]:
@@ -313,7 +311,7 @@ class Transform(Stage[O]):
         return self.process(frame)
 
     def ended_at(self, inlet: int) -> Processed:  # noqa: ARG002 - for overriding
-        """Return what the end of one of many inlets makes complete; `finish` follows the last."""
+        """Return what the end of the `inlet`-th of many completes; `finish` follows the last."""
         return None
 
     def finish(self) -> Processed:

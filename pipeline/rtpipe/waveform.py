@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AudioFrame = av.AudioFrame
+"""PyAV's frame: its samples, their rate, layout and format, and its time (`pts`, `time_base`)."""
 
 _DTYPES: dict[str, type[np.generic]] = {
     "u8": np.uint8,
@@ -114,9 +115,13 @@ def like(
 def from_pcm(
     data: NDArray[np.int16], *, sample_rate: int, pts: int, layout: str | None = None
 ) -> AudioFrame:
-    """Return an s16 frame of `data`, shape (samples,) or (samples, channels).
+    """Return an s16 frame.
 
-    More than two channels need a `layout`.
+    Args:
+        data: Its samples, shape (samples,) or (samples, channels).
+        sample_rate: Samples a second (Hz).
+        pts: Where it lies: samples since its stream began.
+        layout: By FFmpeg's name; more than two channels need it.
     """
     mono = data.ndim == 1 or data.shape[1] == 1
     format = AudioFormat(sample_rate, layout or ("mono" if mono else "stereo"), "s16")
@@ -124,7 +129,14 @@ def from_pcm(
 
 
 def from_bytes(data: bytes, samples: int, format: AudioFormat, *, pts: int) -> AudioFrame:
-    """Return a frame of so many packed samples in a complete `format`."""
+    """Return a frame of packed samples.
+
+    Args:
+        data: Its bytes.
+        samples: How many samples a channel has.
+        format: What they are, without an open field.
+        pts: Where it lies: samples since its stream began.
+    """
     frame = AudioFrame(format=format.format or "", layout=format.layout or "", samples=samples)
     _fill(frame.planes[0], data)
     return stamp(frame, sample_rate=format.sample_rate or 0, pts=pts)
@@ -143,7 +155,15 @@ def silence(
     layout: str = "mono",
     format: str = "s16",
 ) -> AudioFrame:
-    """Return a frame of `samples` zero samples."""
+    """Return a frame of silence.
+
+    Args:
+        samples: Its length in samples.
+        pts: Where it lies: samples since its stream began.
+        sample_rate: Samples a second (Hz).
+        layout: By FFmpeg's name.
+        format: Sample format by FFmpeg's name.
+    """
     frame = AudioFrame(format=format, layout=layout, samples=samples)
     quiet = b"\x80" if format.startswith("u8") else b"\x00"
     for plane in frame.planes:
@@ -152,7 +172,13 @@ def silence(
 
 
 def silence_like(frame: AudioFrame, samples: int, *, pts: int) -> AudioFrame:
-    """Return a frame of `samples` zero samples in the format of `frame`."""
+    """Return a frame of silence in the format of another.
+
+    Args:
+        frame: The other.
+        samples: Its length in samples.
+        pts: Where it lies: samples since its stream began.
+    """
     return silence(
         samples,
         pts=pts,
@@ -184,7 +210,7 @@ def to_s16(values: NDArray[Any]) -> NDArray[np.int16]:
 
 
 def peak(data: NDArray[np.signedinteger[Any]]) -> int:
-    """Return the largest absolute value of at least one sample."""
+    """Return the largest absolute value of some samples, at least one; s16: up to 32768."""
     return max(int(data.max()), -int(data.min()))
 
 

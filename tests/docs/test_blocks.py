@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,14 @@ from helpers.documentation import (
     write_files,
 )
 from peers.javascript import node
+from rtpipe import import_file
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import cli
 from rtpipe.cli.options import PipelineRequest
 from rtpipe.errors import ConfigError, EnvironmentProblem
 from rtpipe.language.loading import load
 from rtpipe.stage import family
+from rtpipe.testing import check_stage
 from rtpipe.wording.rendering import render
 
 if TYPE_CHECKING:
@@ -186,6 +189,32 @@ def test_a_package_is_found_by_its_entry_point(work: Path) -> None:
     (block,) = (each for each in blocks("console", page=page) if each.note("run by") is not None)
     (exchange,) = exchanges(block)
     assert _pattern(exchange.output).fullmatch(ran.stdout)
+
+
+def test_each_of_the_five_kinds_has_an_example_that_keeps_the_contract(work: Path) -> None:
+    page = ROOT / "docs" / "how-to" / "write-a-stage.md"
+    write_files(page, work)
+    found: dict[str, Any] = {}
+    for path in sorted((work / "plugins").glob("*.py")):
+        for stage_type in import_file(path).rtpipe_stages():
+            check_stage(stage_type)
+            found[stage_type.kind] = family(stage_type)
+    assert set(found.values()) == {"source", "transform", "peer", "sink", "subscriber"}
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_page_pass(work: Path) -> None:
+    """As the reader runs them: with pytest alone."""
+    write_files(ROOT / "docs" / "how-to" / "write-a-stage.md", work)
+    plugin = () if _has_fixtures() else ("-p", "rtpipe.testing.pytest_plugin")
+    command = [sys.executable, "-m", "pytest", "-q", *plugin, "-p", "no:asyncio", "test_museum.py"]
+    ran = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    assert "3 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+def _has_fixtures() -> bool:
+    """Return whether the plugin is installed, and not only in the tree."""
+    return any(point.name == "rtpipe" for point in entry_points(group="pytest11"))
 
 
 # -- commands --------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 The pages under docs/reference that begin with the line `NOTICE` are made here, from the registry of
 stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`. `--check`
-writes nothing and exits with 1 if a page is not what it would be.
+writes nothing and exits with 1 if a page is not what it would be. `--pin` writes instead what the
+public names are, for the test that notices when one changes.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import sys
 from pathlib import Path
 
 from rtpipe.catalogue.plugins import Registry
+from tools.reference.api import api_page
 from tools.reference.commands import commands_page
 from tools.reference.diagnostics import diagnostics_page
 from tools.reference.http import http_page
 from tools.reference.markdown import page
+from tools.reference.members import pinned
 from tools.reference.metrics import metrics_page
 from tools.reference.plugins import hooks_page
 from tools.reference.sections import sections_page
 from tools.reference.stages import events_page, stages_page
 
+PINNED = Path(__file__).parents[2] / "tests" / "docs" / "public_names.txt"
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
@@ -28,8 +32,13 @@ def main() -> int:
     """Write the pages, or with `--check` compare them; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.reference")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if one is stale")
+    parser.add_argument("--pin", action="store_true", help="pin the public names as they are now")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pages are")
     arguments = parser.parse_args()
+    if arguments.pin:
+        PINNED.write_text(pinned(), "utf-8")
+        print(f"wrote {PINNED}: say in CHANGELOG.md what changes for plugins")
+        return 0
     stale = {
         path: text for path, text in generated(arguments.folder).items() if _read(path) != text
     }
@@ -51,6 +60,7 @@ def generated(folder: Path) -> dict[Path, str]:
     for name in ("control", "homeassistant", "mqtt", "otel", "replay", "test"):
         registry.add_module(f"rtpipe_{name}")
     made = {
+        "api.md": api_page(),
         "stages.md": stages_page(registry),
         "events.md": events_page(registry),
         "commands.md": commands_page(),

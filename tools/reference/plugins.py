@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import itertools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rtpipe
-import rtpipe.testing
 from rtpipe import hookspecs
 from rtpipe.running.runtime import Pipeline
-from rtpipe.stage import summary
 from tools.reference.markdown import fenced, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
 
 def hooks_page() -> Iterator[str]:
@@ -45,11 +38,11 @@ def hooks_page() -> Iterator[str]:
         "[Extend a running pipeline](../how-to/extend-a-running-pipeline.md) shows a whole plugin."
     )
     yield table(("Name", ""), list(_offered()))
-    for module in (rtpipe, rtpipe.testing):
-        yield f"## `{module.__name__}`"
-        yield table(
-            ("Name", ""), [(f"`{name}`", _said_of(module, name)) for name in module.__all__]
-        )
+    yield "## Names"
+    yield (
+        "Every name that a plugin may import, with what it promises and how stable it is, is in "
+        "[the reference](api.md)."
+    )
 
 
 def _offered() -> Iterator[tuple[str, str]]:
@@ -63,30 +56,3 @@ def _offered() -> Iterator[tuple[str, str]]:
             signature = re.sub(r"\(self(, )?", "(", signature)
             told = re.split(r"\n\n(?:Returns|Raises):", inspect.getdoc(method) or "")[0]
             yield f"`{name}{signature}`", " ".join(told.split())
-
-
-def _said_of(module: ModuleType, name: str) -> str:
-    """Return what a public name is: its docstring, or the one below its assignment."""
-    value = getattr(module, name)
-    if inspect.isclass(value) or inspect.isfunction(value) or inspect.ismodule(value):
-        return summary(value)
-    return _attribute_docs().get(name, "")
-
-
-def _attribute_docs() -> dict[str, str]:
-    """Return the docstrings below the assignments in the framework's modules."""
-    found: dict[str, str] = {}
-    for path in sorted(Path(rtpipe.__file__).parent.glob("*.py")):
-        body = ast.parse(path.read_text("utf-8")).body
-        for node, below in itertools.pairwise(body):
-            target = (
-                node.targets[0]
-                if isinstance(node, ast.Assign)
-                else node.target
-                if isinstance(node, ast.AnnAssign)
-                else None
-            )
-            text = below.value if isinstance(below, ast.Expr) else None
-            if isinstance(target, ast.Name) and isinstance(text, ast.Constant):
-                found[target.id] = " ".join(str(text.value).split())
-    return found

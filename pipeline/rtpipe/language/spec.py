@@ -46,8 +46,19 @@ ErrorPolicy: TypeAlias = Fail | Drop | Restart
 class StageSpec:
     """One item of `stages:` (or a route's subscriber), its options already validated.
 
-    `written` is what the options were made from, with the place of each; until it is examined.
-    `return_after_s` is of a fallback: after how long what it stands in for is tried again.
+    Attributes:
+        id: What it is called in the file.
+        kind: Its kind.
+        stage_type: The class behind that.
+        options: Its options.
+        span: Where it stands.
+        inputs: What it reads, as `from:` or its place says.
+        queue: Its `queue:`.
+        on_error: Its `on_error:`.
+        fallback: What takes its place.
+        return_after_s: Of a fallback: after how long (s) what it stands in for is tried again.
+        label: Its `label:`.
+        written: What the options were made from, with the place of each; until it is examined.
     """
 
     id: str
@@ -118,7 +129,17 @@ class RouteSpec:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """A whole file, ready to become a graph. Disabled stages are already gone."""
+    """A whole file, ready to become a graph. Disabled stages are already gone.
+
+    Attributes:
+        name: What it calls itself, or the file's.
+        path: The file.
+        stages: Its stages, without those that are off.
+        routes: What stands under `events:`.
+        description: What it says of itself.
+        fuse: Whether transforms may run inline.
+        drain_s: How long what is queued may drain after a stop (s).
+    """
 
     name: str
     path: Path

@@ -27,6 +27,9 @@ class FrameSource:
         live: Whether the frames come at a pace of their own, as from a microphone: then late audio
             is dropped. Otherwise the program waits for the pipeline.
         max_ms: How much audio may wait to be taken (ms); one frame always may.
+
+    Attributes:
+        link: Where they wait.
     """
 
     def __init__(
@@ -89,6 +92,9 @@ class FrameSink:
         frame_ms: The exact length of the frames (ms). None: as they come.
         max_ms: How much audio may wait to be read (ms); beyond that the pipeline waits, or drops
             where it is live.
+
+    Attributes:
+        link: Where they wait.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class Pipeline:
         sections: The top-level keys that plugins added to the file: each one's validated model, or
             None where the file lacks it.
         run_options: What the options that plugins added to `rtpipe run` say, by name.
-        warnings: What is odd about its file but not wrong.
+        plan: Where its tasks, queues, converters and copies stand.
         loader: Reads its files again, as at the start; None: nobody can. Runs in a thread.
     """
 
@@ -127,8 +127,8 @@ class Pipeline:
         """Open everything, run until every sink has ended, close everything.
 
         Raises:
-            RtpipeError: A stage could not open, or failed while its policy was to fail. Everything
-                is closed by then, and what had been recorded is complete.
+            StageError: It has run before. RtpipeError: A stage could not open, or failed while its
+                policy was to fail. All is closed by then, and what had been recorded is complete.
         """
         if self._ended:
             raise StageError("a pipeline runs once", help="load it again")

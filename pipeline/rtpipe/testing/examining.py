@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, get_args
 
 from rtpipe.examination import Examined, Finding, MachineLook, Status
+from rtpipe.testing.reading import in_any_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def examination_findings(stage_type: type[Stage[Any]], options: Options) -> Iter
     if time.monotonic() - began > _QUICK_S:
         yield f"examine() took longer than {_QUICK_S:g} s: what must be tried is for probe()"
     roots = {name.partition(".")[0] for name in set(sys.modules) - before}
-    own = {"rtpipe", stage_type.__module__.partition(".")[0]}
+    own = {stage_type.__module__.partition(".")[0], *in_any_run()}
     for name in sorted(roots - own - sys.stdlib_module_names):
         yield f"examine() imports {name}: importlib.util.find_spec tells whether it is installed"
     probing: Any = stage_type.probe(options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +16,43 @@ from rtpipe.audio import ANY, AudioFormat, AudioFrame, duration_ms, samples
 from rtpipe.convert import Converter
 from rtpipe.errors import RtpipeError
 from rtpipe.events import Event
-from rtpipe.stage import Options, Source, Stage, Subscriber, Transform
+from rtpipe.stage import Options, Sink, Source, Stage, Subscriber, Transform
+from rtpipe.testing.cancelling import ended_by_cancel
+from rtpipe.testing.keeping import check_kept
+from rtpipe.testing.leftovers import children, command, open_things
 from rtpipe.testing.promises import (
     EARLY_S,
     Broken,
+    check_clock,
     check_frames,
     check_held,
+    check_looks,
     check_published,
+    check_quick,
+    check_subscriptions,
     check_times,
     content,
     starts_s,
 )
+from rtpipe.testing.reading import reading
 from rtpipe.testing.signals import cut
 from rtpipe.testing.single_stage import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from rtpipe.testing.single_stage import Step
 
 _START_S = 10.0  # no stream begins at 0: a stage must not count for itself
+LONG = "a long stream"
+"""The last scenario, for a stage that has passed the others: what waits too long would be slow."""
+_OPEN_S = 0.1
+_MAY_GO_S = (0, 0, 0, 0, 0.01, 0.05, 0.2, 0.5)
+"""What was closed needs a moment, and the other end of a connection does, too."""
+_LONG_S = 50
+_LONG_SIZES = (24_000,)
 _CANONICAL_SIZES = (960,)
 _SIZES = {
     "frames of 20 ms": _CANONICAL_SIZES,
@@ -64,16 +80,51 @@ class Subject:
         options: Its options.
         voice: s16 mono 48 kHz samples.
         tolerance: See `check_stage`.
+        read: Which options it has read by now.
+        left: What it left open, by kind of thing, in how many scenarios.
     """
 
     stage_type: type[Stage[Any]]
     options: Options
     voice: NDArray[np.int16]
     tolerance: float | None
+    read: set[str] = field(default_factory=set)
+    left: Counter[str] = field(default_factory=Counter)
 
     def bench(self, frame_ms: int = 20) -> Bench:
-        """Return a new stage on a bench; needs a running loop."""
-        return Bench(self.stage_type, self.options, frame_ms=frame_ms)
+        """Return a new stage on a bench; needs a running loop.
+
+        Raises:
+            Broken: Its constructor forgets whose options it was given.
+        """
+        options = reading(self.options, self.read)
+        bench = Bench(self.stage_type, options, frame_ms=frame_ms)
+        if getattr(bench.stage, "options", None) is not options:
+            raise Broken("its constructor must call `super().__init__(options, ctx)`")
+        return bench
+
+    @asynccontextmanager
+    async def opened(self, bench: Bench) -> AsyncIterator[Bench]:
+        """Open a stage, close it, and look what it has left.
+
+        Raises:
+            Broken: Files, connections or processes, for the second time: libraries keep some.
+        """
+        before, running = open_things(), children()
+        async with bench.opened():
+            yield bench
+        left: set[str] = set()
+        for pause_s in _MAY_GO_S:
+            await asyncio.sleep(pause_s)
+            left = {words for key, words in open_things().items() if key not in before}
+            left |= {f"the process {command(pid)!r}" for pid in children() - running}
+            if not left:
+                return
+        for words in sorted(left):
+            kind = words.partition("/")[0]
+            self.left[kind] += 1
+            if self.left[kind] > 1:
+                raise Broken(f"{words} is still there after close(): end it in close()")
 
     def stream(
         self,
@@ -100,6 +151,8 @@ def scenarios(subject: Subject) -> Iterator[tuple[str, Callable[[], Coroutine[An
     yield "open and close", partial(_opened_and_closed, subject)
     if issubclass(subject.stage_type, Subscriber):
         yield "events", partial(_events, subject)
+        if subject.stage_type.actions():
+            yield "actions", partial(_acted_upon, subject)
         return
     if issubclass(subject.stage_type, Source):
         yield "frames of 20 ms", partial(_drawn, subject, 20)
@@ -121,39 +174,52 @@ def scenarios(subject: Subject) -> Iterator[tuple[str, Callable[[], Coroutine[An
         yield "cancelled in mid-stream", partial(_cancelled, subject)
     if subject.stage_type.actions():
         yield "actions", partial(_acted_upon, subject)
+    if issubclass(subject.stage_type, (Transform, Sink)) and not subject.stage_type.many_inlets:
+        yield LONG, partial(_long, subject)
 
 
 async def _opened_and_closed(subject: Subject) -> None:
     await subject.bench().stage.close()  # as after an open that failed in its first line
-    bench = subject.bench()
-    async with bench.opened():
-        pass
-    await bench.stage.close()
+    held_s = []
+    for _ in range(3):
+        bench = subject.bench()
+        async with subject.opened(bench):
+            held_s.append(max(bench.opening_s, default=0.0))
+        await bench.stage.close()
+    if min(held_s) > _OPEN_S:
+        raise Broken(
+            f"open() holds the event loop for {min(held_s):.2f} s: await, or use asyncio.to_thread"
+        )
     bench = subject.bench()
     opening = asyncio.create_task(bench.stage.open())
     await asyncio.sleep(0)
-    opening.cancel()
-    with suppress(asyncio.CancelledError):
-        await opening
+    await ended_by_cancel(opening)
     await bench.stage.close()
 
 
 async def _events(subject: Subject) -> None:
     bench = subject.bench()
-    async with bench.opened():
+    async with subject.opened(bench):
+        before = len(bench.context._subscriptions)  # noqa: SLF001 - nobody else shall see it
         await bench.play(_EVENTS * 10)
         bench.reset()
+        check_subscriptions(bench, before)
+        check_looks(bench)
     check_published(bench)
     check_held(bench, media_s=0.02 * 10 * len(_EVENTS))
 
 
 async def _drawn(subject: Subject, frame_ms: int) -> None:
     bench = subject.bench(frame_ms)
-    async with bench.opened():
+    async with subject.opened(bench):
+        began = bench.context.now()
         await bench.play([_as_step(bench.reset)], seconds=1.0)
+        media_s = sum(duration_ms(frame) for frame in bench.run.frames) / 1000
+        check_clock(bench, bench.context.now() - began, media_s)
+        check_looks(bench)
     check_frames(bench.run.frames)
-    check_published(bench)
-    check_held(bench, media_s=sum(duration_ms(f) for f in bench.run.frames) / 1000)
+    check_published(bench, media_s)
+    check_held(bench, media_s)
 
 
 async def _streamed(
@@ -189,14 +255,17 @@ async def _reset(subject: Subject) -> None:
     if isinstance(bench.stage, Transform):
         for frame in bench.run.frames[given_before[0] :]:
             if starts_s(frame) < resumes_s - EARLY_S:
-                raise Broken("reset() does not make it forget: audio from before it came out later")
+                raise Broken(
+                    "reset() does not make it forget, audio from before it came out later: drop "
+                    "there what is held"
+                )
 
 
 async def _same_for_any_size(subject: Subject) -> None:
     whole: NDArray[np.float32] | None = None
     for label, sizes in _SIZES.items():
         bench = subject.bench()
-        async with bench.opened():
+        async with subject.opened(bench):
             await bench.play(subject.stream(sizes))
         parts = [samples(frame) for frame in bench.run.frames] or [np.zeros((0, 1), np.float32)]
         made = np.concatenate(parts)
@@ -219,15 +288,21 @@ async def _cancelled(subject: Subject) -> None:
     steps: list[Step] = []
     if not issubclass(subject.stage_type, Source):
         steps = [*subject.stream(share=slice(4800)), lambda _: halfway.set(), *subject.stream()]
-    async with bench.opened():
+    async with subject.opened(bench):
         playing = asyncio.create_task(bench.play(steps, seconds=1.0))
         waiting = asyncio.create_task(halfway.wait())
         await asyncio.wait({playing, waiting}, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
-        for task in (playing, waiting):
-            task.cancel()
-        await asyncio.wait({playing, waiting})
-        if not playing.cancelled() and (error := playing.exception()) is not None:
-            raise error
+        waiting.cancel()
+        await ended_by_cancel(playing)
+
+
+async def _long(subject: Subject) -> None:
+    """Play for most of a minute, so that what is kept for ever is seen."""
+    bench = subject.bench(1000)
+    voice = np.tile(subject.voice, (-(-_LONG_S * 48_000 // max(len(subject.voice), 1)), 1))
+    lasting = replace(subject, voice=voice[: _LONG_S * 48_000])
+    async with subject.opened(bench):
+        await check_kept(bench, lasting.stream(_LONG_SIZES))
 
 
 async def _acted_upon(subject: Subject) -> None:
@@ -239,10 +314,10 @@ async def _acted_upon(subject: Subject) -> None:
             continue  # needs arguments that only its author knows
         frames = subject.stream(share=slice(4800), start_s=len(steps) + 10)
         steps += [partial(_act, spec.method), *frames]
-    if issubclass(subject.stage_type, Source):
+    if issubclass(subject.stage_type, (Source, Subscriber)):
         steps = [step for step in steps if not isinstance(step, AudioFrame)]
     bench = subject.bench()
-    async with bench.opened():
+    async with subject.opened(bench):
         await bench.play(steps, seconds=0.2)
     check_frames(bench.run.frames)
     check_published(bench)
@@ -250,11 +325,15 @@ async def _acted_upon(subject: Subject) -> None:
 
 def _act(name: str, stage: Stage[Any]) -> None:
     try:
-        result = getattr(stage, name)()
+        result = check_quick(f"the action {name}", getattr(stage, name))
     except RtpipeError:
         return  # "not now", said in the framework's words
     if inspect.isawaitable(result):
-        raise Broken(f"the action {name}() returns something to await: nobody does")
+        if inspect.iscoroutine(result):
+            result.close()
+        raise Broken(
+            f"the action {name}() returns something to await, which nobody does: begin a task"
+        )
 
 
 def _as_step(function: Callable[[], object]) -> Step:
@@ -272,15 +351,20 @@ async def _played(subject: Subject, steps: Sequence[Step], bench: Bench | None =
         given_out.extend(content(frame) for frame in bench.run.frames[len(given_out) :])
 
     noted = [part for step in steps for part in (step, note)]
-    async with bench.opened():
+    media_s = sum(duration_ms(frame) for frame in given) / 1000
+    async with subject.opened(bench):
+        before_it, began = len(bench.context._subscriptions), bench.context.now()  # noqa: SLF001
         await bench.play(noted)
         note(None)
+        check_clock(bench, bench.context.now() - began, media_s)
+        check_subscriptions(bench, before_it)
+        check_looks(bench)
     if any(content(frame) != was for frame, was in zip(given, before, strict=True)):
         raise Broken("it writes into frames that others may hold: say `mutates = True`, or copy")
     if any(content(frame) != was for frame, was in zip(bench.run.frames, given_out, strict=True)):
-        raise Broken("it changes a frame that it has already given out")
+        raise Broken("it changes a frame that it has already given out: make a new one each time")
     check_frames(bench.run.frames)
-    check_published(bench)
-    check_held(bench, media_s=sum(duration_ms(frame) for frame in given) / 1000)
+    check_published(bench, media_s)
+    check_held(bench, media_s)
     if isinstance(bench.stage, Transform):
         check_times(bench.run.frames, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from rtpipe import audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -50,7 +52,16 @@ def noise(
     frame_ms: float = 20,
     seed: int = 0,
 ) -> list[audio.AudioFrame]:
-    """Return white noise as s16 frames, the same for the same `seed`; otherwise as `tone`."""
+    """Return white noise as s16 frames.
+
+    Args:
+        seconds: Its length.
+        level_dbfs: Its RMS.
+        sample_rate: Hz.
+        layout: `mono`, or `stereo` with the same in both channels.
+        frame_ms: Length of a frame (ms).
+        seed: The same noise for the same number.
+    """
     x = np.random.default_rng(seed).standard_normal(round(seconds * sample_rate))
     return _frames(x, level_dbfs, sample_rate, layout, frame_ms)
 
@@ -63,9 +74,16 @@ def speech_like(
     layout: str = "mono",
     frame_ms: float = 20,
 ) -> list[audio.AudioFrame]:
-    """Return what a voice activity detector takes for speech, without a pause; as `tone`.
+    """Return what a voice activity detector takes for speech, without a pause, as s16 frames.
 
     A gliding voice of about 120 Hz whose vowel changes every 220 ms.
+
+    Args:
+        seconds: Its length.
+        level_dbfs: Its RMS.
+        sample_rate: Hz.
+        layout: `mono`, or `stereo` with the same in both channels.
+        frame_ms: Length of a frame (ms).
     """
     t = _seconds(seconds, sample_rate)
     phase = 2 * np.pi * (120 * t + 4 * np.sin(2 * np.pi * 0.7 * t))
@@ -110,6 +128,22 @@ def joined(frames: Iterable[audio.AudioFrame]) -> NDArray[np.int16]:
     """Return the samples of s16 frames of one layout, shape (samples, channels); holes vanish."""
     parts = [audio.pcm(frame) for frame in frames]
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.int16)
+
+
+def write_wav(path: Path, frames: Sequence[audio.AudioFrame]) -> Path:
+    """Write s16 frames of one rate and layout into a WAV file; returns its path.
+
+    Raises:
+        IndexError: There is no frame.
+        OSError: It cannot be written.
+    """
+    data = joined(frames)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(data.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(frames[0].sample_rate)
+        file.writeframes(data.tobytes())
+    return path
 
 
 def _seconds(seconds: float, sample_rate: int) -> NDArray[np.float64]:

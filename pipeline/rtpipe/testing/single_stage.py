@@ -18,6 +18,7 @@ from rtpipe.clock import Clock
 from rtpipe.convert import Converter
 from rtpipe.events import Event
 from rtpipe.link import PATIENT, Link, LinkStatistics
+from rtpipe.running.faults import check_made
 from rtpipe.stage import (
     Options,
     Peer,
@@ -71,6 +72,22 @@ class Bench:
 
     What `run_stage` and `check_stage` are built from; use those unless a test must do things to a
     stage in an order of its own. Needs a running loop.
+
+    Args:
+        stage_type: A stage of any of the five kinds.
+        options: As in the file, or the options model itself.
+        frame_ms: What `ctx.frame_ms` says (ms).
+        live: What `ctx.live` says.
+
+    Attributes:
+        run: What came of it by now.
+        bus: What its events go over.
+        context: What it may ask, as `ctx`.
+        stage: The stage itself.
+        opening_s: For how long its opening held the loop, step by step (real s).
+
+    Raises:
+        pydantic.ValidationError: The options are wrong.
     """
 
     def __init__(
@@ -84,6 +101,7 @@ class Bench:
         if not isinstance(options, Options):
             options = stage_type.options_type.model_validate(dict(options))
         self.run = StageRun()
+        self.opening_s: list[float] = []
         self.bus = Bus()
         self._taps: dict[str, list[Callable[[AudioFrame], None]]] = {}
         inputs = ("first", "second") if stage_type.many_inlets else ("first",)
@@ -115,7 +133,8 @@ class Bench:
     async def opened(self) -> AsyncIterator[Bench]:
         """Open the stage; close it at the end, also when opening failed."""
         try:
-            await self.stage.open()
+            await self._timed(self.stage.open())
+            self.opening_s, self.run.held_s = self.run.held_s, []
             yield self
         finally:
             await self.stage.close()
@@ -204,6 +223,7 @@ class Bench:
             inlet.close()
 
         async def send(frame: AudioFrame) -> None:
+            check_made(frame, "converse")
             self.run.frames.append(frame)
 
         feeding = asyncio.create_task(feed())
@@ -223,6 +243,7 @@ class Bench:
         try:
             while seconds is None or given_s < seconds:
                 frame = await self._timed(anext(stream))
+                check_made(frame, "frames")
                 audio.check_frame(frame)
                 self.run.frames.append(frame)
                 given_s += frame.samples / frame.sample_rate
@@ -261,8 +282,7 @@ def _listed(processed: Processed) -> list[AudioFrame]:
         return []
     made = [processed] if isinstance(processed, AudioFrame) else list(processed)
     for frame in made:
-        if not isinstance(frame, AudioFrame):
-            raise TypeError(f"a transform gave out {frame!r}, which is not an AudioFrame")
+        check_made(frame, "process")
     return made
 
 

@@ -9,6 +9,7 @@ import selectors
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ _PATIENCE_S = 10.0
 _JOB_S = 0.2
 """How long a thread may take before others work beside it: it may wait for one of them."""
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class ThreadStuckError(RuntimeError):
+    """What a thread was asked to do takes longer than was allowed."""
 
 
 class _Job:
@@ -76,20 +81,24 @@ class _JumpingSelector(selectors.DefaultSelector):
     changes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thread_s: float | None) -> None:
         super().__init__()
         self.now = 0.0
         self.in_flight = 0
         self.jobs: list[_Job] = []
+        self._thread_s = thread_s
+        self._stood_since: float | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
+            self._stood_since = None
             return ready
         if self.jobs:
             done = next((job for job in self.jobs if job.done()), None)
             if done is not None:
                 self.jobs.remove(done)
+            self._stand(still=done is None)
             return super().select(0 if done is not None else _JOB_S)
         if self.in_flight:
             return super().select(None)
@@ -105,6 +114,14 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now = round(self.now + timeout, 9)
         return ready
 
+    def _stand(self, *, still: bool) -> None:
+        """Note whether a thread has come back; raise once none has for too long."""
+        now = monotonic()
+        if not still or self._stood_since is None:
+            self._stood_since = now if still else None
+        elif self._thread_s is not None and now - self._stood_since > self._thread_s:
+            raise ThreadStuckError(f"a thread has not come back for {self._thread_s:g} s")
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose `time()` starts at 0 and passes only while every task waits.
@@ -115,16 +132,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     subprocesses work, but nothing holds the clock for them: a time-out set on one of them passes
     at once.
 
+    Args:
+        thread_s: How long work in an executor may take (real s). None: as long as it does.
+
+    Attributes:
+        chance: What `rtpipe.randomness()` gives on it: the same in every run.
+
     Raises:
         RuntimeError: Out of the running loop, when every task waits for something that cannot
-            come (a deadlock).
+            come (a deadlock), or work in an executor takes too long.
     """
 
     virtual = True
     """What `Clock.virtual` tells."""
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, *, thread_s: float | None = None) -> None:
+        self._jumping = _JumpingSelector(thread_s)
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)

@@ -17,6 +17,7 @@ from rtpipe import (
     Options,
     QueuePolicy,
     Sink,
+    Specimen,
     StageContext,
     WhenFull,
 )
@@ -132,6 +133,11 @@ class FileSink(Sink[FileSinkOptions]):
     )
     # It has no clock to be late for: a slow disk must not cost audio.
     inlet_policy = QueuePolicy(max_ms=10_000, when_full=WhenFull.DROP_OLDEST, trim=False)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a file that is written again and again."""
+        yield Specimen({"path": folder / "out.wav", "overwrite": True})
 
     @classmethod
     def accepts_for(cls, options: FileSinkOptions) -> AudioFormat:

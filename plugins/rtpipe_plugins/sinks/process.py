@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import AudioFormat, Sink, StageContext, StageError
+from rtpipe import AudioFormat, Sink, Specimen, StageContext, StageError
 from rtpipe_plugins.child.command import examine_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
@@ -12,6 +12,7 @@ from rtpipe_plugins.sound.time_stamps import TimestampsRebased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
 
@@ -32,6 +33,11 @@ class ProcessSink(Sink[ProcessSinkOptions]):
     kind = "process_sink"
     external = True
     publishes = (TimestampsRebased,)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a command that takes everything."""
+        yield Specimen({"command": "cat"}, real_time=True)
 
     @classmethod
     def accepts_for(cls, options: ProcessSinkOptions) -> AudioFormat:

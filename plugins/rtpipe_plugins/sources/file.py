@@ -18,6 +18,7 @@ from rtpipe import (
     InputPath,
     Options,
     Source,
+    Specimen,
     StageContext,
     StageError,
     audio,
@@ -120,6 +121,13 @@ class File(Source[FileOptions]):
 
     kind = "file"
     publishes = (FileStartBehindEnd, MediaDamaged)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a short file."""
+        from rtpipe.testing import speech_like, write_wav
+
+        yield Specimen({"path": write_wav(folder / "a.wav", speech_like(seconds=1.5))})
 
     @classmethod
     def has_clock(cls, options: FileOptions) -> bool:

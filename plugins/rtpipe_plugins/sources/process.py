@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtpipe import AudioFormat, Source, StageContext, audio
+from rtpipe import AudioFormat, Source, Specimen, StageContext, audio
 from rtpipe_plugins.child.command import examine_command
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.child.raw_audio import CommandOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
 
@@ -31,6 +32,11 @@ class Process(Source[ProcessOptions]):
 
     kind = "process"
     external = True
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a second of silence."""
+        yield Specimen({"command": "head -c 96000 /dev/zero"}, real_time=True)
 
     @classmethod
     def has_clock(cls, options: ProcessOptions) -> bool:

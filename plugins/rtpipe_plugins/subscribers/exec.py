@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from rtpipe import EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
+from rtpipe import (
+    EnvironmentProblem,
+    Event,
+    Importance,
+    Options,
+    Specimen,
+    StageContext,
+    Subscriber,
+)
 from rtpipe_plugins.child.command import Command, examine_command, words_of
 from rtpipe_plugins.child.environment import GivenBack
 from rtpipe_plugins.child.process import ChildProcess, last_words
@@ -18,6 +26,7 @@ from rtpipe_plugins.disk.json_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rtpipe import Finding
 
@@ -82,6 +91,11 @@ class Exec(Subscriber[ExecOptions]):
     kind = "exec"
     external = True
     publishes = (ExecFailed,)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a command."""
+        yield Specimen({"command": "true"}, real_time=True)
 
     @classmethod
     def examine(cls, options: ExecOptions) -> Iterator[Finding]:

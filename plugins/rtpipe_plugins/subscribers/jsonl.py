@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rtpipe import Event, Options, OutputPath, StageError, Subscriber, local_time, reason_of
+from rtpipe import (
+    Event,
+    Options,
+    OutputPath,
+    Specimen,
+    StageError,
+    Subscriber,
+    local_time,
+    reason_of,
+)
 from rtpipe.clock import wall_clock_problem
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
@@ -57,6 +66,11 @@ class Jsonl(Subscriber[JsonlOptions]):
 
     kind = "jsonl"
     publishes = (FilesExpired, FilesSpaceLow)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a file."""
+        yield Specimen({"path": folder / "events.jsonl"})
 
     @classmethod
     def examine(cls, options: JsonlOptions) -> Iterator[Finding]:

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from rtpipe import Backoff, EnvironmentProblem, Event, Importance, Options, StageContext, Subscriber
+from rtpipe import (
+    Backoff,
+    EnvironmentProblem,
+    Event,
+    Importance,
+    Options,
+    Specimen,
+    StageContext,
+    Subscriber,
+)
 from rtpipe_plugins.child.command import Command, examine_command, words_of
 from rtpipe_plugins.child.environment import GivenBack
 from rtpipe_plugins.child.process import ChildProcess, last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from rtpipe import Finding
 
@@ -131,6 +141,11 @@ class Lines(Subscriber[LinesOptions]):
     external = True
     hears = False
     publishes = (LinesLine, LinesLeftOut, LinesEnded)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a command that writes and ends."""
+        yield Specimen({"command": "seq 1 100"}, real_time=True)
 
     @classmethod
     def examine(cls, options: LinesOptions) -> Iterator[Finding]:

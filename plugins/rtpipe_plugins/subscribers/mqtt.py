@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
+from rtpipe import Specimen
 from rtpipe.events import SubscriberOverflowed
 from rtpipe.examination import missing_file
 from rtpipe_mqtt.broker import BrokerOptions, connected, tls_of
@@ -27,7 +28,8 @@ from rtpipe_plugins.subscribers.delivery.worker import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from pathlib import Path
 
     from aiomqtt import Client
 
@@ -99,6 +101,11 @@ class Mqtt(Delivery[MqttOptions]):
     disconnected = MqttDisconnected
     failed = MqttFailed
     _tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a broker that is not there: events wait for it."""
+        yield Specimen({"topic": "desk", "host": "127.0.0.1", "port": 9}, real_time=True)
 
     @classmethod
     def examine(cls, options: MqttOptions) -> Iterable[Finding]:

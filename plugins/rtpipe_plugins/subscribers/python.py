@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from rtpipe import Event, Options, Subscriber
+from rtpipe import Event, Options, Specimen, Subscriber
 from rtpipe_plugins.child.function import TargetName, function_at
 from rtpipe_plugins.child.source import missing_function
 
@@ -49,6 +49,11 @@ class Python(Subscriber[PythonOptions]):
 
     kind = "python"
     _call: Callable[[Event], Any]
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a function that takes anything."""
+        yield Specimen({"target": "builtins:repr"})
 
     @classmethod
     def examine(cls, options: PythonOptions) -> Iterator[Finding]:

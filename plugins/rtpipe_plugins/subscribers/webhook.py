@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from rtpipe import Event, reason_of
+from rtpipe import Event, Specimen, reason_of
 from rtpipe.events import SubscriberOverflowed
 from rtpipe_plugins.network.http_headers import retry_after_s
 from rtpipe_plugins.subscribers.delivery.worker import (
@@ -26,7 +26,8 @@ from rtpipe_plugins.subscribers.delivery.worker import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from aiohttp import ClientSession
 
@@ -146,6 +147,11 @@ class Webhook(Delivery[WebhookOptions]):
     connected = WebhookConnected
     disconnected = WebhookDisconnected
     failed = WebhookFailed
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield the URL that stands for none."""
+        yield Specimen({"url": ""})
 
     @classmethod
     def claims(cls, options: WebhookOptions) -> str | None:

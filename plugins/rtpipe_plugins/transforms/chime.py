@@ -17,6 +17,7 @@ from rtpipe import (
     Importance,
     InputPath,
     Options,
+    Specimen,
     StageContext,
     StageError,
     Transform,
@@ -76,6 +77,15 @@ class Chime(Transform[ChimeOptions]):
     mutates = True
     publishes = (ChimePlayed,)
     live = frozenset({"on", "gain_db"})
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a short sound, at the start."""
+        from rtpipe.testing import tone, write_wav
+
+        yield Specimen(
+            {"path": write_wav(folder / "ding.wav", tone(880, seconds=0.5))}, tolerance=0
+        )
 
     @classmethod
     def examine_surroundings(cls, options: ChimeOptions, around: Surroundings) -> Iterator[Finding]:

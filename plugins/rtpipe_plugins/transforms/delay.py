@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from rtpipe import AudioFormat, Options, StageContext, Transform, audio
+from rtpipe import AudioFormat, Options, Specimen, StageContext, Transform, audio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,6 +41,11 @@ class Delay(Transform[DelayOptions]):
     kind = "delay"
     accepts = AudioFormat(format="s16")
     live = frozenset({"delay_ms"})
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a delay that is no whole frame."""
+        yield Specimen({"delay_ms": 125.5}, tolerance=0)
 
     @classmethod
     def change_heard(cls, options: DelayOptions, to: DelayOptions) -> str | None:

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from rtpipe import AudioFormat, ExitCode, Options, StageContext, StageError, Transform, audio
+from rtpipe import (
+    AudioFormat,
+    ExitCode,
+    Options,
+    Specimen,
+    StageContext,
+    StageError,
+    Transform,
+    audio,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame
     from rtpipe_plugins.sound.filtergraph import Filtergraph
@@ -46,6 +56,11 @@ class Filter(Transform[FilterOptions]):
 
     kind = "filter"
     live = frozenset({"graph"})
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a filter that changes every sample."""
+        yield Specimen({"graph": "volume=0.5"})
 
     def __init__(self, options: FilterOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -31,6 +31,8 @@ class WobbleOptions(Options):
 
 
 class Wobble(Transform[WobbleOptions]):
+    """Wobbles the volume."""
+
     kind = "wobble"
 
     def process(self, frame: AudioFrame) -> AudioFrame:
@@ -49,6 +51,8 @@ class Counted(Event):
 
 
 class Count(Sink[Options]):
+    """Counts frames."""
+
     kind = "count"
     accepts = AudioFormat(16_000, "mono", "s16")
     exact_ms = 20
@@ -66,7 +70,13 @@ class Count(Sink[Options]):
 
 
 class Beep(Source[Options]):
+    """Beeps for five seconds, in real time."""
+
     kind = "beep"
+
+    @classmethod
+    def has_clock(cls, options: Options) -> bool:
+        return True
 
     async def frames(self) -> Any:
         for n, frame in enumerate(tone(seconds=5, frame_ms=self.ctx.frame_ms)):
@@ -87,6 +97,8 @@ class Endless(Source[Options]):
 
 
 class Echo(Peer[Options]):
+    """Says everything again."""
+
     kind = "echo"
 
     async def converse(self, inlet: Link, send: Send) -> None:
@@ -96,6 +108,8 @@ class Echo(Peer[Options]):
 
 
 class Remember(Subscriber[Options]):
+    """Remembers what it heard."""
+
     kind = "remember"
     heard: list[str]
 

@@ -17,6 +17,7 @@ from rtpipe import (
     Peer,
     QueuePolicy,
     Send,
+    Specimen,
     StageContext,
     Timeline,
     action,
@@ -34,11 +35,7 @@ from rtpipe_plugins.peers.realtime.dialects.conversation import (
     Interrupted,
     UserSpeaks,
 )
-from rtpipe_plugins.peers.realtime.events import (
-    OWN_EVENTS,
-    RealtimeMedia,
-    RealtimeNoiseLimited,
-)
+from rtpipe_plugins.peers.realtime.events import OWN_EVENTS, RealtimeMedia, RealtimeNoiseLimited
 from rtpipe_plugins.peers.realtime.latency.meter import LatencyMeter
 from rtpipe_plugins.peers.realtime.latency.turns import TurnMeasured
 from rtpipe_plugins.peers.realtime.loudspeaker_position import PLAYBACK_EVENTS, LoudspeakerPosition
@@ -53,6 +50,7 @@ from rtpipe_plugins.peers.realtime.words_heard import WordsHeard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame, Finding
     from rtpipe.examination import Examined
@@ -83,11 +81,7 @@ class Realtime(Peer[RealtimeOptions]):
     # A stall of the machine must not cost the visitor a syllable; trimming takes the lag back.
     inlet_policy: ClassVar[QueuePolicy | None] = QueuePolicy(max_ms=200)
     live = CHANGEABLE
-    publishes: ClassVar[tuple[type[Event] | str, ...]] = (
-        *OWN_EVENTS,
-        TurnMeasured,
-        *server_events(),
-    )
+    publishes: ClassVar[Any] = (*OWN_EVENTS, TurnMeasured, *server_events())
 
     def __init__(self, options: RealtimeOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)
@@ -110,6 +104,13 @@ class Realtime(Peer[RealtimeOptions]):
     def has_clock(cls, options: RealtimeOptions) -> bool:  # noqa: ARG003 - a call always has one
         """A call moves at the speed of speech."""
         return True
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a call in memory, in which a script is followed."""
+        script = folder / "script.yaml"
+        script.write_text("turns: [{transcribe: Where is the café?, say: On the left.}]", "utf-8")
+        yield Specimen({"provider": "embedded", "transport": "memory", "script": script})
 
     @classmethod
     def examine(cls, options: RealtimeOptions) -> Iterator[Examined]:

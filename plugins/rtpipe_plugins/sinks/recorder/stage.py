@@ -15,6 +15,7 @@ from rtpipe import (
     Event,
     QueuePolicy,
     Sink,
+    Specimen,
     StageContext,
     WhenFull,
     action,
@@ -94,6 +95,11 @@ class Recorder(Sink[RecorderOptions]):
         FilesExpired,
         FilesSpaceLow,
     )
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a name that is never taken."""
+        yield Specimen({"path": folder / "%H%M%S-%f.mka"})
 
     @classmethod
     def examine(cls, options: RecorderOptions) -> Iterator[Finding]:

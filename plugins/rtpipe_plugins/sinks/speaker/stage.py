@@ -5,15 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import (
-    AudioFormat,
-    QueuePolicy,
-    Sink,
-    StageContext,
-    StageError,
-    action,
-    audio,
-)
+from rtpipe import AudioFormat, QueuePolicy, Sink, Specimen, StageContext, StageError, action, audio
 from rtpipe_plugins.sinks.speaker.events import (
     SPEAKER_EVENTS,
     SpeakerMuted,
@@ -35,7 +27,8 @@ from rtpipe_plugins.soundcard.events import DEVICE_EVENTS
 from rtpipe_plugins.soundcard.muting import Muting, act_on
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -77,6 +70,11 @@ class Speaker(Sink[SpeakerOptions]):
     # Who takes its echo away needs what sounds, when: after a flush, a stretch, a gap.
     tells_taps = True
     live = frozenset({"device", "mute", "volume", "fade_ms"})
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield the default device, which it keeps open."""
+        yield Specimen(real_time=True)
 
     @classmethod
     def accepts_for(cls, options: SpeakerOptions) -> AudioFormat:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rtpipe import AudioFormat, Ineffective, QueuePolicy, Sink, StageContext, StageError
+from rtpipe import AudioFormat, Ineffective, QueuePolicy, Sink, Specimen, StageContext, StageError
 from rtpipe_plugins.child.process import ChildProcess
 from rtpipe_plugins.network.addresses import Address, AddressOptions, problem, shown, unreachable
 from rtpipe_plugins.sound.pacing import Pacer
@@ -133,6 +133,11 @@ class Stream(Sink[StreamOptions]):
     publishes = (TimestampsRebased,)
     # A network that hesitates for a moment must not cost audio, and nobody waits for the answer.
     inlet_policy = QueuePolicy(max_ms=1000)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a server that is not there."""
+        yield Specimen({"url": "rtsp://127.0.0.1:9/desk"}, real_time=True)
 
     @classmethod
     def has_clock(cls, options: StreamOptions) -> bool:  # noqa: ARG003 - the same for all options

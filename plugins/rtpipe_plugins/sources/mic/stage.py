@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtpipe import Event, Importance, Source, StageContext, action, audio
+from rtpipe import Event, Importance, Source, Specimen, StageContext, action, audio
 from rtpipe_plugins.sound.drift import DriftMeasured, in_words
 from rtpipe_plugins.sound.ramp import Fader
 from rtpipe_plugins.soundcard.device_watch import DeviceWatch
@@ -18,7 +18,8 @@ from rtpipe_plugins.sources.mic.options import MicOptions
 from rtpipe_plugins.sources.mic.timeline import Block, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame, Finding, MachineLook
     from rtpipe_plugins.soundcard.connection import Connection
@@ -91,6 +92,11 @@ class Mic(Source[MicOptions]):
     external = True
     publishes = (MicOverran, MicMuted, MicUnmuted, *DEVICE_EVENTS, DriftMeasured)
     live = frozenset({"device", "mute"})
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield the default device, which it keeps open."""
+        yield Specimen(real_time=True)
 
     @classmethod
     def has_clock(cls, options: MicOptions) -> bool:  # noqa: ARG003 - the same for all options

@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from rtpipe import Backoff, Event, Importance, Options, RtpipeError, Source, StageContext, audio
+from rtpipe import (
+    Backoff,
+    Event,
+    Importance,
+    Options,
+    RtpipeError,
+    Source,
+    Specimen,
+    StageContext,
+    audio,
+)
 from rtpipe_plugins.media.damage import MediaDamaged
 from rtpipe_plugins.network.addresses import AddressOptions
 from rtpipe_plugins.sources.rtsp.arrivals import ArrivalBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from rtpipe import AudioFrame
     from rtpipe_plugins.sources.rtsp.receiver import Receiver
@@ -281,6 +292,11 @@ class Rtsp(LiveStream[RtspOptions]):
     kind = "rtsp"
     external = True
 
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a camera that is switched off: it is waited for."""
+        yield Specimen({"url": "rtsp://127.0.0.1:9/camera"}, real_time=True)
+
     def ffmpeg_options(self) -> dict[str, str]:
         """Return the options to open it with."""
         return {"rtsp_transport": self.options.rtsp_transport} | self.options.options
@@ -294,3 +310,29 @@ class Url(LiveStream[UrlOptions]):
 
     kind = "url"
     external = True
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a recording at a web server, which is played again and again."""
+        import threading
+        from functools import partial
+        from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+        from rtpipe.testing import speech_like, write_wav
+
+        class Quiet(SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing on stderr."""
+
+        write_wav(folder / "voice.wav", speech_like(seconds=2))
+        handler = partial(Quiet, directory=str(folder))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+            serving.start()
+            try:
+                yield Specimen(
+                    {"url": f"http://127.0.0.1:{server.server_port}/voice.wav"}, real_time=True
+                )
+            finally:
+                server.shutdown()
+                serving.join()

@@ -15,6 +15,7 @@ from rtpipe import (
     Importance,
     MachineLook,
     Options,
+    Specimen,
     StageContext,
     Subscriber,
 )
@@ -23,6 +24,9 @@ from rtpipe_plugins.subscribers.key.keyboard import Stroke
 from rtpipe_plugins.subscribers.key.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from rtpipe_plugins.subscribers.key.keyboard import Keyboard
 
 _LOOK_AGAIN_S = 0.5
@@ -122,6 +126,19 @@ class Key(Subscriber[KeyOptions]):
     external = True
     hears = False
     publishes = (KeyPressed, KeyReleased, KeyLost, KeyFound)
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a terminal at which nobody types."""
+        import os
+        import pty
+
+        keyboard, terminal = pty.openpty()
+        try:
+            yield Specimen({"device": os.ttyname(terminal)}, real_time=True)
+        finally:
+            os.close(terminal)
+            os.close(keyboard)
 
     @classmethod
     def claims(cls, options: KeyOptions) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
 
-from rtpipe import Event, Options, StageContext, StageError, Subscriber, reason_of
+from rtpipe import Event, Options, Specimen, StageContext, StageError, Subscriber, reason_of
 from rtpipe_plugins.child.thread import OwnThread
 from rtpipe_plugins.disk.appending import AppendedFile
 from rtpipe_plugins.disk.json_text import json_text
@@ -109,6 +109,11 @@ class Transcript(Subscriber[TranscriptOptions]):
     kind = "transcript"
     publishes = (FilesExpired, FilesSpaceLow)
     _file: AppendedFile | None = None
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a file."""
+        yield Specimen({"path": folder / "words.vtt"})
 
     @classmethod
     def examine(cls, options: TranscriptOptions) -> Iterator[Finding]:

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rtpipe import CANONICAL, EnvironmentProblem, Finding, Options, SinkId, Transform, audio
+from rtpipe import (
+    CANONICAL,
+    EnvironmentProblem,
+    Finding,
+    Options,
+    SinkId,
+    Specimen,
+    Transform,
+    audio,
+)
 from rtpipe.examination import missing_modules
 from rtpipe_plugins.sound.drift import SHORTENED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -67,6 +77,11 @@ class EchoCancel(Transform[EchoCancelOptions]):
     kind = "echo_cancel"
     accepts = CANONICAL
     mutates = True
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:  # noqa: ARG003 - it needs no file
+        """Yield a loudspeaker that is silent."""
+        yield Specimen({"reference": "speaker"}, tolerance=0)
 
     @classmethod
     def examine(cls, options: EchoCancelOptions) -> Iterator[Finding]:  # noqa: ARG003 - the same for all
