@@ -1,0 +1,288 @@
+"""The JSON Schema of options models, in the words and for the ways of an editor.
+
+yaml-language-server, which most editors run, decides how it looks. A key is offered by a snippet of
+its mapping (`defaultSnippets`), with a value on one line, which is right in block and in flow
+style: of the properties themselves it makes lines, and in flow style a key without its colon. The
+snippets stand in a `then`, or it offers them in the place of a value, too. What is `required`
+stands apart from the properties, or it offers a skeleton under a class's name. A bound stands in an
+`if`: for a bound of its own it has no words of ours (`errorMessage`). No class's name is a title.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from rtpipe.catalogue import fields
+from rtpipe.vocabulary import Meant, keys
+from rtpipe.wording.flow import flow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import core_schema
+
+Json = dict[str, Any]
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_INSIDE = frozenset({"items", "prefixItems", "additionalProperties"})
+_FORMS = frozenset({"anyOf", "oneOf"})
+_REMADE = {*_INSIDE, *_FORMS, *_BOUNDS, "properties", "required", "part", "default"} | {
+    *("title", "examples", "verbatim", "wrong", "told")
+}
+_ABOUT = ("description", "default", "value")
+_PROPERTY = 10
+"""LSP's number for a completion that is a key."""
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's own, with what an editor says of each field: `told`, `wrong` and its snippet."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> Json:
+        made = super().model_schema(schema)
+        properties = made.get("properties", {})
+        for key, field in keys(schema["cls"]).items():
+            if key in properties:
+                properties[key] |= _remarks(key, field)
+        return made
+
+
+def printed(model: type[BaseModel], definitions: Json, prefix: str = "") -> Json:
+    """Return a model's schema as its values stand in a file; define what it refers to."""
+    made = model.model_json_schema(
+        ref_template=f"#/$defs/{prefix}{{model}}", schema_generator=_Generator
+    )
+    inner = {f"{prefix}{name}": each for name, each in made.pop("$defs", {}).items()}
+    definitions |= {name: _rewritten(each, inner) for name, each in inner.items()}
+    rewritten: Json = _rewritten(made, inner)
+    return rewritten
+
+
+def ref(name: str) -> Json:
+    """Return a reference to a definition."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def reference(wrong: str) -> Json:
+    """Return the schema of a text with `${...}` in it, where `wrong` says what else is expected."""
+    return {"type": "string", "pattern": r"\$\{", "errorMessage": wrong}
+
+
+def offer(key: str, value: Any, about: str = "") -> Json:
+    """Return a key as a mapping offers it: with a value, whose first scalar is a place to fill."""
+    text = _filled(value) if not isinstance(value, Place) else value
+    return {
+        "label": key,
+        "description": about,
+        "body": {key: f"^{text}"},
+        "suggestionKind": _PROPERTY,
+    }
+
+
+class Place(str):
+    """A snippet in the place of a value."""
+
+    __slots__ = ()
+
+
+def offers(schema: Json) -> list[Json]:
+    """Return the keys that a mapping's schema offers, with what its properties say of them."""
+    found: list[Json] = []
+    for key, each in schema.get("properties", {}).items():
+        value = each.pop("value", Place("$1"))
+        if "$ref" in each:  # whose neighbours it does not read
+            each["anyOf"] = [{"$ref": each.pop("$ref")}]
+        each["doNotSuggest"] = True
+        found.append(offer(key, value, each.get("description", "")))
+    return found
+
+
+def offering(snippets: list[Json], rules: Iterable[Json] = ()) -> Json:
+    """Return the part of a mapping's schema that offers its keys, and what else it must hold.
+
+    All of it in a `then`, into which nobody looks who offers a value, or an item of a list; with an
+    `allOf`, since without one it is taken for a single value's.
+    """
+    return {"if": {}, "then": {"defaultSnippets": snippets, "allOf": [*rules] or [{}]}}
+
+
+def offered(mapping: Json) -> list[Json]:
+    """Return the snippets by which a mapping offers its keys."""
+    found: list[Json] = mapping["then"]["defaultSnippets"]
+    return found
+
+
+def example(wanted: Any, default: Any = None) -> Any:
+    """Return a value that an annotation takes, whole: with what a mapping needs."""
+    model = fields.model_of(wanted)
+    if model is not None:
+        return {
+            key: example(fields.annotation(field))
+            for key, field in keys(model).items()
+            if field.is_required()
+        }
+    kind = fields.described(wanted)
+    if kind.startswith("a mapping"):
+        return {}
+    if kind.startswith("a list"):
+        inner = fields.inside(wanted, 0)
+        return [example(inner)] if inner is not None else []
+    return fields.example(wanted, default)
+
+
+def needed(options: type[BaseModel]) -> Json:
+    """Return examples of the options that a model needs, by their keys."""
+    return {
+        key: example(fields.annotation(field))
+        for key, field in keys(options).items()
+        if field.is_required()
+    }
+
+
+def _remarks(key: str, field: FieldInfo) -> Json:
+    wanted = fields.annotation(field)
+    kind = _kind(wanted, field)
+    made: Json = {"wrong": f"`{key}`: expected {kind}"}
+    if "value" not in kind.replace("single value", ""):
+        default = field.get_default(call_default_factory=True, validated_data={})
+        unset = "; needed" if field.is_required() else f"; {flow(plain(default))} if left out"
+        made["told"] = f"{kind[:1].upper()}{kind[1:]}{'' if default is None else unset}."
+    if isinstance(default := plain(field.default), str | int | float):
+        return {**made, "value": default}
+    if fields.choices_of(wanted):
+        return {**made, "value": Place("$1")}
+    return {**made, "value": field.examples[0] if field.examples else example(wanted)}
+
+
+def _kind(wanted: Any, field: FieldInfo) -> str:
+    """Return what a field takes, in the words of a diagnostic."""
+    for mark in field.metadata:
+        if isinstance(mark, Meant) and mark.text:
+            return mark.text
+    return "a mapping" if fields.model_of(wanted) is not None else fields.described(wanted)
+
+
+def _filled(value: Any, *, place: int = 1) -> str:
+    """Return a value as a snippet, its first scalar, or the room for one, a place to fill."""
+    if isinstance(value, dict):
+        if not value:
+            return f"{{${place}}}"
+        parts = (
+            f"{key}: {_filled(inner, place=place + index)}"
+            for index, (key, inner) in enumerate(value.items())
+        )
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(value, list | tuple):
+        if not value:
+            return f"[${place}]"
+        inside = ", ".join(_filled(each, place=place + at) for at, each in enumerate(value))
+        return f"[{inside}]"
+    text = flow(plain(value)).replace("\\", "\\\\").replace("$", r"\$").replace("}", r"\}")
+    return f"${{{place}:{text}}}"
+
+
+def _rewritten(schema: Any, definitions: Mapping[str, Any], *, wrong: str | None = None) -> Any:
+    """Return a schema as an editor reads it best; every single value may also be a `${...}`.
+
+    Args:
+        schema: pydantic's, with remarks.
+        definitions: What it refers to.
+        wrong: Where it is a value's: what is said of another one.
+    """
+    if isinstance(schema, list):
+        return [_rewritten(each, definitions, wrong=wrong) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_value, wrong = wrong is not None, schema.get("wrong", wrong or "")
+    changed = {key: value for key, value in schema.items() if key not in _REMADE}
+    for key in _INSIDE & schema.keys():
+        changed[key] = _rewritten(schema[key], definitions, wrong=wrong)
+    for key in _FORMS & schema.keys():
+        changed[key] = [_form(each, definitions, wrong) for each in schema[key]]
+    if "part" in schema:
+        changed |= ref(schema["part"])
+    if isinstance(schema.get("default"), str | int | float):
+        changed["default"] = plain(schema["default"])
+    if "told" in schema:
+        told = filter(None, [schema.get("description"), schema["told"]])
+        changed["description"] = "\n\n".join(told)
+    changed |= _bounded(schema, wrong) | _mapping(schema, definitions)
+    if is_value and wrong and schema.keys() & {"type", "enum", "const", "pattern"}:
+        changed["errorMessage"] = wrong
+    if not is_value or "verbatim" in schema or not _may_be_referred_to(schema, definitions):
+        return changed
+    about = {key: changed.pop(key) for key in _ABOUT if key in changed}
+    return {**about, "anyOf": [changed, reference(wrong)]}
+
+
+def _mapping(schema: Json, definitions: Mapping[str, Any]) -> Json:
+    """Return the parts of a mapping's schema that say which keys it has, if it says so."""
+    if "properties" not in schema:
+        return {}
+    inner = schema["properties"].items()
+    made: Json = {
+        "properties": {key: _rewritten(each, definitions, wrong="") for key, each in inner}
+    }
+    needs = [
+        {"required": [name], "errorMessage": f"`{name}` is needed"}
+        for name in schema.get("required", ())
+    ]
+    return made | offering(offers(made), needs)
+
+
+def _form(schema: Json, definitions: Mapping[str, Any], wrong: str) -> Any:
+    """Return one of several forms of a value: a `${...}` is a form of its own beside them."""
+    return _rewritten({**schema, "verbatim": True}, definitions, wrong=wrong)
+
+
+def _bounded(schema: Json, wrong: str) -> Json:
+    """Return the bounds of a number, if it has any, with our words for what is beyond."""
+    bounds = {key: schema[key] for key in _BOUNDS if key in schema}
+    if not bounds:
+        return {}
+    return {"if": bounds, "else": {"type": "null", "errorMessage": wrong}}
+
+
+def _may_be_referred_to(schema: Json, definitions: Mapping[str, Any]) -> bool:
+    leaves = list(_leaves(schema, definitions))
+    return not any(map(_is_text, leaves)) and any(map(_is_single, leaves))
+
+
+def _leaves(schema: Json, definitions: Mapping[str, Any]) -> Iterator[Json]:
+    """Yield what a value may be, with references and alternatives followed."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
+    branches = schema.get("anyOf", schema.get("oneOf"))
+    if branches is None:
+        yield schema
+    for branch in branches or ():
+        yield from _leaves(branch, definitions)
+
+
+def _is_text(leaf: Json) -> bool:
+    """Whether any text fits, and so one with `${...}`."""
+    limits = leaf.keys() & {"enum", "const", "pattern", "part"}
+    return not limits and leaf.get("type", "string") == "string"
+
+
+def _is_single(leaf: Json) -> bool:
+    return leaf.get("type", "object") not in {"object", "array", "null"} or "enum" in leaf
+
+
+def plain(value: Any) -> Any:
+    """Return a default as a file would have it: 20 for 20.0, an enumeration's word."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(mode="json", exclude_none=True))
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
