@@ -1,4 +1,4 @@
-"""A client of language servers, as an editor is one: a subprocess, LSP over its stdin and stdout."""
+"""A client of language servers, as an editor is one: LSP over a subprocess's stdin and stdout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import queue
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,6 +241,3 @@ def expanded(snippet: str) -> str:
         return found[2] or ""
 
     return re.sub(r"\\([$}\\|,])", r"\1", re.sub(rf"(?<!\\)(?:{place})", filled, snippet))
-
-
-Judge = Callable[[str], None]

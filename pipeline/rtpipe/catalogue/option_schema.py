@@ -45,7 +45,8 @@ class _Generator(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> Json:
         made = super().model_schema(schema)
         properties = made.get("properties", {})
-        for key, field in keys(schema["cls"]).items():
+        model: type[BaseModel] = schema["cls"]
+        for key, field in keys(model).items():
             if key in properties:
                 properties[key] |= _remarks(key, field)
         return made

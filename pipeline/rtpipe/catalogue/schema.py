@@ -134,33 +134,46 @@ def _item(
     A change to a stage may leave out the options that the kind needs, and the kind.
     """
     options = "changes.options" if of_change else "options"
-    one = {"oneOf": [{"required": [kind]} for kind in kinds]}
+    one: Json = {"oneOf": [{"required": [kind]} for kind in kinds]}
     if of_change:
         one = {"anyOf": [one, {"not": {"anyOf": [{"required": [kind]} for kind in kinds]}}]}
     bare = [
         kind for kind in kinds if of_change or not _is_needed(registry.kinds[kind].options_type)
     ]
     one_kind = {"if": one, "else": {"type": "string", "errorMessage": _STAGE}}
-    properties = {**{kind: ref(f"{options}.{kind}") for kind in kinds}, **beside}
-    return {
+    known = {kind: ref(f"{options}.{kind}") for kind in kinds}
+    offered_one = _one_of(known, definitions)
+    made = {
         "type": ["object", "string"],
-        **_offering(properties, definitions, [one_kind, *rules]),
+        **_offering(beside, definitions, [offered_one, one_kind, *rules]),
         "additionalProperties": False,
         "pattern": f"^({'|'.join(bare)})$" if bare else "^(?!)",
         "errorMessage": _STAGE,
     }
+    made["properties"] = known | beside
+    return made
 
 
 def _offering(properties: Json, definitions: Json, rules: Iterable[Json] = ()) -> Json:
     """Return properties, references to definitions, with the snippets that offer them."""
-    snippets: list[Json] = []
+    return {"properties": properties, **offering(_snippets(properties, definitions), rules)}
+
+
+def _snippets(properties: Json, definitions: Json) -> list[Json]:
+    found: list[Json] = []
     for key, each in properties.items():
         if each is _NOT_OFFERED:
             continue
-        found = definitions.get(each["$ref"].removeprefix("#/$defs/"), {})
-        value = found.get("value", Place("{$1}" if key == "fallback" else "$1"))
-        snippets.append(offer(key, value, found.get("description", "")))
-    return {"properties": properties, **offering(snippets, rules)}
+        defined = definitions.get(each["$ref"].removeprefix("#/$defs/"), {})
+        value = defined.get("value", Place("{$1}" if key == "fallback" else "$1"))
+        found.append(offer(key, value, defined.get("description", "")))
+    return found
+
+
+def _one_of(properties: Json, definitions: Json) -> Json:
+    """Return the rule that offers some keys where none of them stands yet."""
+    none: Json = {"propertyNames": {"not": {"pattern": f"^({'|'.join(properties)})$"}}}
+    return {"if": none, "then": offering(_snippets(properties, definitions))}
 
 
 def _route(kinds: Sequence[str], registry: Registry, definitions: Json) -> Json:
@@ -172,7 +185,9 @@ def _route(kinds: Sequence[str], registry: Registry, definitions: Json) -> Json:
     definitions["BesideSubscriber.match"]["defaultSnippets"] = _events(registry)
     alone = {key: subscriber[key] for key in _SUBSCRIBER_ALONE}
     hidden = dict.fromkeys(_SUBSCRIBER_ALONE, _NOT_OFFERED)
-    made = _item(kinds, registry, {**subscriber, **hidden, "do": do}, definitions)
+    made = _item(kinds, registry, {**subscriber, **hidden}, definitions)
+    made["properties"]["do"] = do
+    known = {kind: ref(f"options.{kind}") for kind in kinds}
     one = {"oneOf": [{"required": [key]} for key in (*kinds, "do")]}
     of_do = {
         "properties": dict.fromkeys(_SUBSCRIBER_ALONE, False),
@@ -181,6 +196,7 @@ def _route(kinds: Sequence[str], registry: Registry, definitions: Json) -> Json:
     }
     made["errorMessage"] = _ROUTE
     made["then"]["allOf"] = [
+        _one_of({"do": do, **known}, definitions),
         {"if": one, "else": {"type": "string", "errorMessage": _ROUTE}},
         {
             "if": {"required": ["do"]},
