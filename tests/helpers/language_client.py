@@ -233,7 +233,7 @@ def edit_range(edit: Json) -> tuple[Json, Json]:
 
 def expanded(snippet: str) -> str:
     """Return what a snippet leaves where each of its places is passed over."""
-    place = r"\$\{\d+\|((?:[^|\\]|\\.)*)\|\}|\$\{\d+:((?:[^{}\\]|\\.)*)\}|\$\{?\d+\}?"
+    place = r"\$\{\d+\|((?:[^|\\]|\\.)*)\|\}|\$\{\d+:((?:[^{}\\]|\\.)*)\}|\$\d+|\$\{\d+\}"
 
     def filled(found: re.Match[str]) -> str:
         if found[1] is not None:
@@ -241,3 +241,10 @@ def expanded(snippet: str) -> str:
         return found[2] or ""
 
     return re.sub(r"\\([$}\\|,])", r"\1", re.sub(rf"(?<!\\)(?:{place})", filled, snippet))
+
+
+def underlined(marked: str) -> tuple[str, Json, Json]:
+    """Return a text without its marks «», and the places of those."""
+    text, start = cut(marked.replace("«", CURSOR))
+    text, end = cut(text.replace("»", CURSOR))
+    return text, start, end

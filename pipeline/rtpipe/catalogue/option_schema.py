@@ -5,7 +5,8 @@ its mapping (`defaultSnippets`), with a value on one line, which is right in blo
 style: of the properties themselves it makes lines, and in flow style a key without its colon. The
 snippets stand in a `then`, or it offers them in the place of a value, too. What is `required`
 stands apart from the properties, or it offers a skeleton under a class's name. A bound stands in an
-`if`: for a bound of its own it has no words of ours (`errorMessage`). No class's name is a title.
+`if`: for a bound of its own it has no words of ours (`errorMessage`), nor where a value is of none
+of several forms; so there are as few forms as may be. No class's name is a title.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ Json = dict[str, Any]
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _INSIDE = frozenset({"items", "prefixItems", "additionalProperties"})
+_REFERENCE = r"\$\{"
 _FORMS = frozenset({"anyOf", "oneOf"})
 _REMADE = {*_INSIDE, *_FORMS, *_BOUNDS, "properties", "required", "part", "default"} | {
     *("title", "examples", "verbatim", "wrong", "told")
 }
+_HIDDEN = ("doNotSuggest", "value")
 _ABOUT = ("description", "default", "value")
 _PROPERTY = 10
 """LSP's number for a completion that is a key."""
@@ -66,11 +69,6 @@ def printed(model: type[BaseModel], definitions: Json, prefix: str = "") -> Json
 def ref(name: str) -> Json:
     """Return a reference to a definition."""
     return {"$ref": f"#/$defs/{name}"}
-
-
-def reference(wrong: str) -> Json:
-    """Return the schema of a text with `${...}` in it, where `wrong` says what else is expected."""
-    return {"type": "string", "pattern": r"\$\{", "errorMessage": wrong}
 
 
 def offer(key: str, value: Any, about: str = "") -> Json:
@@ -117,6 +115,24 @@ def offered(mapping: Json) -> list[Json]:
     return found
 
 
+def with_main(mapping: Json, main: Json, *, nothing: bool) -> Json:
+    """Return the schema of a mapping that may also be its main option's value, or nothing."""
+    types = main.get("type")
+    if types is None or main.keys() & {"enum", "const", "properties", "items"}:
+        value = {key: main[key] for key in main if key not in {"description", *_HIDDEN}}
+        forms = [mapping, value] if value else [mapping]
+        null = [{"type": "null", "errorMessage": mapping["errorMessage"]}] if nothing else []
+        return {"anyOf": [*forms, *null]}
+    types = [types] if isinstance(types, str) else types
+    either = dict.fromkeys(["object", *types, *(["null"] if nothing else [])])
+    made = {**mapping, "type": [*either]}
+    made |= {key: main[key] for key in ("pattern", "minLength", "default") if key in main}
+    if "if" in main:
+        rule = {"if": main["if"], "else": main["else"]}
+        made["then"] = {**made["then"], "allOf": [*made["then"]["allOf"], rule]}
+    return made
+
+
 def example(wanted: Any, default: Any = None) -> Any:
     """Return a value that an annotation takes, whole: with what a mapping needs."""
     model = fields.model_of(wanted)
@@ -149,14 +165,23 @@ def _remarks(key: str, field: FieldInfo) -> Json:
     kind = _kind(wanted, field)
     made: Json = {"wrong": f"`{key}`: expected {kind}"}
     if "value" not in kind.replace("single value", ""):
-        default = field.get_default(call_default_factory=True, validated_data={})
-        unset = "; needed" if field.is_required() else f"; {flow(plain(default))} if left out"
-        made["told"] = f"{kind[:1].upper()}{kind[1:]}{'' if default is None else unset}."
-    if isinstance(default := plain(field.default), str | int | float):
+        default = default_of(field)
+        unset = "" if default is None else f"; {flow(default)} if left out"
+        made["told"] = (
+            f"{kind[:1].upper()}{kind[1:]}{'; needed' if field.is_required() else unset}."
+        )
+    if isinstance(default := default_of(field), str | int | float):
         return {**made, "value": default}
     if fields.choices_of(wanted):
         return {**made, "value": Place("$1")}
     return {**made, "value": field.examples[0] if field.examples else example(wanted)}
+
+
+def default_of(field: FieldInfo) -> Any:
+    """Return what a field is where a file leaves it out; None, too, if it may not."""
+    if field.is_required():
+        return None
+    return plain(field.get_default(call_default_factory=True, validated_data={}))
 
 
 def _kind(wanted: Any, field: FieldInfo) -> str:
@@ -214,10 +239,18 @@ def _rewritten(schema: Any, definitions: Mapping[str, Any], *, wrong: str | None
     changed |= _bounded(schema, wrong) | _mapping(schema, definitions)
     if is_value and wrong and schema.keys() & {"type", "enum", "const", "pattern"}:
         changed["errorMessage"] = wrong
-    if not is_value or "verbatim" in schema or not _may_be_referred_to(schema, definitions):
-        return changed
+    if is_value and "verbatim" not in schema and _may_be_referred_to(schema, definitions):
+        return _or_reference(changed, wrong)
+    return changed
+
+
+def _or_reference(changed: Json, wrong: str) -> Json:
+    """Return a value's schema that takes a text with `${...}`, too."""
+    if changed.get("type") in {"number", "integer", "boolean"}:
+        return {**changed, "type": [changed["type"], "string"], "pattern": _REFERENCE}
     about = {key: changed.pop(key) for key in _ABOUT if key in changed}
-    return {**about, "anyOf": [changed, reference(wrong)]}
+    wrong_or = {"type": "string", "pattern": _REFERENCE, "errorMessage": wrong}
+    return {**about, "anyOf": [changed, wrong_or]}
 
 
 def _mapping(schema: Json, definitions: Mapping[str, Any]) -> Json:

@@ -13,13 +13,14 @@ from rtpipe.catalogue.kinds import stage_summary
 from rtpipe.catalogue.option_schema import (
     Json,
     Place,
+    default_of,
     needed,
     offer,
     offered,
     offering,
-    plain,
     printed,
     ref,
+    with_main,
 )
 from rtpipe.stage import offered_actions, shape
 from rtpipe.vocabulary import (
@@ -254,28 +255,22 @@ def _add_options(
     mapping = printed(options, definitions, f"{name}.")
     known = ", ".join(mapping.get("properties", ()))
     mapping["errorMessage"] = f"`{key}` has the options {known}" if known else f"`{key}` has none"
-    forms: list[Json] = [mapping]
-    if options.main is not None:
-        main = mapping["properties"][options.main]
-        forms.append({k: v for k, v in main.items() if k not in {"description", "doNotSuggest"}})
-    nothing: Json = {"type": "null", "errorMessage": mapping["errorMessage"]}
-    some = mapping | offering(offered(mapping)) if known else mapping
     is_needed = _is_needed(options)
+    main = {} if options.main is None else mapping["properties"][options.main]
     told: Json = {"description": about, "value": _under(options), **_NOT_OFFERED}
-    definitions[name] = {**told, "anyOf": forms if is_needed else [*forms, nothing]}
-    changes = (
-        {**told, "anyOf": [ref(name), some, nothing]}
-        if is_needed
-        else told | {"anyOf": [ref(name)]}
-    )
-    definitions[f"changes.{name}"] = changes
+    definitions[name] = with_main(mapping, main, nothing=not is_needed) | told
+    if not is_needed:
+        definitions[f"changes.{name}"] = told | {"anyOf": [ref(name)]}
+        return
+    some = mapping | offering(offered(mapping)) if known else mapping
+    definitions[f"changes.{name}"] = with_main(some, main, nothing=True) | told
 
 
 def _under(options: type[Options]) -> Any:
     """Return what an editor writes behind a kind: what it needs, its main option, or room."""
     wanted = needed(options)
     if options.main is not None and wanted.keys() <= {options.main}:
-        default = plain(options.model_fields[options.main].default)
+        default = default_of(options.model_fields[options.main])
         if options.main in wanted or isinstance(default, str | int | float):
             return wanted.get(options.main, default)
     return wanted
