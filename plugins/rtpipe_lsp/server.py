@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pygls.workspace import TextDocument
 
 _PIPELINE = re.compile(r"^(?:# yaml-language-server: .*rtpipe\.schema\.json|stages:)", re.MULTILINE)
+_CLOSED = re.compile(r"[^\s\"'{}]*\}")
+"""What follows in a `${...}` that has its end."""
 _QUIET_S = 0.1
 """Nobody reads what is said between two letters."""
 
@@ -131,7 +133,7 @@ def make_server(*, machine: bool) -> PipelineServer:
         if not where.sort:
             return []
         replaced = types.Range(place(line, lines[line], where.start), params.position)
-        closed = where.sort != "reference" or "}" in lines[line][at:].partition("${")[0]
+        closed = where.sort != "reference" or _CLOSED.match(lines[line][at:]) is not None
         items = answers.offered(where, server.outline(document), path_of(document.uri).parent)
         return [_placed(item, replaced, "" if closed else "}") for item in items]
 

@@ -98,6 +98,15 @@ class LanguageClient:
             self._next("diagnostics")
         return self._diagnostics[uri]
 
+    def said_again(self, path: Path, method: str, params: Json) -> list[Json]:
+        """Tell the server something; return what it then says of a document that is open."""
+        uri = path.as_uri()
+        self._diagnostics.pop(uri, None)
+        self.notify(method, params)
+        while uri not in self._diagnostics:
+            self._next("diagnostics")
+        return self._diagnostics[uri]
+
     def at(self, path: Path, marked: str, method: str) -> Any:
         """Return the answer for the place of the cursor's mark in a text."""
         text, position = cut(marked)
