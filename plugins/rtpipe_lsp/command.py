@@ -22,7 +22,7 @@ def lsp(*, no_environment: bool) -> None:
     try:
         from rtpipe_lsp.server import make_server
     except ModuleNotFoundError as error:
-        if error.name not in {"pygls", "lsprotocol", "cattrs"}:
+        if (error.name or "").partition(".")[0] not in {"pygls", "lsprotocol", "cattrs"}:
             raise
         raise EnvironmentProblem(
             "`rtpipe lsp` needs pygls", help="pip install 'rtpipe-media[lsp]'"

@@ -1,8 +1,9 @@
 """Generates the reference from what is installed: `python -m tools.reference [--check]`.
 
 The pages under docs/reference that begin with the line `NOTICE` are made here, from the registry of
-stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`. `--check`
-writes nothing and exits with 1 if a page is not what it would be.
+stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`; beside them
+the schema that the files in `pipelines` name. `--check` writes nothing and exits with 1 if one is
+not what it would be.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from rtpipe.catalogue.editor import SCHEMA_FILE, schema_text
 from rtpipe.catalogue.plugins import Registry
 from tools.reference.commands import commands_page
 from tools.reference.diagnostics import diagnostics_page
@@ -22,6 +24,7 @@ from tools.reference.sections import sections_page
 from tools.reference.stages import events_page, stages_page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+SCHEMA = Path(__file__).parents[2] / "pipelines" / SCHEMA_FILE
 
 
 def main() -> int:
@@ -30,9 +33,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if one is stale")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pages are")
     arguments = parser.parse_args()
-    stale = {
-        path: text for path, text in generated(arguments.folder).items() if _read(path) != text
-    }
+    made = generated(arguments.folder) | {SCHEMA: schema_text(shipped())}
+    stale = {path: text for path, text in made.items() if _read(path) != text}
     for path, text in stale.items():
         if arguments.check:
             print(f"{path} is stale: run python -m tools.reference")
@@ -44,12 +46,7 @@ def main() -> int:
 
 def generated(folder: Path) -> dict[Path, str]:
     """Return the text of every generated page, by its file in `folder`."""
-    registry = Registry()  # of what this project ships, whatever else is installed
-    record = registry.add_module("rtpipe_plugins")
-    if record.error is not None:
-        raise SystemExit(f"no reference without the stages: {record.error}")
-    for name in ("rtpipe_control", "rtpipe_homeassistant", "rtpipe_mqtt", "rtpipe_otel"):
-        registry.add_module(name)
+    registry = shipped()
     made = {
         "stages.md": stages_page(registry),
         "events.md": events_page(registry),
@@ -61,6 +58,17 @@ def generated(folder: Path) -> dict[Path, str]:
         "http.md": http_page(),
     }
     return {folder / name: page(paragraphs) for name, paragraphs in made.items()}
+
+
+def shipped() -> Registry:
+    """Return what this project ships, whatever else is installed."""
+    registry = Registry()
+    record = registry.add_module("rtpipe_plugins")
+    if record.error is not None:
+        raise SystemExit(f"no reference without the stages: {record.error}")
+    for name in ("rtpipe_control", "rtpipe_homeassistant", "rtpipe_mqtt", "rtpipe_otel"):
+        registry.add_module(name)
+    return registry
 
 
 def _read(path: Path) -> str | None:
