@@ -189,7 +189,7 @@ def schema(plugins_dirs: tuple[Path, ...], folder: Path | None, *, trust: bool) 
         ) from None
     for path in written:
         click.echo(f"wrote {printable(str(path))}")
-    click.echo(f"a pipeline file in {folder} begins with the line\n{MODELINE}", err=True)
+    click.echo(f"begin each pipeline file there with the line\n{MODELINE}", err=True)
 
 
 def _page(stage: dict[str, Any]) -> str:
