@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rtpipe.bus import Bus, Mailbox, Pattern
     from rtpipe.catalogue.editor import MODELINE, write_editor_files
     from rtpipe.catalogue.modules import import_file
+    from rtpipe.catalogue.trust import trust_folder
     from rtpipe.clock import Clock, local_time, randomness
     from rtpipe.convert import Converter, Slicer
     from rtpipe.errors import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from rtpipe.field_types import EventGlob, InputPath, OutputPath, SinkId
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
-    from rtpipe.language.examining import installed_stages, probe, stages_of
+    from rtpipe.language.examining import installed_kinds, installed_stages, probe, stages_of
     from rtpipe.language.outline import Outline, read_outline
     from rtpipe.language.outputs import redirect_outputs
     from rtpipe.language.spec import PipelineSpec, StageSpec
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         Transform,
     )
     from rtpipe.waveform import AudioFrame
-    from rtpipe.wording.diagnostics import Remedy
+    from rtpipe.wording.diagnostics import Diagnostic, Remedy
 
 __all__ = [
     "ANY",
@@ -69,6 +70,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Converter",
+    "Diagnostic",
     "EnvironmentProblem",
     "Event",
     "EventGlob",
@@ -119,6 +121,7 @@ __all__ = [
     "audio",
     "hookimpl",
     "import_file",
+    "installed_kinds",
     "installed_stages",
     "load",
     "loads",
@@ -130,6 +133,7 @@ __all__ = [
     "redirect_outputs",
     "run",
     "stages_of",
+    "trust_folder",
     "write_editor_files",
 ]
 
@@ -139,6 +143,7 @@ _HOMES = {
     "rtpipe.bus": "Bus Mailbox Pattern",
     "rtpipe.catalogue.editor": "MODELINE write_editor_files",
     "rtpipe.catalogue.modules": "import_file",
+    "rtpipe.catalogue.trust": "trust_folder",
     "rtpipe.clock": "Clock local_time randomness",
     "rtpipe.convert": "Converter Slicer",
     "rtpipe.errors": "ConfigError EnvironmentProblem ExitCode FormatError NotConnected "
@@ -148,7 +153,7 @@ _HOMES = {
     "rtpipe.field_types": "EventGlob InputPath OutputPath SinkId",
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
-    "rtpipe.language.examining": "installed_stages probe stages_of",
+    "rtpipe.language.examining": "installed_kinds installed_stages probe stages_of",
     "rtpipe.language.outline": "Outline read_outline",
     "rtpipe.language.outputs": "redirect_outputs",
     "rtpipe.language.spec": "PipelineSpec StageSpec",
@@ -160,7 +165,7 @@ _HOMES = {
     "rtpipe.stage": "Options Peer Send Sink Source Stage StageContext Subscriber Transform",
     "rtpipe.running.timeline": "Timeline",
     "rtpipe.waveform": "AudioFrame",
-    "rtpipe.wording.diagnostics": "Remedy",
+    "rtpipe.wording.diagnostics": "Diagnostic Remedy",
 }
 """Where each name is defined, and imported from when it is first used."""
 

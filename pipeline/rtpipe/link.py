@@ -214,10 +214,9 @@ class Link:
         return True
 
     def insist(self, frame: AudioFrame) -> None:
-        """Take `frame` even where `enqueue` would wait or fail; the reader sees it soon."""
+        """Take `frame` though the link is full; the reader sees it soon."""
         policy = self.policy
-        if policy.when_full in {WhenFull.BLOCK, WhenFull.FAIL}:
-            self.policy = replace(policy, max_ms=float("inf"))
+        self.policy = replace(policy, max_ms=float("inf"))
         self.enqueue(frame)
         self.policy = policy
         self._filled.open_soon()

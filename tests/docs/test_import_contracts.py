@@ -70,6 +70,14 @@ BROKEN = {
         "rtpipe_mqtt.broker",
         "rtpipe_mqtt.presence",
     ),
+    "The tests in files stand alone": ("rtpipe_test.staging", "rtpipe_realtime_server.server"),
+    "Nobody needs the tests in files": ("rtpipe_control.surface", "rtpipe_test.section"),
+    "The rooms of the tests in files: imports point down this list": (
+        "rtpipe_test.section",
+        "rtpipe_test.running",
+    ),
+    "What begins things stands alone": ("rtpipe_new.folders", "rtpipe_test.section"),
+    "Nobody needs what begins things": ("rtpipe_test.section", "rtpipe_new.folders"),
     "Tracing stands alone": ("rtpipe_otel.tracing", "rtpipe_mqtt.broker"),
     "Nobody needs tracing": ("rtpipe_mqtt.broker", "rtpipe_otel.tracing"),
     "The rooms of tracing: imports point down this list": (

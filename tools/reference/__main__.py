@@ -66,8 +66,8 @@ def shipped() -> Registry:
     record = registry.add_module("rtpipe_plugins")
     if record.error is not None:
         raise SystemExit(f"no reference without the stages: {record.error}")
-    for name in ("rtpipe_control", "rtpipe_homeassistant", "rtpipe_mqtt", "rtpipe_otel"):
-        registry.add_module(name)
+    for name in ("control", "homeassistant", "mqtt", "otel", "test"):
+        registry.add_module(f"rtpipe_{name}")
     return registry
 
 

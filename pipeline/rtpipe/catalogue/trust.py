@@ -173,7 +173,7 @@ class Trust:
         for folder in self.used:
             if _recall(folder)[0] is None:
                 with suppress(RtpipeError):  # a service has no state folder, and looks at nothing
-                    remember(folder, by="run")
+                    trust_folder(folder, by="run")
 
 
 def shown(*paths: Path | str) -> str:
@@ -181,7 +181,7 @@ def shown(*paths: Path | str) -> str:
     return printable(" ".join(map(str, paths))).replace("\n", "\\n")
 
 
-def remember(folder: Path, *, by: Literal["trust", "run"] = "trust") -> Path:
+def trust_folder(folder: Path, *, by: Literal["trust", "run"] = "trust") -> Path:
     """Trust a folder from now on; return its real path.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rtpipe.catalogue.trust import forget, remember, remembered, shown
+from rtpipe.catalogue.trust import forget, remembered, shown, trust_folder
 from rtpipe.cli.options import json_option, print_json
 from rtpipe.cli.settings import common_options
 
@@ -37,7 +37,7 @@ def trust(folders: tuple[Path, ...], *, listing: bool, revoke: bool, as_json: bo
             continue
         if not place.is_dir():
             raise click.UsageError(f"no folder {place}")
-        click.echo(shown(f"{remember(place)} is trusted: looking at it runs its plugins"))
+        click.echo(shown(f"{trust_folder(place)} is trusted: looking at it runs its plugins"))
 
 
 def _list(*, as_json: bool) -> None:

@@ -185,6 +185,8 @@ class _Check:
                 continue
             place = place_of(node, self._model, details)
             of_model = details["type"] in _OF_A_MODEL
+            if _is_long_enough(details, place.node):
+                continue
             if unresolved(place.node) or (of_model and holds_unresolved(place.node)):
                 continue
             groups.setdefault(id(place.branching or place), []).append((place, details))
@@ -342,6 +344,13 @@ def _meant(place: ErrorPlace, name: str) -> ErrorPlace | None:
                 around=place.node,
             )
     return None
+
+
+def _is_long_enough(details: ErrorDetails, node: Node) -> bool:
+    """Whether a list is called too short because its items are wrong, which is told."""
+    if details["type"] != "too_short" or not isinstance(node, ListNode):
+        return False
+    return len(node.items) >= int(details.get("ctx", {}).get("min_length", 0))
 
 
 def _misspelt(missing: ErrorDetails, found: list[ErrorDetails]) -> bool:

@@ -65,6 +65,11 @@ def installed_stages() -> list[StageSpec]:
     return found
 
 
+def installed_kinds() -> frozenset[str]:
+    """Return the names of all installed kinds of stages."""
+    return frozenset(Registry.discover().kinds)
+
+
 async def probe(stage: StageSpec) -> AsyncIterator[Finding]:
     """Yield what a probe of a stage shows, then what its examination does.
 

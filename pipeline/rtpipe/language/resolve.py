@@ -118,6 +118,8 @@ class _Checks:
             events.check_options(node, model)
         sections = self._sections()
         models = self._registry.sections
+        for key, node in sections.items():
+            events.check_options(node, models[key])
         of_sections = ((key, node, models[key]) for key, node in sections.items())
         check_sink_ids((*given, *of_sections), vertices, self._findings)
         said = self._reserved.read(PipelineFile, self._filled("name", "description", "fuse"))

@@ -19,6 +19,7 @@ WELL_KNOWN = {
     "tests": "rtpipe_test",
 }
 """Sections that people know from the documentation, and the plugin that each belongs to."""
+_NO_PART_OF_A_RUN = {"tests"}
 
 
 def as_mapping(entry: Entry, model: type[Options]) -> Entry:
@@ -36,9 +37,10 @@ def as_mapping(entry: Entry, model: type[Options]) -> Entry:
 
 
 def report_absent(entry: Entry, findings: Findings) -> None:
-    """Report a well-known section whose plugin is not there."""
+    """Report a well-known section whose plugin is not there: an error, if a run needs it."""
     plugin = WELL_KNOWN[entry.key]
-    findings.error(
+    report = findings.warning if entry.key in _NO_PART_OF_A_RUN else findings.error
+    report(
         "E022",
         f"the section `{entry.key}` needs the plugin `{plugin}`, which is not installed",
         entry.key_span,

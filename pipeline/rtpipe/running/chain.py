@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from rtpipe import audio
 from rtpipe.audio import AudioFrame
-from rtpipe.link import Link
+from rtpipe.link import Link, WhenFull
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -243,6 +243,24 @@ class Outlet:
         finally:
             self._late.remove(waiting)
 
+    async def send_last(self, frame: AudioFrame) -> None:
+        """Carry one of a stream's last frames to every link below; see `finish`."""
+        out: Deliveries = []
+        for branch in self.branches:
+            branch.push(frame, out)
+        await self._deliver_last(out)
+
+    async def _deliver_last(self, out: Deliveries) -> None:
+        """Deliver what a stream ends with: more at once than a live queue holds, and not too late.
+
+        Nothing comes behind it that it could delay, so no link drops it.
+        """
+        for link, frame in out:
+            if link.policy.when_full is not WhenFull.BLOCK:
+                link.insist(frame)
+        waits = [each for each in out if each[0].policy.when_full is WhenFull.BLOCK]
+        await self.deliver(_offered(waits))
+
     def successor(self) -> Outlet:
         """Return the outlet of another instance, which goes on with this one's stream."""
         successor = Outlet()
@@ -267,7 +285,7 @@ class Outlet:
         out: Deliveries = []
         for branch in self.branches:
             branch.finish(out)
-        await self.deliver(_offered(out))
+        await self._deliver_last(out)
         for branch in self.branches:
             for link in branch.links():
                 link.close()

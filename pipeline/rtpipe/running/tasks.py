@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rtpipe.running.chain import Outlet
     from rtpipe.running.supervisor import Slot
     from rtpipe.running.wiring import Wiring
-    from rtpipe.stage import Processed
+    from rtpipe.stage import Processed, Send
 
 _FRAMES_BETWEEN_BREATHS = 64
 
@@ -213,7 +213,10 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
     taken_s = 0.0
 
     async def work(
-        method: Callable[..., Processed], *arguments: object, frame: AudioFrame | None = None
+        method: Callable[..., Processed],
+        *arguments: object,
+        frame: AudioFrame | None = None,
+        send: Send = outlet.send,
     ) -> bool:
         made = await _made(slot, method, frame, arguments)
         if isinstance(made, Exception):
@@ -225,7 +228,7 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
         for piece in made:
             if _has_place(piece, slot, outlet, taken_s):
                 slot.note(piece)
-                await outlet.send(piece)
+                await send(piece)
         return True
 
     async def pump(index: int, inlet: Link) -> None:
@@ -241,7 +244,7 @@ async def run_transform(slot: Slot, inlets: Sequence[Link], outlet: Outlet) -> N
 
     await _all([pump(index, inlet) for index, inlet in enumerate(inlets)])
     if slot.status is Status.OK:
-        await work(slot.stage.finish)
+        await work(slot.stage.finish, send=outlet.send_last)
     await outlet.finish()
 
 

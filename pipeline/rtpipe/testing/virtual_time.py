@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import random
 import selectors
+import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -19,21 +22,75 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _PATIENCE_S = 10.0
+_JOB_S = 0.2
+"""How long a thread may take before others work beside it: it may wait for one of them."""
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class _Job:
+    """A call in a thread, which waits there for its turn, and who waits for what it returns."""
+
+    def __init__(
+        self, executor: Executor, call: Callable[[], Any], waiting: asyncio.Future[Any]
+    ) -> None:
+        self._call = call
+        self._waiting = waiting
+        self._turn = threading.Event()
+        # At once: an executor may be told right after this that nothing more will come.
+        self._working = executor.submit(self._work)
+        waiting.add_done_callback(lambda _: self._working.cancel())
+
+    def _work(self) -> Any:
+        self._turn.wait()
+        return self._call()
+
+    def begin(self) -> None:
+        """Let the thread make the call."""
+        self._turn.set()
+
+    def done(self) -> bool:
+        """Let the thread make the call; return whether it was made within `_JOB_S` and told."""
+        self.begin()
+        concurrent.futures.wait([self._working], _JOB_S)
+        if not self._working.done():
+            return False
+        if self._waiting.done():
+            return True
+        if self._working.cancelled():
+            self._waiting.cancel()
+            return True
+        error = self._working.exception()
+        if error is None:
+            self._waiting.set_result(self._working.result())
+        elif isinstance(error, StopIteration):  # no future takes it
+            self._waiting.set_exception(RuntimeError(f"{error!r} came out of a thread"))
+        else:
+            self._waiting.set_exception(error)
+        return True
+
+
 class _JumpingSelector(selectors.DefaultSelector):
-    """A selector that lets time jump where asyncio would have it sleep."""
+    """A selector that lets time jump where asyncio would have it sleep, and threads work.
+
+    They work one after another while all tasks wait, and are told of in that order: how fast one is
+    changes nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
         self.in_flight = 0
+        self.jobs: list[_Job] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
+        if self.jobs:
+            done = next((job for job in self.jobs if job.done()), None)
+            if done is not None:
+                self.jobs.remove(done)
+            return super().select(0 if done is not None else _JOB_S)
         if self.in_flight:
             return super().select(None)
         if timeout is None:
@@ -52,10 +109,11 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose `time()` starts at 0 and passes only while every task waits.
 
-    A wait for a timer takes no real time: the clock jumps to it. While work is in an executor
-    (`asyncio.to_thread`) the clock stands still and the loop really waits, so how long it takes
-    has no influence on the result. Sockets and subprocesses work, but nothing holds the clock for
-    them: a time-out set on one of them passes at once.
+    A wait for a timer takes no real time: the clock jumps to it. Work for an executor
+    (`asyncio.to_thread`) begins when every task waits, one piece after another, and the clock
+    stands still meanwhile, so how long it takes has no influence on the result. Sockets and
+    subprocesses work, but nothing holds the clock for them: a time-out set on one of them passes
+    at once.
 
     Raises:
         RuntimeError: Out of the running loop, when every task waits for something that cannot
@@ -67,6 +125,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
+        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self.chance = random.Random(0)  # noqa: S311 - chance that is the same in every run
         super().__init__(self._jumping)
 
@@ -81,14 +140,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run `func(*args)` in a thread; the clock stands still until it is done."""
-        future = super().run_in_executor(executor, func, *args)
-        self._jumping.in_flight += 1
-        future.add_done_callback(self._landed)
-        return future
+        """Run `func(*args)` in a thread, as soon as every task waits; the clock stands still."""
+        if executor is None:
+            if self._threads is None:
+                self._threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="virtual")
+                self.set_default_executor(self._threads)
+            executor = self._threads
+        waiting: asyncio.Future[T] = self.create_future()
+        self._jumping.jobs.append(_Job(executor, partial(func, *args), waiting))
+        return waiting
 
-    def _landed(self, _: asyncio.Future[Any]) -> None:
-        self._jumping.in_flight -= 1
+    def close(self) -> None:
+        """Close the loop; what threads have not begun they do now, unheard."""
+        for job in self._jumping.jobs:
+            job.begin()
+        super().close()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - the base's signature; virtual seconds bound no thread
         """Wait for the default executor's threads, really."""

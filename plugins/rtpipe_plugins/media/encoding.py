@@ -269,7 +269,8 @@ class ContainerWriter:
             str(path),
             "w",
             format=encoding.format,
-            options={"flush_packets": "1", **encoding.options},
+            # Without random identifiers: the same audio makes the same file.
+            options={"flush_packets": "1", "fflags": "+bitexact", **encoding.options},
         )
         self._streams: list[AudioStream] = []
         for title in titles:

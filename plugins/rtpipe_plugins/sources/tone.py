@@ -58,7 +58,7 @@ class ToneOptions(Options):
         if self.level_dbfs > loudest:
             raise ValueError(
                 f"a {self.waveform} of {self.level_dbfs:g} dBFS would clip: "
-                f"level_dbfs can be {loudest:.1f} at most"
+                f"level_dbfs can be {math.floor(10 * loudest) / 10} at most"
             )
         return self
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from helpers.documentation import ROOT
 from helpers.specimens import mistakes, registry, snippets, stages, understood
 from rtpipe import ConfigError
 from rtpipe.catalogue.explain import pages
@@ -157,10 +158,9 @@ def test_no_diagnostic_shows_a_secret(text: str, tmp_path: Path) -> None:
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:
-    import rtpipe
-
-    root = Path(rtpipe.__file__).parent
-    source = "".join(path.read_text("utf-8") for path in root.rglob("*.py"))
+    rooms = (ROOT / "pipeline", ROOT / "plugins")
+    files = (path for room in rooms for path in room.rglob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in files)
     assert set(re.findall(r'"(E\d{3})"', source)) == set(pages())
 
 

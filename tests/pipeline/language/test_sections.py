@@ -118,7 +118,10 @@ def test_a_mistake_in_it_is_found_at_its_place(
     assert found.help == help
 
 
-@pytest.mark.parametrize(("key", "plugin"), WELL_KNOWN.items())
+NEEDED = {key: plugin for key, plugin in WELL_KNOWN.items() if key != "tests"}
+
+
+@pytest.mark.parametrize(("key", "plugin"), NEEDED.items())
 def test_one_whose_plugin_is_absent_says_what_to_install(key: str, plugin: str) -> None:
     for text in (f"{key}: {{}}\n", f"profiles: {{a: {{{key}: {{}}}}}}\n"):
         (found,) = mistakes(STAGES + text)
@@ -127,6 +130,12 @@ def test_one_whose_plugin_is_absent_says_what_to_install(key: str, plugin: str) 
         assert found.help == f"install `{plugin}`, or remove the section"
     (found,) = mistakes(STAGES, sets=[f"{key}.port=1"])
     assert (found.code, found.help) == ("E022", f"install `{plugin}`, or remove the section")
+
+
+def test_a_pipeline_runs_without_what_tests_it() -> None:
+    (found,) = understood(f"{STAGES}tests: [{{name: x}}]\n").warnings
+    assert (found.code, found.severity) == ("E022", "warning")
+    assert found.help == "install `rtpipe_test`, or remove the section"
 
 
 def test_log_is_a_subscriber_and_no_section() -> None:

@@ -255,12 +255,13 @@ class Recording:
     def _tell_of_file(self) -> None:
         if self.segments == 1:
             event_type = RecorderStarted if self._by_itself else RecorderStartedByAction
+            begun = self._shape.started_at.plus(self._pipeline_s(self._begin)) or local_time()
             self._announce(
                 event_type(
                     path=str(self.path),
                     tracks=self._shape.inputs,
                     zero_s=round(self._pipeline_s(self._begin), 4),
-                    started_at=local_time().isoformat(timespec="milliseconds"),
+                    started_at=begun.isoformat(timespec="milliseconds"),
                 )
             )
         if self._retry_at is not None:
