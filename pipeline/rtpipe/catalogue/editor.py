@@ -72,8 +72,8 @@ def schema_text(registry: Registry) -> str:
     It says which plugins were not run.
     """
     missing = "; ".join(withheld.message for withheld in registry.trust.withheld)
-    schema = make_schema(registry) | ({"$comment": missing} if missing else {})
-    definitions = schema.pop("$defs")
+    schema: dict[str, Any] = make_schema(registry) | ({"$comment": missing} if missing else {})
+    definitions: dict[str, Any] = schema.pop("$defs")
     lines = [f'  "{name}": {_compact(each)}' for name, each in definitions.items()]
     inside = ",\n".join(lines)
     rest = _compact(schema).removesuffix("}")

@@ -12,6 +12,7 @@ of several forms; so there are as few forms as may be. No class's name is a titl
 from __future__ import annotations
 
 from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -72,7 +73,7 @@ def ref(name: str) -> Json:
 
 
 def offer(key: str, value: Any, about: str = "") -> Json:
-    """Return a key as a mapping offers it: with a value, whose first scalar is a place to fill."""
+    """Return a key as a mapping offers it: with a value, whose scalars are places to fill."""
     text = _filled(value) if not isinstance(value, Place) else value
     return {
         "label": key,
@@ -192,23 +193,20 @@ def _kind(wanted: Any, field: FieldInfo) -> str:
     return "a mapping" if fields.model_of(wanted) is not None else fields.described(wanted)
 
 
-def _filled(value: Any, *, place: int = 1) -> str:
-    """Return a value as a snippet, its first scalar, or the room for one, a place to fill."""
+def _filled(value: Any, places: Iterator[int] | None = None) -> str:
+    """Return a value as a snippet: each scalar, and each room for one, is a place to fill."""
+    places = places or count(1)
+    if isinstance(value, dict) and value:
+        inside = ", ".join(f"{key}: {_filled(inner, places)}" for key, inner in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list | tuple) and value:
+        return f"[{', '.join(_filled(each, places) for each in value)}]"
     if isinstance(value, dict):
-        if not value:
-            return f"{{${place}}}"
-        parts = (
-            f"{key}: {_filled(inner, place=place + index)}"
-            for index, (key, inner) in enumerate(value.items())
-        )
-        return f"{{{', '.join(parts)}}}"
+        return f"{{${next(places)}}}"
     if isinstance(value, list | tuple):
-        if not value:
-            return f"[${place}]"
-        inside = ", ".join(_filled(each, place=place + at) for at, each in enumerate(value))
-        return f"[{inside}]"
+        return f"[${next(places)}]"
     text = flow(plain(value)).replace("\\", "\\\\").replace("$", r"\$").replace("}", r"\}")
-    return f"${{{place}:{text}}}"
+    return f"${{{next(places)}:{text}}}"
 
 
 def _rewritten(schema: Any, definitions: Mapping[str, Any], *, wrong: str | None = None) -> Any:
@@ -223,12 +221,13 @@ def _rewritten(schema: Any, definitions: Mapping[str, Any], *, wrong: str | None
         return [_rewritten(each, definitions, wrong=wrong) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    is_value, wrong = wrong is not None, schema.get("wrong", wrong or "")
+    is_value = wrong is not None
+    said: str = schema.get("wrong", wrong or "")
     changed = {key: value for key, value in schema.items() if key not in _REMADE}
     for key in _INSIDE & schema.keys():
-        changed[key] = _rewritten(schema[key], definitions, wrong=wrong)
+        changed[key] = _rewritten(schema[key], definitions, wrong=said)
     for key in _FORMS & schema.keys():
-        changed[key] = [_form(each, definitions, wrong) for each in schema[key]]
+        changed[key] = [_form(each, definitions, said) for each in schema[key]]
     if "part" in schema:
         changed |= ref(schema["part"])
     if isinstance(schema.get("default"), str | int | float):
@@ -236,11 +235,11 @@ def _rewritten(schema: Any, definitions: Mapping[str, Any], *, wrong: str | None
     if "told" in schema:
         told = filter(None, [schema.get("description"), schema["told"]])
         changed["description"] = "\n\n".join(told)
-    changed |= _bounded(schema, wrong) | _mapping(schema, definitions)
-    if is_value and wrong and schema.keys() & {"type", "enum", "const", "pattern"}:
-        changed["errorMessage"] = wrong
+    changed |= _bounded(schema, said) | _mapping(schema, definitions)
+    if is_value and said and schema.keys() & {"type", "enum", "const", "pattern"}:
+        changed["errorMessage"] = said
     if is_value and "verbatim" not in schema and _may_be_referred_to(schema, definitions):
-        return _or_reference(changed, wrong)
+        return _or_reference(changed, said)
     return changed
 
 
