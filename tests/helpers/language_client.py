@@ -161,6 +161,9 @@ class LanguageClient:
             length = 0
             while line := stream.readline().strip():
                 name, _, value = line.partition(b":")
+                if name.lower() not in {b"content-length", b"content-type"}:
+                    self._received.put(None)  # what is no message ends the conversation
+                    return
                 if name.lower() == b"content-length":
                     length = int(value)
             if not length:

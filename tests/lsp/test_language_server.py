@@ -255,7 +255,7 @@ def test_what_a_file_includes_is_looked_at_again_once_it_is_saved(editor: Editor
 
 PLUGIN = """
 from pathlib import Path
-print("noise on standard output")
+print("noise on standard output", flush=True)
 Path({ran!r}).touch()
 from rtpipe import Options, Transform, hookimpl
 
