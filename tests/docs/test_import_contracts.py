@@ -41,7 +41,7 @@ BROKEN = {
         "rtpipe_plugins.sound.limiter",
         "rtpipe_plugins.sinks.blackhole",
     ),
-    "The framework knows no plugin": ("rtpipe.cli.run", "rtpipe_plugins.commands.devices"),
+    "The framework knows no plugin": ("rtpipe.cli.commands.run", "rtpipe_plugins.commands.devices"),
     "Plugins go through the public door: what is not named here is closed to them": (
         "rtpipe_plugins.transforms.gain",
         "rtpipe.language.loading",

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from rtpipe import ConfigError
 from rtpipe.catalogue.explain import pages
 from rtpipe.catalogue.plugins import Registry
+from rtpipe.cli.commands.show import draw_text
 from rtpipe.cli.root import cli
-from rtpipe.cli.show import draw_text
 from rtpipe.language.loading import Loaded, from_text
 from rtpipe.language.nodes import Node, plain
 from rtpipe.language.reader import read_text

@@ -62,6 +62,7 @@ class PipelineRequest:
         warn: bool = True,
         examine: Literal["file", "machine"] | None = None,
         registry: Registry | None = None,
+        why: Sequence[str] = (),
     ) -> Loaded:
         """Return the pipeline, and print its warnings on stderr unless `-q` or not `warn`.
 
@@ -69,6 +70,7 @@ class PipelineRequest:
             warn: Whether to print the warnings.
             examine: How closely the stages examine themselves; see `Choices`.
             registry: The plugins, where they are known already.
+            why: Where a value stands whose layers are wanted; see `Choices`.
 
         Raises:
             ConfigError: With everything that is wrong.
@@ -77,7 +79,7 @@ class PipelineRequest:
         if (self.expression is None) == (not self.files):
             raise click.UsageError("give either pipeline files or -x EXPRESSION")
         self._fill_environment()
-        loaded = self._load(self.files, examine, registry)
+        loaded = self._load(self.files, examine, registry, why)
         if warn:
             _print_warnings(loaded.warnings)
         return loaded
@@ -132,6 +134,7 @@ class PipelineRequest:
         files: tuple[Path, ...],
         examine: Literal["file", "machine"] | None,
         registry: Registry | None,
+        why: Sequence[str] = (),
     ) -> Loaded:
         from rtpipe.language.loading import from_expression, from_text, load
 
@@ -143,6 +146,7 @@ class PipelineRequest:
             "registry": registry,
             "trust": self.trust,
             "strict_overlays": True,
+            "why": why,
         }
         if self.expression is not None:
             return from_expression(self.expression, **choices)

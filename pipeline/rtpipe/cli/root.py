@@ -20,6 +20,7 @@ import click
 import rtpipe
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.cli import process
+from rtpipe.cli.command_list import greeting, grouped
 from rtpipe.cli.output import Output
 from rtpipe.cli.settings import Settings, add_common_options, common_options
 from rtpipe.errors import ConfigError, ExitCode, PluginError, RtpipeError, printable
@@ -33,25 +34,44 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _COMMANDS = (
-    LazyCommand("run", "Run a pipeline.", "rtpipe.cli.run:run"),
+    LazyCommand("run", "Run a pipeline.", "rtpipe.cli.commands.run:run"),
     LazyCommand(
-        "validate", "Check pipeline files without opening anything.", "rtpipe.cli.validate:validate"
-    ),
-    LazyCommand("print", "Print the file as rtpipe understands it.", "rtpipe.cli.show:print_"),
-    LazyCommand("graph", "Show which stage reads which.", "rtpipe.cli.show:graph"),
-    LazyCommand(
-        "stages", "List the installed stages, or describe one.", "rtpipe.cli.catalog:stages"
-    ),
-    LazyCommand("events", "List the events that stages publish.", "rtpipe.cli.catalog:events"),
-    LazyCommand(
-        "plugins", "List the plugins and what became of them.", "rtpipe.cli.catalog:plugins"
-    ),
-    LazyCommand("schema", "Print the JSON Schema of a pipeline file.", "rtpipe.cli.catalog:schema"),
-    LazyCommand(
-        "trust", "Let looking at a folder run the plugins in it.", "rtpipe.cli.trust:trust"
+        "validate",
+        "Check pipeline files without opening anything.",
+        "rtpipe.cli.commands.validate:validate",
     ),
     LazyCommand(
-        "explain", "Explain a diagnostic's code, E102 for instance.", "rtpipe.cli.explain:explain"
+        "print", "Print the file as rtpipe understands it.", "rtpipe.cli.commands.show:print_"
+    ),
+    LazyCommand("graph", "Show which stage reads which.", "rtpipe.cli.commands.show:graph"),
+    LazyCommand(
+        "stages",
+        "List the installed stages, or describe one.",
+        "rtpipe.cli.commands.catalog:stages",
+    ),
+    LazyCommand(
+        "events", "List the events that stages publish.", "rtpipe.cli.commands.catalog:events"
+    ),
+    LazyCommand(
+        "plugins",
+        "List the plugins and what became of them.",
+        "rtpipe.cli.commands.catalog:plugins",
+    ),
+    LazyCommand(
+        "schema", "Print the JSON Schema of a pipeline file.", "rtpipe.cli.commands.catalog:schema"
+    ),
+    LazyCommand(
+        "trust", "Let looking at a folder run the plugins in it.", "rtpipe.cli.commands.trust:trust"
+    ),
+    LazyCommand(
+        "explain",
+        "Explain a diagnostic's code, E102 for instance.",
+        "rtpipe.cli.commands.explain:explain",
+    ),
+    LazyCommand(
+        "completion",
+        "Let a shell complete what is typed after `rtpipe`.",
+        "rtpipe.cli.commands.completion:completion",
     ),
 )
 
@@ -138,19 +158,18 @@ class RtpipeGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing our own."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(command.name, command.summary) for command in _COMMANDS])
         eager, lazy = self._of_plugins(ctx)
         added = []
-        for name in sorted({*self.commands, *eager, *lazy}):
+        for name in {*self.commands, *eager, *lazy}:
             command = self.commands.get(name) or eager.get(name)
             if name in lazy:
                 added.append((name, lazy[name].summary))
             elif command is not None and not command.hidden:
                 added.append((name, command.get_short_help_str(limit=80)))
-        if added:
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl(added)
+        own = ((command.name, command.summary) for command in _COMMANDS)
+        for title, rows in grouped(own, added):
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; what it raises becomes text on stderr and an exit code."""
@@ -244,15 +263,20 @@ def _say(text: str, settings: Settings | None = None, level: int = logging.ERROR
 
 @click.group(
     cls=RtpipeGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(rtpipe.__version__, "-V", "--version", prog_name="rtpipe")
 @common_options
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """A YAML file becomes a live audio pipeline.
 
     `rtpipe run pipelines/kiosk.yaml` runs one; `rtpipe stages` lists what can stand in it.
     """
+    if ctx.invoked_subcommand is None:
+        assert isinstance(ctx.command, RtpipeGroup)
+        click.echo(greeting(ctx.command.list_commands(ctx)))
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

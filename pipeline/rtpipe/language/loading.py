@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -23,6 +24,7 @@ from rtpipe.language.includes import Includes, plugin_names
 from rtpipe.language.interpolate import check_secrets, note_secrets
 from rtpipe.language.nodes import ListNode, MapNode, folder
 from rtpipe.language.overrides import EXPRESSION, read_expression, read_sets
+from rtpipe.language.provenance import Layer, layers_of
 from rtpipe.language.reader import read_file, read_text
 from rtpipe.language.resolve import resolve
 from rtpipe.language.surroundings import examine_surroundings
@@ -30,7 +32,7 @@ from rtpipe.wording.diagnostics import Diagnostic, Findings, Span
 from rtpipe.wording.masking import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rtpipe.catalogue.records import PluginRecord
     from rtpipe.language.nodes import Node, ScalarNode
@@ -51,6 +53,7 @@ class Loaded:
         files: All that was read: the files, what they include, texts that `${file:…}` names.
         written: The sections that plugins added, as they stand in the files, each with its place.
         findings: The texts that were read, to quote.
+        layers: What each layer says of the value that `why` names, the one that counts first.
     """
 
     spec: PipelineSpec
@@ -61,6 +64,7 @@ class Loaded:
     files: frozenset[Path] = frozenset()
     written: Mapping[str, MapNode] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    layers: tuple[Layer, ...] = ()
 
 
 class Choices(TypedDict, total=False):
@@ -79,6 +83,7 @@ class Choices(TypedDict, total=False):
         variant: Where in the files a mapping stands whose `profile`, `vars`, `stages` and `events`
             are put on top, as a profile's are: `("tests", "cases", 0)`.
         revise: Changes the checked pipeline before its graph is built.
+        why: Where a value stands whose `layers` are wanted: `("mic", "device")`.
         strict_overlays: Refuse an overlay that is a whole pipeline by itself: who gives two of them
             on a command line means two.
     """
@@ -92,6 +97,7 @@ class Choices(TypedDict, total=False):
     trust: bool
     variant: Sequence[str | int]
     revise: Callable[[PipelineSpec], PipelineSpec]
+    why: Sequence[str]
     strict_overlays: bool
 
 
@@ -172,7 +178,10 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
     check_secrets(findings)
     if not complete:
         raise _failure(findings)  # half a pipeline would be full of false mistakes
-    merger = _merged(Merger(registry, findings), files, overrides, choices)
+    merger = Merger(registry, findings)
+    layers = layers_of(
+        choices.get("why", ()), merger.document, _layers(merger, files, overrides, choices)
+    )
     env = choices.get("env")
     spec, shown = resolve(
         merger.document,
@@ -206,22 +215,22 @@ def _load(trees: Sequence[Node | None], findings: Findings, path: Path, choices:
         frozenset(findings.read),
         {key: node for key, node in written.items() if node is not None},
         findings,
+        tuple(layers),
     )
 
 
-def _merged(
+def _layers(
     merger: Merger, files: Sequence[MapNode], overrides: Sequence[Override], choices: Choices
-) -> Merger:
-    """Put everything on top of one another, and return the merger."""
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what is put on top of one another: who each is, and what does it."""
     for file in files:
-        merger.add(file)
+        yield str(file.span.path), partial(merger.add, file)
     profile = choices.get("profile")
     if profile is not None:
-        merger.add_profile(profile)
-    merger.add_variant(choices.get("variant", ()))
+        yield f"profile {profile}", partial(merger.add_profile, profile)
+    yield "variant", partial(merger.add_variant, choices.get("variant", ()))
     for override in overrides:
-        merger.add_override(override)
-    return merger
+        yield "--set", partial(merger.add_override, override)
 
 
 def _check_overlays(trees: Sequence[Node | None], findings: Findings) -> None:

@@ -158,7 +158,7 @@ def test_commands_of_plugins_are_found_by_name_and_listed(monkeypatch: pytest.Mo
         "warning: the plugin `broken` (registered by the program) cannot be used" in result.stderr
     )
     listed = run("--help").stdout
-    assert "Commands of plugins" in listed
+    assert "Commands of other plugins" in listed
     assert "hello  Greet." in listed
     monkeypatch.setattr(Registry, "discover", registry)
     assert "no command `hello`" in run("hello").stderr  # its plugin was there for that run
@@ -331,8 +331,8 @@ def test_a_command_of_ours_and_a_plugins_share_a_name(args: list[str], said: str
 @pytest.mark.usefixtures("twin")
 def test_help_shows_both_of_a_name() -> None:
     listed = run("--help").stdout
-    assert "events    List the events that stages publish." in listed
-    assert "events  Follow a run." in listed.partition("Commands of plugins")[2]
+    assert "List the events that stages publish." in listed.partition("What there is")[2]
+    assert "events  Follow a run." in listed.partition("What runs")[2]
     ours = run("events", "--help").stdout
     assert "--json" in ours
     assert "With an argument: Follow a run." in ours

@@ -102,7 +102,7 @@ def run(
         if until is not None:
             require_event(loaded.spec, loaded.registry, until, "--until")
     if dry_run:
-        from rtpipe.cli.show import draw_text
+        from rtpipe.cli.commands.show import draw_text
 
         for name, loaded in zip(names, files, strict=True):
             click.echo(printable(f"{name}:\n{draw_text(loaded)}" if each else draw_text(loaded)))

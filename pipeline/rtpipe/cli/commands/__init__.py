@@ -1,0 +1,1 @@
+"""What can be typed after `rtpipe`; `root` alone names what is here."""
