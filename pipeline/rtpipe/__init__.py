@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rtpipe.formats import ANY, CANONICAL, AudioFormat
     from rtpipe.hookspecs import LazyCommand, LazyKind, hookimpl
     from rtpipe.language.examining import installed_kinds, installed_stages, probe, stages_of
+    from rtpipe.language.outline import Outline, read_outline
     from rtpipe.language.outputs import redirect_outputs
     from rtpipe.language.spec import PipelineSpec, StageSpec
     from rtpipe.link import Link, LinkClosed, LinkStatistics, QueuePolicy, WhenFull
@@ -100,6 +101,7 @@ __all__ = [
     "NotConnected",
     "OptionModel",
     "Options",
+    "Outline",
     "OutputPath",
     "Pattern",
     "Peer",
@@ -136,6 +138,7 @@ __all__ = [
     "local_time",
     "probe",
     "randomness",
+    "read_outline",
     "reason_of",
     "redirect_outputs",
     "run",
@@ -235,6 +238,7 @@ _HOMES = {
     "rtpipe.formats": "ANY CANONICAL AudioFormat",
     "rtpipe.hookspecs": "LazyCommand LazyKind hookimpl",
     "rtpipe.language.examining": "installed_kinds installed_stages probe stages_of",
+    "rtpipe.language.outline": "Outline read_outline",
     "rtpipe.language.outputs": "redirect_outputs",
     "rtpipe.language.spec": "PipelineSpec StageSpec",
     "rtpipe.link": "Link LinkClosed LinkStatistics QueuePolicy WhenFull",

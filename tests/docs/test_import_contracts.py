@@ -90,6 +90,12 @@ BROKEN = {
         "rtpipe_otel.spans",
         "rtpipe_otel.turn",
     ),
+    "The language server stands alone": ("rtpipe_lsp.server", "rtpipe_control.sockets"),
+    "Nobody needs the language server": ("rtpipe_service.checks", "rtpipe_lsp.cursor"),
+    "The rooms of the language server: imports point down this list": (
+        "rtpipe_lsp.cursor",
+        "rtpipe_lsp.server",
+    ),
     "Nobody needs the control surface": (
         "rtpipe_plugins.transforms.gain",
         "rtpipe_control.surface",

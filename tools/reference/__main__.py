@@ -1,9 +1,10 @@
 """Generates the reference from what is installed: `python -m tools.reference [--check]`.
 
 The pages under docs/reference that begin with the line `NOTICE` are made here, from the registry of
-stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`. `--check`
-writes nothing and exits with 1 if a page is not what it would be. `--pin` writes instead what the
-public names are, for the test that notices when one changes.
+stages, the command's own help, the hooks' docstrings and the pages of `rtpipe explain`; beside them
+the schema that the files in `pipelines` name. `--check` writes nothing and exits with 1 if one is
+not what it would be. `--pin` writes instead what the public names are, for the test that notices
+when one changes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from rtpipe.catalogue.editor import SCHEMA_FILE, schema_text
 from rtpipe.catalogue.plugins import Registry
 from tools.reference.api import api_page
 from tools.reference.commands import commands_page
@@ -26,6 +28,7 @@ from tools.reference.stages import events_page, stages_page
 
 PINNED = Path(__file__).parents[2] / "tests" / "docs" / "public_names.txt"
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+SCHEMA = Path(__file__).parents[2] / "pipelines" / SCHEMA_FILE
 
 
 def main() -> int:
@@ -39,9 +42,8 @@ def main() -> int:
         PINNED.write_text(pinned(), "utf-8")
         print(f"wrote {PINNED}: say in CHANGELOG.md what changes for plugins")
         return 0
-    stale = {
-        path: text for path, text in generated(arguments.folder).items() if _read(path) != text
-    }
+    made = generated(arguments.folder) | {SCHEMA: schema_text(shipped())}
+    stale = {path: text for path, text in made.items() if _read(path) != text}
     for path, text in stale.items():
         if arguments.check:
             print(f"{path} is stale: run python -m tools.reference")
@@ -53,12 +55,7 @@ def main() -> int:
 
 def generated(folder: Path) -> dict[Path, str]:
     """Return the text of every generated page, by its file in `folder`."""
-    registry = Registry()  # of what this project ships, whatever else is installed
-    record = registry.add_module("rtpipe_plugins")
-    if record.error is not None:
-        raise SystemExit(f"no reference without the stages: {record.error}")
-    for name in ("control", "homeassistant", "mqtt", "otel", "replay", "test"):
-        registry.add_module(f"rtpipe_{name}")
+    registry = shipped()
     made = {
         "api.md": api_page(),
         "stages.md": stages_page(registry),
@@ -71,6 +68,17 @@ def generated(folder: Path) -> dict[Path, str]:
         "http.md": http_page(),
     }
     return {folder / name: page(paragraphs) for name, paragraphs in made.items()}
+
+
+def shipped() -> Registry:
+    """Return what this project ships, whatever else is installed."""
+    registry = Registry()
+    record = registry.add_module("rtpipe_plugins")
+    if record.error is not None:
+        raise SystemExit(f"no reference without the stages: {record.error}")
+    for name in ("control", "homeassistant", "mqtt", "otel", "replay", "test"):
+        registry.add_module(f"rtpipe_{name}")
+    return registry
 
 
 def _read(path: Path) -> str | None:

@@ -67,7 +67,18 @@ def _registry(folder: Path, *, trust: bool) -> Registry:
 
 
 def schema_text(registry: Registry) -> str:
-    """Return the schema as the text of its file; it says which plugins were not run."""
+    """Return the schema as the text of its file, a line for each definition.
+
+    It says which plugins were not run.
+    """
     missing = "; ".join(withheld.message for withheld in registry.trust.withheld)
-    schema = make_schema(registry) | ({"$comment": missing} if missing else {})
-    return f"{json.dumps(schema, indent=1, ensure_ascii=False)}\n"
+    schema: dict[str, Any] = make_schema(registry) | ({"$comment": missing} if missing else {})
+    definitions: dict[str, Any] = schema.pop("$defs")
+    lines = [f'  "{name}": {_compact(each)}' for name, each in definitions.items()]
+    inside = ",\n".join(lines)
+    rest = _compact(schema).removesuffix("}")
+    return f'{rest},\n "$defs": {{\n{inside}\n}}}}\n'
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -71,7 +71,8 @@ def test_what_is_wrong_does_not_fit(text: str) -> None:
 def test_it_is_json_and_describes_the_options() -> None:
     assert json.loads(json.dumps(SCHEMA)) == SCHEMA
     mapping = SCHEMA["$defs"]["options.mic"]["anyOf"][0]
-    assert mapping["properties"]["device"]["description"] == "Name, part of one, or index."
+    told = "Name, part of one, or index.\n\nText or a whole number; default if left out."
+    assert mapping["properties"]["device"]["description"] == told
 
 
 def test_the_standard_calls_it_a_schema() -> None:

@@ -172,8 +172,8 @@ def plugins(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> No
 def schema(plugins_dirs: tuple[Path, ...], folder: Path | None, *, trust: bool) -> None:
     """Print the JSON Schema of a pipeline file, for the plugins that are installed.
 
-    `rtpipe schema > rtpipe.schema.json`; an editor finds it by the file's first line,
-    `# yaml-language-server: $schema=./rtpipe.schema.json`.
+    `rtpipe schema --write .` writes `rtpipe.schema.json`; an editor finds it by a pipeline file's
+    first line, `# yaml-language-server: $schema=./rtpipe.schema.json`.
     """
     from rtpipe.catalogue.editor import MODELINE, schema_text, write_editor_files
 
@@ -189,7 +189,7 @@ def schema(plugins_dirs: tuple[Path, ...], folder: Path | None, *, trust: bool) 
         ) from None
     for path in written:
         click.echo(f"wrote {printable(str(path))}")
-    click.echo(f"a pipeline file in {folder} begins with the line\n{MODELINE}", err=True)
+    click.echo(f"begin each pipeline file there with the line\n{MODELINE}", err=True)
 
 
 def _page(stage: dict[str, Any]) -> str:
