@@ -158,6 +158,8 @@ __provisional__ = frozenset(
         "LinkStatistics",
         "MODELINE",
         "MachineLook",
+        "Outline",
+        "read_outline",
         "Mailbox",
         "OptionModel",
         "PipelineSpec",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping  # noqa: TC003 - a field of a dataclass that is inspected
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from av import AudioLayout
 
-from rtpipe import Event, InputPath, Options, Peer, Source, audio
-from rtpipe_replay.record import HEADER_BYTES, Record
+from rtpipe import Event, InputPath, Options, Peer, Source, Specimen, audio
+from rtpipe_replay.record import HEADER_BYTES, VERSION, Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -69,6 +70,20 @@ def _sounds(record: Record, of: str) -> Iterator[tuple[Frame, AudioFrame]]:
             )
 
 
+def _short_record(folder: Path) -> Path:
+    """Write a record of half a second; returns its folder."""
+    from rtpipe.testing import speech_like, write_wav
+
+    write_wav(folder / "mic.wav", speech_like(seconds=0.5))
+    head = {"version": VERSION, "name": "short", "file": "", "families": {"mic": "source"}}
+    (folder / "record.json").write_text(json.dumps(head), "utf-8")
+    shape = {"audio": "mic", "file": "mic.wav", "samples": 960, "rate": 48_000, "layout": "mono"}
+    lines = ({"at": n * 0.02, "time_s": n * 0.02, "offset": n * 960, **shape} for n in range(25))
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (folder / "record.jsonl").write_text(text, "utf-8")
+    return folder
+
+
 class Replayed(Source[ReplayedOptions]):
     """Gives what a record has of a source, at the same times.
 
@@ -76,6 +91,11 @@ class Replayed(Source[ReplayedOptions]):
     """
 
     kind = "replayed"
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a short record."""
+        yield Specimen({"record": _short_record(folder), "of": "mic"})
 
     @classmethod
     def has_clock(cls, options: ReplayedOptions) -> bool:  # noqa: ARG003 - the same for all options
@@ -100,6 +120,11 @@ class ReplayedPeer(Peer[ReplayedOptions]):
     """
 
     kind = "replayed_peer"
+
+    @classmethod
+    def specimens(cls, folder: Path) -> Iterator[Specimen]:
+        """Yield a short record."""
+        yield Specimen({"record": _short_record(folder), "of": "mic"})
 
     def __init__(self, options: ReplayedOptions, ctx: StageContext) -> None:
         super().__init__(options, ctx)

@@ -229,7 +229,8 @@ def test_no_kind_is_called_like_a_reserved_key(word: str) -> None:
 
     made = Registry()
     assert "reserved" in (made.register(Plugin()).error or "")
-    assert f"kind '{word}' is a word of the pipeline file" in list(declaration_findings(kind))
+    refused = f"kind '{word}' is a word of the pipeline file: "
+    assert any(each.startswith(refused) for each in declaration_findings(kind))
 
 
 @pytest.mark.parametrize(
