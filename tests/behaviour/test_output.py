@@ -12,6 +12,8 @@ import pytest
 
 from rtpipe.cli.output import Output
 
+pytestmark = pytest.mark.slow
+
 FILE = """version: 1
 stages:
   - tone: {duration_s: 0.5}

@@ -23,6 +23,8 @@ from rtpipe_mqtt.presence import shown
 from rtpipe_mqtt.section import MqttSection
 from rtpipe_mqtt.state import Watch, mute_switch
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -214,7 +216,6 @@ async def test_a_wrong_password_and_certificate_are_said_and_the_run_goes_on(
     await broker.stop()
 
 
-@pytest.mark.slow
 async def test_a_killed_run_leaves_its_will(broker: Broker, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(f"{FILE}mqtt: {{host: 127.0.0.1, port: {broker.port}, commands: true}}\n")

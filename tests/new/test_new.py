@@ -37,6 +37,7 @@ def new(*arguments: str, code: int = 0) -> Result:
     return ran
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_right_tested_and_trusted(kind: str, folder: Path) -> None:
     assert f"  rtpipe run {kind}.yaml\n  rtpipe test\n" in new(kind, "made", "--yes").stdout

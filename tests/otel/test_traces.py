@@ -229,6 +229,7 @@ async def until(told: list[Event], type: str) -> Event:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_busy_receiver_is_asked_again_and_nothing_is_lost() -> None:
     async with receiver() as took:
         took.statuses = [503, 429, 502]
@@ -242,6 +243,7 @@ async def test_a_busy_receiver_is_asked_again_and_nothing_is_lost() -> None:
         assert sender.lost == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 401, 404, 500])
 async def test_what_is_refused_for_good_is_counted_and_told_without_their_words(
     status: int,
@@ -259,6 +261,7 @@ async def test_what_is_refused_for_good_is_counted_and_told_without_their_words(
         assert (sender.lost, len(took.spans)) == (1, 1)
 
 
+@pytest.mark.slow
 async def test_what_a_receiver_rejects_of_a_batch_is_counted() -> None:
     async with receiver() as took:
         took.partial = ExportTracePartialSuccess(rejected_spans=1, error_message="too old")
@@ -276,6 +279,7 @@ def nobody() -> OtelOptions:
     return OtelOptions.model_validate({"endpoint": f"http://127.0.0.1:{port}", "queue": 64})
 
 
+@pytest.mark.slow
 async def test_without_a_receiver_the_oldest_go_the_end_is_bounded_and_all_is_counted() -> None:
     told: list[Event] = []
     sender = sender_of(nobody(), told)
@@ -289,6 +293,7 @@ async def test_without_a_receiver_the_oldest_go_the_end_is_bounded_and_all_is_co
     assert sum(event.payload()["lost"] for event in told if event.type == "otel.spans_lost") == 100
 
 
+@pytest.mark.slow
 async def test_a_certificate_that_is_not_trusted_is_said(
     certificate: Callable[[], ssl.SSLContext],
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_call_needs_nothing_from_outside_and_leaves_nothing_there(folder: Path
     assert sorted(path.name for path in folder.iterdir()) == ["audio", "pipeline.yaml"]
 
 
+@pytest.mark.slow
 def test_a_script_may_be_a_file_and_its_sounds_stand_beside_the_pipeline(folder: Path) -> None:
     (folder / "script.yaml").write_text("turns: [{transcribe: Where is it?, say: Here.}]")
     test = f"{PLAYED}answers: script.yaml\nexpect: [words: {{desk: [Here., Here.]}}]"

@@ -98,6 +98,7 @@ def test_two_replays_are_the_same_byte_by_byte_and_say_the_same_words(folder: Pa
     assert filecmp.cmpfiles(folder / "once", folder / "twice", names, shallow=False)[1:] == ([], [])
 
 
+@pytest.mark.slow
 def test_what_the_peer_gave_is_heard_again_at_the_same_times(folder: Path) -> None:
     record(folder)
     (first,) = tracks(folder / "answers.wav", rate=48_000)
@@ -108,6 +109,7 @@ def test_what_the_peer_gave_is_heard_again_at_the_same_times(folder: Path) -> No
     assert sum(event["type"] == "realtime.connected" for event in events) == 2, "it was lost once"
 
 
+@pytest.mark.slow
 def test_a_changed_gate_changes_what_it_should_and_nothing_else(folder: Path) -> None:
     record(folder)
     replay("rec")
@@ -121,6 +123,7 @@ def test_a_changed_gate_changes_what_it_should_and_nothing_else(folder: Path) ->
     assert np.array_equal(model[np.flatnonzero(model)], same[np.flatnonzero(same)])
 
 
+@pytest.mark.slow
 def test_secrets_are_nowhere_in_a_record(folder: Path) -> None:
     record(folder)
     for path in (folder / "rec").rglob("*"):

@@ -16,6 +16,7 @@ import os
 import re
 import site
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -229,6 +230,30 @@ class Registry:
                     f"the plugin `{record.name}` ({record.origin}) failed on this pipeline: "
                     f"{type(error).__name__}: {error}"
                 ) from error
+
+    def adds(self, record: PluginRecord) -> dict[str, list[str]]:
+        """Return what a plugin adds beside kinds, by what it is: names of commands, sections, ….
+
+        What raises is left out: it is told where it is used.
+        """
+        import click  # a start that lists nothing does without
+
+        hook = self._manager.hook
+        found: dict[str, list[str]] = {}
+        for what, caller, named in (
+            ("commands", hook.rtpipe_commands, lambda each: each.name),
+            ("sections", hook.rtpipe_sections, str),
+            ("options of run", hook.rtpipe_run_options, lambda each: each.opts[0]),
+            ("events", hook.rtpipe_events, lambda each: getattr(each, "type", each)),
+        ):
+            for implementation in caller.get_hookimpls():
+                if self._record_of(implementation.plugin) is record:
+                    with suppress(Exception):
+                        group = click.Group()
+                        given = {"cli": group} if "cli" in implementation.argnames else {}
+                        made = [*(implementation.function(**given) or ()), *group.commands.values()]
+                        found[what] = sorted({named(each) for each in made})
+        return found
 
     def _record_of(self, plugin: object) -> PluginRecord:
         return self._loaded[str(self._manager.get_name(plugin))]

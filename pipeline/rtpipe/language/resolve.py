@@ -147,11 +147,10 @@ class _Checks:
             for key, entry in self._document.values.items()
             if key not in skipped
         }
-        stages = [self._shown_item(item) for item in self._document.items]
-        events = shown.pop("events", None)
-        shown["stages"] = stages
-        if events is not None:
-            shown["events"] = events
+        sections = [key for key in shown if key in self._registry.sections]
+        last = {key: shown.pop(key) for key in ("events", *sections) if key in shown}
+        shown["stages"] = [self._shown_item(item) for item in self._document.items]
+        shown |= last
         secrets = frozenset(self._findings.secrets)
         return {key: _masked(value, secrets) for key, value in shown.items()}
 

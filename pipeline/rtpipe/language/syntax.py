@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from rtpipe.language.nodes import ScalarNode
 from rtpipe.vocabulary import RESERVED
-from rtpipe.wording.diagnostics import Diagnostic, Related, Remedy, Span
+from rtpipe.wording.diagnostics import Diagnostic, Related, Remedy, Span, suggest
 from rtpipe.wording.flow import snippet
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 1000
 """Characters: in a longer line nobody meant what would be guessed."""
+_ANCHOR = re.compile(r"(?:^|[\s\[{,])&([A-Za-z_][\w-]*)")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _BARE_ITEM = re.compile(r"(\s*-\s+)([A-Za-z_][\w-]*)\s*(#.*)?")
 _CLOSE_DASH = re.compile(r"(\s*)-([A-Za-z_][\w-]*\s*(:(\s.*)?)?)")
@@ -165,6 +166,16 @@ def _closing(
 
 def name_alias(name: str, lines: Sequence[str], line: int, column: int, place: Place) -> Diagnostic:
     """Return what is wrong with `*name`, which no `&name` defines: mostly a glob without quotes."""
+    anchors = {anchor for each in lines for anchor in _ANCHOR.findall(each[:_LONGEST_LINE])}
+    near = suggest(name, sorted(anchors))
+    if near is not None:
+        return Diagnostic(
+            "E010",
+            f"no `&{name}` stands above, which `*{name}` would repeat",
+            place(line, column, len(name) + 1),
+            "no such anchor",
+            Remedy("did you mean `{}`?", f"*{near}"),
+        )
     text = lines[line]
     if len(text) > _LONGEST_LINE:
         text = " " * column + f"*{name}"[:_LONGEST_LINE]

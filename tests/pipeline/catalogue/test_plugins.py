@@ -12,7 +12,7 @@ import click
 import pytest
 
 from helpers.specimens import registry, stages, understood
-from rtpipe import Options, PluginError, Source, Transform, hookimpl
+from rtpipe import LazyCommand, Options, PluginError, Source, Transform, hookimpl
 from rtpipe.catalogue.plugins import Registry
 from rtpipe.language.loading import load
 
@@ -320,3 +320,37 @@ def test_defaults_of_all_sorts_are_no_fault(tmp_path: Path) -> None:
     )
     path.write_text(imports + text)
     assert Registry().add_path(path).error is None
+
+
+def test_what_a_plugin_adds_beside_kinds_is_known() -> None:
+    class Model(Options):
+        pass
+
+    class Plugin:
+        @hookimpl
+        def rtpipe_sections(self) -> dict[str, type[Options]]:
+            return {"desk": Model}
+
+        @hookimpl
+        def rtpipe_commands(self, cli: click.Group) -> list[LazyCommand]:
+            cli.add_command(click.Command("bell"))
+            return [LazyCommand("ring", "Rings.", "no:where")]
+
+        @hookimpl
+        def rtpipe_run_options(self) -> list[click.Option]:
+            return [click.Option(["--loud"])]
+
+        @hookimpl
+        def rtpipe_events(self) -> tuple[str, ...]:
+            return ("desk.rung",)
+
+    plugins = Registry()
+    record = plugins.register(Plugin(), "desk")
+    other = plugins.register(object(), "other")
+    assert plugins.adds(record) == {
+        "commands": ["bell", "ring"],
+        "sections": ["desk"],
+        "options of run": ["--loud"],
+        "events": ["desk.rung"],
+    }
+    assert plugins.adds(other) == {}

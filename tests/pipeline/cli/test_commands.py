@@ -243,7 +243,7 @@ def test_a_broken_plugin_is_named_and_the_others_are_listed() -> None:
     assert "Traceback" in run("plugins", "--plugins-dir", "more", "--debug").stderr
     listed = json.loads(run("plugins", "--plugins-dir", "more", "--json").stdout)
     assert listed[-1] == {
-        "name": "bad", "origin": "more/bad.py", "kinds": [],
+        "name": "bad", "origin": "more/bad.py", "kinds": [], "adds": {},
         "error": "ZeroDivisionError: division by zero",
     }  # fmt: skip
 

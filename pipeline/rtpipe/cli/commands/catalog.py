@@ -138,11 +138,23 @@ def plugins(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> No
     if as_json:
         print_json(
             [
-                {"name": r.name, "origin": r.origin, "kinds": list(r.kinds), "error": r.error}
+                {
+                    "name": r.name,
+                    "origin": r.origin,
+                    "kinds": list(r.kinds),
+                    "adds": registry.adds(r),
+                    "error": r.error,
+                }
                 for r in registry.records
             ]
             + [
-                {"name": name, "origin": str(each.folder), "kinds": [], "error": "was not run"}
+                {
+                    "name": name,
+                    "origin": str(each.folder),
+                    "kinds": [],
+                    "adds": {},
+                    "error": "was not run",
+                }
                 for each in registry.trust.withheld
                 for name in each.names
             ]
@@ -151,6 +163,8 @@ def plugins(plugins_dirs: tuple[Path, ...], *, trust: bool, as_json: bool) -> No
         click.echo(f"{record.name} ({record.origin})")
         if record.kinds:
             click.echo(_wrapped(", ".join(record.kinds), "  "))
+        for what, names in registry.adds(record).items():
+            click.echo(_wrapped(f"{what}: {', '.join(names)}", "  "))
         if record.fault is not None:
             click.echo(_wrapped(f"cannot be used: {record.fault.message}", "  "))
             if Settings.current().debug:
