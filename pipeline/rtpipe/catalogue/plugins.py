@@ -19,7 +19,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pluggy
 
@@ -240,19 +240,22 @@ class Registry:
 
         hook = self._manager.hook
         found: dict[str, list[str]] = {}
-        for what, caller, named in (
-            ("commands", hook.rtpipe_commands, lambda each: each.name),
-            ("sections", hook.rtpipe_sections, str),
-            ("options of run", hook.rtpipe_run_options, lambda each: each.opts[0]),
-            ("events", hook.rtpipe_events, lambda each: getattr(each, "type", each)),
-        ):
+        named: dict[str, tuple[pluggy.HookCaller, Callable[[Any], str]]] = {
+            "commands": (hook.rtpipe_commands, lambda each: each.name),
+            "sections": (hook.rtpipe_sections, str),
+            "options of run": (hook.rtpipe_run_options, lambda each: each.opts[0]),
+            "events": (hook.rtpipe_events, lambda each: getattr(each, "type", each)),
+        }
+        for what, (caller, name) in named.items():
             for implementation in caller.get_hookimpls():
                 if self._record_of(implementation.plugin) is record:
                     with suppress(Exception):
                         group = click.Group()
                         given = {"cli": group} if "cli" in implementation.argnames else {}
-                        made = [*(implementation.function(**given) or ()), *group.commands.values()]
-                        found[what] = sorted({named(each) for each in made})
+                        made = cast("Iterable[Any] | None", implementation.function(**given))
+                        found[what] = sorted(
+                            {*map(name, [*(made or ()), *group.commands.values()])}
+                        )
         return found
 
     def _record_of(self, plugin: object) -> PluginRecord:
