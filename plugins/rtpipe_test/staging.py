@@ -72,6 +72,8 @@ class Staging:
             ConfigError: It cannot be had without what is outside.
         """
         played = list(self._played())
+        if played:
+            self._check_played({stage.id for stage in self._load([], None).spec.stages})
         first = self._load(played, None)
         answered = [*played, *self._answered(first.spec)]
         return self._load([*answered, *swallowed(first.spec)], self._revised)
@@ -142,6 +144,12 @@ class Staging:
             for stage in spec.stages
         )
         return isolated(replace(spec, stages=stages), self._home, self._folder)
+
+    def _check_played(self, known: set[str]) -> None:
+        for id in self._case.play:
+            if id not in known:
+                help = f"there are {', '.join(sorted(known))}"
+                raise self._refused(("play", id), f"there is no stage `{id}`", help=help)
 
     def _check_ids(self, known: set[str]) -> None:
         """Refuse a step or an expectation about a stage that there is not."""

@@ -108,6 +108,13 @@ def test_a_stage_that_is_listened_to_is_there(folder: Path) -> None:
     assert found.help == "there are blackhole, tone"
 
 
+def test_what_is_played_is_played_by_a_stage_that_is_there(folder: Path) -> None:
+    [found] = outcome(folder, TALK, "play: {mci: [1]}\nexpect: [drops_ms: 0]").found
+    assert (found.code, found.message) == ("E802", "there is no stage `mci`")
+    assert found.span is not None
+    assert "mci" in found.source
+
+
 def test_one_of_several_stages_fails_once_and_is_restarted(folder: Path) -> None:
     pipeline = "stages: [tone: {duration_s: 3, realtime: true}, gain: 0, speaker]"
     for stage in ("tone", "gain", "speaker"):

@@ -130,6 +130,10 @@ def _by_wording(
     if "could not find expected ':'" in problem:
         return Diagnostic("E006", "this line has no colon", began, "a key needs `:`")
     if "expected <block end>" in problem:
+        line, colon = here.line - 1, lines[here.line - 1].find(":")
+        under = None if colon < 0 else _misplaced_colon(lines, line, colon, place)
+        if under is not None and under.code == "E012":  # a comment had ended the bare kind
+            return under
         return Diagnostic(
             "E006",
             "this line's indentation fits nothing above it",
